@@ -1,0 +1,3 @@
+//! The daemon's program.
+
+fn main() {}

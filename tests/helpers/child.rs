@@ -1,0 +1,3 @@
+//! A small program that plays the children that misbehave.
+
+fn main() {}
