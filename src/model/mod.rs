@@ -1,1 +1,29 @@
-//! model
+//! The words of the project as values: what a study is, what was tried, what
+//! came of it. Pure: no clock, no file, no process.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`value`], [`domain`], [`space`], [`params`] | what may vary, and one checked choice |
+//! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
+//! | [`metric`] | measurements, summaries, objective and constraints |
+//! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`outcome`], [`trial`] | what happened to a trial |
+//! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
+
+pub mod domain;
+pub mod event;
+pub mod expression;
+pub mod metric;
+pub mod outcome;
+pub mod params;
+pub mod space;
+pub mod spec;
+pub mod step;
+pub mod study;
+pub mod template;
+pub mod trial;
+pub mod value;
+
+/// A short text that is shared rather than copied: the name of a parameter, a
+/// metric or a step.
+pub type Name = std::sync::Arc<str>;

@@ -1,0 +1,65 @@
+//! Replacing a file so that a reader, a crash or a full disk never sees half
+//! of it.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Replaces `path` by `contents`, readable by everybody who may enter its
+/// folder: temporary file in the same folder, write, sync, rename, sync the
+/// folder.
+///
+/// # Errors
+/// Whatever the file system answers; the old file is then untouched and the
+/// temporary one is gone.
+pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let mut file = tempfile::Builder::new()
+        .prefix(".")
+        .suffix(".new")
+        .permissions(std::fs::Permissions::from_mode(0o644))
+        .tempfile_in(folder)?;
+    file.write_all(contents)?;
+    file.as_file().sync_all()?;
+    file.persist(path).map_err(|failed| failed.error)?;
+    sync_folder(folder)
+}
+
+/// Makes new names in `folder` outlive a power cut.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// The folder that holds `path`; the current one for a bare name.
+pub fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn replaces_whole_and_leaves_nothing_beside() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("best.json");
+        replace(&path, b"one").expect("first write");
+        replace(&path, b"two").expect("second write");
+        assert_eq!(std::fs::read(&path).expect("read back"), b"two");
+        let names = std::fs::read_dir(folder.path()).expect("list").count();
+        assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn a_missing_folder_is_an_error() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert!(replace(&folder.path().join("none/best.json"), b"x").is_err());
+    }
+}

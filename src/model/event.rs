@@ -1,0 +1,109 @@
+//! The facts of a study. The journal holds them; the state is what they add
+//! up to, and nothing else.
+
+use std::time::Duration;
+
+use super::Name;
+use super::params::Params;
+use super::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::base::clock::Timestamp;
+
+/// A fact and when it became one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Fact {
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub event: Event,
+}
+
+/// Something that happened to a study.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A daemon took up the study.
+    Opened {
+        /// SHA-256 of the spec that it goes by from here on.
+        digest: String,
+    },
+    /// Params were chosen to be tried.
+    TrialPlanned {
+        /// The new trial's number: one more than the last.
+        trial: TrialId,
+        /// What is to be tried.
+        params: Params,
+        /// Who wanted it.
+        origin: Origin,
+    },
+    /// A runner is about to be started.
+    SittingStarted {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting's number: one more than the trial's last.
+        sitting: u32,
+        /// See [`super::trial::Sitting::token`].
+        token: String,
+        /// See [`super::trial::Sitting::boot_id`].
+        boot_id: String,
+    },
+    /// A process of a step was started.
+    StepStarted {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// The step.
+        step: Name,
+        /// Its process.
+        pid: u32,
+        /// When the process started, in clock ticks since boot, which tells it
+        /// from a later one of the same number.
+        start_ticks: u64,
+    },
+    /// All services of a sitting are ready.
+    ServicesReady {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// How long they took.
+        startup: Duration,
+        /// The text of the last answer.
+        health: Option<String>,
+    },
+    /// A run that counts has ended.
+    RunEnded {
+        /// The trial.
+        trial: TrialId,
+        /// The run.
+        run: Run,
+    },
+    /// A sitting is over, and nothing of it is alive.
+    SittingEnded {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// How.
+        end: SittingEnd,
+        /// The text of the last answer to a readiness check, where the
+        /// services never became ready.
+        health: Option<String>,
+    },
+    /// A settled trial is to be measured again: its bad runs are repeated.
+    TrialReopened {
+        /// The trial.
+        trial: TrialId,
+    },
+    /// No new trial is started until the study is resumed.
+    Paused {
+        /// Why, for people.
+        reason: String,
+    },
+    /// Trials are started again.
+    Resumed,
+    /// There is nothing left to do.
+    Done {
+        /// Why, for people.
+        reason: String,
+    },
+}

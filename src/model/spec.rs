@@ -1,0 +1,157 @@
+//! A whole study, as its owner wrote it and as `config` checked it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Name;
+use super::metric::{Constraint, Objective};
+use super::space::Space;
+use super::step::{Step, StepKind};
+use super::template::Template;
+
+/// A checked study spec.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Spec {
+    /// The study's name: letters, digits, `-`, `_` and `.`.
+    pub name: String,
+    /// Where steps run; absolute.
+    pub workdir: PathBuf,
+    /// Where the study's files go; absolute. `None` leaves it to the program.
+    pub output_dir: Option<PathBuf>,
+    /// What all its random choices are made from.
+    pub seed: u64,
+    /// The metric that is optimised.
+    pub objective: Objective,
+    /// What a trial must keep to.
+    pub constraints: Vec<Constraint>,
+    /// When to stop.
+    pub budget: Budget,
+    /// How to choose what is tried.
+    pub search: Search,
+    /// What may vary, with the base values.
+    pub space: Space,
+    /// What a trial does, in order.
+    pub steps: Vec<Step>,
+    /// What of the daemon's environment reaches a step: names, `*` for any
+    /// letters.
+    pub pass_env: Vec<String>,
+    /// Environment variables that every step gets.
+    pub env: Vec<(String, Template)>,
+    /// How the host is treated between trials.
+    pub host: HostCare,
+    /// The names of the files for other programs.
+    pub files: FileNames,
+    /// The most that one log file may take, in bytes.
+    pub log_max: u64,
+    /// SHA-256 of the spec's text, in hexadecimal.
+    pub digest: String,
+}
+
+/// When a study ends by itself; `None` is no limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// At most so many trials, the baseline among them.
+    pub trials: Option<u32>,
+    /// At most so many runs that count, over all trials.
+    pub runs: Option<u32>,
+    /// At most so much time with a trial running.
+    pub wall: Option<Duration>,
+}
+
+/// How to choose what is tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Search {
+    /// The sampler.
+    pub sampler: SamplerKind,
+    /// How often `coordinate` goes round all parameters.
+    pub passes: u32,
+    /// How many points of a range `coordinate` and `grid` try.
+    pub levels: usize,
+}
+
+/// The samplers there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SamplerKind {
+    /// One parameter after the other, from the incumbent.
+    Coordinate,
+    /// Every combination.
+    Grid,
+    /// Combinations at random.
+    Random,
+}
+
+impl SamplerKind {
+    /// Every sampler.
+    pub const ALL: [Self; 3] = [Self::Coordinate, Self::Grid, Self::Random];
+
+    /// Its name in a spec.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Coordinate => "coordinate",
+            Self::Grid => "grid",
+            Self::Random => "random",
+        }
+    }
+}
+
+/// How the host is treated between trials.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostCare {
+    /// How long a port that somebody holds is waited for before a trial.
+    pub port_wait: Duration,
+    /// The pause after each trial.
+    pub cooldown: Duration,
+    /// The pause before a trial is tried again after a fault of the host.
+    pub fault_wait: Duration,
+}
+
+/// The names of the files for other programs, relative to the output folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileNames {
+    /// One JSON object a trial.
+    pub results: String,
+    /// The incumbent's params.
+    pub best: String,
+    /// What happens now.
+    pub status: String,
+    /// The folder of the steps' output.
+    pub logs: String,
+}
+
+impl Default for FileNames {
+    /// The names of the reference tuner.
+    fn default() -> Self {
+        Self {
+            results: "tune_results.jsonl".to_owned(),
+            best: "best_params.json".to_owned(),
+            status: "tune_status.json".to_owned(),
+            logs: "tune_server_logs".to_owned(),
+        }
+    }
+}
+
+impl Spec {
+    /// The step of that name.
+    pub fn step(&self, name: &str) -> Option<&Step> {
+        self.steps.iter().find(|step| &*step.name == name)
+    }
+
+    /// How many runs that count a whole trial has.
+    pub fn runs_per_trial(&self) -> u32 {
+        self.steps.iter().map(Step::counted_runs).sum()
+    }
+
+    /// The metrics that the steps yield, in order.
+    pub fn metrics(&self) -> impl Iterator<Item = &Name> {
+        self.steps
+            .iter()
+            .flat_map(|step| step.metrics.iter().map(|rule| &rule.metric))
+    }
+
+    /// The first service, whose log the reference tuner's `server_log` names.
+    pub fn first_service(&self) -> Option<&Step> {
+        self.steps
+            .iter()
+            .find(|step| matches!(step.kind, StepKind::Service(_)))
+    }
+}

@@ -1,0 +1,225 @@
+//! Steps: the commands of a trial, as the spec's owner wrote them.
+
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use regex::bytes::{Regex, RegexBuilder};
+
+use super::Name;
+use super::template::Template;
+
+/// One command of a trial.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name, unique in the study.
+    pub name: Name,
+    /// What it is for.
+    pub kind: StepKind,
+    /// Program and arguments; no shell is involved.
+    pub command: Vec<Template>,
+    /// Whether every active parameter is also an environment variable.
+    pub params_in_env: bool,
+    /// Further environment variables.
+    pub env: Vec<(String, Template)>,
+    /// Files written into the trial's folder before the step starts.
+    pub files: Vec<RenderedFile>,
+    /// Where it runs; absolute.
+    pub workdir: PathBuf,
+    /// A command that ends what runs elsewhere (`docker stop …`).
+    pub stop: Option<Vec<Template>>,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_grace: Duration,
+    /// The metrics that each of its runs yields.
+    pub metrics: Vec<MetricRule>,
+}
+
+/// See [`Step::kind`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum StepKind {
+    /// Stays up for the later steps.
+    Service(Ready),
+    /// Runs once.
+    Task {
+        /// The longest that it may take.
+        timeout: Duration,
+    },
+    /// Runs several times.
+    Measure {
+        /// How many runs count.
+        runs: u32,
+        /// How many runs go before and do not count.
+        warmup: u32,
+        /// The longest that one run may take.
+        timeout: Duration,
+    },
+}
+
+/// A file made from a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RenderedFile {
+    /// Its name in the trial's folder, without any `/`.
+    pub name: String,
+    /// Its text.
+    pub text: Template,
+}
+
+/// When a service counts as ready.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ready {
+    /// What is asked.
+    pub check: ReadyCheck,
+    /// The longest that it may take from the start.
+    pub timeout: Duration,
+    /// How long an answer of 4xx must have stayed before it counts.
+    pub settle: Duration,
+    /// Whose listener it must be.
+    pub owner: PortOwner,
+    /// A second question that must be answered as expected.
+    pub probe: Option<Probe>,
+}
+
+/// See [`Ready::check`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum ReadyCheck {
+    /// GET this `http://` address and look at the status of the answer.
+    Http {
+        /// The address.
+        url: Template,
+        /// The accepted status codes.
+        status: Vec<RangeInclusive<u16>>,
+    },
+    /// Connect to this `host:port`.
+    Tcp {
+        /// The address.
+        address: Template,
+    },
+    /// Wait for a line of output that the pattern matches.
+    Log {
+        /// The pattern; it needs no group.
+        pattern: Pattern,
+    },
+}
+
+/// See [`Ready::owner`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PortOwner {
+    /// A process of this trial must be listening.
+    Trial,
+    /// Anybody may: for programs that run in containers.
+    Any,
+}
+
+/// One real request that proves that a service works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Probe {
+    /// The `http://` address.
+    pub url: Template,
+    /// A JSON text to POST; without one it is a GET.
+    pub body: Option<Template>,
+    /// The accepted status codes.
+    pub status: Vec<RangeInclusive<u16>>,
+    /// A pattern that the answer's body must match.
+    pub expect: Option<Pattern>,
+    /// The longest that one answer may take.
+    pub timeout: Duration,
+}
+
+/// Where a metric is read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MetricRule {
+    /// Its name.
+    pub metric: Name,
+    /// Where it is read.
+    pub source: MetricSource,
+}
+
+/// See [`MetricRule::source`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum MetricSource {
+    /// The first group of a pattern, matched line by line against the output.
+    Regex {
+        /// The pattern, with one group at least.
+        pattern: Pattern,
+        /// Which of several matches counts.
+        which: Which,
+    },
+    /// A place in a JSON document.
+    Json {
+        /// The file, relative to the step's folder; the last line of output
+        /// that is a JSON object when `None`.
+        file: Option<Template>,
+        /// An RFC 6901 pointer: `/results/accuracy`.
+        pointer: String,
+    },
+    /// A place in the last record that has it of a file with one JSON object a
+    /// line.
+    Jsonl {
+        /// The file, relative to the step's folder.
+        file: Template,
+        /// An RFC 6901 pointer.
+        pointer: String,
+    },
+}
+
+/// Which of several matches counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The first, as the reference tuner has it.
+    First,
+    /// The last: a later summary corrects an earlier one.
+    Last,
+}
+
+/// A checked regular expression over bytes, since logs are not always UTF-8.
+#[derive(Clone, Debug)]
+pub struct Pattern(Regex);
+
+impl Pattern {
+    /// Checks `source`, in the syntax of the `regex` crate.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that it needs over 1 MiB when compiled.
+    pub fn new(source: &str) -> Result<Self, String> {
+        RegexBuilder::new(source)
+            .size_limit(1 << 20)
+            .build()
+            .map(Self)
+            .map_err(|error| match error {
+                regex::Error::CompiledTooBig(_) => "the pattern is too large".to_owned(),
+                other => other.to_string(),
+            })
+    }
+
+    /// Whether it has a group that can hold a number.
+    pub fn has_group(&self) -> bool {
+        self.0.captures_len() > 1
+    }
+
+    /// The compiled expression.
+    pub fn regex(&self) -> &Regex {
+        &self.0
+    }
+
+    /// The text as written.
+    pub fn source(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.source() == other.source()
+    }
+}
+
+impl Step {
+    /// How many runs of this step count towards a trial; 0 for a service.
+    pub const fn counted_runs(&self) -> u32 {
+        match self.kind {
+            StepKind::Service(_) => 0,
+            StepKind::Task { .. } => 1,
+            StepKind::Measure { runs, .. } => runs,
+        }
+    }
+}

@@ -1,0 +1,318 @@
+//! The state of a study: what its events add up to.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::{Event, Fact};
+use super::metric::Summary;
+use super::outcome::Outcome;
+use super::params::Params;
+use super::spec::Spec;
+use super::trial::{Sitting, SittingEnd, Trial, TrialId};
+use crate::base::clock::Timestamp;
+
+/// Whether the study goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// It goes on.
+    Active,
+    /// No new trial is started.
+    Paused(String),
+    /// There is nothing left to do.
+    Done(String),
+}
+
+/// A study: its spec and everything that happened. Cheap to clone: trials are
+/// shared.
+#[derive(Clone, Debug)]
+pub struct Study {
+    spec: Arc<Spec>,
+    trials: Vec<Arc<Trial>>,
+    by_params: HashMap<Params, TrialId>,
+    phase: Phase,
+    incumbent: Option<TrialId>,
+    host_faults: u32,
+}
+
+/// An event that does not fit what came before it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StudyError {
+    /// It speaks of a trial that was never planned.
+    #[error("event for trial {0}, which was never planned")]
+    UnknownTrial(TrialId),
+    /// Numbers must go up by one.
+    #[error("trial {found} planned where {expected} is next")]
+    TrialNumber {
+        /// The number in the event.
+        found: TrialId,
+        /// The number that is next.
+        expected: TrialId,
+    },
+    /// It speaks of a sitting that is not the running one.
+    #[error("event for sitting {sitting} of trial {trial}, which is not running")]
+    UnknownSitting {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+    },
+}
+
+impl Study {
+    /// A study to which nothing has happened.
+    pub fn new(spec: Arc<Spec>) -> Self {
+        Self {
+            spec,
+            trials: Vec::new(),
+            by_params: HashMap::new(),
+            phase: Phase::Active,
+            incumbent: None,
+            host_faults: 0,
+        }
+    }
+
+    /// What its owner wrote.
+    pub fn spec(&self) -> &Arc<Spec> {
+        &self.spec
+    }
+
+    /// All trials, in the order of their numbers.
+    pub fn trials(&self) -> &[Arc<Trial>] {
+        &self.trials
+    }
+
+    /// The trial of that number.
+    pub fn trial(&self, id: TrialId) -> Option<&Arc<Trial>> {
+        self.trials.get((id.0 as usize).checked_sub(1)?)
+    }
+
+    /// The trial of these params.
+    pub fn trial_of(&self, params: &Params) -> Option<&Arc<Trial>> {
+        self.trial(*self.by_params.get(params)?)
+    }
+
+    /// Whether it goes on.
+    pub fn phase(&self) -> &Phase {
+        &self.phase
+    }
+
+    /// The trial that runs now.
+    pub fn running(&self) -> Option<&Arc<Trial>> {
+        self.trials
+            .iter()
+            .rev()
+            .find(|trial| trial.running().is_some())
+    }
+
+    /// The first trial that is begun or planned and not settled.
+    pub fn unsettled(&self) -> Option<&Arc<Trial>> {
+        self.trials.iter().find(|trial| !trial.is_settled())
+    }
+
+    /// The number of the next trial.
+    pub fn next_id(&self) -> TrialId {
+        TrialId(self.trials.len() as u32 + 1)
+    }
+
+    /// How many sittings in a row the host's fault has ended.
+    pub fn host_faults(&self) -> u32 {
+        self.host_faults
+    }
+
+    /// The trial of the starting params, once it is planned.
+    pub fn baseline(&self) -> Option<&Arc<Trial>> {
+        let params = self.spec.space.baseline().ok()?;
+        self.trial_of(&params)
+    }
+
+    /// The best trial that is complete, the earlier of two equals.
+    pub fn incumbent(&self) -> Option<&Arc<Trial>> {
+        self.trial(self.incumbent?)
+    }
+
+    /// The summary of the objective of a trial.
+    pub fn objective(&self, trial: &Trial) -> Option<Summary> {
+        trial.summary(&self.spec.objective.metric)
+    }
+
+    /// How far a trial misses the constraints: the sum of the amounts, each as
+    /// a share of its bound so that they can be added. `None` when a metric is
+    /// missing.
+    pub fn violation(&self, trial: &Trial) -> Option<f64> {
+        self.spec
+            .constraints
+            .iter()
+            .try_fold(0.0, |sum, constraint| {
+                let mean = trial.summary(&constraint.metric)?.mean;
+                let amount = constraint.violation(mean);
+                let bound = constraint
+                    .min
+                    .filter(|min| mean < min.get())
+                    .or(constraint.max);
+                let scale = bound
+                    .map_or(1.0, |bound| bound.get().abs())
+                    .max(f64::MIN_POSITIVE);
+                Some(sum + if amount == 0.0 { 0.0 } else { amount / scale })
+            })
+    }
+
+    /// What the good runs of a trial amount to once it has all of them.
+    pub fn judge(&self, trial: &Trial) -> Outcome {
+        match self.violation(trial) {
+            Some(violation) if violation > 0.0 => Outcome::Infeasible,
+            _ => Outcome::Complete,
+        }
+    }
+
+    /// Good runs that count, over all trials.
+    pub fn runs(&self) -> u32 {
+        self.trials
+            .iter()
+            .map(|t| t.runs.iter().filter(|r| r.is_good()).count() as u32)
+            .sum()
+    }
+
+    /// The time with a trial running; one that runs now counts up to `now`.
+    pub fn busy(&self, now: Timestamp) -> Duration {
+        self.trials.iter().map(|trial| trial.elapsed(now)).sum()
+    }
+
+    /// Takes up a fact.
+    ///
+    /// # Errors
+    /// When it does not fit what came before; the state is then unchanged.
+    pub fn apply(&mut self, fact: &Fact) -> Result<(), StudyError> {
+        match &fact.event {
+            Event::Opened { .. } | Event::StepStarted { .. } => {}
+            Event::TrialPlanned {
+                trial,
+                params,
+                origin,
+            } => {
+                let expected = self.next_id();
+                if *trial != expected {
+                    return Err(StudyError::TrialNumber {
+                        found: *trial,
+                        expected,
+                    });
+                }
+                self.trials
+                    .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
+                self.by_params.entry(params.clone()).or_insert(*trial);
+            }
+            Event::SittingStarted {
+                trial,
+                sitting,
+                token,
+                boot_id,
+            } => {
+                self.edit(*trial)?.sittings.push(Sitting {
+                    number: *sitting,
+                    token: token.clone(),
+                    boot_id: boot_id.clone(),
+                    started: fact.at,
+                    ended: None,
+                    startup: None,
+                    health: None,
+                    end: None,
+                });
+            }
+            Event::ServicesReady {
+                trial,
+                sitting,
+                startup,
+                health,
+            } => {
+                let sitting = self.edit_sitting(*trial, *sitting)?;
+                sitting.startup = Some(*startup);
+                sitting.health.clone_from(health);
+            }
+            Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
+            Event::SittingEnded {
+                trial,
+                sitting,
+                end,
+                health,
+            } => {
+                let ended = self.edit_sitting(*trial, *sitting)?;
+                ended.ended = Some(fact.at);
+                ended.end = Some(end.clone());
+                if health.is_some() {
+                    ended.health.clone_from(health);
+                }
+                self.settle(*trial, end)?;
+            }
+            Event::TrialReopened { trial } => {
+                let reopened = self.edit(*trial)?;
+                reopened.outcome = None;
+                reopened.runs.retain(|run| run.is_good());
+                self.phase = Phase::Active;
+                self.find_incumbent();
+            }
+            Event::Paused { reason } => self.phase = Phase::Paused(reason.clone()),
+            Event::Resumed => {
+                self.phase = Phase::Active;
+                self.host_faults = 0;
+            }
+            Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
+        }
+        Ok(())
+    }
+
+    fn settle(&mut self, id: TrialId, end: &SittingEnd) -> Result<(), StudyError> {
+        let SittingEnd::Finished(outcome) = end else {
+            return Ok(());
+        };
+        if outcome.host_fault().is_some() {
+            self.host_faults += 1;
+            return Ok(());
+        }
+        self.host_faults = 0;
+        self.edit(id)?.outcome = Some(outcome.clone());
+        self.challenge(id);
+        Ok(())
+    }
+
+    /// The incumbent always competes: it changes only for a better one.
+    fn challenge(&mut self, id: TrialId) {
+        let Some(trial) = self.trial(id) else { return };
+        if trial.outcome != Some(Outcome::Complete) {
+            return;
+        }
+        let Some(new) = self.objective(trial) else {
+            return;
+        };
+        let old = self
+            .incumbent()
+            .and_then(|incumbent| self.objective(incumbent));
+        if old.is_none_or(|old| self.spec.objective.better(new.mean, old.mean)) {
+            self.incumbent = Some(id);
+        }
+    }
+
+    fn find_incumbent(&mut self) {
+        self.incumbent = None;
+        for index in 0..self.trials.len() {
+            self.challenge(TrialId(index as u32 + 1));
+        }
+    }
+
+    fn edit(&mut self, id: TrialId) -> Result<&mut Trial, StudyError> {
+        let trial = (id.0 as usize)
+            .checked_sub(1)
+            .and_then(|index| self.trials.get_mut(index));
+        trial.map(Arc::make_mut).ok_or(StudyError::UnknownTrial(id))
+    }
+
+    fn edit_sitting(&mut self, id: TrialId, number: u32) -> Result<&mut Sitting, StudyError> {
+        let unknown = StudyError::UnknownSitting {
+            trial: id,
+            sitting: number,
+        };
+        let sitting = self.edit(id)?.sittings.last_mut();
+        sitting
+            .filter(|s| s.number == number && s.end.is_none())
+            .ok_or(unknown)
+    }
+}

@@ -1,0 +1,192 @@
+//! Trials, their sittings and runs.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::Name;
+use super::metric::{Metrics, Summary};
+use super::outcome::{Ending, Outcome};
+use super::params::Params;
+use crate::base::clock::Timestamp;
+
+/// A trial's number in its study, from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TrialId(pub u32);
+
+impl fmt::Display for TrialId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Who wanted a trial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The starting params.
+    Baseline,
+    /// The sampler.
+    Sampler,
+    /// A results file from before the study.
+    Imported,
+}
+
+/// One execution of a task or a measure step that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Run {
+    /// The step.
+    pub step: Name,
+    /// Its number within the trial and the step, from 1.
+    pub number: u32,
+    /// The sitting in which it ran.
+    pub sitting: u32,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// How its process ended.
+    pub ending: Ending,
+    /// What it measured; of a bad run, what was found all the same.
+    pub metrics: Metrics,
+    /// Why the run does not count; `None` for a good run.
+    pub fault: Option<String>,
+}
+
+impl Run {
+    /// Whether it ended well with all its metrics.
+    pub const fn is_good(&self) -> bool {
+        self.fault.is_none()
+    }
+}
+
+/// One stretch of work on a trial, with services of its own.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sitting {
+    /// Its number within the trial, from 1.
+    pub number: u32,
+    /// The value of AUTOTUNE_TRIAL_ID in the environment of all its processes.
+    pub token: String,
+    /// The boot in which it ran.
+    pub boot_id: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// When it was over; `None` while it runs.
+    pub ended: Option<Timestamp>,
+    /// How long the services took to be ready, when they were.
+    pub startup: Option<Duration>,
+    /// The text of the last answer to a readiness check.
+    pub health: Option<String>,
+    /// How it ended, once it has.
+    pub end: Option<SittingEnd>,
+}
+
+/// How a sitting ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SittingEnd {
+    /// All that it was to do is done, or failed.
+    Finished(Outcome),
+    /// It was cut short; its good runs count, and the trial goes on later.
+    Interrupted,
+}
+
+/// The trying of one params.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trial {
+    /// Its number.
+    pub id: TrialId,
+    /// What is tried.
+    pub params: Params,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// The runs that count, good and bad, in the order in which they ended.
+    pub runs: Vec<Run>,
+    /// Its sittings, in order.
+    pub sittings: Vec<Sitting>,
+    /// What came of it; `None` until it is settled. A trial that the host's
+    /// fault ended, or that was interrupted, is not settled.
+    pub outcome: Option<Outcome>,
+}
+
+impl Trial {
+    /// A trial that has not begun.
+    pub const fn new(id: TrialId, params: Params, origin: Origin) -> Self {
+        Self {
+            id,
+            params,
+            origin,
+            runs: Vec::new(),
+            sittings: Vec::new(),
+            outcome: None,
+        }
+    }
+
+    /// The sitting that runs now.
+    pub fn running(&self) -> Option<&Sitting> {
+        self.sittings.last().filter(|sitting| sitting.end.is_none())
+    }
+
+    /// The good runs of a step.
+    pub fn good_runs(&self, step: &str) -> impl Iterator<Item = &Run> {
+        self.runs
+            .iter()
+            .filter(move |run| &*run.step == step && run.is_good())
+    }
+
+    /// The summary of a metric over the good runs.
+    pub fn summary(&self, metric: &str) -> Option<Summary> {
+        let good = self.runs.iter().filter(|run| run.is_good());
+        Summary::of(good.flat_map(|run| {
+            run.metrics
+                .iter()
+                .filter(|(name, _)| &**name == metric)
+                .map(|(_, number)| *number)
+        }))
+    }
+
+    /// The time spent in its sittings so far; a running one counts up to `now`.
+    pub fn elapsed(&self, now: Timestamp) -> Duration {
+        self.sittings
+            .iter()
+            .map(|s| s.ended.unwrap_or(now).since(s.started))
+            .sum()
+    }
+
+    /// How long the services took to be ready in the last sitting in which
+    /// they were.
+    pub fn startup(&self) -> Option<Duration> {
+        self.sittings
+            .iter()
+            .rev()
+            .find_map(|sitting| sitting.startup)
+    }
+
+    /// Whether the sampler may learn from it: it is settled.
+    pub const fn is_settled(&self) -> bool {
+        self.outcome.is_some()
+    }
+}
+
+/// The name of a log file of a trial, relative to the folder of logs:
+/// `trial_00012.log` for the first service of the first sitting,
+/// `trial_00012.2.eval.log` for another step of the second.
+pub fn log_name(trial: TrialId, sitting: u32, step: Option<&str>) -> String {
+    let sitting = if sitting > 1 {
+        format!(".{sitting}")
+    } else {
+        String::new()
+    };
+    let step = step.map(|step| format!(".{step}")).unwrap_or_default();
+    format!("trial_{:05}{sitting}{step}.log", trial.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_names() {
+        assert_eq!(log_name(TrialId(1), 1, None), "trial_00001.log");
+        assert_eq!(log_name(TrialId(12), 2, None), "trial_00012.2.log");
+        assert_eq!(
+            log_name(TrialId(12), 2, Some("eval")),
+            "trial_00012.2.eval.log"
+        );
+    }
+}
