@@ -1,1 +1,36 @@
-//! exec
+//! One sitting of a trial, in a process of its own.
+//!
+//! | file | part |
+//! |---|---|
+//! | [`order`] | what the runner is told: `trial.json` |
+//! | [`report`] | what it tells: `events.jsonl`, `result.json` |
+//! | [`handle`] | the daemon's end: start, hear, stop, clear up |
+//! | [`leftovers`] | what an earlier daemon has left |
+//! | [`runner`], `work` | the runner's process, and what it does |
+//! | [`process`], [`cgroup`] | a process with its whole tree |
+//! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
+//! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
+//! | [`environment`] | what a step sees of the environment |
+//!
+//! Invariants:
+//! - A pid is signalled only through a pidfd, after its membership was checked
+//!   while the pidfd pinned it.
+//! - When a sitting's result is written, nothing of it is alive, or the result
+//!   names what is.
+//! - Nothing here knows of a study: an order in, reports and a result out.
+
+pub mod capture;
+pub mod cause;
+pub mod cgroup;
+pub mod environment;
+pub mod extract;
+pub mod handle;
+pub mod leftovers;
+pub mod order;
+pub mod port;
+pub mod process;
+pub mod ready;
+pub mod report;
+pub mod runner;
+mod watch;
+mod work;

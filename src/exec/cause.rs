@@ -1,0 +1,135 @@
+//! Known troubles, recognised from the last lines that a program printed.
+
+use std::sync::LazyLock;
+
+use regex::RegexSet;
+
+use crate::model::outcome::{Cause, HostFault};
+
+/// A known trouble.
+struct Trouble {
+    name: &'static str,
+    pattern: &'static str,
+    hint: &'static str,
+    host: Option<HostFault>,
+}
+
+/// The first that matches wins, so the more particular stand first.
+const TROUBLES: &[Trouble] = &[
+    Trouble {
+        name: "gpu-lost",
+        pattern: r"(?i)GPU is lost|fallen off the bus|device is lost|No CUDA GPUs are available|CUDA driver initialization failed|couldn't communicate with the NVIDIA driver",
+        hint: "the GPU or its driver failed: look at `nvidia-smi` and `dmesg | grep -i xid`",
+        host: Some(HostFault::GpuLost),
+    },
+    Trouble {
+        name: "gpu-out-of-memory",
+        pattern: r"(?i)CUDA (error: )?out of memory|OutOfMemoryError|HIP out of memory|No available memory for the cache blocks|larger than the maximum number of tokens that can be stored in KV cache|cudaMalloc failed: out of memory",
+        hint: "these values need more GPU memory than there is: leave out the largest batch, sequence or memory values",
+        host: None,
+    },
+    Trouble {
+        name: "address-in-use",
+        pattern: r"(?i)address already in use|EADDRINUSE",
+        hint: "another program holds a port that this one needs: see `ss -ltnp`",
+        host: Some(HostFault::PortTaken),
+    },
+    Trouble {
+        name: "disk-full",
+        pattern: r"(?i)No space left on device|ENOSPC|disk quota exceeded",
+        hint: "free some space: see `df -h` and `df -i`",
+        host: Some(HostFault::DiskFull),
+    },
+    Trouble {
+        name: "bf16-unsupported",
+        pattern: r"(?i)bfloat16 is only supported|bf16.{0,40}not supported|bfloat16 is not supported",
+        hint: "this GPU has no bfloat16: use float16",
+        host: None,
+    },
+    Trouble {
+        name: "out-of-memory",
+        pattern: r"(?i)cannot allocate memory|std::bad_alloc|^MemoryError|memory allocation of \d+ bytes failed",
+        hint: "these values need more memory than there is",
+        host: None,
+    },
+    Trouble {
+        name: "module-missing",
+        pattern: r"ModuleNotFoundError: No module named|ImportError: ",
+        hint: "a Python package is missing in the environment that the step runs in: check which python it starts",
+        host: None,
+    },
+    Trouble {
+        name: "library-missing",
+        pattern: r"error while loading shared libraries|cannot open shared object file",
+        hint: "a shared library is missing: check LD_LIBRARY_PATH in [env] or pass_env",
+        host: None,
+    },
+    Trouble {
+        name: "not-found",
+        pattern: r"(?i)command not found|No such file or directory",
+        hint: "a file or program that the step needs is missing: steps run in `workdir`",
+        host: None,
+    },
+];
+
+static PATTERNS: LazyLock<RegexSet> = LazyLock::new(|| {
+    RegexSet::new(TROUBLES.iter().map(|trouble| trouble.pattern)).expect("checked by a test")
+});
+
+/// The known trouble in the last lines of an output, and the fault of the host
+/// that it is, if it is one.
+pub fn find<'a>(
+    tail: impl DoubleEndedIterator<Item = &'a str> + Clone,
+) -> Option<(Cause, Option<HostFault>)> {
+    let lines = || {
+        tail.clone()
+            .rev()
+            .map(|line| (PATTERNS.matches(line), line))
+    };
+    TROUBLES.iter().enumerate().find_map(|(index, trouble)| {
+        let (_, line) = lines().find(|(matches, _)| matches.matched(index))?;
+        let cause = Cause {
+            name: trouble.name.to_owned(),
+            hint: trouble.hint.to_owned(),
+            line: line.trim().to_owned(),
+        };
+        Some((cause, trouble.host))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(lines: &[&str]) -> Option<String> {
+        find(lines.iter().copied()).map(|(cause, _)| cause.name)
+    }
+
+    #[test]
+    fn real_messages() {
+        let vllm = "ValueError: No available memory for the cache blocks. Try increasing `gpu_memory_utilization`";
+        let torch = "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.00 GiB.";
+        let uvicorn = "ERROR: [Errno 98] error while attempting to bind on address ('0.0.0.0', 8000): address already in use";
+        let bf16 = "ValueError: Bfloat16 is only supported on GPUs with compute capability of at least 8.0.";
+        assert_eq!(
+            name(&["INFO start", vllm, ""]).as_deref(),
+            Some("gpu-out-of-memory")
+        );
+        assert_eq!(name(&[torch, "exit"]).as_deref(), Some("gpu-out-of-memory"));
+        assert_eq!(name(&[uvicorn]).as_deref(), Some("address-in-use"));
+        assert_eq!(name(&[bf16]).as_deref(), Some("bf16-unsupported"));
+        assert_eq!(name(&["all is well"]), None);
+    }
+
+    #[test]
+    fn the_line_that_gave_it_away_is_the_last_one() {
+        let lines = [
+            "No space left on device (1)",
+            "x",
+            "  No space left on device (2)  ",
+        ];
+        let (cause, host) = find(lines.into_iter()).expect("known");
+        assert_eq!(cause.line, "No space left on device (2)");
+        assert_eq!(host, Some(HostFault::DiskFull));
+    }
+}

@@ -1,0 +1,147 @@
+//! The environment of a step: what the spec names, a few variables that every
+//! program expects, and what `pass_env` lets through; nothing else.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+
+/// Carries the token of a sitting in all its processes.
+pub const TRIAL_ID: &str = "AUTOTUNE_TRIAL_ID";
+/// Carries the name of the process group that a step's run makes.
+pub const STEP_ID: &str = "AUTOTUNE_STEP_ID";
+
+/// What every program expects to find.
+const EXPECTED: [&str; 12] = [
+    "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "TMPDIR", "TERM",
+    "XDG_*",
+];
+
+/// What belongs to the daemon and its service manager alone, whatever
+/// `pass_env` says.
+const NEVER: [&str; 10] = [
+    "NOTIFY_SOCKET",
+    "LISTEN_*",
+    "WATCHDOG_*",
+    "CREDENTIALS_DIRECTORY",
+    "FDSTORE",
+    "JOURNAL_STREAM",
+    "INVOCATION_ID",
+    "MAINPID",
+    "SYSTEMD_*",
+    "AUTOTUNE_*",
+];
+
+/// Whether `name` fits `pattern`, in which a `*` stands for any letters.
+pub fn fits(pattern: &str, name: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = name.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = parts.peekable();
+    if parts.peek().is_none() {
+        return rest.is_empty();
+    }
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return rest.ends_with(part);
+        }
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    true
+}
+
+/// The environment of a step, from the runner's own (`inherited`), the spec's
+/// `pass_env`, and the variables that the spec sets. Local addresses never go
+/// through a proxy.
+pub fn for_step(
+    inherited: impl IntoIterator<Item = (OsString, OsString)>,
+    pass: &[String],
+    set: &[(String, String)],
+) -> BTreeMap<OsString, OsString> {
+    fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &OsStr) -> bool {
+        name.to_str()
+            .is_some_and(|name| patterns.any(|pattern| fits(pattern, name)))
+    }
+    let mut env: BTreeMap<OsString, OsString> = inherited
+        .into_iter()
+        .filter(|(name, _)| {
+            let wanted =
+                any(EXPECTED.into_iter(), name) || any(pass.iter().map(String::as_str), name);
+            wanted && !any(NEVER.into_iter(), name)
+        })
+        .collect();
+    env.extend(set.iter().map(|(name, value)| (name.into(), value.into())));
+    for name in ["NO_PROXY", "no_proxy"] {
+        let value = env.entry(name.into()).or_default();
+        for local in ["localhost", "127.0.0.1", "::1"] {
+            let text = value.to_string_lossy();
+            if text != "*" && !text.split(',').any(|entry| entry.trim() == local) {
+                let comma = if text.is_empty() { "" } else { "," };
+                *value = format!("{text}{comma}{local}").into();
+            }
+        }
+    }
+    env
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns() {
+        for (pattern, name, expected) in [
+            ("PATH", "PATH", true),
+            ("PATH", "PATHS", false),
+            ("CUDA_*", "CUDA_VISIBLE_DEVICES", true),
+            ("CUDA_*", "XCUDA_", false),
+            ("*_TOKEN", "HF_TOKEN", true),
+            ("*_TOKEN", "HF_TOKEN_FILE", false),
+            ("A*B*C", "AxxBxxC", true),
+            ("A*B*C", "AxxCxxB", false),
+            ("*", "", true),
+        ] {
+            assert_eq!(fits(pattern, name), expected, "{pattern} {name}");
+        }
+    }
+
+    #[test]
+    fn secrets_of_the_daemon_stay_with_it() {
+        let inherited = [
+            ("PATH", "/bin"),
+            ("SMTP_PASSWORD", "hunter2"),
+            ("NOTIFY_SOCKET", "/run/x"),
+            ("LISTEN_FDS", "1"),
+            ("WATCHDOG_USEC", "1"),
+            ("CREDENTIALS_DIRECTORY", "/run/c"),
+            ("HF_HOME", "/models"),
+        ]
+        .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let names = |pass: &[&str]| {
+            let pass: Vec<String> = pass.iter().map(|p| (*p).to_owned()).collect();
+            let env = for_step(inherited.clone(), &pass, &[]);
+            env.into_keys()
+                .map(|n| n.into_string().expect("text"))
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
+        assert_eq!(names(&[]), "NO_PROXY PATH no_proxy");
+        assert_eq!(names(&["HF_*"]), "HF_HOME NO_PROXY PATH no_proxy");
+        assert_eq!(
+            names(&["*"]),
+            "HF_HOME NO_PROXY PATH SMTP_PASSWORD no_proxy"
+        );
+    }
+
+    #[test]
+    fn local_addresses_go_around_proxies() {
+        let set = [("NO_PROXY".to_owned(), "example.org,localhost".to_owned())];
+        let env = for_step([], &[], &set);
+        let value = |name: &str| env[OsStr::new(name)].to_string_lossy().into_owned();
+        assert_eq!(value("NO_PROXY"), "example.org,localhost,127.0.0.1,::1");
+        assert_eq!(value("no_proxy"), "localhost,127.0.0.1,::1");
+    }
+}

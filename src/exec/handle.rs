@@ -1,0 +1,211 @@
+//! The daemon's end of a runner: starting it, hearing it, stopping it, and
+//! clearing up when it dies.
+
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::sync::Arc;
+
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, ChildStdout, Command};
+
+use super::cgroup::Cgroup;
+use super::leftovers;
+use super::order::{ORDER_FILE, Order};
+use super::report::{self, Report, SittingResult};
+use super::work;
+use crate::base::clock::Timestamp;
+use crate::model::outcome::{FailureKind, HostFault};
+
+/// What a runner prints besides its reports, within the sitting's folder.
+const RUNNER_LOG: &str = "runner.log";
+
+/// A runner that was started.
+pub struct Runner {
+    folder: PathBuf,
+    order: Order,
+    child: Child,
+    reports: BufReader<ChildStdout>,
+    heard: usize,
+    control: Control,
+    cgroup: Option<Cgroup>,
+}
+
+/// The way to a runner. When the last one is dropped the runner ends its trial
+/// by itself.
+#[derive(Clone, Debug)]
+pub struct Control(Arc<io::PipeWriter>);
+
+/// How a runner came out.
+pub struct Finished {
+    /// Reports that did not come through the pipe.
+    pub missed: Vec<(Timestamp, Report)>,
+    /// The result of the sitting.
+    pub result: SittingResult,
+}
+
+/// Why a runner was not started.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start the runner in {folder}: {source}")]
+pub struct StartError {
+    /// The sitting's folder.
+    pub folder: PathBuf,
+    /// The system's answer.
+    pub source: io::Error,
+}
+
+impl Control {
+    /// Asks for an orderly end of the sitting.
+    pub fn stop(&self) {
+        self.send(b's');
+    }
+
+    /// Asks for the end of the sitting at once.
+    pub fn kill(&self) {
+        self.send(b'k');
+    }
+
+    fn send(&self, command: u8) {
+        // A runner that is gone needs no command.
+        let _ = (&*self.0).write_all(&[command]);
+    }
+}
+
+impl Runner {
+    /// Starts a runner for `order` in `folder`, which is made. The trial gets a
+    /// cgroup of its own where that can be had.
+    ///
+    /// # Errors
+    /// When the folder cannot be written or the process not started.
+    pub fn start(folder: &Path, mut order: Order) -> Result<Self, StartError> {
+        let cgroup = Cgroup::create(&order.token);
+        order.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
+        Self::spawn(folder, order, cgroup.clone()).map_err(|source| {
+            if let Some(cgroup) = cgroup {
+                cgroup.remove();
+            }
+            StartError {
+                folder: folder.to_owned(),
+                source,
+            }
+        })
+    }
+
+    fn spawn(folder: &Path, order: Order, cgroup: Option<Cgroup>) -> io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        std::fs::create_dir_all(&order.trial_dir)?;
+        for step in &order.steps {
+            step.log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+        }
+        std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
+        let (control_reader, control_writer) = io::pipe()?;
+        let errors = if order.echo {
+            Stdio::inherit()
+        } else {
+            std::fs::File::create(folder.join(RUNNER_LOG))?.into()
+        };
+        // The link leads to our own program also after an upgrade replaced it.
+        let mut child = Command::new("/proc/self/exe")
+            .arg("trial")
+            .arg(folder)
+            .stdin(Stdio::from(OwnedFd::from(control_reader)))
+            .stdout(Stdio::piped())
+            .stderr(errors)
+            // The terminal's Ctrl-C is for the daemon alone.
+            .process_group(0)
+            .spawn()?;
+        let stdout = child
+            .stdout
+            .take()
+            .ok_or_else(|| io::Error::other("no pipe to it"))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            order,
+            child,
+            reports: BufReader::new(stdout),
+            heard: 0,
+            control: Control(Arc::new(control_writer)),
+            cgroup,
+        })
+    }
+
+    /// The way to it.
+    pub fn control(&self) -> Control {
+        self.control.clone()
+    }
+
+    /// The next report; `None` when the runner has closed its end.
+    pub async fn next(&mut self) -> Option<(Timestamp, Report)> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            match self.reports.read_until(b'\n', &mut line).await {
+                Ok(0) | Err(_) => return None,
+                Ok(_) => {}
+            }
+            if let Some(report) = report::parse_line(&line) {
+                self.heard += 1;
+                return Some(report);
+            }
+        }
+    }
+
+    /// Waits until the runner is gone, and clears up after one that died.
+    pub async fn finish(mut self) -> Finished {
+        let status = self.child.wait().await;
+        let result = report::read_result(&self.folder).ok().flatten();
+        let died = result.is_none();
+        let result = match result {
+            Some(result) => result,
+            None => {
+                let path = self.cgroup.as_ref().map(Cgroup::path);
+                let left = leftovers::clear(&self.order.token, path).await;
+                self.run_stops().await;
+                let status = status.map_or_else(|e| e.to_string(), |status| status.to_string());
+                SittingResult::Failed(self.describe_death(&status, &left))
+            }
+        };
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.remove();
+        }
+        let missed = if died {
+            let all = report::read_reports(&self.folder).unwrap_or_default();
+            all.into_iter().skip(self.heard).collect()
+        } else {
+            Vec::new()
+        };
+        Finished { missed, result }
+    }
+
+    async fn run_stops(&self) {
+        if let Some(order) = self.order.only_stops() {
+            run_stops(&self.folder, order).await;
+        }
+    }
+
+    fn describe_death(&self, status: &str, left: &[i32]) -> report::FailureReport {
+        let said = std::fs::read_to_string(self.folder.join(RUNNER_LOG)).unwrap_or_default();
+        let said = said
+            .trim()
+            .lines()
+            .last()
+            .map(|line| format!(": {line}"))
+            .unwrap_or_default();
+        let mut failure = work::not_released(format!("the runner ended ({status}){said}"));
+        if left.is_empty() {
+            failure.kind = FailureKind::Host(HostFault::RunnerDied).name().to_owned();
+        } else {
+            failure.message += &format!("; processes {left:?} did not end on SIGKILL");
+        }
+        failure
+    }
+}
+
+/// Runs the `stop` commands of a sitting whose runner could not.
+pub(super) async fn run_stops(folder: &Path, order: Order) {
+    if let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) {
+        while runner.next().await.is_some() {}
+        let _ = runner.child.wait().await;
+    }
+}

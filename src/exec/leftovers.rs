@@ -1,0 +1,153 @@
+//! What an earlier daemon has left: runners that are still ending, and
+//! processes whose runner was killed.
+//!
+//! A process is one of ours only when it carries a sitting's token, which
+//! nobody else can know: in the name of its cgroup, or in its environment.
+
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use rustix::process::{Pid, PidfdFlags, Signal};
+use tokio::io::Interest;
+
+use super::cgroup::Cgroup;
+use super::environment;
+use super::handle;
+use super::order::{ORDER_FILE, Order};
+use super::process;
+use super::report::{self, Report, SittingResult};
+use super::runner::{Identity, RUNNER_FILE};
+use super::watch::watch;
+use crate::base::clock::{self, Timestamp};
+
+/// How long a runner may take beyond the grace of its steps.
+const RUNNER_LIMIT: Duration = Duration::from_secs(15);
+/// How long killed processes may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(30);
+
+/// What is known of a sitting that an earlier daemon began.
+pub struct Leftover {
+    /// All that its runner has reported.
+    pub reports: Vec<(Timestamp, Report)>,
+    /// Its result, when the runner came to write it.
+    pub result: Option<SittingResult>,
+    /// Processes that SIGKILL did not end.
+    pub stuck: Vec<i32>,
+}
+
+/// Waits until the runner in `folder` has ended, or kills it, ends all that
+/// its sitting has left, and reads what it reported.
+///
+/// # Errors
+/// When the reports are there and cannot be read.
+pub async fn take_over(folder: &Path, token: &str) -> io::Result<Leftover> {
+    let order = std::fs::read(folder.join(ORDER_FILE))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Order>(&bytes).ok())
+        .filter(|order| order.token == token);
+    let grace = order.as_ref().map(Order::longest_grace).unwrap_or_default();
+    await_runner(folder, grace + RUNNER_LIMIT).await;
+    let cgroup = order.as_ref().and_then(|order| order.cgroup.as_deref());
+    let stuck = clear(token, cgroup).await;
+    let result = report::read_result(folder)?;
+    if let Some(stops) = order
+        .filter(|_| result.is_none())
+        .and_then(|order| order.only_stops())
+    {
+        handle::run_stops(folder, stops).await;
+    }
+    Ok(Leftover {
+        reports: report::read_reports(folder)?,
+        result,
+        stuck,
+    })
+}
+
+/// Waits for a runner that is still ending; one that does not end is killed.
+async fn await_runner(folder: &Path, limit: Duration) {
+    let identity = std::fs::read(folder.join(RUNNER_FILE))
+        .ok()
+        .and_then(|bytes| serde_json::from_slice::<Identity>(&bytes).ok())
+        .filter(|identity| identity.boot_id == clock::boot_id());
+    let Some(identity) = identity else { return };
+    let Some(pid) = Pid::from_raw(identity.pid) else {
+        return;
+    };
+    let Ok(pidfd) = rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK) else {
+        return;
+    };
+    // Looked at while the pidfd pins it: the number may have been reused.
+    if process::start_ticks(identity.pid) != Some(identity.start_ticks) {
+        return;
+    }
+    let Ok(watched) = watch(pidfd, Interest::READABLE) else {
+        return;
+    };
+    if tokio::time::timeout(limit, watched.readable())
+        .await
+        .is_err()
+    {
+        let _ = rustix::process::pidfd_send_signal(watched.get_ref(), Signal::KILL);
+        let _ = tokio::time::timeout(KILL_LIMIT, watched.readable()).await;
+    }
+}
+
+/// Ends every process of the sitting with this token; returns those that did
+/// not end.
+pub async fn clear(token: &str, cgroup: Option<&Path>) -> Vec<i32> {
+    let cgroup = cgroup.and_then(|path| Cgroup::known(path, token));
+    if let Some(cgroup) = &cgroup {
+        cgroup.kill();
+        cgroup.until_empty(KILL_LIMIT).await;
+        cgroup.remove();
+    }
+    let rounds = async {
+        loop {
+            let found = carriers(token);
+            if found.is_empty() {
+                return;
+            }
+            for pid in found {
+                kill_carrier(pid, token).await;
+            }
+        }
+    };
+    let _ = tokio::time::timeout(KILL_LIMIT, rounds).await;
+    carriers(token)
+}
+
+/// The processes of our own user that carry the token.
+fn carriers(token: &str) -> Vec<i32> {
+    if token.len() < 16 {
+        return Vec::new();
+    }
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let processes = procfs::process::all_processes()
+        .into_iter()
+        .flatten()
+        .flatten();
+    let pids = processes
+        .map(|process| process.pid)
+        .filter(|pid| *pid != own && *pid > 1);
+    pids.filter(|pid| process::carries(*pid, environment::TRIAL_ID, token))
+        .collect()
+}
+
+async fn kill_carrier(pid: i32, token: &str) {
+    let Some(raw) = Pid::from_raw(pid) else {
+        return;
+    };
+    let Ok(pidfd) = rustix::process::pidfd_open(raw, PidfdFlags::NONBLOCK) else {
+        return;
+    };
+    // Checked again while the pidfd pins the process.
+    if !process::carries(pid, environment::TRIAL_ID, token) {
+        return;
+    }
+    if rustix::process::pidfd_send_signal(&pidfd, Signal::KILL).is_ok()
+        && let Ok(watched) = watch(pidfd, Interest::READABLE)
+    {
+        let _ = watched.readable().await;
+    }
+}

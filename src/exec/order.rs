@@ -1,0 +1,497 @@
+//! What a runner is told: the file `trial.json` in a sitting's folder.
+//!
+//! Everything in it is concrete: templates are filled in, folders absolute.
+//! So a runner needs nothing but this file and the programs that it names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::spec::Spec;
+use crate::model::step::{
+    MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
+};
+use crate::model::template::{Template, TemplateError};
+use crate::model::trial::{Trial, log_name};
+
+/// The name of the order within a sitting's folder.
+pub const ORDER_FILE: &str = "trial.json";
+
+/// One sitting of a trial, ready to be carried out.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Order {
+    /// The trial's number.
+    pub trial: u32,
+    /// The sitting's number.
+    pub sitting: u32,
+    /// The value of AUTOTUNE_TRIAL_ID for every process of the sitting.
+    pub token: String,
+    /// The trial's cgroup, which the daemon has made.
+    pub cgroup: Option<PathBuf>,
+    /// What of the environment is passed on.
+    pub pass_env: Vec<String>,
+    /// A folder of the trial's own; it outlives the sitting.
+    pub trial_dir: PathBuf,
+    /// The most that one log file may take, in bytes.
+    pub log_max: u64,
+    /// How long a busy port is waited for.
+    pub port_wait: Duration,
+    /// Whether the steps' output also goes to the runner's standard error.
+    pub echo: bool,
+    /// The steps, in order.
+    pub steps: Vec<StepOrder>,
+}
+
+/// One step of an [`Order`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StepOrder {
+    /// Its name.
+    pub name: String,
+    /// Where it runs.
+    pub workdir: PathBuf,
+    /// Files to write before it starts: path and text.
+    pub files: Vec<(PathBuf, String)>,
+    /// A command that ends what runs elsewhere.
+    pub stop: Option<Invocation>,
+    /// Time between SIGTERM and SIGKILL.
+    pub stop_grace: Duration,
+    /// Where its output goes.
+    pub log: PathBuf,
+    /// What is to be done.
+    pub work: Work,
+}
+
+/// See [`StepOrder::work`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Work {
+    /// Start, wait until ready, keep.
+    Service {
+        /// The program.
+        invocation: Invocation,
+        /// When it is ready.
+        ready: ReadyOrder,
+    },
+    /// Start each in turn and measure it.
+    Runs {
+        /// Whether it is a task: one bad run ends the trial.
+        task: bool,
+        /// The runs that are missing; warm-up runs come first.
+        runs: Vec<RunOrder>,
+        /// The longest that one may take.
+        timeout: Duration,
+    },
+}
+
+/// One run of a [`Work::Runs`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RunOrder {
+    /// Its number, from 1; `None` for a warm-up run.
+    pub number: Option<u32>,
+    /// The program.
+    pub invocation: Invocation,
+    /// What it is to yield.
+    pub metrics: Vec<MetricOrder>,
+}
+
+/// A program with its arguments and the environment that the spec names.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Invocation {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Environment variables.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where one metric is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MetricOrder {
+    /// Its name.
+    pub metric: String,
+    /// Where it is read.
+    pub source: SourceOrder,
+}
+
+/// See [`MetricSource`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::MetricSource")]
+pub enum SourceOrder {
+    Regex { pattern: String, first: bool },
+    JsonOutput { pointer: String },
+    JsonFile { file: PathBuf, pointer: String },
+    JsonlFile { file: PathBuf, pointer: String },
+}
+
+/// See [`Ready`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Ready")]
+pub struct ReadyOrder {
+    pub check: CheckOrder,
+    pub timeout: Duration,
+    pub settle: Duration,
+    pub any_owner: bool,
+    pub probe: Option<ProbeOrder>,
+}
+
+/// See [`ReadyCheck`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::ReadyCheck")]
+pub enum CheckOrder {
+    Http {
+        url: String,
+        status: Vec<(u16, u16)>,
+    },
+    Tcp {
+        address: String,
+    },
+    Log {
+        pattern: String,
+    },
+}
+
+/// See [`Probe`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Probe")]
+pub struct ProbeOrder {
+    pub url: String,
+    pub body: Option<String>,
+    pub status: Vec<(u16, u16)>,
+    pub expect: Option<String>,
+    pub timeout: Duration,
+}
+
+/// Where a sitting's things are.
+#[derive(Clone, Debug)]
+pub struct Places {
+    /// The study's output folder.
+    pub output_dir: PathBuf,
+    /// The folder of log files.
+    pub logs: PathBuf,
+    /// A folder of the trial's own.
+    pub trial_dir: PathBuf,
+}
+
+/// Why an order cannot be written.
+#[derive(Debug, thiserror::Error)]
+#[error("step `{step}`: {what}: {source}")]
+pub struct OrderError {
+    /// The step.
+    pub step: String,
+    /// The part of it that has the template.
+    pub what: String,
+    /// What is wrong.
+    pub source: TemplateError,
+}
+
+impl Order {
+    /// The order for the next sitting of `trial`: all of its runs that have
+    /// not been run yet.
+    ///
+    /// # Errors
+    /// When a template asks for something that has no value in these params.
+    pub fn new(
+        spec: &Spec,
+        trial: &Trial,
+        sitting: u32,
+        token: String,
+        places: &Places,
+    ) -> Result<Self, OrderError> {
+        let mut scope = Scope::new(spec, trial, sitting, places);
+        let steps = spec
+            .steps
+            .iter()
+            .filter_map(|step| scope.step(spec, trial, sitting, step, places).transpose())
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            trial: trial.id.0,
+            sitting,
+            token,
+            cgroup: None,
+            pass_env: spec.pass_env.clone(),
+            trial_dir: places.trial_dir.clone(),
+            log_max: spec.log_max,
+            port_wait: spec.host.port_wait,
+            echo: false,
+            steps,
+        })
+    }
+
+    /// The order that only runs the `stop` commands of this one; `None` when it
+    /// has none.
+    pub fn only_stops(&self) -> Option<Self> {
+        let mut order = Self {
+            cgroup: None,
+            echo: false,
+            ..self.clone()
+        };
+        order.steps.retain(|step| step.stop.is_some());
+        for step in &mut order.steps {
+            step.files.clear();
+            step.work = Work::Runs {
+                task: true,
+                runs: Vec::new(),
+                timeout: Duration::ZERO,
+            };
+        }
+        (!order.steps.is_empty()).then_some(order)
+    }
+
+    /// The longest grace of any step: how long an orderly end may take.
+    pub fn longest_grace(&self) -> Duration {
+        self.steps
+            .iter()
+            .map(|step| step.stop_grace)
+            .max()
+            .unwrap_or_default()
+    }
+}
+
+/// The numbers of the runs of `step` that `trial` has not run yet.
+pub fn missing_runs(trial: &Trial, step: &Step) -> Vec<u32> {
+    let ran = |number| {
+        trial
+            .runs
+            .iter()
+            .any(|r| r.step == step.name && r.number == number)
+    };
+    (1..=step.counted_runs())
+        .filter(|number| !ran(*number))
+        .collect()
+}
+
+/// The values that templates of one sitting are filled in with.
+struct Scope {
+    params: Vec<(String, String)>,
+    values: BTreeMap<String, String>,
+}
+
+impl Scope {
+    fn new(spec: &Spec, trial: &Trial, sitting: u32, places: &Places) -> Self {
+        let params: Vec<(String, String)> = trial
+            .params
+            .iter()
+            .map(|(n, v)| (n.to_string(), v.to_string()))
+            .collect();
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let mut values: BTreeMap<String, String> = params.iter().cloned().collect();
+        values.insert("study".to_owned(), spec.name.clone());
+        values.insert("trial".to_owned(), trial.id.to_string());
+        values.insert("sitting".to_owned(), sitting.to_string());
+        values.insert("output_dir".to_owned(), path(&places.output_dir));
+        values.insert("trial_dir".to_owned(), path(&places.trial_dir));
+        Self { params, values }
+    }
+
+    /// `None` for a step whose runs have all been run.
+    fn step(
+        &mut self,
+        spec: &Spec,
+        trial: &Trial,
+        sitting: u32,
+        step: &Step,
+        places: &Places,
+    ) -> Result<Option<StepOrder>, OrderError> {
+        self.values.insert("step".to_owned(), step.name.to_string());
+        self.values.insert(
+            "workdir".to_owned(),
+            step.workdir.to_string_lossy().into_owned(),
+        );
+        let work = match &step.kind {
+            StepKind::Service(ready) => {
+                let invocation = self.invocation(spec, step, &step.command, "0")?;
+                Work::Service {
+                    invocation,
+                    ready: self.ready(step, ready)?,
+                }
+            }
+            StepKind::Task { timeout } => Work::Runs {
+                task: true,
+                runs: self.runs(spec, trial, step, 0)?,
+                timeout: *timeout,
+            },
+            StepKind::Measure {
+                warmup, timeout, ..
+            } => Work::Runs {
+                task: false,
+                runs: self.runs(spec, trial, step, *warmup)?,
+                timeout: *timeout,
+            },
+        };
+        if matches!(&work, Work::Runs { runs, .. } if runs.is_empty()) {
+            return Ok(None);
+        }
+        let is_first_service = spec.first_service().is_some_and(|s| s.name == step.name);
+        let log = log_name(
+            trial.id,
+            sitting,
+            (!is_first_service).then_some(&*step.name),
+        );
+        let files = step
+            .files
+            .iter()
+            .map(|file| {
+                let text = self.fill(step, &file.text, &file.name)?;
+                Ok((places.trial_dir.join(&file.name), text))
+            })
+            .collect::<Result<_, _>>()?;
+        let stop = step.stop.as_ref();
+        Ok(Some(StepOrder {
+            name: step.name.to_string(),
+            workdir: step.workdir.clone(),
+            files,
+            stop: stop
+                .map(|stop| self.invocation(spec, step, stop, "0"))
+                .transpose()?,
+            stop_grace: step.stop_grace,
+            log: places.logs.join(log),
+            work,
+        }))
+    }
+
+    fn runs(
+        &mut self,
+        spec: &Spec,
+        trial: &Trial,
+        step: &Step,
+        warmup: u32,
+    ) -> Result<Vec<RunOrder>, OrderError> {
+        let missing = missing_runs(trial, step);
+        let warmups = (0..if missing.is_empty() { 0 } else { warmup }).map(|_| None);
+        let numbers: Vec<Option<u32>> = warmups.chain(missing.into_iter().map(Some)).collect();
+        numbers
+            .into_iter()
+            .map(|number| {
+                let shown = number.unwrap_or(0).to_string();
+                Ok(RunOrder {
+                    number,
+                    invocation: self.invocation(spec, step, &step.command, &shown)?,
+                    metrics: step
+                        .metrics
+                        .iter()
+                        .map(|rule| self.metric(step, rule))
+                        .collect::<Result<_, _>>()?,
+                })
+            })
+            .collect()
+    }
+
+    fn invocation(
+        &mut self,
+        spec: &Spec,
+        step: &Step,
+        command: &[Template],
+        run: &str,
+    ) -> Result<Invocation, OrderError> {
+        self.values.insert("run".to_owned(), run.to_owned());
+        let command = command
+            .iter()
+            .map(|part| self.fill(step, part, "command"))
+            .collect::<Result<_, _>>()?;
+        let mut env = if step.params_in_env {
+            self.params.clone()
+        } else {
+            Vec::new()
+        };
+        for (name, value) in spec.env.iter().chain(&step.env) {
+            let value = self.fill(step, value, name)?;
+            env.retain(|(known, _)| known != name);
+            env.push((name.clone(), value));
+        }
+        Ok(Invocation { command, env })
+    }
+
+    fn metric(&self, step: &Step, rule: &MetricRule) -> Result<MetricOrder, OrderError> {
+        let file = |file: &Template| -> Result<PathBuf, OrderError> {
+            Ok(step.workdir.join(self.fill(step, file, &rule.metric)?))
+        };
+        let source = match &rule.source {
+            MetricSource::Regex { pattern, which } => SourceOrder::Regex {
+                pattern: pattern.source().to_owned(),
+                first: *which == Which::First,
+            },
+            MetricSource::Json {
+                file: None,
+                pointer,
+            } => SourceOrder::JsonOutput {
+                pointer: pointer.clone(),
+            },
+            MetricSource::Json {
+                file: Some(path),
+                pointer,
+            } => SourceOrder::JsonFile {
+                file: file(path)?,
+                pointer: pointer.clone(),
+            },
+            MetricSource::Jsonl {
+                file: path,
+                pointer,
+            } => SourceOrder::JsonlFile {
+                file: file(path)?,
+                pointer: pointer.clone(),
+            },
+        };
+        Ok(MetricOrder {
+            metric: rule.metric.to_string(),
+            source,
+        })
+    }
+
+    fn ready(&self, step: &Step, ready: &Ready) -> Result<ReadyOrder, OrderError> {
+        let check = match &ready.check {
+            ReadyCheck::Http { url, status } => CheckOrder::Http {
+                url: self.fill(step, url, "ready.http")?,
+                status: pairs(status),
+            },
+            ReadyCheck::Tcp { address } => CheckOrder::Tcp {
+                address: self.fill(step, address, "ready.tcp")?,
+            },
+            ReadyCheck::Log { pattern } => CheckOrder::Log {
+                pattern: pattern.source().to_owned(),
+            },
+        };
+        let probe = ready
+            .probe
+            .as_ref()
+            .map(|probe| self.probe(step, probe))
+            .transpose()?;
+        Ok(ReadyOrder {
+            check,
+            timeout: ready.timeout,
+            settle: ready.settle,
+            any_owner: ready.owner == PortOwner::Any,
+            probe,
+        })
+    }
+
+    fn probe(&self, step: &Step, probe: &Probe) -> Result<ProbeOrder, OrderError> {
+        let body = probe.body.as_ref();
+        Ok(ProbeOrder {
+            url: self.fill(step, &probe.url, "ready.probe.url")?,
+            body: body
+                .map(|body| self.fill(step, body, "ready.probe.body"))
+                .transpose()?,
+            status: pairs(&probe.status),
+            expect: probe
+                .expect
+                .as_ref()
+                .map(|pattern| pattern.source().to_owned()),
+            timeout: probe.timeout,
+        })
+    }
+
+    fn fill(&self, step: &Step, template: &Template, what: &str) -> Result<String, OrderError> {
+        template.render(&self.values).map_err(|source| OrderError {
+            step: step.name.to_string(),
+            what: what.to_owned(),
+            source,
+        })
+    }
+}
+
+fn pairs(ranges: &[std::ops::RangeInclusive<u16>]) -> Vec<(u16, u16)> {
+    ranges
+        .iter()
+        .map(|range| (*range.start(), *range.end()))
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! Who listens on a port, as the kernel's tables tell it.
+
+use std::fmt;
+use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+
+use procfs::net::{TcpNetEntry, TcpState};
+use procfs::process::{FDTarget, Process};
+
+/// Who holds a port, as far as our user may see.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Holder {
+    /// A process of our own user.
+    Process {
+        /// Its number.
+        pid: i32,
+        /// Its command line.
+        command: String,
+        /// Its systemd unit, where it has one.
+        unit: Option<String>,
+    },
+    /// A process of another user, which we may not look into.
+    User {
+        /// The user's name, or number.
+        user: String,
+        /// The port.
+        port: u16,
+    },
+}
+
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Process { pid, command, unit } => {
+                write!(f, "process {pid} ({command})")?;
+                unit.iter().try_for_each(|unit| write!(f, " of {unit}"))
+            }
+            Self::User { user, port } => {
+                write!(
+                    f,
+                    "a process of user {user}: see `sudo ss -ltnp 'sport = :{port}'`"
+                )
+            }
+        }
+    }
+}
+
+/// Whose listener is on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Listener {
+    /// Nobody's.
+    None,
+    /// One of the processes asked about.
+    Member,
+    /// Somebody else's.
+    Stranger(Holder),
+}
+
+/// Whose listener is on `port`: every one must belong to one of `members`.
+pub fn listener(port: u16, members: &[i32]) -> Listener {
+    let listeners = listeners(port);
+    if listeners.is_empty() {
+        return Listener::None;
+    }
+    let owned: Vec<u64> = members.iter().flat_map(|pid| sockets(*pid)).collect();
+    match listeners
+        .iter()
+        .find(|listener| !owned.contains(&listener.inode))
+    {
+        None => Listener::Member,
+        Some(stranger) => Listener::Stranger(describe(stranger, port)),
+    }
+}
+
+/// Who listens on `port`, if anybody does.
+pub fn holder(port: u16) -> Option<Holder> {
+    listeners(port)
+        .first()
+        .map(|listener| describe(listener, port))
+}
+
+/// Whether a program could listen on `address` now.
+pub fn is_free(address: SocketAddr) -> bool {
+    TcpListener::bind(address).is_ok()
+}
+
+/// The address that `host:port` stands for.
+pub fn resolve(address: &str) -> Option<SocketAddr> {
+    address.to_socket_addrs().ok()?.next()
+}
+
+fn listeners(port: u16) -> Vec<TcpNetEntry> {
+    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
+    let entries = tables.into_iter().flatten().flatten();
+    entries
+        .filter(|e| e.state == TcpState::Listen && e.local_address.port() == port)
+        .collect()
+}
+
+/// The inodes of the sockets that a process has open.
+fn sockets(pid: i32) -> Vec<u64> {
+    let Ok(files) = Process::new(pid).and_then(|process| process.fd()) else {
+        return Vec::new();
+    };
+    files
+        .flatten()
+        .filter_map(|file| match file.target {
+            FDTarget::Socket(inode) => Some(inode),
+            _ => None,
+        })
+        .collect()
+}
+
+fn describe(listener: &TcpNetEntry, port: u16) -> Holder {
+    let processes = procfs::process::all_processes()
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut ours = processes.filter(|process| sockets(process.pid).contains(&listener.inode));
+    match ours.next() {
+        Some(process) => Holder::Process {
+            pid: process.pid,
+            command: process
+                .cmdline()
+                .map(|words| words.join(" "))
+                .unwrap_or_default(),
+            unit: unit(&process),
+        },
+        None => {
+            let user = nix::unistd::User::from_uid(listener.uid.into())
+                .ok()
+                .flatten();
+            let user = user.map_or_else(|| listener.uid.to_string(), |user| user.name);
+            Holder::User { user, port }
+        }
+    }
+}
+
+fn unit(process: &Process) -> Option<String> {
+    let groups = process.cgroups().ok()?;
+    let path = groups
+        .into_iter()
+        .find(|group| group.hierarchy == 0)?
+        .pathname;
+    path.split('/')
+        .rev()
+        .find(|part| part.ends_with(".service"))
+        .map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_listener_is_found() {
+        let socket = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = socket.local_addr().expect("its address");
+        let own = i32::try_from(std::process::id()).expect("a pid");
+        assert_eq!(listener(address.port(), &[own]), Listener::Member);
+        let Listener::Stranger(Holder::Process { pid, .. }) = listener(address.port(), &[]) else {
+            panic!("nobody was asked about, so it is a stranger's");
+        };
+        assert_eq!(pid, own);
+        assert!(!is_free(address));
+    }
+}

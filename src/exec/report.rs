@@ -1,0 +1,255 @@
+//! What a runner tells: lines of `events.jsonl`, which it also writes to its
+//! standard output for the daemon, and last `result.json`.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::base::clock::{self, Timestamp};
+use crate::model::outcome::{Cause, Ending, Failure, FailureKind};
+use crate::model::trial::Run;
+use crate::model::value::Finite;
+
+/// The name of the reports within a sitting's folder.
+pub const REPORTS_FILE: &str = "events.jsonl";
+/// The name of the result within a sitting's folder.
+pub const RESULT_FILE: &str = "result.json";
+
+/// One line of a runner.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Line {
+    /// Milliseconds since 1970 in UTC.
+    pub at: i64,
+    /// What happened.
+    pub report: Report,
+}
+
+/// Something that happened in a sitting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "as in model::event")]
+pub enum Report {
+    /// A process of a step was started.
+    StepStarted {
+        step: String,
+        run: Option<u32>,
+        pid: u32,
+        start_ticks: u64,
+    },
+    /// Every service is ready.
+    ServicesReady {
+        startup: Duration,
+        health: Option<String>,
+    },
+    /// A run that counts has ended.
+    RunEnded(RunReport),
+    /// Something that the owner should know and that changes nothing.
+    Warning(String),
+}
+
+/// See [`Run`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::trial::Run")]
+pub struct RunReport {
+    pub step: String,
+    pub number: u32,
+    pub elapsed: Duration,
+    pub ending: EndingReport,
+    pub metrics: Vec<(String, f64)>,
+    pub fault: Option<String>,
+}
+
+/// See [`Ending`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "as in model::outcome::Ending")]
+pub enum EndingReport {
+    Exited(i32),
+    Signalled(i32),
+    OomKilled,
+    TimedOut,
+    Stopped,
+    CouldNotStart(String),
+}
+
+/// How a sitting came out: the whole of `result.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SittingResult {
+    /// Every run that was ordered is good.
+    Good,
+    /// Something broke.
+    Failed(FailureReport),
+    /// It was told to stop.
+    Interrupted,
+}
+
+/// See [`Failure`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::outcome::Failure")]
+pub struct FailureReport {
+    pub kind: String,
+    pub step: Option<String>,
+    pub ending: Option<EndingReport>,
+    pub message: String,
+    pub cause: Option<CauseReport>,
+    /// The text of the last answer to a readiness check.
+    pub health: Option<String>,
+}
+
+/// See [`Cause`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::outcome::Cause")]
+pub struct CauseReport {
+    pub name: String,
+    pub hint: String,
+    pub line: String,
+}
+
+impl From<&Ending> for EndingReport {
+    fn from(ending: &Ending) -> Self {
+        match ending {
+            Ending::Exited(code) => Self::Exited(*code),
+            Ending::Signalled(signal) => Self::Signalled(*signal),
+            Ending::OomKilled => Self::OomKilled,
+            Ending::TimedOut => Self::TimedOut,
+            Ending::Stopped => Self::Stopped,
+            Ending::CouldNotStart(why) => Self::CouldNotStart(why.clone()),
+        }
+    }
+}
+
+impl From<EndingReport> for Ending {
+    fn from(report: EndingReport) -> Self {
+        match report {
+            EndingReport::Exited(code) => Self::Exited(code),
+            EndingReport::Signalled(signal) => Self::Signalled(signal),
+            EndingReport::OomKilled => Self::OomKilled,
+            EndingReport::TimedOut => Self::TimedOut,
+            EndingReport::Stopped => Self::Stopped,
+            EndingReport::CouldNotStart(why) => Self::CouldNotStart(why),
+        }
+    }
+}
+
+impl RunReport {
+    /// The run as the model has it. A number that is not finite cannot come
+    /// from a runner and makes the run bad.
+    pub fn into_run(self, sitting: u32) -> Run {
+        let mut fault = self.fault;
+        let mut metrics = Vec::with_capacity(self.metrics.len());
+        for (name, number) in self.metrics {
+            match Finite::new(number) {
+                Some(number) => metrics.push((name.into(), number)),
+                None => fault = Some(format!("{name} is not a finite number")),
+            }
+        }
+        Run {
+            step: self.step.into(),
+            number: self.number,
+            sitting,
+            elapsed: self.elapsed,
+            ending: self.ending.into(),
+            metrics,
+            fault,
+        }
+    }
+}
+
+impl From<FailureReport> for Failure {
+    fn from(report: FailureReport) -> Self {
+        Self {
+            kind: FailureKind::named(&report.kind).unwrap_or(FailureKind::AllRuns),
+            step: report.step.map(Into::into),
+            ending: report.ending.map(Into::into),
+            message: report.message,
+            cause: report.cause.map(|cause| Cause {
+                name: cause.name,
+                hint: cause.hint,
+                line: cause.line,
+            }),
+        }
+    }
+}
+
+/// Writes the reports of one sitting.
+pub struct Reporter {
+    file: File,
+    stream: io::Stdout,
+}
+
+impl Reporter {
+    /// Begins `events.jsonl` in `folder`.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn create(folder: &Path) -> io::Result<Self> {
+        let path = folder.join(REPORTS_FILE);
+        let file = OpenOptions::new().create(true).append(true).open(path)?;
+        Ok(Self {
+            file,
+            stream: io::stdout(),
+        })
+    }
+
+    /// Writes one report, and makes it outlive a crash where it has a result.
+    ///
+    /// The daemon gets the line whatever becomes of the file: on a full disk
+    /// it is the daemon that says so.
+    pub fn tell(&mut self, report: Report) {
+        let durable = matches!(report, Report::RunEnded(_));
+        let line = Line {
+            at: clock::now().as_millis(),
+            report,
+        };
+        let Ok(mut text) = serde_json::to_string(&line) else {
+            return;
+        };
+        text.push('\n');
+        let written = self.file.write_all(text.as_bytes());
+        if durable && written.is_ok() {
+            let _ = self.file.sync_data();
+        }
+        // A reader that is gone is a daemon that died: the control pipe tells.
+        let _ = self
+            .stream
+            .write_all(text.as_bytes())
+            .and_then(|()| self.stream.flush());
+    }
+}
+
+/// Reads the lines that a runner wrote to `folder`; a torn last line is left
+/// out.
+///
+/// # Errors
+/// When the file is there and cannot be read.
+pub fn read_reports(folder: &Path) -> io::Result<Vec<(Timestamp, Report)>> {
+    let bytes = match std::fs::read(folder.join(REPORTS_FILE)) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let lines = bytes.split(|byte| *byte == b'\n');
+    Ok(lines.map_while(parse_line).collect())
+}
+
+/// One line of a runner; `None` when it is torn.
+pub fn parse_line(line: &[u8]) -> Option<(Timestamp, Report)> {
+    let line: Line = serde_json::from_slice(line).ok()?;
+    Some((Timestamp::from_millis(line.at), line.report))
+}
+
+/// Reads `result.json`; `None` when the runner did not come to write it.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub fn read_result(folder: &Path) -> io::Result<Option<SittingResult>> {
+    match std::fs::read(folder.join(RESULT_FILE)) {
+        Ok(bytes) => Ok(serde_json::from_slice(&bytes).ok()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

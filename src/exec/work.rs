@@ -1,0 +1,486 @@
+//! What a sitting does: its services, its tasks and its runs, until all is
+//! done or something breaks.
+
+use std::io;
+use std::path::Path;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use regex::bytes::Regex;
+
+use super::capture::{Capture, Found, Scan};
+use super::cause;
+use super::extract::Extraction;
+use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work};
+use super::port;
+use super::process::Group;
+use super::ready::{Readiness, ReadyError};
+use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
+use super::runner::Sitting;
+use crate::model::outcome::{Ending, FailureKind, HostFault};
+
+/// How long output may go on once its program is dead. Only a process that got
+/// away could hold the pipe longer.
+const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
+/// The pause between two looks at a busy port.
+const PORT_PAUSE: Duration = Duration::from_millis(100);
+/// With less free space than this a failed trial is the disk's fault, in bytes.
+const DISK_LOW: u64 = 1 << 20;
+
+/// A service that is up.
+struct Service<'a> {
+    step: &'a StepOrder,
+    group: Rc<Group>,
+    capture: Capture,
+}
+
+/// Something that ends a sitting early.
+type Broken = Box<FailureReport>;
+
+/// Does the whole work of a sitting.
+pub(super) async fn carry_out(sitting: &Sitting) -> SittingResult {
+    match try_carry_out(sitting).await {
+        Ok(()) => SittingResult::Good,
+        Err(failure) => SittingResult::Failed(blame_disk(sitting, *failure)),
+    }
+}
+
+async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
+    let begun = Instant::now();
+    let mut services: Vec<Service<'_>> = Vec::new();
+    let mut health = None;
+    let services_total = sitting
+        .order
+        .steps
+        .iter()
+        .filter(|s| matches!(s.work, Work::Service { .. }))
+        .count();
+    for step in &sitting.order.steps {
+        write_files(step)?;
+        match &step.work {
+            Work::Service { invocation, ready } => {
+                let (service, answer) =
+                    start_service(sitting, step, invocation, ready, &services).await?;
+                health = answer.or(health);
+                services.push(service);
+                if services.len() == services_total {
+                    let startup = begun.elapsed();
+                    let health = health.take();
+                    sitting.tell(Report::ServicesReady { startup, health });
+                }
+            }
+            Work::Runs {
+                task,
+                runs,
+                timeout,
+            } => {
+                do_runs(sitting, step, *task, runs, *timeout, &services).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_files(step: &StepOrder) -> Result<(), Broken> {
+    for (path, text) in &step.files {
+        std::fs::write(path, text).map_err(|error| {
+            let message = format!("{} could not be written: {error}", path.display());
+            let fault = host_fault_of(&error).unwrap_or(HostFault::CannotStart);
+            failure(FailureKind::Host(fault), Some(step), None, message)
+        })?;
+    }
+    Ok(())
+}
+
+async fn start_service<'a>(
+    sitting: &Sitting,
+    step: &'a StepOrder,
+    invocation: &Invocation,
+    ready: &ReadyOrder,
+    others: &[Service<'_>],
+) -> Result<(Service<'a>, Option<String>), Broken> {
+    let mut readiness = Readiness::new(ready).map_err(|error| {
+        failure(
+            FailureKind::Host(HostFault::CannotStart),
+            Some(step),
+            None,
+            error.to_string(),
+        )
+    })?;
+    if let Some(port) = readiness.port() {
+        free_port(sitting, step, port).await?;
+    }
+    let signal = match &ready.check {
+        CheckOrder::Log { pattern } => Regex::new(pattern).ok(),
+        _ => None,
+    };
+    let scan = Scan {
+        signal,
+        ..Scan::default()
+    };
+    let (group, capture) = launch(sitting, step, None, invocation, scan)?;
+    let service = Service {
+        step,
+        group,
+        capture,
+    };
+    let waited = {
+        let wait = tokio::time::timeout(
+            ready.timeout,
+            readiness.wait(&service.capture, || sitting.members()),
+        );
+        tokio::select! {
+            biased;
+            ending = service.group.ended() => Err(ending),
+            failure = first_death(others) => return Err(failure.await),
+            waited = wait => Ok(waited),
+        }
+    };
+    let health = readiness.health.take();
+    let mut broken = match waited {
+        Ok(Ok(Ok(()))) => return Ok((service, health)),
+        Ok(Ok(Err(error))) => {
+            let kind = match error {
+                ReadyError::Stranger { .. } => FailureKind::Host(HostFault::PortTaken),
+                _ => FailureKind::Host(HostFault::CannotStart),
+            };
+            failure(kind, Some(step), None, error.to_string())
+        }
+        Ok(Err(_)) => {
+            let limit = crate::base::quantity::show_duration(ready.timeout);
+            let message = format!("not ready within {limit}: {}", readiness.last);
+            let ending = Some(Ending::TimedOut);
+            with_tail(
+                FailureKind::NotReady,
+                step,
+                ending,
+                message,
+                &service.capture.found(),
+                false,
+            )
+        }
+        Err(ending) => {
+            sitting.clear(&service.group).await;
+            let found = service.capture.finish(OUTPUT_LIMIT).await;
+            let message = format!("{ending} before it was ready");
+            with_tail(FailureKind::Died, step, Some(ending), message, &found, true)
+        }
+    };
+    broken.health = health;
+    Err(broken)
+}
+
+/// Waits until nobody holds the port.
+async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(), Broken> {
+    let deadline = Instant::now() + sitting.order.port_wait;
+    let mut said = false;
+    loop {
+        let everywhere = std::net::SocketAddr::from(([0, 0, 0, 0], port));
+        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], port));
+        let holder = port::holder(port);
+        if holder.is_none() && port::is_free(everywhere) && port::is_free(loopback) {
+            return Ok(());
+        }
+        let holder =
+            holder.map_or_else(|| "a socket that is closing".to_owned(), |h| h.to_string());
+        if Instant::now() >= deadline {
+            let message = format!("port {port} is still in use before start, by {holder}");
+            return Err(failure(
+                FailureKind::Host(HostFault::PortTaken),
+                Some(step),
+                None,
+                message,
+            ));
+        }
+        if !said {
+            sitting.tell(Report::Warning(format!(
+                "waiting for port {port}, held by {holder}"
+            )));
+            said = true;
+        }
+        tokio::time::sleep(PORT_PAUSE).await;
+    }
+}
+
+async fn do_runs(
+    sitting: &Sitting,
+    step: &StepOrder,
+    task: bool,
+    runs: &[RunOrder],
+    timeout: Duration,
+    services: &[Service<'_>],
+) -> Result<(), Broken> {
+    let mut bad: Vec<FailureReport> = Vec::new();
+    let mut good = 0;
+    for run in runs {
+        let outcome = do_run(sitting, step, run, timeout, services).await?;
+        match (outcome, run.number) {
+            (Ok(()), Some(_)) => good += 1,
+            (Err(failure), Some(_)) => bad.push(*failure),
+            (Err(failure), None) => sitting.tell(Report::Warning(format!(
+                "a warm-up run of step `{}` went wrong: {}, ignoring it",
+                step.name, failure.message
+            ))),
+            (Ok(()), None) => {}
+        }
+    }
+    let Some(mut first) = bad.into_iter().next() else {
+        return Ok(());
+    };
+    if FailureKind::named(&first.kind).is_some_and(|kind| !matches!(kind, FailureKind::Host(_))) {
+        let kind = match (task, good) {
+            (true, _) => FailureKind::Task,
+            (false, 0) => FailureKind::AllRuns,
+            (false, _) => FailureKind::SomeRuns,
+        };
+        first.kind = kind.name().to_owned();
+    }
+    Err(Box::new(first))
+}
+
+/// One run. The outer error ends the sitting, the inner one only this run.
+async fn do_run(
+    sitting: &Sitting,
+    step: &StepOrder,
+    run: &RunOrder,
+    timeout: Duration,
+    services: &[Service<'_>],
+) -> Result<Result<(), Broken>, Broken> {
+    let extraction = Extraction::prepare(&run.metrics);
+    note_in_log(step, run);
+    let begun = Instant::now();
+    let (group, capture) = launch(
+        sitting,
+        step,
+        run.number,
+        &run.invocation,
+        extraction.scan(),
+    )?;
+    let ended = tokio::select! {
+        biased;
+        ending = group.ended() => Ok(ending),
+        failure = first_death(services) => Err(failure),
+        () = tokio::time::sleep(timeout) => Ok(Ending::TimedOut),
+    };
+    let elapsed = begun.elapsed();
+    // What the run has left behind goes before anything else is started.
+    if !sitting.clear(&group).await {
+        let left = group.members();
+        return Err(Box::new(not_released(format!(
+            "processes {left:?} of step `{}` did not end on SIGKILL",
+            step.name
+        ))));
+    }
+    let found = capture.finish(OUTPUT_LIMIT).await;
+    if let Some(error) = &found.log_error {
+        sitting.tell(Report::Warning(format!(
+            "{}: {error}, ignoring it",
+            step.log.display()
+        )));
+    }
+    let ending = match ended {
+        Ok(ending) => ending,
+        Err(death) => return Err(death.await),
+    };
+    let yielded = extraction.finish(&found);
+    let fault = match &ending {
+        Ending::Exited(0) if yielded.faults.is_empty() => None,
+        Ending::Exited(0) => Some(yielded.faults.join("; ")),
+        ending => Some(ending.to_string()),
+    };
+    if let Some(number) = run.number {
+        sitting.tell(Report::RunEnded(RunReport {
+            step: step.name.clone(),
+            number,
+            elapsed,
+            ending: EndingReport::from(&ending),
+            metrics: yielded.metrics,
+            fault: fault.clone(),
+        }));
+    }
+    Ok(match fault {
+        None => Ok(()),
+        Some(fault) => {
+            let show_tail = ending != Ending::Exited(0);
+            Err(with_tail(
+                FailureKind::AllRuns,
+                step,
+                Some(ending),
+                fault,
+                &found,
+                show_tail,
+            ))
+        }
+    })
+}
+
+/// Separates the runs in the step's log.
+fn note_in_log(step: &StepOrder, run: &RunOrder) {
+    use io::Write;
+    let header = match run.number {
+        Some(number) => format!("[autotune: run {number}]\n"),
+        None => "[autotune: warm-up run]\n".to_owned(),
+    };
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(&step.log);
+    // A log that cannot be written is reported by the capture.
+    let _ = log.and_then(|mut log| log.write_all(header.as_bytes()));
+}
+
+fn launch(
+    sitting: &Sitting,
+    step: &StepOrder,
+    run: Option<u32>,
+    invocation: &Invocation,
+    scan: Scan,
+) -> Result<(Rc<Group>, Capture), Broken> {
+    let captured = Capture::start(&step.log, sitting.order.log_max, sitting.order.echo, scan);
+    captured
+        .and_then(|(writer, capture)| {
+            let group = sitting.start(&step.name, run, invocation, &step.workdir, writer)?;
+            Ok((group, capture))
+        })
+        .map_err(|error| {
+            let program = invocation.command.first().map_or("", String::as_str);
+            let message = format!("`{program}` could not be started: {}", in_words(&error));
+            let fault = host_fault_of(&error).unwrap_or(HostFault::CannotStart);
+            let ending = Some(Ending::CouldNotStart(error.to_string()));
+            failure(FailureKind::Host(fault), Some(step), ending, message)
+        })
+}
+
+fn in_words(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::NotFound if error.raw_os_error().is_some() => {
+            "there is no such program; check `command` and PATH".to_owned()
+        }
+        io::ErrorKind::PermissionDenied => {
+            "it may not be executed; `chmod +x` it, or name its interpreter".to_owned()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// Waits until a service ends, and says what to make of it. The inner future
+/// reads the rest of its output.
+async fn first_death<'a>(services: &'a [Service<'_>]) -> impl Future<Output = Broken> + use<'a> {
+    let mut endings: Vec<_> = services
+        .iter()
+        .map(|service| Box::pin(async move { (service.group.ended().await, service) }))
+        .collect();
+    let (ending, service) = std::future::poll_fn(|context| {
+        endings
+            .iter_mut()
+            .find_map(|ending| match ending.as_mut().poll(context) {
+                std::task::Poll::Ready(ended) => Some(std::task::Poll::Ready(ended)),
+                std::task::Poll::Pending => None,
+            })
+            .unwrap_or(std::task::Poll::Pending)
+    })
+    .await;
+    async move {
+        let found = service.capture.finish(Duration::from_millis(500)).await;
+        let message = format!("the service {ending} while it was in use");
+        with_tail(
+            FailureKind::DiedInRuns,
+            service.step,
+            Some(ending),
+            message,
+            &found,
+            true,
+        )
+    }
+}
+
+fn failure(
+    kind: FailureKind,
+    step: Option<&StepOrder>,
+    ending: Option<Ending>,
+    message: String,
+) -> Broken {
+    Box::new(FailureReport {
+        kind: kind.name().to_owned(),
+        step: step.map(|step| step.name.clone()),
+        ending: ending.as_ref().map(EndingReport::from),
+        message,
+        cause: None,
+        health: None,
+    })
+}
+
+/// The failure that what did not end is.
+pub(super) fn not_released(message: String) -> FailureReport {
+    *failure(
+        FailureKind::Host(HostFault::NotReleased),
+        None,
+        None,
+        message,
+    )
+}
+
+/// A failure with the known trouble of which the output speaks, or else with
+/// the last line of the output.
+fn with_tail(
+    kind: FailureKind,
+    step: &StepOrder,
+    ending: Option<Ending>,
+    message: String,
+    found: &Found,
+    show_last_line: bool,
+) -> Broken {
+    let known = cause::find(found.tail.iter().map(String::as_str));
+    let host = known.as_ref().and_then(|(_, host)| *host);
+    let kind = host.map_or(kind, FailureKind::Host);
+    let last = found.tail.iter().rev().find(|line| !line.trim().is_empty());
+    let last = last
+        .filter(|_| show_last_line)
+        .map(|line| format!(": {}", line.trim()));
+    let mut broken = failure(
+        kind,
+        Some(step),
+        ending,
+        message + &last.unwrap_or_default(),
+    );
+    broken.cause = known.map(|(cause, _)| CauseReport {
+        name: cause.name,
+        hint: cause.hint,
+        line: cause.line,
+    });
+    broken
+}
+
+/// A trial that failed on a full disk failed because of it.
+fn blame_disk(sitting: &Sitting, mut failure: FailureReport) -> FailureReport {
+    let full = |path: &Path| -> bool {
+        nix::sys::statvfs::statvfs(path).is_ok_and(|disk| {
+            use nix::sys::statvfs::FsFlags;
+            // A read-only or unlimited file system reports no free blocks.
+            if disk.flags().contains(FsFlags::ST_RDONLY) || disk.blocks() == 0 {
+                return false;
+            }
+            let free = u64::from(disk.blocks_available()) * disk.fragment_size();
+            free < DISK_LOW || (disk.files() > 0 && disk.files_available() == 0)
+        })
+    };
+    let folders = sitting.order.steps.iter().flat_map(|step| {
+        [Some(step.workdir.as_path()), step.log.parent()]
+            .into_iter()
+            .flatten()
+    });
+    if let Some(folder) = folders.into_iter().find(|folder| full(folder)) {
+        failure.kind = FailureKind::Host(HostFault::DiskFull).name().to_owned();
+        failure.message = format!(
+            "{} (the disk of {} is full)",
+            failure.message,
+            folder.display()
+        );
+    }
+    failure
+}
+
+fn host_fault_of(error: &io::Error) -> Option<HostFault> {
+    use io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded).then_some(HostFault::DiskFull)
+}
