@@ -71,7 +71,7 @@ pub enum Work {
         /// The program.
         invocation: Invocation,
         /// When it is ready.
-        ready: ReadyOrder,
+        ready: Box<ReadyOrder>,
     },
     /// Start each in turn and measure it.
     Runs {

@@ -460,7 +460,7 @@ fn blame_disk(sitting: &Sitting, mut failure: FailureReport) -> FailureReport {
             if disk.flags().contains(FsFlags::ST_RDONLY) || disk.blocks() == 0 {
                 return false;
             }
-            let free = u64::from(disk.blocks_available()) * disk.fragment_size();
+            let free = disk.blocks_available() * disk.fragment_size();
             free < DISK_LOW || (disk.files() > 0 && disk.files_available() == 0)
         })
     };

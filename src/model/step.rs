@@ -38,7 +38,7 @@ pub struct Step {
 #[derive(Clone, Debug, PartialEq)]
 pub enum StepKind {
     /// Stays up for the later steps.
-    Service(Ready),
+    Service(Box<Ready>),
     /// Runs once.
     Task {
         /// The longest that it may take.

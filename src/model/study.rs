@@ -266,6 +266,8 @@ impl Study {
         };
         if outcome.host_fault().is_some() {
             self.host_faults += 1;
+            // Its bad runs are the host's as well, so they are run again.
+            self.edit(id)?.runs.retain(|run| run.is_good());
             return Ok(());
         }
         self.host_faults = 0;

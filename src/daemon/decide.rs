@@ -1,0 +1,381 @@
+//! What to do: a pure function from the state and one input to the facts that
+//! follow and the things to be done.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::exec::order::missing_runs;
+use crate::exec::report::{Report, SittingResult};
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::study::{Phase, Study};
+use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::search::{self, Ask};
+
+/// So many sittings in a row that the host's fault ended pause the study.
+pub const HOST_FAULTS_MAX: u32 = 5;
+
+/// Everything that can come to the dispatcher.
+#[derive(Debug)]
+pub enum Input {
+    /// The study was opened, and what was left of old sittings is cleared up.
+    Begin {
+        /// SHA-256 of the spec.
+        digest: String,
+    },
+    /// The owner or the system wants an end.
+    Stop(Urgency),
+    /// A runner has reported something.
+    Report {
+        /// Its trial.
+        trial: TrialId,
+        /// Its sitting.
+        sitting: u32,
+        /// When it happened.
+        at: Timestamp,
+        /// What.
+        report: Report,
+    },
+    /// A sitting is over.
+    SittingOver {
+        /// Its trial.
+        trial: TrialId,
+        /// Its sitting.
+        sitting: u32,
+        /// How.
+        result: SittingResult,
+    },
+    /// The sampler has answered.
+    Asked {
+        /// How many trials there were when it was asked.
+        trials: usize,
+        /// Its answer.
+        ask: Ask,
+    },
+    /// A pause is over.
+    Wake,
+}
+
+/// How soon an end is wanted; a later one outranks an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Urgency {
+    /// The trial is ended in order.
+    Orderly,
+    /// The trial is killed.
+    AtOnce,
+}
+
+/// Something to be done once the facts are on disk.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Ask the sampler.
+    Ask,
+    /// Start a runner.
+    StartSitting {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+    },
+    /// End the running sitting.
+    EndSitting(Urgency),
+    /// Remove the folder of a sitting that is wholly in the journal.
+    ForgetSitting {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+    },
+    /// Send [`Input::Wake`] after this time.
+    WakeAfter(Duration),
+    /// Tell the owner something that changes nothing.
+    Warn(String),
+    /// There is nothing left to do: leave the dispatcher.
+    Leave,
+}
+
+/// What the dispatcher knows beside the study. Nothing of it outlives the
+/// process.
+#[derive(Clone, Debug)]
+pub struct State {
+    /// The study, as far as it is on disk.
+    pub study: Arc<Study>,
+    /// The end that was asked for.
+    pub stopping: Option<Urgency>,
+    /// Whether the sampler is thinking.
+    pub asking: bool,
+    /// Whether a pause is running.
+    pub resting: bool,
+}
+
+/// What a decision may need from outside.
+pub struct Context<'a> {
+    /// The time.
+    pub now: Timestamp,
+    /// A token that was never used.
+    pub token: &'a str,
+    /// This boot.
+    pub boot_id: &'a str,
+}
+
+/// Facts and effects of one input.
+#[derive(Debug, Default)]
+pub struct Decision {
+    /// To be put on disk first.
+    pub facts: Vec<Fact>,
+    /// To be done then.
+    pub effects: Vec<Effect>,
+}
+
+/// Decides. `state` is changed in what is not the study; the study changes
+/// when its facts are on disk.
+pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decision {
+    let mut decision = Decision::default();
+    match input {
+        Input::Begin { digest } => begin(state, digest, context, &mut decision),
+        Input::Stop(urgency) => {
+            if state.stopping.is_none_or(|known| known < urgency) {
+                state.stopping = Some(urgency);
+                match state.study.running() {
+                    Some(_) => decision.effects.push(Effect::EndSitting(urgency)),
+                    None => decision.effects.push(Effect::Leave),
+                }
+            }
+        }
+        Input::Report { trial, sitting, at, report } => {
+            if !is_running(&state.study, trial, sitting) {
+                return decision;
+            }
+            match fact_of(trial, sitting, report) {
+                Ok(event) => decision.facts.push(Fact { at, event }),
+                Err(warning) => decision.effects.push(Effect::Warn(warning)),
+            }
+        }
+        Input::SittingOver { trial, sitting, result } => {
+            if !is_running(&state.study, trial, sitting) {
+                return decision;
+            }
+            let mut study = Study::clone(&state.study);
+            let event = conclude(&study, trial, sitting, result);
+            let fact = Fact { at: context.now, event };
+            if let Err(error) = study.apply(&fact) {
+                decision.effects.push(Effect::Warn(error.to_string()));
+                return decision;
+            }
+            decision.facts.push(fact);
+            decision.effects.push(Effect::ForgetSitting { trial, sitting });
+            let rest = match study.host_faults() {
+                0 => study.spec().host.cooldown,
+                _ => study.spec().host.fault_wait,
+            };
+            let go_on = state.stopping.is_none() && study.host_faults() < HOST_FAULTS_MAX;
+            if go_on && !rest.is_zero() {
+                state.resting = true;
+                decision.effects.push(Effect::WakeAfter(rest));
+            } else {
+                next(state, &study, context, &mut decision);
+            }
+        }
+        Input::Asked { trials, ask } => {
+            state.asking = false;
+            let study = Arc::clone(&state.study);
+            if trials != study.trials().len() || study.unsettled().is_some() {
+                // An answer to an older history.
+                next(state, &study, context, &mut decision);
+                return decision;
+            }
+            if state.stopping.is_some() {
+                decision.effects.push(Effect::Leave);
+                return decision;
+            }
+            match ask {
+                Ask::Try(params) => {
+                    let trial = study.next_id();
+                    let baseline = study.spec().space.baseline().is_ok_and(|base| base == params);
+                    let origin = if baseline { Origin::Baseline } else { Origin::Sampler };
+                    let planned = Event::TrialPlanned { trial, params, origin };
+                    decision.facts.push(Fact { at: context.now, event: planned });
+                    start(trial, 1, context, &mut decision);
+                }
+                Ask::Wait => {}
+                Ask::Exhausted(reason) => done(&study, reason, context, &mut decision),
+            }
+        }
+        Input::Wake => {
+            state.resting = false;
+            let study = Arc::clone(&state.study);
+            next(state, &study, context, &mut decision);
+        }
+    }
+    decision
+}
+
+fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mut Decision) {
+    let mut study = Study::clone(&state.study);
+    let mut tell = |study: &mut Study, event: Event| {
+        let fact = Fact { at: context.now, event };
+        if study.apply(&fact).is_ok() {
+            decision.facts.push(fact);
+        }
+    };
+    tell(&mut study, Event::Opened { digest });
+    if matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0 {
+        // Whoever starts the daemon again wants it to go on.
+        tell(&mut study, Event::Resumed);
+    }
+    if matches!(study.phase(), Phase::Active) {
+        let partial: Vec<TrialId> =
+            study.trials().iter().filter(|trial| is_partial(trial)).map(|trial| trial.id).collect();
+        for trial in partial {
+            tell(&mut study, Event::TrialReopened { trial });
+        }
+    }
+    next(state, &study, context, decision);
+}
+
+fn is_partial(trial: &Trial) -> bool {
+    matches!(&trial.outcome, Some(Outcome::Failed(failure)) if failure.kind == FailureKind::SomeRuns)
+}
+
+fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
+    let running = study.trial(trial).and_then(|trial| trial.running());
+    running.is_some_and(|running| running.number == sitting)
+}
+
+/// What to do when no trial runs. `study` has all facts of the decision.
+fn next(state: &mut State, study: &Study, context: &Context<'_>, decision: &mut Decision) {
+    if study.running().is_some() || state.resting {
+        return;
+    }
+    if state.stopping.is_some() || matches!(study.phase(), Phase::Paused(_)) {
+        decision.effects.push(Effect::Leave);
+        return;
+    }
+    if study.host_faults() >= HOST_FAULTS_MAX {
+        let reason = pause_reason(study);
+        decision.facts.push(Fact { at: context.now, event: Event::Paused { reason } });
+        decision.effects.push(Effect::Leave);
+        return;
+    }
+    if let Some(reason) = budget_used_up(study, context.now) {
+        done(study, reason, context, decision);
+    } else if let Some(trial) = study.unsettled() {
+        let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number + 1);
+        start(trial.id, sitting, context, decision);
+    } else if !state.asking {
+        state.asking = true;
+        decision.effects.push(Effect::Ask);
+    }
+}
+
+fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Decision) {
+    let event = Event::SittingStarted {
+        trial,
+        sitting,
+        token: context.token.to_owned(),
+        boot_id: context.boot_id.to_owned(),
+    };
+    decision.facts.push(Fact { at: context.now, event });
+    decision.effects.push(Effect::StartSitting { trial, sitting });
+}
+
+fn done(study: &Study, reason: String, context: &Context<'_>, decision: &mut Decision) {
+    if *study.phase() != Phase::Done(reason.clone()) {
+        decision.facts.push(Fact { at: context.now, event: Event::Done { reason } });
+    }
+    decision.effects.push(Effect::Leave);
+}
+
+fn pause_reason(study: &Study) -> String {
+    let last = study.unsettled().and_then(|trial| trial.sittings.last());
+    let why = match last.and_then(|sitting| sitting.end.as_ref()) {
+        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.message.as_str(),
+        _ => "see the trial's log",
+    };
+    format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
+}
+
+/// Why no further trial is begun, if the budget says so. A trial that is begun
+/// is finished, unless time is up.
+fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
+    let budget = &study.spec().budget;
+    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
+        let wall = crate::base::quantity::show_duration(wall);
+        return Some(format!("the budget of {wall} is used up"));
+    }
+    if study.unsettled().is_some() {
+        return None;
+    }
+    let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
+    if let Some(most) = budget.trials.filter(|most| trials >= *most) {
+        return Some(format!("the budget of {most} trials is used up"));
+    }
+    let most = budget.runs.filter(|most| study.runs() >= *most)?;
+    Some(format!("the budget of {most} runs is used up"))
+}
+
+/// The fact that a report amounts to, or a warning that changes nothing.
+pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, String> {
+    Ok(match report {
+        Report::StepStarted { step, pid, start_ticks, .. } => {
+            Event::StepStarted { trial, sitting, step: step.into(), pid, start_ticks }
+        }
+        Report::ServicesReady { startup, health } => {
+            Event::ServicesReady { trial, sitting, startup, health }
+        }
+        Report::RunEnded(run) => Event::RunEnded { trial, run: run.into_run(sitting) },
+        Report::Warning(text) => return Err(text),
+    })
+}
+
+/// How a sitting ends, given its runner's result and all the runs of the
+/// trial.
+pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResult) -> Event {
+    let health = match &result {
+        SittingResult::Failed(failure) => failure.health.clone(),
+        _ => None,
+    };
+    let end = match (study.trial(trial), result) {
+        (_, SittingResult::Failed(failure)) => {
+            SittingEnd::Finished(Outcome::Failed(Failure::from(failure)))
+        }
+        (Some(trial), result) => {
+            let missing = study.spec().steps.iter().any(|s| !missing_runs(trial, s).is_empty());
+            match result {
+                // What was cut short may have been complete all the same.
+                SittingResult::Interrupted if missing => SittingEnd::Interrupted,
+                _ => SittingEnd::Finished(judge(study, trial)),
+            }
+        }
+        (None, _) => SittingEnd::Interrupted,
+    };
+    Event::SittingEnded { trial, sitting, end, health }
+}
+
+/// The outcome of a trial all of whose runs have been run, over all sittings.
+fn judge(study: &Study, trial: &Trial) -> Outcome {
+    let bad = trial.runs.iter().find(|run| !run.is_good());
+    let Some(bad) = bad else {
+        return study.judge(trial);
+    };
+    let some = trial.runs.iter().any(|run| run.is_good());
+    Outcome::Failed(Failure {
+        kind: if some { FailureKind::SomeRuns } else { FailureKind::AllRuns },
+        step: Some(bad.step.clone()),
+        ending: Some(bad.ending.clone()),
+        message: bad.fault.clone().unwrap_or_default(),
+        cause: None,
+    })
+}
+
+/// The sittings that an earlier daemon has left open.
+pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
+    let running = study.trials().iter().filter_map(|t| Some((t.id, t.running()?.clone())));
+    running.collect()
+}
+
+/// Asks the sampler; for a thread of its own.
+pub fn ask(study: &Study) -> Input {
+    Input::Asked { trials: study.trials().len(), ask: search::ask(study) }
+}

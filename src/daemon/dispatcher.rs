@@ -1,0 +1,277 @@
+//! The one task that owns a study.
+//!
+//! ```text
+//!   signals, runners, sampler, timers ── Input ──▶ decide ──▶ facts ──▶ journal, synced
+//!                                                    │                     │
+//!                                                 effects ◀── publish ◀── apply
+//! ```
+//!
+//! - Nobody sees a fact before it is on disk.
+//! - While the journal writes, stop and kill are still obeyed.
+//! - A disk that takes no facts stops everything that needs new ones; the
+//!   facts are kept and written as soon as it does.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+
+use super::decide::{self, Context, Decision, Effect, Input, State, Urgency, decide};
+use super::folders::Folders;
+use super::{DaemonError, Update};
+use crate::base::{clock, random};
+use crate::exec::handle::{Control, Runner};
+use crate::exec::order::Order;
+use crate::exec::report::{FailureReport, SittingResult};
+use crate::model::event::Fact;
+use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::study::Study;
+use crate::model::trial::TrialId;
+use crate::store::writer::Writer;
+
+/// The pause before a full disk is tried again.
+const DISK_PAUSE: Duration = Duration::from_secs(5);
+
+/// See the module's docs.
+pub struct Dispatcher {
+    state: State,
+    writer: Writer,
+    folders: Folders,
+    boot_id: String,
+    sender: mpsc::UnboundedSender<Input>,
+    inputs: mpsc::UnboundedReceiver<Input>,
+    urgent: mpsc::UnboundedReceiver<Urgency>,
+    waiting: VecDeque<Input>,
+    updates: mpsc::UnboundedSender<Update>,
+    running: Option<Running>,
+}
+
+struct Running {
+    control: Control,
+    task: JoinHandle<()>,
+}
+
+impl Dispatcher {
+    /// A dispatcher for a study whose journal `writer` has open. `urgent`
+    /// brings the wishes to end.
+    pub fn new(
+        study: Study,
+        writer: Writer,
+        folders: Folders,
+        urgent: mpsc::UnboundedReceiver<Urgency>,
+        updates: mpsc::UnboundedSender<Update>,
+    ) -> Self {
+        let (sender, inputs) = mpsc::unbounded_channel();
+        let study = Arc::new(study);
+        Self {
+            state: State { study, stopping: None, asking: false, resting: false },
+            writer,
+            folders,
+            boot_id: clock::boot_id(),
+            sender,
+            inputs,
+            urgent,
+            waiting: VecDeque::new(),
+            updates,
+            running: None,
+        }
+    }
+
+    /// Works until there is nothing left to do, or an end is asked for. No
+    /// trial runs then.
+    ///
+    /// # Errors
+    /// When the journal cannot be written and an end is asked for. Facts that
+    /// are not in it are still in the folder of their sitting, where the next
+    /// start finds them.
+    pub async fn run(mut self, first: Input) -> Result<Arc<Study>, DaemonError> {
+        self.waiting.push_back(first);
+        let left = loop {
+            let input = self.next_input().await;
+            match self.handle(input).await {
+                Ok(false) => {}
+                Ok(true) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        if let Some(running) = self.running.take() {
+            running.control.stop();
+            let _ = running.task.await;
+        }
+        self.writer.close().await;
+        left.map(|()| self.state.study)
+    }
+
+    async fn next_input(&mut self) -> Input {
+        if let Ok(urgency) = self.urgent.try_recv() {
+            return Input::Stop(urgency);
+        }
+        if let Some(input) = self.waiting.pop_front() {
+            return input;
+        }
+        tokio::select! {
+            biased;
+            Some(urgency) = self.urgent.recv() => Input::Stop(urgency),
+            Some(input) = self.inputs.recv() => input,
+        }
+    }
+
+    /// Whether it was the last input.
+    async fn handle(&mut self, input: Input) -> Result<bool, DaemonError> {
+        let token = random::token();
+        let context = Context { now: clock::now(), token: &token, boot_id: &self.boot_id };
+        let Decision { facts, effects } = decide(&mut self.state, input, &context);
+        if !facts.is_empty() {
+            self.record(facts).await?;
+        }
+        let mut last = false;
+        for effect in effects {
+            last |= effect == Effect::Leave;
+            self.carry_out(effect);
+        }
+        Ok(last)
+    }
+
+    /// Puts facts on disk, takes them up, and publishes the new state.
+    async fn record(&mut self, facts: Vec<Fact>) -> Result<(), DaemonError> {
+        let mut said = false;
+        while let Err(error) = self.append(&facts).await {
+            if self.state.stopping.is_some() || !self.waiting_for_end().is_none() {
+                return Err(DaemonError::NotRecorded(error));
+            }
+            if !said {
+                said = true;
+                self.tell(Update::DiskTrouble(error.to_string()));
+            }
+            tokio::select! {
+                biased;
+                Some(urgency) = self.urgent.recv() => self.end_now(urgency),
+                () = tokio::time::sleep(DISK_PAUSE) => {}
+            }
+        }
+        if said {
+            self.tell(Update::DiskBack);
+        }
+        for fact in facts {
+            let study = Arc::make_mut(&mut self.state.study);
+            // The same check was made when the fact was decided.
+            study.apply(&fact).map_err(DaemonError::Inconsistent)?;
+            self.writer.publish(&fact, &self.state.study);
+            self.tell(Update::Fact(fact, Arc::clone(&self.state.study)));
+        }
+        Ok(())
+    }
+
+    async fn append(&mut self, facts: &[Fact]) -> Result<(), crate::store::error::AppendError> {
+        let mut written = self.writer.append(facts.to_vec());
+        loop {
+            tokio::select! {
+                biased;
+                Some(urgency) = self.urgent.recv() => self.end_now(urgency),
+                result = &mut written => return result,
+            }
+        }
+    }
+
+    /// An end that cannot wait for the disk.
+    fn end_now(&mut self, urgency: Urgency) {
+        if let Some(running) = &self.running {
+            match urgency {
+                Urgency::Orderly => running.control.stop(),
+                Urgency::AtOnce => running.control.kill(),
+            }
+        }
+        self.waiting.push_front(Input::Stop(urgency));
+    }
+
+    fn waiting_for_end(&self) -> Option<&Input> {
+        self.waiting.iter().find(|input| matches!(input, Input::Stop(_)))
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Ask => {
+                let (study, sender) = (Arc::clone(&self.state.study), self.sender.clone());
+                tokio::task::spawn_blocking(move || sender.send(decide::ask(&study)));
+            }
+            Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
+            Effect::EndSitting(urgency) => match (&self.running, urgency) {
+                (Some(running), Urgency::Orderly) => running.control.stop(),
+                (Some(running), Urgency::AtOnce) => running.control.kill(),
+                (None, _) => {}
+            },
+            Effect::ForgetSitting { trial, sitting } => {
+                self.running = None;
+                let folders = self.folders.clone();
+                tokio::task::spawn_blocking(move || folders.forget_sitting(trial, sitting));
+            }
+            Effect::WakeAfter(pause) => {
+                let sender = self.sender.clone();
+                tokio::spawn(async move {
+                    tokio::time::sleep(pause).await;
+                    sender.send(Input::Wake)
+                });
+            }
+            Effect::Warn(text) => self.tell(Update::Warning(text)),
+            Effect::Leave => {}
+        }
+    }
+
+    fn start(&mut self, id: TrialId, sitting: u32) {
+        match self.try_start(id, sitting) {
+            Ok(running) => self.running = Some(running),
+            Err(failure) => {
+                let result = SittingResult::Failed(*failure);
+                self.waiting.push_back(Input::SittingOver { trial: id, sitting, result });
+            }
+        }
+    }
+
+    fn try_start(&self, id: TrialId, sitting: u32) -> Result<Running, Box<FailureReport>> {
+        let study = &self.state.study;
+        let failed = |kind: FailureKind, message: String| {
+            Box::new(FailureReport {
+                kind: kind.name().to_owned(),
+                step: None,
+                ending: None,
+                message,
+                cause: None,
+                health: None,
+            })
+        };
+        let gone = || failed(FailureKind::Died, format!("trial {id} is not known"));
+        let trial = study.trial(id).ok_or_else(gone)?;
+        let token = trial.running().map(|sitting| sitting.token.clone()).ok_or_else(gone)?;
+        let places = self.folders.places(id);
+        let order = Order::new(study.spec(), trial, sitting, token, &places)
+            .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
+        let started = Runner::start(&self.folders.sitting(id, sitting), order);
+        let mut runner = started.map_err(|error| {
+            let full = error.source.kind() == std::io::ErrorKind::StorageFull;
+            let fault = if full { HostFault::DiskFull } else { HostFault::CannotStart };
+            failed(FailureKind::Host(fault), error.to_string())
+        })?;
+        let control = runner.control();
+        let sender = self.sender.clone();
+        let task = tokio::spawn(async move {
+            let send = |at, report| sender.send(Input::Report { trial: id, sitting, at, report });
+            while let Some((at, report)) = runner.next().await {
+                let _ = send(at, report);
+            }
+            let finished = runner.finish().await;
+            for (at, report) in finished.missed {
+                let _ = send(at, report);
+            }
+            let result = finished.result;
+            let _ = sender.send(Input::SittingOver { trial: id, sitting, result });
+        });
+        Ok(Running { control, task })
+    }
+
+    fn tell(&self, update: Update) {
+        // Nobody may be looking.
+        let _ = self.updates.send(update);
+    }
+}
