@@ -413,6 +413,19 @@ mod tests {
         assert!(decode_queries(&infinite).is_err());
     }
 
+    #[tokio::test]
+    async fn health_says_that_the_index_is_being_built() {
+        let state = State {
+            settings: ServerSettings::from_env(&|_: &str| None).expect("the defaults"),
+            ready: OnceLock::new(),
+            requests: AtomicU64::new(0),
+        };
+        let response = state.health();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        let body = response.into_body().collect().await.expect("a body");
+        assert_eq!(body.to_bytes(), r#"{"status":"building"}"#);
+    }
+
     #[test]
     fn k_has_a_default_and_a_range() {
         assert_eq!(wanted_neighbours(None), Ok(10));
