@@ -1,3 +1,10 @@
-//! The daemon's program.
+//! The daemon's program: see [`autotune::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+use autotune::cli::Cli;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    Cli::parse().carry_out().into()
+}

@@ -1,1 +1,148 @@
-//! cli
+//! `autotuned`: its verbs.
+//!
+//! Every verb is a file of its own and returns an [`Exit`]; `bin` alone ends
+//! the process.
+
+mod check;
+mod demo;
+pub mod exit;
+mod plan;
+mod progress;
+mod run;
+mod study_table;
+mod trial;
+mod view;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+use self::exit::Exit;
+
+/// The command line of `autotuned`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "autotuned",
+    version,
+    about = "Tunes a program by trying parameter values on the real thing",
+    long_about = "Tunes a program by trying parameter values on the real thing: starts it with \
+                  given values, waits until it is really ready, measures it several times, stops \
+                  it without leaving anything behind, and keeps the best values that meet the \
+                  constraints.",
+    after_help = EXAMPLES,
+    after_long_help = EXIT_CODES,
+    max_term_width = 80
+)]
+pub struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  autotuned demo                      watch a real study, in about a minute
+  autotuned check study.toml          everything that is wrong with a spec
+  autotuned plan study.toml           what would be tried
+  autotuned try study.toml BATCH=32   one trial by hand
+  autotuned run study.toml            tune, until the budget is used up
+  autotuned view DIR                  what a study has found so far";
+
+const EXIT_CODES: &str = "\
+Examples:
+  autotuned demo                      watch a real study, in about a minute
+  autotuned check study.toml          everything that is wrong with a spec
+  autotuned plan study.toml           what would be tried
+  autotuned try study.toml BATCH=32   one trial by hand
+  autotuned run study.toml            tune, until the budget is used up
+  autotuned view DIR                  what a study has found so far
+
+Exit codes:
+  0    done, or stopped in order by SIGTERM
+  1    something unforeseen; the message says what
+  2    the command line is wrong
+  3    the spec is wrong, or names what this machine has not
+  4    the study's folder is in use, another study's, or cannot be written
+  5    the journal is damaged, or a newer version's
+  6    paused: the host got in the way several times in a row
+  7    `try`: the trial failed
+  130  stopped by Ctrl-C; the same command goes on";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Demo(demo::Args),
+    Run(run::Args),
+    Check(check::Args),
+    Plan(plan::Args),
+    Try(trial::Args),
+    View(view::Args),
+    /// Carries out one sitting of a trial; for the daemon
+    #[command(hide = true)]
+    Trial {
+        /// The sitting's folder
+        folder: PathBuf,
+    },
+    /// The demo's search server; configured by its environment
+    #[command(hide = true)]
+    DemoServer,
+    /// The demo's evaluator; configured by its environment
+    #[command(hide = true)]
+    DemoEval,
+}
+
+impl Cli {
+    /// Carries out the verb.
+    pub fn carry_out(self) -> Exit {
+        match self.verb {
+            Verb::Demo(args) => demo::carry_out(&args),
+            Verb::Run(args) => run::carry_out(&args),
+            Verb::Check(args) => check::carry_out(&args),
+            Verb::Plan(args) => plan::carry_out(&args),
+            Verb::Try(args) => trial::carry_out(&args),
+            Verb::View(args) => view::carry_out(&args),
+            Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
+                Ok(()) => Exit::Done,
+                Err(error) => Exit::failure(&error),
+            },
+            Verb::DemoServer => demo::serve(),
+            Verb::DemoEval => demo::evaluate(),
+        }
+    }
+}
+
+/// A runtime for a verb that needs one.
+///
+/// # Errors
+/// When the system has no threads to give.
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns() {
+        for command in std::iter::once(&mut Cli::command()).chain(Cli::command().get_subcommands_mut()) {
+            let help = command.render_long_help().to_string();
+            let long = help.lines().find(|line| line.chars().count() > 80);
+            assert_eq!(long, None, "in {}", command.get_name());
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            let line = format!("\n  {:<4} ", exit.code());
+            assert!(help.contains(&line), "{exit:?}");
+        }
+    }
+}

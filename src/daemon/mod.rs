@@ -1,1 +1,123 @@
-//! daemon
+//! The daemon: opens a study, takes up what was left, and works until there is
+//! nothing left to do.
+//!
+//! | file | part |
+//! |---|---|
+//! | [`decide`] | what to do: pure |
+//! | [`dispatcher`] | the one task that owns the study |
+//! | [`recovery`] | after a crash |
+//! | [`folders`] | where things are |
+//! | [`signals`] | what the system wants |
+
+pub mod decide;
+pub mod dispatcher;
+pub mod folders;
+pub mod recovery;
+pub mod signals;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use self::decide::{Input, Urgency};
+use self::dispatcher::Dispatcher;
+use self::folders::Folders;
+use crate::model::event::Fact;
+use crate::model::spec::Spec;
+use crate::model::study::{Study, StudyError};
+use crate::model::trial::TrialId;
+use crate::store::error::{AppendError, FilesError, JournalError};
+use crate::store::writer::Writer;
+
+/// What a daemon is to work on.
+pub struct Options {
+    /// The checked spec.
+    pub spec: Arc<Spec>,
+    /// Its text, of which a copy is kept beside the journal.
+    pub spec_text: String,
+    /// Where the study's files go.
+    pub output_dir: PathBuf,
+}
+
+/// What a daemon tells whoever looks on.
+#[derive(Clone, Debug)]
+pub enum Update {
+    /// The study is open.
+    Opened {
+        /// As the journal has it.
+        study: Arc<Study>,
+        /// Sentences on what was mended while opening it.
+        notes: Vec<String>,
+    },
+    /// A sitting that an earlier daemon began is being cleared up.
+    Recovering {
+        /// Its trial.
+        trial: TrialId,
+        /// Its number.
+        sitting: u32,
+    },
+    /// A fact that is on disk, and the study with it.
+    Fact(Fact, Arc<Study>),
+    /// Something that the owner should know and that changes nothing.
+    Warning(String),
+    /// The disk takes no facts; it is tried again.
+    DiskTrouble(String),
+    /// The disk takes facts again.
+    DiskBack,
+}
+
+/// Why a daemon cannot work.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The files for other programs cannot be written.
+    #[error(transparent)]
+    Files(#[from] FilesError),
+    /// The journal could not be written when an end was asked for.
+    #[error(
+        "{0}\nwhat is not in the journal yet is kept beside it, and taken up by the next start"
+    )]
+    NotRecorded(AppendError),
+    /// A folder of an old sitting cannot be read.
+    #[error("failed to read {path}: {source}")]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: std::io::Error,
+    },
+    /// A fact does not fit the study: a mistake in this program.
+    #[error("the study contradicts itself: {0}; please report this with the journal")]
+    Inconsistent(StudyError),
+}
+
+/// Works on a study until there is nothing left to do or `urgent` asks for an
+/// end, and returns the study as it is then. No trial runs then.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub async fn run(
+    options: Options,
+    urgent: mpsc::UnboundedReceiver<Urgency>,
+    updates: mpsc::UnboundedSender<Update>,
+) -> Result<Arc<Study>, DaemonError> {
+    let Options { spec, spec_text, output_dir } = options;
+    let opened = tokio::task::spawn_blocking({
+        let (spec, output_dir) = (Arc::clone(&spec), output_dir.clone());
+        move || Writer::open(&output_dir, &spec, &spec_text)
+    });
+    let (mut writer, mut study, notes) = opened.await.map_err(|panic| DaemonError::Folder {
+        path: output_dir.clone(),
+        source: std::io::Error::other(panic),
+    })??;
+    let tell = |update| drop(updates.send(update));
+    tell(Update::Opened { study: Arc::new(study.clone()), notes });
+    let folders = Folders::new(&output_dir, &spec);
+    recovery::recover(&mut study, &folders, &mut writer, tell).await?;
+    let digest = spec.digest.clone();
+    let dispatcher = Dispatcher::new(study, writer, folders, urgent, updates);
+    dispatcher.run(Input::Begin { digest }).await
+}

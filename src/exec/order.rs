@@ -302,7 +302,7 @@ impl Scope {
                 let invocation = self.invocation(spec, step, &step.command, "0")?;
                 Work::Service {
                     invocation,
-                    ready: self.ready(step, ready)?,
+                    ready: Box::new(self.ready(step, ready)?),
                 }
             }
             StepKind::Task { timeout } => Work::Runs {

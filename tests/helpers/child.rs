@@ -1,3 +1,294 @@
-//! A small program that plays the children that misbehave.
+//! A small real program that plays the children of a trial: servers and
+//! evaluators that behave, and all the ways in which they do not.
+//!
+//! Every process that it makes appends its pid to `$PIDS`, so that a test can
+//! tell whether one of them is still alive.
 
-fn main() {}
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use clap::{Args, Parser};
+
+/// No child outlives its test for long, whatever goes wrong.
+const LIFE_MAX: Duration = Duration::from_secs(300);
+
+#[derive(Parser)]
+enum Role {
+    /// Listens on a port and answers HTTP.
+    Serve(Serve),
+    /// Prints and ends.
+    Run(Run),
+    /// Does nothing for a long time.
+    Hold(Hold),
+}
+
+#[derive(Args)]
+struct Serve {
+    #[arg(long)]
+    port: u16,
+    /// Open the port only after so many milliseconds.
+    #[arg(long, default_value_t = 0)]
+    late: u64,
+    /// The status of every answer to a GET.
+    #[arg(long, default_value_t = 200)]
+    status: u16,
+    /// End with `code` so many milliseconds after the port is open.
+    #[arg(long)]
+    die: Option<u64>,
+    #[arg(long, default_value_t = 3)]
+    code: u8,
+    /// End with `code` at once, saying this.
+    #[arg(long)]
+    refuse: Option<String>,
+    #[arg(long)]
+    ignore_term: bool,
+    /// Start a process that lives on in a session of its own.
+    #[arg(long)]
+    leave: bool,
+    /// The same, with an empty environment.
+    #[arg(long)]
+    leave_bare: bool,
+    /// Let a child do the serving and end, as a shell script would that starts
+    /// its server in the background.
+    #[arg(long)]
+    background: bool,
+    /// Serve only once this file is there.
+    #[arg(long)]
+    gate: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Run {
+    /// Lines to print.
+    #[arg(long)]
+    print: Vec<String>,
+    /// Wait so many milliseconds first.
+    #[arg(long, default_value_t = 0)]
+    sleep: u64,
+    #[arg(long, default_value_t = 0)]
+    code: u8,
+    /// Print so many MiB of junk first, without a line's end.
+    #[arg(long, default_value_t = 0)]
+    flood: usize,
+    /// Print bytes that are no UTF-8 first.
+    #[arg(long)]
+    garbage: bool,
+    /// Write the environment to this file, NAME=VALUE a line.
+    #[arg(long)]
+    env: Option<PathBuf>,
+    /// Append a line to this file first.
+    #[arg(long)]
+    append: Option<PathBuf>,
+    /// The line for `append`.
+    #[arg(long, default_value = "run")]
+    line: String,
+    /// Start a process that lives on in a session of its own.
+    #[arg(long)]
+    leave: bool,
+    /// Wait first until this file is there.
+    #[arg(long)]
+    gate: Option<PathBuf>,
+    /// Ask the server on this port to die, and wait until it has.
+    #[arg(long)]
+    murder: Option<u16>,
+}
+
+#[derive(Args)]
+struct Hold {
+    #[arg(long)]
+    own_session: bool,
+    #[arg(long)]
+    ignore_term: bool,
+    /// Where to append the pid, when there is no environment.
+    #[arg(long)]
+    pids: Option<PathBuf>,
+}
+
+
+fn main() -> ExitCode {
+    let role = Role::parse();
+    if let Some(path) = std::env::var_os("PIDS") {
+        note_pid(&path.into());
+    }
+    match role {
+        Role::Serve(serve) => serve.play(),
+        Role::Run(run) => run.play(),
+        Role::Hold(hold) => hold.play(),
+    }
+}
+
+fn note_pid(path: &PathBuf) {
+    let line = format!("{}\n", std::process::id());
+    append(path, &line);
+}
+
+fn append(path: &PathBuf, line: &str) {
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the test's file");
+}
+
+fn ignore_term() {
+    let ignored = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    signal_hook::flag::register(signal_hook::consts::SIGTERM, ignored).expect("a handler");
+}
+
+fn leave(bare: bool) {
+    let mut command = Command::new(std::env::current_exe().expect("our own path"));
+    command.args(["hold", "--own-session", "--ignore-term"]);
+    if bare {
+        let pids = std::env::var_os("PIDS").expect("PIDS is set");
+        command.arg("--pids").arg(pids).env_clear();
+    }
+    let before = count_pids();
+    drop(command.spawn().expect("a child"));
+    // It must be on record before anything is killed.
+    while count_pids() == before {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn count_pids() -> usize {
+    let path = std::env::var_os("PIDS").expect("PIDS is set");
+    std::fs::read_to_string(path).unwrap_or_default().lines().count()
+}
+
+fn await_gate(gate: Option<&PathBuf>) {
+    while gate.is_some_and(|gate| !gate.exists()) {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+impl Serve {
+    fn play(self) -> ExitCode {
+        if self.ignore_term {
+            ignore_term();
+        }
+        if self.leave || self.leave_bare {
+            leave(self.leave_bare);
+        }
+        if self.background {
+            let arguments: Vec<_> =
+                std::env::args_os().skip(1).filter(|argument| argument != "--background").collect();
+            let own = std::env::current_exe().expect("our own path");
+            drop(Command::new(own).args(arguments).spawn().expect("a child"));
+            std::thread::sleep(LIFE_MAX.min(Duration::from_millis(self.die.unwrap_or(0))));
+            return ExitCode::from(self.code);
+        }
+        if let Some(text) = self.refuse {
+            eprintln_line(&text);
+            return ExitCode::from(self.code);
+        }
+        std::thread::sleep(Duration::from_millis(self.late));
+        await_gate(self.gate.as_ref());
+        let listener = match TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)) {
+            Ok(listener) => listener,
+            Err(error) => {
+                eprintln_line(&format!("cannot listen: {error}"));
+                return ExitCode::from(98);
+            }
+        };
+        if let Some(life) = self.die {
+            let code = self.code;
+            std::thread::spawn(move || {
+                std::thread::sleep(Duration::from_millis(life));
+                std::process::exit(code.into());
+            });
+        }
+        std::thread::spawn(|| {
+            std::thread::sleep(LIFE_MAX);
+            std::process::exit(99);
+        });
+        for stream in listener.incoming().flatten() {
+            let status = self.status;
+            std::thread::spawn(move || answer(stream, status));
+        }
+        ExitCode::SUCCESS
+    }
+}
+
+fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
+    let mut reader = BufReader::new(stream.try_clone()?);
+    loop {
+        let mut request = String::new();
+        if reader.read_line(&mut request)? == 0 {
+            return Ok(());
+        }
+        if request.starts_with("GET /die") {
+            std::process::exit(9);
+        }
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            if reader.read_line(&mut header)? == 0 || header == "\r\n" {
+                break;
+            }
+            if let Some(value) = header.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap_or(0);
+            }
+        }
+        io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+        let status = if request.starts_with("POST") { 200 } else { status };
+        write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\nhello")?;
+    }
+}
+
+impl Run {
+    fn play(self) -> ExitCode {
+        if let Some(path) = &self.append {
+            append(path, &format!("{}\n", self.line));
+        }
+        if self.leave {
+            leave(false);
+        }
+        await_gate(self.gate.as_ref());
+        std::thread::sleep(Duration::from_millis(self.sleep));
+        if let Some(port) = self.murder {
+            let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server");
+            stream.write_all(b"GET /die HTTP/1.1\r\n\r\n").expect("sent");
+            drop(io::copy(&mut stream, &mut io::sink()));
+            std::thread::sleep(LIFE_MAX);
+        }
+        if let Some(path) = &self.env {
+            let mut text = String::new();
+            for (name, value) in std::env::vars_os() {
+                text += &format!("{}={}\n", name.to_string_lossy(), value.to_string_lossy());
+            }
+            append(path, &text);
+        }
+        let mut out = io::stdout().lock();
+        let junk = vec![b'j'; 1 << 20];
+        for _ in 0..self.flood {
+            out.write_all(&junk).expect("printed");
+        }
+        if self.garbage {
+            out.write_all(b"\xff\xfe\x00 no text \xc3\x28\n").expect("printed");
+        }
+        for line in &self.print {
+            writeln!(out, "{line}").expect("printed");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+impl Hold {
+    fn play(self) -> ExitCode {
+        if self.own_session {
+            nix::unistd::setsid().expect("not a leader yet");
+        }
+        if self.ignore_term {
+            ignore_term();
+        }
+        if let Some(pids) = &self.pids {
+            note_pid(pids);
+        }
+        std::thread::sleep(LIFE_MAX);
+        ExitCode::SUCCESS
+    }
+}
+
+fn eprintln_line(text: &str) {
+    writeln!(io::stderr(), "{text}").expect("printed");
+}

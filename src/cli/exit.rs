@@ -1,0 +1,105 @@
+//! How a verb ends: the documented exit codes.
+
+use std::error::Error;
+use std::process::ExitCode;
+
+/// How a verb ended. The numbers are part of the interface: scripts and the
+/// systemd unit go by them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// All is done, or the end was asked for.
+    Done,
+    /// Something that no other code is for.
+    Failure,
+    /// The command line is wrong (clap's own code).
+    Usage,
+    /// The spec is wrong, or names what this machine has not.
+    Spec,
+    /// The study's folder is in use, another study's, or cannot be written.
+    Folder,
+    /// The journal is damaged, or of a newer version.
+    Journal,
+    /// The study is paused.
+    Paused,
+    /// The trial of `try` failed.
+    TrialFailed,
+    /// Ctrl-C: 128 + SIGINT, as shells have it.
+    Interrupted,
+}
+
+impl Exit {
+    /// Every way to end.
+    pub const ALL: [Self; 9] = [
+        Self::Done,
+        Self::Failure,
+        Self::Usage,
+        Self::Spec,
+        Self::Folder,
+        Self::Journal,
+        Self::Paused,
+        Self::TrialFailed,
+        Self::Interrupted,
+    ];
+
+    /// Its number.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failure => 1,
+            Self::Usage => 2,
+            Self::Spec => 3,
+            Self::Folder => 4,
+            Self::Journal => 5,
+            Self::Paused => 6,
+            Self::TrialFailed => 7,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// Says what went wrong, with all its causes, on standard error.
+    pub fn say(self, error: &dyn Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(cause) = source {
+            let cause_text = cause.to_string();
+            // Many texts contain their cause already.
+            if !text.contains(&cause_text) {
+                text = format!("{text}: {cause_text}");
+            }
+            source = cause.source();
+        }
+        self.say_text(&text)
+    }
+
+    /// Says what went wrong on standard error.
+    pub fn say_text(self, text: &str) -> Self {
+        use std::io::Write;
+        let style = crate::term::color::BAD;
+        let mut stderr = anstream::stderr();
+        let _ = writeln!(stderr, "{style}error{style:#}: {text}");
+        self
+    }
+
+    /// [`Exit::Failure`], said.
+    pub fn failure(error: &dyn Error) -> Self {
+        Self::Failure.say(error)
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Scripts go by these numbers: a change breaks them.
+    #[test]
+    fn codes_are_pinned() {
+        let codes = Exit::ALL.map(Exit::code);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
+    }
+}

@@ -1,0 +1,65 @@
+//! What the system wants: SIGTERM, SIGINT and SIGHUP ask for an end.
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+
+use super::decide::Urgency;
+
+/// The signals that ask for an end, as they come. The first asks for an
+/// orderly one, a second for one at once.
+pub struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    hangup: Signal,
+}
+
+/// Which signal came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Came {
+    /// SIGINT: Ctrl-C.
+    Interrupt,
+    /// SIGTERM, or SIGHUP: the terminal is gone.
+    Terminate,
+}
+
+impl Signals {
+    /// Begins to listen; from here on these signals no longer end the process
+    /// by themselves.
+    ///
+    /// # Errors
+    /// When the system has no handler to give.
+    pub fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// The next signal.
+    pub async fn next(&mut self) -> Came {
+        tokio::select! {
+            _ = self.interrupt.recv() => Came::Interrupt,
+            _ = self.terminate.recv() => Came::Terminate,
+            _ = self.hangup.recv() => Came::Terminate,
+        }
+    }
+
+    /// Turns signals into wishes for as long as somebody listens. `seen` is
+    /// told of each.
+    pub async fn forward(
+        mut self,
+        urgent: mpsc::UnboundedSender<Urgency>,
+        mut seen: impl FnMut(Came, Urgency),
+    ) {
+        let mut urgency = Urgency::Orderly;
+        loop {
+            let came = self.next().await;
+            seen(came, urgency);
+            if urgent.send(urgency).is_err() {
+                return;
+            }
+            urgency = Urgency::AtOnce;
+        }
+    }
+}
