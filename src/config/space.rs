@@ -1,0 +1,371 @@
+//! `[base]` and `[space]`: what may vary, and where it starts.
+
+use std::ops::Range;
+
+use super::names;
+use super::reader::{Node, Reader, Section, did_you_mean};
+use crate::model::Name;
+use crate::model::domain::{Domain, DomainError, Scale};
+use crate::model::expression::Expression;
+use crate::model::space::Parameter;
+use crate::model::value::Value;
+
+/// The parameters of a spec, as far as they are good.
+#[derive(Default)]
+pub(super) struct Declared {
+    /// The good ones, in the order of the space.
+    pub(super) parameters: Vec<Parameter>,
+    /// Where the conditions stand, by the parameter's name.
+    pub(super) conditions: Vec<(Name, Range<usize>)>,
+    /// Every declared name in the order of the space, also of those that have
+    /// an error.
+    pub(super) names: Vec<Name>,
+}
+
+impl Declared {
+    /// The place of `name` in the order, with an error or without.
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.names.iter().position(|known| &**known == name)
+    }
+
+    /// `did you mean …?` for a name that is not known.
+    pub(super) fn hint(&self, name: &str) -> Option<String> {
+        did_you_mean(name, self.names.iter().map(|known| &**known))
+    }
+
+    /// The parameter of that name, if it is good.
+    pub(super) fn parameter(&self, name: &str) -> Option<&Parameter> {
+        self.parameters.iter().find(|p| &*p.name == name)
+    }
+}
+
+/// A value of `[base]`.
+struct Base<'a> {
+    name: &'a str,
+    span: Range<usize>,
+    value: Option<Value>,
+}
+
+/// A parameter of `[space]`.
+struct Varied<'a> {
+    name: &'a str,
+    /// `None` when it has an error.
+    domain: Option<Domain>,
+    when: Option<(Expression, Range<usize>)>,
+}
+
+pub(super) fn read(
+    r: &mut Reader<'_>,
+    base: Option<Section<'_>>,
+    space: Option<Section<'_>>,
+) -> Declared {
+    let mut bases = Vec::new();
+    for node in base.map(Section::rest).unwrap_or_default() {
+        parameter_name(r, &node);
+        bases.push(Base {
+            name: node.key,
+            value: node.value(r),
+            span: node.span,
+        });
+    }
+    let mut varied = Vec::new();
+    for node in space.map(Section::rest).unwrap_or_default() {
+        parameter_name(r, &node);
+        let (domain, when) = domain(r, &node);
+        varied.push(Varied {
+            name: node.key,
+            domain,
+            when,
+        });
+    }
+    assemble(r, &bases, varied)
+}
+
+/// The order: what conditions ask for and the space does not vary, the space,
+/// and what else is only set. A condition may ask for what stands above it.
+fn assemble(r: &mut Reader<'_>, bases: &[Base<'_>], varied: Vec<Varied<'_>>) -> Declared {
+    let is_asked = |name: &str| {
+        let mut conditions = varied.iter().filter_map(|v| v.when.as_ref());
+        conditions.any(|(when, _)| when.names().iter().any(|asked| &**asked == name))
+    };
+    let only_set = bases
+        .iter()
+        .filter(|base| !varied.iter().any(|v| v.name == base.name));
+    let (asked, unasked): (Vec<&Base<'_>>, Vec<_>) = only_set.partition(|b| is_asked(b.name));
+    let names = asked.iter().map(|base| base.name);
+    let names = names.chain(varied.iter().map(|v| v.name));
+    let names = names.chain(unasked.iter().map(|base| base.name));
+    let mut declared = Declared {
+        names: names.map(Name::from).collect(),
+        ..Declared::default()
+    };
+    let fixed = |base: &&Base<'_>| {
+        let value = base.value.clone()?;
+        Some(Parameter {
+            name: base.name.into(),
+            domain: Domain::values(vec![value.clone()]).ok()?,
+            base: value,
+            when: None,
+        })
+    };
+    declared.parameters.extend(asked.iter().filter_map(fixed));
+    for Varied { name, domain, when } in varied {
+        let mut good = true;
+        if let Some((when, span)) = &when {
+            for asked in when.names() {
+                good &= looks_upwards(r, &declared, span, name, asked);
+            }
+            declared.conditions.push((name.into(), span.clone()));
+        }
+        let base = bases.iter().find(|base| base.name == name);
+        let placed = domain.and_then(|domain| place_base(r, name, domain, base));
+        if let Some((domain, base)) = placed.filter(|_| good) {
+            let when = when.map(|(when, _)| when);
+            let name = name.into();
+            declared.parameters.push(Parameter {
+                name,
+                domain,
+                base,
+                when,
+            });
+        }
+    }
+    declared.parameters.extend(unasked.iter().filter_map(fixed));
+    declared
+}
+
+fn looks_upwards(
+    r: &mut Reader<'_>,
+    declared: &Declared,
+    span: &Range<usize>,
+    name: &str,
+    asked: &str,
+) -> bool {
+    let place = declared.place(asked);
+    let word = r.word(span, asked);
+    match place {
+        None => {
+            let message =
+                format!("the condition of `{name}` asks for `{asked}`, which is no parameter");
+            r.error_help(&word, message, declared.hint(asked).as_deref());
+        }
+        Some(_) if asked == name => {
+            r.error(
+                &word,
+                format!("the condition of `{name}` asks for `{name}` itself"),
+            );
+        }
+        Some(place) if declared.place(name).is_some_and(|own| place > own) => {
+            let message =
+                format!("the condition of `{name}` asks for `{asked}`, which stands below it");
+            let help = format!("move `{asked}` above `{name}`");
+            r.error_help(&word, message, help.as_str());
+        }
+        Some(_) => return true,
+    }
+    false
+}
+
+fn parameter_name(r: &mut Reader<'_>, node: &Node<'_>) {
+    if names::variable(r, &node.key_span, node.key) && names::CONTEXT_NAMES.contains(&node.key) {
+        let message = format!("`{}` cannot be a parameter", node.key);
+        let help = "templates know something else by this name; choose another";
+        r.error_help(&node.key_span, message, help);
+    }
+}
+
+/// The domain of a parameter with the base value in it, and that value.
+fn place_base(
+    r: &mut Reader<'_>,
+    name: &str,
+    domain: Domain,
+    base: Option<&Base<'_>>,
+) -> Option<(Domain, Value)> {
+    let Some(base) = base else {
+        let value = domain.default_value();
+        return Some((domain, value));
+    };
+    let value = base.value.as_ref()?;
+    let problem = match domain.admit(value) {
+        Ok(value) => return Some((domain, value)),
+        Err(problem) => problem,
+    };
+    let Domain::Values(mut values) = domain else {
+        r.error(&base.span, format!("the base value of `{name}`: {problem}"));
+        return None;
+    };
+    let number = value.number();
+    let same = values
+        .iter()
+        .find(|v| number.is_some() && v.number() == number);
+    if let Some(same) = same {
+        let message = format!("the base value of `{name}` is {value:?}, but [space] has {same:?}");
+        let help = "the number is the same, but a program would see two texts: write both alike";
+        r.error_help(&base.span, message, help);
+        return None;
+    }
+    let message =
+        format!("`{value}` is not among the values of `{name}`: it is tried as the baseline");
+    let help = format!("add it to `{name}` in [space], or start from one of the values there");
+    r.warn(&base.span, message, help.as_str());
+    values.insert(0, value.clone());
+    Some((Domain::values(values).ok()?, value.clone()))
+}
+
+type Condition = (Expression, Range<usize>);
+
+fn domain(r: &mut Reader<'_>, node: &Node<'_>) -> (Option<Domain>, Option<Condition>) {
+    use toml::de::DeValue;
+    let examples = "[1, 2, 4], { int = [1, 64] } or { float = [0.1, 0.9] }";
+    match node.value {
+        DeValue::Array(_) => (list(r, node), None),
+        DeValue::Table(_) => match node.section(r, &format!("`{}`", node.key)) {
+            Some(section) => table(r, node, section),
+            None => (None, None),
+        },
+        _ => {
+            let message = format!("`{}` must say which values to try", node.key);
+            let help = format!("for instance {examples}; a value that stays goes into [base]");
+            r.error_help(&node.span, message, help.as_str());
+            (None, None)
+        }
+    }
+}
+
+fn table(
+    r: &mut Reader<'_>,
+    node: &Node<'_>,
+    mut section: Section<'_>,
+) -> (Option<Domain>, Option<Condition>) {
+    let kinds = [
+        section.take("values"),
+        section.take("int"),
+        section.take("float"),
+    ];
+    let log = section.take("log");
+    let when = section.take("when").and_then(|node| condition(r, &node));
+    section.finish(r);
+    let given: Vec<&Node<'_>> = kinds.iter().flatten().collect();
+    let [one] = given[..] else {
+        let (span, message) = match given.get(1) {
+            None => (&node.key_span, "has no values"),
+            Some(second) => (&second.key_span, "has its values twice"),
+        };
+        let message = format!(
+            "`{}` {message}: give one of `values`, `int` and `float`",
+            node.key
+        );
+        r.error(span, message);
+        return (None, when);
+    };
+    let is_log = log.as_ref().and_then(|node| node.truth(r)).unwrap_or(false);
+    let scale = if is_log { Scale::Log } else { Scale::Linear };
+    let domain = match one.key {
+        "values" => {
+            if let Some(log) = &log {
+                r.error(
+                    &log.key_span,
+                    "`log` belongs to `int` or `float`, not to a list",
+                );
+            }
+            list(r, one)
+        }
+        "int" => int_ends(r, one)
+            .and_then(|(low, high)| accept(r, &one.span, Domain::int(low, high, scale))),
+        _ => float_ends(r, one)
+            .and_then(|(low, high)| accept(r, &one.span, Domain::float(low, high, scale))),
+    };
+    (domain, when)
+}
+
+fn accept(
+    r: &mut Reader<'_>,
+    span: &Range<usize>,
+    domain: Result<Domain, DomainError>,
+) -> Option<Domain> {
+    domain
+        .map_err(|error| r.error(span, error.to_string()))
+        .ok()
+}
+
+/// The text of a condition or a rule.
+pub(super) fn condition(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Condition> {
+    let source = node.filled_text(r)?;
+    match Expression::new(source) {
+        Ok(expression) => Some((expression, node.span.clone())),
+        Err(error) => {
+            let message = format!("`{source}` is not a condition: {error}");
+            let help = "write it like train_type == 'lora' or A <= B and not C";
+            r.error_help(&node.span, message, help);
+            None
+        }
+    }
+}
+
+fn list(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Domain> {
+    let elements = node.list(r, "values")?;
+    let mut values: Vec<Value> = Vec::with_capacity(elements.len());
+    // A hash set would be faster, but Value has its own notion of equality and
+    // a list of values to try is short.
+    let mut good = true;
+    for element in &elements {
+        let Some(value) = element.value(r) else {
+            good = false;
+            continue;
+        };
+        if let Some(first) = values.first().filter(|first| kind(first) != kind(&value)) {
+            let message = format!("`{}` mixes {} and {}", node.key, kind(first), kind(&value));
+            r.error_help(&element.span, message, "put all of them in quotes");
+            good = false;
+        } else if values.contains(&value) {
+            let error = DomainError::Duplicate(value.to_string());
+            r.error(&element.span, error.to_string());
+            good = false;
+        }
+        values.push(value);
+    }
+    if !good {
+        return None;
+    }
+    accept(r, &node.span, Domain::values(values))
+}
+
+/// Whole numbers and others go together; a program sees `1` and `0.5`.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Text(_) => "text",
+        Value::Bool(_) => "true/false",
+        Value::Int(_) | Value::Float(_) => "numbers",
+    }
+}
+
+fn ends<'a>(r: &mut Reader<'_>, node: &Node<'a>, example: &str) -> Option<[Node<'a>; 2]> {
+    let elements = node.list(r, "two numbers")?;
+    let count = elements.len();
+    let ends: Option<[Node<'a>; 2]> = elements.try_into().ok();
+    if ends.is_none() {
+        let message = format!("`{}` must be two numbers, not {count}", node.key);
+        let help = format!("the lowest and the highest: {} = {example}", node.key);
+        r.error_help(&node.span, message, help.as_str());
+    }
+    ends
+}
+
+fn int_ends(r: &mut Reader<'_>, node: &Node<'_>) -> Option<(i64, i64)> {
+    let [low, high] = ends(r, node, "[4, 64]")?;
+    let mut whole = |end: Node<'_>| match end.value(r)? {
+        Value::Int(number) => Some(number),
+        _ => {
+            end.expected(r, "two whole numbers");
+            None
+        }
+    };
+    let (low, high) = (whole(low), whole(high));
+    Some((low?, high?))
+}
+
+fn float_ends(r: &mut Reader<'_>, node: &Node<'_>) -> Option<(f64, f64)> {
+    let [low, high] = ends(r, node, "[0.1, 0.9]")?;
+    let (low, high) = (low.number(r), high.number(r));
+    Some((low?.get(), high?.get()))
+}

@@ -1,0 +1,277 @@
+//! `[[step]]`: the commands of a trial.
+
+use std::io::Read;
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use sha2::Digest;
+use toml::de::DeValue;
+
+use super::reader::{Node, Reader, Section};
+use super::text::{self, Known};
+use super::{metrics, names, ready, study};
+use crate::model::Name;
+use crate::model::step::{PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
+use crate::model::template::Template;
+
+/// The largest file of a template, in bytes.
+const LARGEST_TEMPLATE: u64 = 1 << 20;
+
+const KINDS: [&str; 3] = ["service", "task", "measure"];
+
+/// The good steps, and every metric that is declared, with an error or
+/// without.
+pub(super) fn read(
+    r: &mut Reader<'_>,
+    sections: Vec<Section<'_>>,
+    workdir: &Path,
+    known: &Known,
+) -> (Vec<Step>, Vec<Name>) {
+    let mut steps: Vec<Step> = Vec::new();
+    let mut taken: Vec<&str> = Vec::new();
+    let mut yields: Vec<(Name, String)> = Vec::new();
+    for mut section in sections {
+        let name = section.require(r, "name", "\"eval\"").and_then(|node| {
+            let name = node.text(r)?;
+            if !names::plain(r, &node.span, name, "-_") {
+                return None;
+            }
+            if taken.contains(&name) {
+                r.error(&node.span, format!("there is a step `{name}` already"));
+            }
+            taken.push(name);
+            Some(name)
+        });
+        let name = name.unwrap_or("?");
+        if let Some(step) = step(r, section, name, workdir, known, &mut yields) {
+            steps.push(step);
+        }
+    }
+    (
+        steps,
+        yields.into_iter().map(|(metric, _)| metric).collect(),
+    )
+}
+
+fn step(
+    r: &mut Reader<'_>,
+    mut section: Section<'_>,
+    name: &str,
+    workdir: &Path,
+    known: &Known,
+    yields: &mut Vec<(Name, String)>,
+) -> Option<Step> {
+    let span = section.span.clone();
+    let kind = section.require(r, "kind", "\"measure\"");
+    let kind = kind.and_then(|node| node.choice(r, &KINDS));
+    let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
+    let program = command.as_ref().map(|node| node.span.clone());
+    let command = command.and_then(|node| text::command(r, &node, known));
+    let params = section.take("params");
+    let params = params.and_then(|node| node.choice(r, &["env", "none"]));
+    let params_in_env = params != Some(1);
+    let env = section.take("env");
+    let env = env.and_then(|node| node.section(r, "`env`"));
+    let env = text::variables(r, env, known, params_in_env);
+    let files = files(r, &mut section, known);
+    let folder = section.take("workdir");
+    let folder = folder.and_then(|node| study::path(r, &node, workdir));
+    let stop = section.take("stop");
+    let stop = stop.and_then(|node| text::command(r, &node, known));
+    let stop_grace = section.take("stop_grace");
+    let stop_grace = stop_grace.and_then(|node| node.duration(r));
+    let kind_of_step = match kind {
+        Some(kind) => read_kind(r, &mut section, KINDS[kind], known),
+        None => {
+            // Which of these belong to it is not known.
+            for key in ["ready", "timeout", "runs", "warmup"] {
+                section.take(key);
+            }
+            None
+        }
+    };
+    let is_service = kind == Some(0);
+    let metrics = section.take("metrics");
+    let measures = metrics.as_ref().is_some_and(|node| match node.value {
+        DeValue::Table(table) => !table.is_empty(),
+        _ => true,
+    });
+    let metrics = match metrics {
+        Some(node) if is_service => {
+            let help = "put them into a step of the kind measure or task that asks the service";
+            r.error_help(&node.key_span, "a service yields no metrics", help);
+            Vec::new()
+        }
+        Some(node) => metrics::read(r, &node, name, known, yields),
+        None => Vec::new(),
+    };
+    if kind == Some(2) && !measures {
+        let help = "add [step.metrics] with a pattern for each: accuracy = 'Accuracy: (\\S+)'";
+        let message = format!("the step `{name}` measures nothing: it has no metrics");
+        r.error_help(&span, message, help);
+    }
+    section.finish(r);
+    let step = Step {
+        name: name.into(),
+        kind: kind_of_step?,
+        command: command?,
+        params_in_env,
+        env,
+        files,
+        workdir: folder.unwrap_or_else(|| workdir.to_path_buf()),
+        stop,
+        stop_grace: stop_grace.unwrap_or(Duration::from_secs(10)),
+        metrics,
+    };
+    warn_of_container(r, &step, &program.unwrap_or(span));
+    Some(step)
+}
+
+fn read_kind(
+    r: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    kind: &str,
+    known: &Known,
+) -> Option<StepKind> {
+    let elsewhere: &[&str] = match kind {
+        "service" => &["timeout", "runs", "warmup"],
+        "task" => &["ready", "runs", "warmup"],
+        _ => &["ready"],
+    };
+    let why = match kind {
+        "service" => "is not for a service: it stays up; `timeout` in `ready` limits its start",
+        "task" => "is not for a task, which runs once",
+        _ => "is for services only",
+    };
+    section.refuse(r, elsewhere, why);
+    if kind == "service" {
+        let node = section.require(r, "ready", "{ http = \"http://127.0.0.1:8000/\" }")?;
+        return ready::read(r, &node, known).map(StepKind::Service);
+    }
+    let timeout = section.take("timeout").and_then(|node| node.some_time(r));
+    if kind == "task" {
+        let timeout = timeout.unwrap_or(Duration::from_secs(86_400));
+        return Some(StepKind::Task { timeout });
+    }
+    let runs = section
+        .take("runs")
+        .and_then(|node| node.whole32(r, 1..=1000));
+    let warmup = section
+        .take("warmup")
+        .and_then(|node| node.whole32(r, 0..=1000));
+    Some(StepKind::Measure {
+        runs: runs.unwrap_or(3),
+        warmup: warmup.unwrap_or(0),
+        timeout: timeout.unwrap_or(Duration::from_secs(600)),
+    })
+}
+
+fn files(r: &mut Reader<'_>, section: &mut Section<'_>, known: &Known) -> Vec<RenderedFile> {
+    let Some(node) = section.take("file") else {
+        return Vec::new();
+    };
+    let elements = node.list(r, "tables: [{ name = \"…\", text = \"…\" }]");
+    let mut files: Vec<RenderedFile> = Vec::new();
+    for element in elements.unwrap_or_default() {
+        let Some(mut section) = element.section(r, "`file`") else {
+            continue;
+        };
+        let name = section
+            .require(r, "name", "\"config.yaml\"")
+            .and_then(|node| {
+                let name = node.filled_text(r)?;
+                good_file_name(r, &node.span, name).then(|| (name.to_owned(), node.span))
+            });
+        let (text, file) = (section.take("text"), section.take("template"));
+        let template = match (text, file) {
+            (Some(node), None) => text::template(r, &node, known),
+            (None, Some(node)) => template_file(r, &node, known),
+            _ => {
+                r.error(&section.span, "`file` needs either `text` or `template`");
+                None
+            }
+        };
+        section.finish(r);
+        let (Some((name, span)), Some(text)) = (name, template) else {
+            continue;
+        };
+        if files.iter().any(|known| known.name == name) {
+            r.error(&span, format!("the step has a file `{name}` already"));
+        }
+        files.push(RenderedFile { name, text });
+    }
+    files
+}
+
+fn good_file_name(r: &mut Reader<'_>, span: &Range<usize>, name: &str) -> bool {
+    if name.contains('/') || name == "." || name == ".." || name.len() > 200 {
+        let message =
+            format!("`{name}` must be a bare name: the file stands in the trial's folder");
+        r.error_help(span, message, "in templates that folder is {{ trial_dir }}");
+        return false;
+    }
+    if ["trial.json", "events.jsonl", "result.json"].contains(&name) {
+        let message =
+            format!("autotune keeps a file `{name}` of its own there: choose another name");
+        r.error(span, message);
+        return false;
+    }
+    true
+}
+
+fn template_file(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<Template> {
+    let folder = r.folder.clone();
+    let path = study::path(r, node, &folder)?;
+    let mut text = Vec::new();
+    let read = std::fs::File::open(&path)
+        .and_then(|file| file.take(LARGEST_TEMPLATE + 1).read_to_end(&mut text));
+    if let Err(error) = read {
+        let message = format!("the template {} cannot be read: {error}", path.display());
+        r.error_help(
+            &node.span,
+            message,
+            "a relative path begins at the spec's folder",
+        );
+        return None;
+    }
+    if text.len() as u64 > LARGEST_TEMPLATE {
+        let message = format!("the template {} is larger than 1 MiB", path.display());
+        r.error(&node.span, message);
+        return None;
+    }
+    r.digest.update(&text);
+    let Ok(source) = String::from_utf8(text) else {
+        let message = format!("the template {} is not UTF-8 text", path.display());
+        r.error(&node.span, message);
+        return None;
+    };
+    text::check(r, &node.span, &source, known)
+}
+
+/// What a container's client starts is not below it, and is not found by
+/// looking for the client's processes.
+fn warn_of_container(r: &mut Reader<'_>, step: &Step, span: &Range<usize>) {
+    let word = |index: usize| step.command.get(index).map_or("", Template::source);
+    let program = word(0).rsplit('/').next().unwrap_or_default();
+    if !matches!(program, "docker" | "podman") || word(1) != "run" {
+        return;
+    }
+    if step.stop.is_none() {
+        let message =
+            format!("{program} runs the container elsewhere: ending the step does not end it");
+        let help = format!(
+            "name the container and say how it ends: stop = [\"{program}\", \"stop\", \"NAME\"]"
+        );
+        r.warn(span, message, help.as_str());
+    }
+    if let StepKind::Service(ready) = &step.kind
+        && ready.owner == PortOwner::Trial
+        && !matches!(ready.check, ReadyCheck::Log { .. })
+    {
+        let message = format!(
+            "{program} listens on the port for the container: the trial would never own it"
+        );
+        r.warn(span, message, "add owner = \"any\" to `ready`");
+    }
+}

@@ -1,0 +1,347 @@
+//! The sections about the study as a whole: `[study]`, `[objective]`,
+//! `[[constraint]]`, `[budget]`, `[search]`, `[host]` and `[files]`.
+
+use std::ops::Range;
+use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
+
+use super::names;
+use super::reader::{Node, Reader, Section, did_you_mean};
+use crate::model::Name;
+use crate::model::metric::{Constraint, Direction, Objective};
+use crate::model::spec::{Budget, FileNames, HostCare, SamplerKind, Search};
+
+/// What `[study]` says.
+pub(super) struct Study {
+    pub(super) name: String,
+    pub(super) workdir: PathBuf,
+    pub(super) output_dir: Option<PathBuf>,
+    pub(super) seed: u64,
+    pub(super) pass_env: Vec<String>,
+    pub(super) log_max: u64,
+}
+
+pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
+    let mut study = Study {
+        name: String::new(),
+        workdir: r.folder.clone(),
+        output_dir: None,
+        seed: 42,
+        pass_env: Vec::new(),
+        log_max: 64 << 20,
+    };
+    let Some(mut section) = section else {
+        r.error_help(
+            &(0..0),
+            "there is no [study]",
+            "begin with [study] and name = \"…\"",
+        );
+        return study;
+    };
+    if let Some(node) = section.require(r, "name", "\"qwen-serving\"")
+        && let Some(name) = node.text(r)
+        && names::plain(r, &node.span, name, "-_.")
+    {
+        study.name = name.to_owned();
+    }
+    let folder = r.folder.clone();
+    if let Some(node) = section.take("workdir") {
+        study.workdir = path(r, &node, &folder).unwrap_or(study.workdir);
+    }
+    study.output_dir = section
+        .take("output_dir")
+        .and_then(|node| path(r, &node, &folder));
+    if let Some(node) = section.take("seed") {
+        study.seed = node.whole(r, 0..=u64::MAX).unwrap_or(study.seed);
+    }
+    let pass_env = section
+        .take("pass_env")
+        .and_then(|node| node.list(r, "names"));
+    for node in pass_env.unwrap_or_default() {
+        if let Some(pattern) = node.text(r)
+            && names::passed(r, &node.span, pattern)
+        {
+            study.pass_env.push(pattern.to_owned());
+        }
+    }
+    if let Some(node) = section.take("log_max") {
+        study.log_max = node.size(r).unwrap_or(study.log_max);
+        if study.log_max < 4096 {
+            r.error(&node.span, "`log_max` must be 4 KiB at least");
+        }
+    }
+    section.finish(r);
+    study
+}
+
+/// A path, relative to `folder` unless it is absolute.
+pub(super) fn path(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path) -> Option<PathBuf> {
+    let text = node.filled_text(r)?;
+    if text.starts_with(['~', '$']) {
+        let message = format!("`{text}`: neither `~` nor a variable is filled in here");
+        r.error_help(&node.span, message, "write the whole path");
+        return None;
+    }
+    // An absolute path takes the place of the folder.
+    Some(std::path::absolute(folder.join(text)).unwrap_or_else(|_| folder.join(text)))
+}
+
+/// A metric that the study asks for, with its place.
+pub(super) type Asked = (Name, Range<usize>);
+
+/// The name of a metric. It becomes a field of the results file, among others
+/// that have a fixed meaning there.
+pub(super) fn metric_name(r: &mut Reader<'_>, span: &Range<usize>, name: &str) -> bool {
+    let bad = |c: char| c.is_whitespace() || c.is_control();
+    if name.is_empty() || name.len() > 64 || name.contains(bad) {
+        let message = format!("`{name}` cannot be the name of a metric");
+        r.error_help(span, message, "use up to 64 letters without blanks");
+        return false;
+    }
+    let fields = ["i", "ok", "returncode", "timeout", "error", "elapsed_s"];
+    if fields.contains(&name) {
+        let message = format!("`{name}` cannot be the name of a metric");
+        let help = "each run in the results file has a field of this name: choose another";
+        r.error_help(span, message, help);
+        return false;
+    }
+    true
+}
+
+fn asked(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Asked> {
+    let name = node.filled_text(r)?;
+    metric_name(r, &node.span, name).then(|| (name.into(), node.span.clone()))
+}
+
+pub(super) fn objective(
+    r: &mut Reader<'_>,
+    section: Option<Section<'_>>,
+) -> Option<(Objective, Range<usize>)> {
+    let Some(mut section) = section else {
+        let help = "add [objective] with maximize = \"…\" or minimize = \"…\"";
+        r.error_help(&(0..0), "there is no [objective]", help);
+        return None;
+    };
+    let (maximize, minimize) = (section.take("maximize"), section.take("minimize"));
+    let span = section.span.clone();
+    section.finish(r);
+    let (node, direction) = match (maximize, minimize) {
+        (Some(node), None) => (node, Direction::Maximize),
+        (None, Some(node)) => (node, Direction::Minimize),
+        (Some(one), Some(two)) => {
+            let later = one.key_span.start.max(two.key_span.start);
+            r.error(
+                &(later..later + "maximize".len()),
+                "a study has one objective: give either `maximize` or `minimize`; a bound on the other goes into [[constraint]]",
+            );
+            return None;
+        }
+        (None, None) => {
+            r.error(
+                &span,
+                "[objective] must name a metric: maximize = \"…\" or minimize = \"…\"",
+            );
+            return None;
+        }
+    };
+    let (metric, span) = asked(r, &node)?;
+    Some((Objective { metric, direction }, span))
+}
+
+pub(super) fn constraints(
+    r: &mut Reader<'_>,
+    sections: Vec<Section<'_>>,
+) -> Vec<(Constraint, Range<usize>)> {
+    let mut constraints: Vec<(Constraint, Range<usize>)> = Vec::new();
+    for mut section in sections {
+        let metric = section.require(r, "metric", "\"accuracy\"");
+        let metric = metric.and_then(|node| asked(r, &node));
+        let (min, max) = (section.take("min"), section.take("max"));
+        let span = section.span.clone();
+        section.finish(r);
+        if min.is_none() && max.is_none() {
+            r.error(&span, "[[constraint]] needs `min`, `max` or both");
+            continue;
+        }
+        let low = min.as_ref().and_then(|node| node.number(r));
+        let high = max.as_ref().and_then(|node| node.number(r));
+        if let (Some(low), Some(high), Some(node)) = (low, high, &max)
+            && low > high
+        {
+            r.error(
+                &node.span,
+                format!("`max` is {high:?}, below `min`, {low:?}"),
+            );
+        }
+        let Some((metric, span)) = metric else {
+            continue;
+        };
+        if constraints.iter().any(|(known, _)| known.metric == metric) {
+            let message = format!("`{metric}` has a constraint already");
+            r.error_help(&span, message, "put `min` and `max` into one");
+        }
+        let (min, max) = (low, high);
+        constraints.push((Constraint { metric, min, max }, span));
+    }
+    constraints
+}
+
+pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget {
+    let Some(mut section) = section else {
+        return Budget::default();
+    };
+    let mut count = |r: &mut Reader<'_>, key| {
+        section
+            .take(key)
+            .and_then(|node| node.whole32(r, 1..=u32::MAX))
+    };
+    let (trials, runs) = (count(r, "trials"), count(r, "runs"));
+    let wall = section.take("wall").and_then(|node| node.some_time(r));
+    section.finish(r);
+    Budget { trials, runs, wall }
+}
+
+/// The search, and where its sampler is named.
+pub(super) fn search(
+    r: &mut Reader<'_>,
+    section: Option<Section<'_>>,
+) -> (Search, Option<Range<usize>>) {
+    let mut search = Search {
+        sampler: SamplerKind::Coordinate,
+        passes: 1,
+        levels: 5,
+    };
+    let Some(mut section) = section else {
+        return (search, None);
+    };
+    let mut place = None;
+    if let Some(node) = section.take("sampler") {
+        let names = SamplerKind::ALL.map(SamplerKind::name);
+        let index = node.choice(r, &names);
+        search.sampler = index.map_or(search.sampler, |index| SamplerKind::ALL[index]);
+        place = Some(node.span);
+    }
+    if let Some(node) = section.take("passes") {
+        search.passes = node.whole32(r, 1..=1000).unwrap_or(search.passes);
+    }
+    if let Some(node) = section.take("levels") {
+        let levels = node.whole32(r, 2..=1000);
+        search.levels = levels.map_or(search.levels, |levels| levels as usize);
+    }
+    if let Some(node) = section.take("racing")
+        && node.truth(r) == Some(true)
+    {
+        r.error(&node.span, "racing is not there yet: leave it out");
+    }
+    section.finish(r);
+    (search, place)
+}
+
+pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare {
+    let mut host = HostCare {
+        port_wait: Duration::from_secs(30),
+        cooldown: Duration::ZERO,
+        fault_wait: Duration::from_secs(10),
+    };
+    let Some(mut section) = section else {
+        return host;
+    };
+    let places = [
+        ("port_wait", &mut host.port_wait),
+        ("cooldown", &mut host.cooldown),
+        ("fault_wait", &mut host.fault_wait),
+    ];
+    for (key, place) in places {
+        let given = section.take(key).and_then(|node| node.duration(r));
+        *place = given.unwrap_or(*place);
+    }
+    section.finish(r);
+    host
+}
+
+pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNames {
+    let mut files = FileNames::default();
+    let Some(mut section) = section else {
+        return files;
+    };
+    let mut given: Vec<(&str, Range<usize>)> = Vec::new();
+    let places = [
+        ("results", &mut files.results),
+        ("best", &mut files.best),
+        ("status", &mut files.status),
+        ("logs", &mut files.logs),
+    ];
+    for (key, place) in places {
+        if let Some(node) = section.take(key)
+            && let Some(name) = file_name(r, &node)
+        {
+            *place = name.to_owned();
+            given.push((key, node.span));
+        }
+    }
+    section.finish(r);
+    let all = [
+        ("results", &files.results),
+        ("best", &files.best),
+        ("status", &files.status),
+        ("logs", &files.logs),
+    ];
+    for (key, span) in given {
+        let Some((_, own)) = all.iter().find(|(other, _)| *other == key) else {
+            continue;
+        };
+        // A file cannot also be a folder on the way to another.
+        let clash = all.iter().find(|(other, name)| {
+            *other != key
+                && (Path::new(own).starts_with(name) && *other != "logs"
+                    || Path::new(name).starts_with(own) && key != "logs"
+                    || own == name)
+        });
+        if let Some((other, _)) = clash {
+            r.error(
+                &span,
+                format!("`{key}` and `{other}` would be the same file"),
+            );
+        }
+    }
+    files
+}
+
+fn file_name<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Option<&'a str> {
+    let name = node.filled_text(r)?;
+    let inside = |c: Component<'_>| matches!(c, Component::Normal(_));
+    if !Path::new(name).components().all(inside) || name.ends_with('/') {
+        let message = format!("`{name}` must be the name of a file within the output folder");
+        r.error_help(
+            &node.span,
+            message,
+            "`output_dir` in [study] says where that folder is",
+        );
+        return None;
+    }
+    if Path::new(name) == Path::new("journal.jsonl") {
+        r.error(
+            &node.span,
+            "the study's journal has this name: choose another",
+        );
+        return None;
+    }
+    Some(name)
+}
+
+/// Complains when no step yields a metric that the study asks for.
+pub(super) fn yielded(r: &mut Reader<'_>, wanted: &Name, span: &Range<usize>, yields: &[Name]) {
+    if yields.contains(wanted) {
+        return;
+    }
+    let hint = did_you_mean(wanted, yields.iter().map(|name| &**name));
+    let help = hint.unwrap_or_else(|| {
+        if yields.is_empty() {
+            format!("say where it is read: [step.metrics] with {wanted} = '…'")
+        } else {
+            format!("the steps yield: {}", yields.join(", "))
+        }
+    });
+    let message = format!("no step yields the metric `{wanted}`");
+    r.error_help(span, message, help.as_str());
+}
