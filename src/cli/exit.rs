@@ -25,10 +25,12 @@ pub enum Exit {
     TrialFailed,
     /// Ctrl-C: 128 + SIGINT, as shells have it.
     Interrupted,
+    /// A code of the demo's own programs, which are a user's like any other.
+    Child(u8),
 }
 
 impl Exit {
-    /// Every way to end.
+    /// Every way to end that is documented.
     pub const ALL: [Self; 9] = [
         Self::Done,
         Self::Failure,
@@ -53,6 +55,7 @@ impl Exit {
             Self::Paused => 6,
             Self::TrialFailed => 7,
             Self::Interrupted => 130,
+            Self::Child(code) => code,
         }
     }
 

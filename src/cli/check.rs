@@ -1,0 +1,74 @@
+//! `autotuned check`: everything that is wrong with a spec.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use super::exit::Exit;
+use crate::config::complaint::Level;
+use crate::config::{self, Checked, Refusal};
+use crate::term::color::{BAD, GOOD};
+
+/// Checks a spec, and whether this machine has what it names
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  autotuned check study.toml
+
+Starts nothing. The exit code is 3 when something is wrong.")]
+pub struct Args {
+    /// The study's spec
+    spec: PathBuf,
+    /// Look at the spec alone, not at this machine
+    #[arg(long)]
+    no_host: bool,
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let checked = match read_spec(&args.spec, !args.no_host) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let spec = &checked.spec;
+    let mut out = anstream::stdout();
+    let _ = writeln!(
+        out,
+        "{GOOD}good{GOOD:#}: study `{}`, {} parameters, {} steps, {} runs a trial",
+        spec.name,
+        spec.space.parameters().len(),
+        spec.steps.len(),
+        spec.runs_per_trial(),
+    );
+    Exit::Done
+}
+
+/// Reads a spec for a verb, and says what is wrong with it; with `host`, also
+/// what this machine has not.
+///
+/// # Errors
+/// How the verb is to end.
+pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
+    let color = std::io::stderr().is_terminal() && crate::term::color::wanted();
+    let mut stderr = anstream::stderr();
+    let checked = match config::read(path) {
+        Ok(checked) => checked,
+        Err(Refusal::Wrong(complaints)) => {
+            let _ = write!(stderr, "{}", complaints.render(color));
+            return Err(Exit::Spec);
+        }
+        Err(refusal) => return Err(Exit::Spec.say(&refusal)),
+    };
+    if !checked.warnings.is_empty() {
+        let _ = write!(stderr, "{}", checked.warnings.render(color));
+    }
+    if !host {
+        return Ok(checked);
+    }
+    let problems = config::check_host(&checked.spec);
+    for problem in &problems {
+        let _ = writeln!(stderr, "{BAD}{}{BAD:#}: {}", problem.level.word(), problem.message);
+    }
+    if problems.iter().any(|problem| problem.level == Level::Error) {
+        return Err(Exit::Spec);
+    }
+    Ok(checked)
+}

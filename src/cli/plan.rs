@@ -1,0 +1,90 @@
+//! `autotuned plan`: what a study would try.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::check::read_spec;
+use super::exit::Exit;
+use crate::base::quantity::show_duration;
+use crate::model::study::Study;
+use crate::search;
+use crate::term::color::{BOLD, DIM};
+use crate::term::table::Table;
+
+/// Shows what a study would try, and starts nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  autotuned plan study.toml --first 20")]
+pub struct Args {
+    /// The study's spec
+    spec: PathBuf,
+    /// How many of the first trials to show
+    #[arg(long, default_value_t = 10, value_name = "N")]
+    first: usize,
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let checked = match read_spec(&args.spec, false) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let study = Study::new(Arc::new(checked.spec));
+    match show(&study, args.first) {
+        Ok(()) => Exit::Done,
+        Err(error) => Exit::failure(&error),
+    }
+}
+
+fn show(study: &Study, first: usize) -> std::io::Result<()> {
+    let spec = study.spec();
+    let mut out = anstream::stdout();
+    writeln!(out, "{BOLD}study {}{BOLD:#}, sampler {}\n", spec.name, spec.search.sampler.name())?;
+    let mut table = Table::new(["parameter", "base", "values"]);
+    for parameter in spec.space.parameters() {
+        let when = parameter.when.as_ref().map(|when| format!(", when {when}")).unwrap_or_default();
+        table.row([
+            parameter.name.to_string(),
+            parameter.base.to_string(),
+            format!("{}{when}", parameter.domain),
+        ]);
+    }
+    table.write(&mut out)?;
+    for rule in spec.space.rules() {
+        writeln!(out, "rule: {rule}")?;
+    }
+    let most = search::most_trials(study);
+    let budget = spec.budget.trials.map(u64::from);
+    let trials = [most, budget].into_iter().flatten().min();
+    match trials {
+        Some(trials) => {
+            let runs = u64::from(spec.runs_per_trial()) * trials;
+            writeln!(out, "\nat most {trials} trials, {runs} runs that count")?;
+        }
+        None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
+    }
+    if let Some(wall) = spec.budget.wall {
+        writeln!(out, "at most {} of work", show_duration(wall))?;
+    }
+    writeln!(out, "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first")?;
+    let mut base = None;
+    for (index, params) in search::preview(study, first).into_iter().enumerate() {
+        let shown = match &base {
+            None => params.key().replace('|', " "),
+            Some(base) => params
+                .difference(base)
+                .iter()
+                .map(|name| match params.get(name) {
+                    Some(value) => format!("{name}={value}"),
+                    None => format!("without {name}"),
+                })
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        let note = if base.is_none() { " (the baseline)" } else { "" };
+        writeln!(out, "{:>4}  {shown}{DIM}{note}{DIM:#}", index + 1)?;
+        base.get_or_insert(params);
+    }
+    Ok(())
+}

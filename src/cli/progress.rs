@@ -1,0 +1,223 @@
+//! What a person sees while a study runs: a line for each finished trial, and
+//! on a terminal one live line below.
+
+use std::io::{IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::sync::mpsc;
+
+use super::study_table::{self, Row};
+use crate::base::clock;
+use crate::base::quantity::show_duration;
+use crate::daemon::Update;
+use crate::model::event::{Event, Fact};
+use crate::model::study::Study;
+use crate::model::trial::{Trial, TrialId};
+use crate::search;
+use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
+use crate::term::number;
+
+/// How often the live line is drawn again without news.
+const TICK: Duration = Duration::from_millis(200);
+
+/// Follows a daemon and shows what it does.
+pub struct Progress {
+    output_dir: PathBuf,
+    bar: Option<ProgressBar>,
+    began: Instant,
+    /// What the running trial does, and since when.
+    doing: Option<(String, Instant)>,
+    study: Option<Arc<Study>>,
+    most: Option<u64>,
+    said_header: bool,
+}
+
+impl Progress {
+    /// Shows a study whose files go to `output_dir`.
+    pub fn new(output_dir: &Path) -> Self {
+        let live = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
+        let bar = live.then(|| {
+            let bar = ProgressBar::new_spinner();
+            let style = ProgressStyle::with_template("{spinner} {wide_msg}");
+            bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            bar
+        });
+        Self {
+            output_dir: output_dir.to_owned(),
+            bar,
+            began: Instant::now(),
+            doing: None,
+            study: None,
+            most: None,
+            said_header: false,
+        }
+    }
+
+    /// Shows updates until the daemon has ended.
+    pub async fn follow(mut self, mut updates: mpsc::UnboundedReceiver<Update>) {
+        let mut tick = tokio::time::interval(TICK);
+        loop {
+            tokio::select! {
+                update = updates.recv() => match update {
+                    Some(update) => self.take(update),
+                    None => break,
+                },
+                _ = tick.tick(), if self.bar.is_some() => {}
+            }
+            self.draw();
+        }
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Opened { study, notes } => {
+                self.open(&study);
+                for note in notes {
+                    self.line(&format!("{DIM}{note}{DIM:#}"));
+                }
+                self.most = search::most_trials(&study);
+                self.study = Some(study);
+            }
+            Update::Recovering { trial, .. } => {
+                self.line(&format!("{DIM}clearing up what is left of trial {trial}{DIM:#}"));
+            }
+            Update::Warning(text) => self.line(&format!("{ACCENT}note{ACCENT:#}: {text}")),
+            Update::DiskTrouble(text) => {
+                self.line(&format!("{BAD}waiting{BAD:#}: {text}, retrying"));
+                self.doing = Some(("waiting for the disk".to_owned(), Instant::now()));
+            }
+            Update::DiskBack => self.line(&format!("{GOOD}the disk takes data again{GOOD:#}")),
+            Update::Fact(fact, study) => {
+                self.take_fact(&fact, &study);
+                self.study = Some(study);
+            }
+        }
+    }
+
+    fn open(&mut self, study: &Study) {
+        let spec = study.spec();
+        let objective = &spec.objective;
+        let direction = format!("{:?}", objective.direction).to_lowercase();
+        let constraints: Vec<String> = spec.constraints.iter().map(ToString::to_string).collect();
+        let where_ = if constraints.is_empty() { "" } else { ", where " };
+        self.line(&format!(
+            "{BOLD}study {}{BOLD:#}: {direction} {}{where_}{}",
+            spec.name,
+            objective.metric,
+            constraints.join(" and "),
+        ));
+        self.line(&format!("{DIM}files: {}{DIM:#}", self.output_dir.display()));
+        let settled = study.trials().iter().filter(|trial| trial.is_settled()).count();
+        if settled > 0 {
+            self.line(&format!("going on after {settled} finished trials"));
+        }
+    }
+
+    fn take_fact(&mut self, fact: &Fact, study: &Study) {
+        let runs_of = |step: &str| study.spec().step(step).map_or(0, |step| step.counted_runs());
+        let doing = match &fact.event {
+            Event::SittingStarted { .. } => "starting".to_owned(),
+            Event::StepStarted { trial, step, .. } => match runs_of(step) {
+                0 => format!("{step}: waiting until it is ready"),
+                all => {
+                    let done = study.trial(*trial).map_or(0, |t| t.good_runs(step).count());
+                    format!("{step}: run {} of {all}", (done + 1).min(all as usize))
+                }
+            },
+            Event::ServicesReady { startup, .. } => format!("ready after {}", show_duration(*startup)),
+            Event::RunEnded { run, .. } => format!("{}: run {} done", run.step, run.number),
+            Event::SittingEnded { trial, .. } => {
+                self.finished(*trial, study);
+                self.doing = None;
+                return;
+            }
+            Event::Opened { .. }
+            | Event::TrialPlanned { .. }
+            | Event::TrialReopened { .. }
+            | Event::Paused { .. }
+            | Event::Resumed
+            | Event::Done { .. } => return,
+        };
+        self.doing = Some((doing, Instant::now()));
+    }
+
+    fn finished(&mut self, id: TrialId, study: &Study) {
+        let Some(trial) = study.trial(id) else { return };
+        if !self.said_header {
+            self.said_header = true;
+            self.line(&format!("\n{DIM}{}{DIM:#}", study_table::header(study.spec())));
+        }
+        let incumbent = self.study.as_deref().and_then(|before| before.incumbent().cloned());
+        let row = Row::new(study, trial, incumbent.as_deref());
+        for line in row.lines(study) {
+            self.line(&line);
+        }
+    }
+
+    fn draw(&self) {
+        if let (Some(bar), Some(study)) = (&self.bar, &self.study) {
+            bar.set_message(self.message(study));
+            bar.tick();
+        }
+    }
+
+    fn message(&self, study: &Study) -> String {
+        let Some(trial) = study.running() else {
+            return "choosing what to try next".to_owned();
+        };
+        let of = self.total(study).map(|total| format!("/{total}")).unwrap_or_default();
+        let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
+        if let Some((doing, since)) = &self.doing {
+            message += &format!("  {doing} ({})", show_duration(since.elapsed()));
+        }
+        if let Some(best) = study.incumbent()
+            && let Some(summary) = study.objective(best)
+        {
+            let metric = &study.spec().objective.metric;
+            message += &format!(" | best {} {metric}", number::significant(summary.mean));
+        }
+        if let Some(left) = self.left(study) {
+            message += &format!(", {} left at most", show_duration(left));
+        }
+        message
+    }
+
+    fn total(&self, study: &Study) -> Option<u64> {
+        let budget = study.spec().budget.trials.map(u64::from);
+        [budget, self.most].into_iter().flatten().min()
+    }
+
+    /// The time that the rest takes when trials go on as so far.
+    fn left(&self, study: &Study) -> Option<Duration> {
+        let settled = study.trials().iter().filter(|trial| trial.is_settled()).count();
+        let total = self.total(study)?;
+        let mean = study.busy(clock::now()).checked_div(u32::try_from(settled).ok()?)?;
+        let open = u32::try_from(total.saturating_sub(settled as u64)).ok()?;
+        let enough = settled > 1 || self.began.elapsed() > Duration::from_secs(5);
+        (settled > 0 && enough).then(|| mean * open)
+    }
+
+    /// Prints one line above the live one.
+    fn line(&self, text: &str) {
+        let print = || {
+            let mut out = anstream::stdout();
+            let _ = writeln!(out, "{text}");
+        };
+        match &self.bar {
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}
+
+/// What a trial tries, next to the incumbent.
+fn what_differs(study: &Study, trial: &Trial) -> String {
+    let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
+    study_table::differences(trial, incumbent)
+}

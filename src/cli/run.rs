@@ -1,0 +1,178 @@
+//! `autotuned run`: the daemon in the foreground.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+use tokio::sync::mpsc;
+
+use super::check::read_spec;
+use super::exit::Exit;
+use super::progress::Progress;
+use super::study_table;
+use crate::config::Checked;
+use crate::daemon::decide::Urgency;
+use crate::daemon::folders::default_output;
+use crate::daemon::signals::{Came, Signals};
+use crate::daemon::{self, DaemonError, Options};
+use crate::model::study::{Phase, Study};
+use crate::store::error::JournalError;
+use crate::term::color::{BOLD, DIM};
+
+/// Tunes in the foreground, until the budget is used up
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotuned run study.toml
+  autotuned run study.toml --output-dir /data/qwen/tuning
+
+Started again, it goes on where it was: no finished run is repeated. Ctrl-C
+ends the running trial in order, a second one at once; either way nothing is
+left running.")]
+pub struct Args {
+    /// The study's spec
+    spec: PathBuf,
+    /// Where the study's files go [default: the spec's `output_dir`, or
+    /// ~/.local/state/autotune/STUDY]
+    #[arg(long, short, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
+    #[arg(skip)]
+    demo: bool,
+}
+
+impl Args {
+    pub(super) fn demo(spec: PathBuf, output_dir: PathBuf) -> Self {
+        Self { spec, output_dir: Some(output_dir), demo: true }
+    }
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let checked = match read_spec(&args.spec, true) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let output_dir = match output_dir(args, &checked) {
+        Ok(output_dir) => output_dir,
+        Err(error) => return Exit::Folder.say_text(&error),
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failure(&error),
+    };
+    let Checked { spec, text, .. } = checked;
+    let options = Options { spec: Arc::new(spec), spec_text: text, output_dir };
+    runtime.block_on(tune(args, options))
+}
+
+fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
+    let given = args.output_dir.clone().or_else(|| checked.spec.output_dir.clone());
+    let chosen = given.unwrap_or_else(|| {
+        default_output(&checked.spec, |name| std::env::var_os(name).map(PathBuf::from))
+    });
+    std::path::absolute(&chosen)
+        .map_err(|error| format!("{} is no folder that can be used: {error}", chosen.display()))
+}
+
+async fn tune(args: &Args, options: Options) -> Exit {
+    let output_dir = options.output_dir.clone();
+    let signals = match Signals::listen() {
+        Ok(signals) => signals,
+        Err(error) => return Exit::failure(&error),
+    };
+    let (updates, looking) = mpsc::unbounded_channel();
+    let (urgent, wishes) = mpsc::unbounded_channel();
+    let progress = tokio::spawn(Progress::new(&output_dir).follow(looking));
+    let came = Arc::new(AtomicU8::new(0));
+    tokio::spawn(signals.forward(urgent, {
+        let came = Arc::clone(&came);
+        move |signal, urgency| {
+            came.store(if signal == Came::Interrupt { 1 } else { 2 }, Ordering::Relaxed);
+            let text = match urgency {
+                Urgency::Orderly => "ending the running trial; once more ends it at once",
+                Urgency::AtOnce => "ending at once",
+            };
+            let _ = writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}");
+        }
+    }));
+    let ended = daemon::run(options, wishes, updates).await;
+    let _ = progress.await;
+    let study = match ended {
+        Ok(study) => study,
+        Err(error) => return exit_of(&error).say(&error),
+    };
+    match (study.phase(), came.load(Ordering::Relaxed)) {
+        (Phase::Active, came) => {
+            let done = study.trials().iter().filter(|trial| trial.is_settled()).count();
+            let mut out = anstream::stdout();
+            let _ = writeln!(
+                out,
+                "\nstopped with {done} trials done; nothing is left running.\n\
+                 The same command goes on: {}",
+                command(args),
+            );
+            if came == 1 { Exit::Interrupted } else { Exit::Done }
+        }
+        (Phase::Paused(reason), _) => {
+            let hint = format!("paused: {reason}\nWhen that is mended, the same command goes on");
+            Exit::Paused.say_text(&hint)
+        }
+        (Phase::Done(reason), _) => {
+            let _ = conclude(args, &study, reason, &output_dir);
+            Exit::Done
+        }
+    }
+}
+
+fn conclude(args: &Args, study: &Study, reason: &str, output_dir: &Path) -> std::io::Result<()> {
+    let mut out = anstream::stdout();
+    writeln!(out, "\n{BOLD}done{BOLD:#}: {reason}\n")?;
+    study_table::write_summary(&mut out, study)?;
+    let files = &study.spec().files;
+    writeln!(out, "\n{BOLD}files{BOLD:#} in {}", output_dir.display())?;
+    for (name, what) in [
+        (files.best.as_str(), "the best values, as a JSON object"),
+        (files.results.as_str(), "every trial, one JSON object a line"),
+        (files.logs.as_str(), "what the programs printed"),
+        ("journal.jsonl", "everything that happened"),
+    ] {
+        writeln!(out, "  {name:<20} {what}")?;
+    }
+    writeln!(out, "\n{BOLD}next{BOLD:#}")?;
+    writeln!(out, "  autotuned view {}", output_dir.display())?;
+    if args.demo {
+        writeln!(out, "  look at {}: that spec is all there was to it;", args.spec.display())?;
+        writeln!(out, "  write one for your own server, and `autotuned check` it")?;
+    } else {
+        writeln!(out, "  a larger [budget] or [space] and the same command go on from here")?;
+    }
+    Ok(())
+}
+
+fn command(args: &Args) -> String {
+    if args.demo {
+        let folder = args.spec.parent().unwrap_or(Path::new("."));
+        return format!("autotuned demo --dir {}", folder.display());
+    }
+    let output = args.output_dir.as_ref().map(|dir| format!(" --output-dir {}", dir.display()));
+    format!("autotuned run {}{}", args.spec.display(), output.unwrap_or_default())
+}
+
+/// The exit code for what stopped a daemon.
+pub(super) fn exit_of(error: &DaemonError) -> Exit {
+    match error {
+        DaemonError::Journal(error) => exit_of_journal(error),
+        DaemonError::Files(_) | DaemonError::NotRecorded(_) | DaemonError::Folder { .. } => {
+            Exit::Folder
+        }
+        DaemonError::Inconsistent(_) => Exit::Failure,
+    }
+}
+
+/// The exit code for a journal that cannot be opened.
+pub(super) fn exit_of_journal(error: &JournalError) -> Exit {
+    match error {
+        JournalError::Damaged { .. } | JournalError::Newer { .. } => Exit::Journal,
+        _ => Exit::Folder,
+    }
+}

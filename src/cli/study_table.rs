@@ -1,0 +1,180 @@
+//! Trials as lines of 80 columns, and the summary of a study.
+
+use std::io::{self, Write};
+
+use crate::base::quantity::show_duration;
+use crate::model::outcome::Outcome;
+use crate::model::params::Params;
+use crate::model::spec::Spec;
+use crate::model::study::Study;
+use crate::model::trial::{Origin, SittingEnd, Trial};
+use crate::term::color::{BAD, BOLD, DIM, GOOD};
+use crate::term::number;
+use crate::term::width::{pad, truncate};
+
+/// The widths of the columns: number, what differs, objective, each of the
+/// constraints.
+const NUMBER: usize = 4;
+const DIFFERS: usize = 26;
+const OBJECTIVE: usize = 18;
+const CONSTRAINT: usize = 9;
+/// So many constraints have room.
+const CONSTRAINTS: usize = 1;
+
+/// One trial, next to the incumbent of the moment.
+pub struct Row {
+    number: String,
+    differs: String,
+    objective: String,
+    constraints: Vec<String>,
+    verdict: String,
+    note: Option<String>,
+}
+
+/// The names of the columns.
+pub fn header(spec: &Spec) -> String {
+    let mut line = format!(
+        "{}  {}  {}",
+        pad("#", NUMBER),
+        pad("tried", DIFFERS),
+        pad(&spec.objective.metric, OBJECTIVE)
+    );
+    for constraint in spec.constraints.iter().take(CONSTRAINTS) {
+        line += &format!("  {}", pad(&truncate(&constraint.metric, CONSTRAINT), CONSTRAINT));
+    }
+    line.trim_end().to_owned()
+}
+
+/// How a trial's params differ from `other`'s: `BATCH=32`; the words
+/// `baseline` and `again` where they do not.
+pub fn differences(trial: &Trial, other: Option<&Params>) -> String {
+    let other = match other {
+        _ if trial.origin == Origin::Baseline => return "baseline".to_owned(),
+        Some(other) => other,
+        None => return trial.params.key().replace('|', " "),
+    };
+    let names = trial.params.difference(other);
+    let shown = names.iter().map(|name| match trial.params.get(name) {
+        Some(value) => format!("{name}={value}"),
+        None => format!("no {name}"),
+    });
+    let shown: Vec<String> = shown.collect();
+    if shown.is_empty() { "as the best so far".to_owned() } else { shown.join(" ") }
+}
+
+impl Row {
+    /// The row of `trial`, tried against `incumbent`.
+    pub fn new(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> Self {
+        let spec = study.spec();
+        let objective = study.objective(trial);
+        let shown = objective.map(|summary| number::with_spread(summary.mean, summary.spread));
+        let constraints = spec.constraints.iter().take(CONSTRAINTS).map(|constraint| {
+            let summary = trial.summary(&constraint.metric);
+            summary.map(|summary| number::significant(summary.mean)).unwrap_or_default()
+        });
+        let (verdict, note) = verdict(study, trial, incumbent);
+        Self {
+            number: trial.id.to_string(),
+            differs: differences(trial, incumbent.map(|incumbent| &incumbent.params)),
+            objective: shown.unwrap_or_default(),
+            constraints: constraints.collect(),
+            verdict,
+            note,
+        }
+    }
+
+    /// The row as one line, and one below for what does not fit.
+    pub fn lines(&self, study: &Study) -> Vec<String> {
+        let mut line = format!(
+            "{}  {}  {}",
+            pad(&self.number, NUMBER),
+            pad(&truncate(&self.differs, DIFFERS), DIFFERS),
+            pad(&truncate(&self.objective, OBJECTIVE), OBJECTIVE),
+        );
+        if !study.spec().constraints.is_empty() {
+            for constraint in &self.constraints {
+                line += &format!("  {}", pad(&truncate(constraint, CONSTRAINT), CONSTRAINT));
+            }
+        }
+        line += &format!("  {}", self.verdict);
+        let mut lines = vec![line.trim_end().to_owned()];
+        if let Some(note) = &self.note {
+            let indent = " ".repeat(NUMBER + 2);
+            let short = truncate(note, 80 - indent.len());
+            lines.push(format!("{indent}{DIM}{short}{DIM:#}"));
+        }
+        lines
+    }
+}
+
+fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, Option<String>) {
+    let end = trial.sittings.last().and_then(|sitting| sitting.end.as_ref());
+    let outcome = match (&trial.outcome, end) {
+        (Some(outcome), _) | (None, Some(SittingEnd::Finished(outcome))) => outcome,
+        (None, Some(SittingEnd::Interrupted)) => return ("interrupted".to_owned(), None),
+        (None, None) => return ("running".to_owned(), None),
+    };
+    match outcome {
+        Outcome::Complete => {
+            let is_best = study.incumbent().is_some_and(|best| best.id == trial.id);
+            let before = incumbent.and_then(|incumbent| study.objective(incumbent));
+            let gain = before.zip(study.objective(trial)).and_then(|(before, now)| {
+                study.spec().objective.gain(before.mean, now.mean)
+            });
+            let gain = gain.map(number::percent).unwrap_or_default();
+            match (is_best, incumbent) {
+                (true, Some(_)) => (format!("{GOOD}★ {gain}{GOOD:#}"), None),
+                (true, None) => (String::new(), None),
+                (false, _) => (gain, None),
+            }
+        }
+        Outcome::Infeasible => {
+            let missed = study.spec().constraints.iter().find(|constraint| {
+                let mean = trial.summary(&constraint.metric).map(|summary| summary.mean);
+                mean.is_some_and(|mean| constraint.violation(mean) > 0.0)
+            });
+            let text = missed.map(|missed| format!("not {missed}")).unwrap_or_default();
+            (format!("{BAD}{text}{BAD:#}"), None)
+        }
+        Outcome::Pruned => ("pruned".to_owned(), None),
+        Outcome::Failed(failure) => {
+            let hint = failure.cause.as_ref().map(|cause| format!(" ({})", cause.hint));
+            let note = format!("{}{}", failure.message, hint.unwrap_or_default());
+            (format!("{BAD}failed{BAD:#}"), Some(note))
+        }
+    }
+}
+
+/// What a study has come to: baseline, incumbent, gain, and what failed.
+///
+/// # Errors
+/// Whatever `out` answers.
+pub fn write_summary(out: &mut impl Write, study: &Study) -> io::Result<()> {
+    let (Some(baseline), incumbent) = (study.baseline(), study.incumbent()) else {
+        return writeln!(out, "nothing was tried yet");
+    };
+    write_trial(out, study, "baseline", baseline)?;
+    match incumbent {
+        Some(best) if best.id == baseline.id => {
+            writeln!(out, "{BOLD}best{BOLD:#}      the baseline: nothing tried is better")?;
+        }
+        Some(best) => write_trial(out, study, "best", best)?,
+        None => writeln!(out, "{BOLD}best{BOLD:#}      none: no trial meets every constraint")?,
+    }
+    Ok(())
+}
+
+fn write_trial(out: &mut impl Write, study: &Study, word: &str, trial: &Trial) -> io::Result<()> {
+    let metrics: Vec<String> = study
+        .spec()
+        .metrics()
+        .filter_map(|metric| {
+            let summary = trial.summary(metric)?;
+            Some(format!("{metric} {}", number::with_spread(summary.mean, summary.spread)))
+        })
+        .collect();
+    writeln!(out, "{BOLD}{word:<9}{BOLD:#} trial {}: {}", trial.id, metrics.join(", "))?;
+    let startup = trial.startup().map(show_duration).unwrap_or_default();
+    let _ = startup;
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! `autotuned try`: one trial by hand.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::base::quantity::show_duration;
+use crate::base::random;
+use crate::daemon::decide::{Urgency, conclude, fact_of};
+use crate::daemon::folders::Folders;
+use crate::daemon::signals::{Came, Signals};
+use crate::exec::handle::Runner;
+use crate::exec::order::Order;
+use crate::exec::report::{Report, SittingResult};
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::Outcome;
+use crate::model::params::Params;
+use crate::model::spec::Spec;
+use crate::model::study::Study;
+use crate::model::trial::{Origin, SittingEnd, TrialId};
+use crate::model::value::Value;
+use crate::term::color::{BAD, BOLD, DIM, GOOD};
+use crate::term::number;
+
+use super::check::read_spec;
+use super::exit::Exit;
+
+/// Does one trial by hand, with its output shown, and records nothing
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotuned try study.toml
+      the starting values
+  autotuned try study.toml BATCH=32 N_THREADS=2
+      these values, and the starting ones for all others")]
+pub struct Args {
+    /// The study's spec
+    spec: PathBuf,
+    /// Values that differ from the starting ones
+    #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
+    values: Vec<(String, Value)>,
+}
+
+fn assignment(text: &str) -> Result<(String, Value), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write it as NAME=VALUE, for instance BATCH=32".to_owned())?;
+    Ok((name.to_owned(), Value::text(value)))
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let checked = match read_spec(&args.spec, true) {
+        Ok(checked) => checked,
+        Err(exit) => return exit,
+    };
+    let given: BTreeMap<String, Value> = args.values.iter().cloned().collect();
+    let params = match checked.spec.space.check(&given) {
+        Ok(params) => params,
+        Err(errors) => {
+            for error in &errors {
+                Exit::Usage.say_text(&error.to_string());
+            }
+            return Exit::Usage;
+        }
+    };
+    let folder = match tempfile::Builder::new().prefix("autotune-try-").tempdir() {
+        Ok(folder) => folder,
+        Err(error) => return Exit::failure(&error),
+    };
+    let runtime = match super::runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return Exit::failure(&error),
+    };
+    let folders = Folders::new(folder.path(), &checked.spec);
+    match runtime.block_on(do_trial(checked.spec, params, &folders)) {
+        Ok(exit) => exit,
+        Err(error) => Exit::Failure.say_text(&format!("{error:#}")),
+    }
+}
+
+async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Result<Exit> {
+    let mut signals = Signals::listen()?;
+    let mut study = Study::new(Arc::new(spec));
+    let mut out = anstream::stdout();
+    let id = TrialId(1);
+    let now = crate::base::clock::now;
+    let token = random::token();
+    let start = [
+        Event::TrialPlanned { trial: id, params: params.clone(), origin: Origin::Sampler },
+        Event::SittingStarted { trial: id, sitting: 1, token: token.clone(), boot_id: String::new() },
+    ];
+    for event in start {
+        study.apply(&Fact { at: now(), event })?;
+    }
+    writeln!(out, "{BOLD}trying{BOLD:#} {}", params.key().replace('|', " "))?;
+    let trial = study.trial(id).ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
+    let mut order = Order::new(study.spec(), trial, 1, token, &folders.places(id))?;
+    order.echo = true;
+    let mut runner = Runner::start(&folders.sitting(id, 1), order)?;
+    let control = runner.control();
+    let mut came = None;
+    loop {
+        tokio::select! {
+            biased;
+            signal = signals.next() => {
+                let again = came.replace(signal).is_some();
+                let urgency = if again { Urgency::AtOnce } else { Urgency::Orderly };
+                match urgency {
+                    Urgency::Orderly => control.stop(),
+                    Urgency::AtOnce => control.kill(),
+                }
+            }
+            report = runner.next() => {
+                let Some((at, report)) = report else { break };
+                say(&mut out, &report)?;
+                if let Ok(event) = fact_of(id, 1, report) {
+                    study.apply(&Fact { at, event })?;
+                }
+            }
+        }
+    }
+    let finished = runner.finish().await;
+    for (at, report) in finished.missed {
+        say(&mut out, &report)?;
+        if let Ok(event) = fact_of(id, 1, report) {
+            study.apply(&Fact { at, event })?;
+        }
+    }
+    if let (Some(came), SittingResult::Interrupted) = (came, &finished.result) {
+        writeln!(out, "stopped; nothing of the trial is left running")?;
+        return Ok(match came {
+            Came::Interrupt => Exit::Interrupted,
+            Came::Terminate => Exit::Done,
+        });
+    }
+    let event = conclude(&study, id, 1, finished.result);
+    study.apply(&Fact { at: now(), event })?;
+    summarise(&mut out, &study, id)
+}
+
+fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+    match report {
+        Report::StepStarted { step, run: None, pid, .. } => {
+            writeln!(out, "{DIM}▶ {step} (process {pid}){DIM:#}")
+        }
+        Report::StepStarted { step, run: Some(run), pid, .. } => {
+            writeln!(out, "{DIM}▶ {step}, run {run} (process {pid}){DIM:#}")
+        }
+        Report::ServicesReady { startup, .. } => {
+            writeln!(out, "{GOOD}ready{GOOD:#} after {}", show_duration(*startup))
+        }
+        Report::RunEnded(run) => {
+            let metrics: Vec<String> = run
+                .metrics
+                .iter()
+                .map(|(name, value)| format!("{name} {}", number::significant(*value)))
+                .collect();
+            let took = show_duration(run.elapsed);
+            match &run.fault {
+                None => writeln!(out, "{GOOD}run {}{GOOD:#}: {} ({took})", run.number, metrics.join(", ")),
+                Some(fault) => writeln!(out, "{BAD}run {}{BAD:#}: {fault} ({took})", run.number),
+            }
+        }
+        Report::Warning(text) => writeln!(out, "{text}"),
+    }
+}
+
+fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result<Exit> {
+    let trial = study.trial(id).ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
+    for metric in study.spec().metrics() {
+        if let Some(summary) = trial.summary(metric) {
+            let shown = number::with_spread(summary.mean, summary.spread);
+            writeln!(out, "  {metric}: {shown} over {} runs", summary.count)?;
+        }
+    }
+    let end = trial.sittings.last().and_then(|sitting| sitting.end.as_ref());
+    Ok(match end {
+        Some(SittingEnd::Finished(Outcome::Failed(failure))) => {
+            writeln!(out, "{BAD}failed{BAD:#}: {}", failure.message)?;
+            if let Some(cause) = &failure.cause {
+                writeln!(out, "  {}: {}", cause.name, cause.hint)?;
+            }
+            Exit::TrialFailed
+        }
+        Some(SittingEnd::Finished(Outcome::Infeasible)) => {
+            for constraint in &study.spec().constraints {
+                let mean = trial.summary(&constraint.metric).map(|summary| summary.mean);
+                if mean.is_some_and(|mean| constraint.violation(mean) > 0.0) {
+                    writeln!(out, "{BAD}infeasible{BAD:#}: {constraint} does not hold")?;
+                }
+            }
+            Exit::Done
+        }
+        _ => {
+            writeln!(out, "{GOOD}complete{GOOD:#}; nothing was recorded")?;
+            Exit::Done
+        }
+    })
+}

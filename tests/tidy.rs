@@ -1,0 +1,119 @@
+//! Invariants of the sources themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// Who may import whom, as `src/lib.rs` has it; `base` may be imported by all.
+const IMPORTS: &[(&str, &[&str])] = &[
+    ("base", &[]),
+    ("model", &[]),
+    ("term", &[]),
+    ("demo", &[]),
+    ("search", &["model"]),
+    ("config", &["model"]),
+    ("exec", &["model"]),
+    ("store", &["model"]),
+    ("report", &["model", "search"]),
+    ("daemon", &["model", "search", "config", "exec", "store", "report"]),
+    (
+        "cli",
+        &["model", "search", "config", "exec", "store", "report", "daemon", "demo", "term"],
+    ),
+];
+
+/// Rooms that may hold unsafe code.
+const UNSAFE: &[&str] = &["exec"];
+/// Rooms that may start or signal processes.
+const PROCESSES: &[&str] = &["exec"];
+/// Rooms that know no clock, no files and no runtime.
+const PURE: &[&str] = &["model", "search", "report"];
+
+fn sources() -> Vec<(String, PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    let mut stack = vec![root.clone()];
+    while let Some(folder) = stack.pop() {
+        for entry in std::fs::read_dir(&folder).expect("a folder of sources") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                stack.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let below = path.strip_prefix(&root).expect("below src").to_owned();
+                let room = below.iter().next().expect("a name").to_string_lossy().into_owned();
+                let text = std::fs::read_to_string(&path).expect("a source");
+                found.push((room, below, text));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources were not found");
+    found
+}
+
+/// The part of a source before its unit tests.
+fn code(text: &str) -> String {
+    let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn rooms_import_only_what_they_may() {
+    let allowed: BTreeMap<&str, BTreeSet<&str>> = IMPORTS
+        .iter()
+        .map(|(room, others)| (*room, others.iter().copied().chain(["base", *room]).collect()))
+        .collect();
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        let Some(allowed) = allowed.get(room.as_str()) else {
+            assert!(matches!(room.as_str(), "lib.rs" | "bin"), "room `{room}` has no line");
+            continue;
+        };
+        for piece in code(&text).split("crate::").skip(1) {
+            let other = piece.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            let other = other.unwrap_or_default();
+            if !allowed.contains(other) {
+                wrong.push(format!("{} imports crate::{other}", path.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsafe_code_processes_and_the_world_stay_in_their_rooms() {
+    let mut wrong = Vec::new();
+    for (room, path, text) in sources() {
+        let code = code(&text);
+        let room = room.as_str();
+        let mut forbid = |rooms: &[&str], words: &[&str], inside: bool| {
+            if rooms.contains(&room) == inside {
+                let found = words.iter().filter(|word| code.contains(**word));
+                wrong.extend(found.map(|word| format!("{}: {word}", path.display())));
+            }
+        };
+        forbid(UNSAFE, &["unsafe {", "unsafe fn", "unsafe_code"], false);
+        forbid(PROCESSES, &["process::Command", "pidfd_send_signal", "signal::kill"], false);
+        forbid(PURE, &["std::fs", "tokio::", "SystemTime", "Instant::now", "clock::now"], true);
+        forbid(&["cli", "ctl"], &["println!(", "stdout()"], false);
+        forbid(&["bin"], &["process::exit"], false);
+    }
+    let wrong: Vec<_> = wrong.into_iter().filter(|w| !excused(w)).collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// What stands there for a reason.
+fn excused(finding: &str) -> bool {
+    // The runner's reports go to its standard output, which is a pipe.
+    finding == "exec/report.rs: stdout()"
+}
+
+#[test]
+fn files_stay_small() {
+    let long: Vec<String> = sources()
+        .into_iter()
+        .map(|(_, path, text)| (text.lines().count(), path))
+        .filter(|(lines, _)| *lines > 650)
+        .map(|(lines, path)| format!("{}: {lines} lines", path.display()))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
