@@ -1,1 +1,68 @@
-//! search
+//! Search: which params to try next, from what came of those before.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`coordinate`] | one parameter after the other, from the best so far |
+//! | [`grid`] | every combination |
+//! | [`random`] | combinations at random |
+//! | [`count`] | how many trials that makes, and which come first |
+//! | [`statistics`] | whether a difference is more than noise |
+//! | `lattice`, `standing` | combinations in order; trials in order of merit |
+//!
+//! # Invariants
+//! - [`ask`] depends on the [`Study`] alone. Its random numbers come from the
+//!   study's seed and the number of trials so far, so a restart, which reads
+//!   the same journal, gets the same answer.
+//! - The baseline is asked first, and no params are asked twice.
+//! - A failure is never a number here: a failed trial has no
+//!   standing, and nothing can take it for a very bad one.
+
+pub mod coordinate;
+pub mod count;
+pub mod grid;
+mod lattice;
+pub mod random;
+#[cfg(test)]
+mod search_tests;
+#[cfg(test)]
+pub(crate) mod simulation;
+mod standing;
+pub mod statistics;
+
+use crate::model::params::Params;
+use crate::model::spec::SamplerKind;
+use crate::model::study::Study;
+
+/// What a sampler wants.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// A trial of these params, which were not tried before.
+    Try(Params),
+    /// An answer to what it asked before: a trial that is not settled decides
+    /// how it goes on.
+    Wait,
+    /// Nothing any more; the reason, as a sentence without its full stop.
+    Exhausted(String),
+}
+
+/// What to try next.
+///
+/// Costs no more than some milliseconds for a space that people write, save
+/// for two cases: [`grid`] and [`random`] look at every combination of a small
+/// space before they say that none is left.
+pub fn ask(study: &Study) -> Ask {
+    let baseline = match study.spec().space.baseline() {
+        Ok(params) => params,
+        Err(error) => {
+            return Ask::Exhausted(format!("the baseline cannot be tried: {error}"));
+        }
+    };
+    if study.trial_of(&baseline).is_none() {
+        return Ask::Try(baseline);
+    }
+    match study.spec().search.sampler {
+        SamplerKind::Coordinate => coordinate::ask(study, &baseline),
+        SamplerKind::Grid => grid::ask(study, &baseline),
+        SamplerKind::Random => random::ask(study),
+    }
+}

@@ -1,0 +1,165 @@
+//! One parameter after the other, from the best so far: the reference tuner's
+//! order and groups.
+//!
+//! Every ask replays the whole walk from the history, so that there is no
+//! state to lose:
+//!
+//! ```text
+//! base = the baseline, seen = its number
+//! for each pass, for each parameter that is active in the base:
+//!     the group = the base with every value of the parameter in turn
+//!     one of the group is not in the history  ->  Try it
+//!     seen = the highest number in the group, if above seen
+//!     a trial up to seen is not settled       ->  Wait
+//!     base = the best of the trials 1 to seen; of equals the base, then the
+//!            earliest
+//! after a pass that left the base as it was:
+//!     a trial after seen beats the base       ->  it is the base, go on
+//!     none does                               ->  Exhausted
+//! ```
+//!
+//! # Why a restart changes nothing
+//! A group is decided from the trials with numbers up to `seen` alone. All of
+//! them exist when it is decided, whoever asked for them and whenever they ran,
+//! and trials that are added later have higher numbers. So a longer history
+//! decides every earlier group as it was decided then. Likewise the *first*
+//! trial after `seen` that beats the base stays the first. Only a trial that is
+//! reopened and measured anew can change what it decided; the walk then goes
+//! on as it would have gone with those numbers, and repeats nothing.
+//!
+//! The base is itself among the trials 1 to `seen`: the incumbent always
+//! competes, and a trial from before a restart counts like any other.
+//!
+//! # Details
+//! - A value whose params break a rule is left out of its group.
+//! - While nothing is feasible, the base is the trial that misses the
+//!   constraints least ([`Study::violation`]), of equals the one with the
+//!   better objective. A failed trial never is, except the baseline for want
+//!   of any other.
+//! - A trial whose params do not fit the space any more (imported, or from
+//!   before a change of the spec) is no base.
+
+use super::Ask;
+use super::standing::{Standing, fits};
+use crate::model::params::Params;
+use crate::model::space::Parameter;
+use crate::model::study::Study;
+
+/// What to try next. Costs one look at each trial, and the making of all
+/// params of all groups so far.
+pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
+    let search = &study.spec().search;
+    let parameters = study.spec().space.parameters();
+    let passes = search.passes.max(1);
+    let mut walk = Walk::new(study, baseline);
+    for pass in 1..=passes {
+        let before = walk.base.clone();
+        for parameter in parameters {
+            if let Err(ask) = walk.group(parameter) {
+                return ask;
+            }
+        }
+        if walk.base != before {
+            continue;
+        }
+        // In the last pass a better base would have nowhere to go.
+        let overtaken = pass < passes && {
+            match walk.overtake() {
+                Ok(overtaken) => overtaken,
+                Err(ask) => return ask,
+            }
+        };
+        if !overtaken {
+            return Ask::Exhausted(
+                "no value of any parameter is better: a whole pass changed nothing".to_owned(),
+            );
+        }
+    }
+    let parameters = match parameters.len() {
+        1 => "the one parameter".to_owned(),
+        count => format!("{count} parameters"),
+    };
+    Ask::Exhausted(match passes {
+        1 => format!("the one pass over {parameters} is done"),
+        _ => format!("all {passes} passes over {parameters} are done"),
+    })
+}
+
+struct Walk<'a> {
+    study: &'a Study,
+    base: Params,
+    standing: Option<Standing>,
+    /// How many trials have competed for the base.
+    judged: usize,
+    /// The highest number that the walk has needed: trials up to here count.
+    seen: usize,
+}
+
+impl<'a> Walk<'a> {
+    fn new(study: &'a Study, baseline: &Params) -> Self {
+        let trial = study.trial_of(baseline);
+        Self {
+            study,
+            base: baseline.clone(),
+            standing: trial.and_then(|trial| Standing::of(study, trial)),
+            judged: 0,
+            seen: trial.map_or(0, |trial| trial.id.0 as usize),
+        }
+    }
+
+    /// Takes the walk through the group of one parameter.
+    ///
+    /// # Errors
+    /// The ask that it stops at.
+    fn group(&mut self, parameter: &Parameter) -> Result<(), Ask> {
+        let spec = self.study.spec();
+        let Some(own) = self.base.get(&parameter.name) else {
+            return Ok(());
+        };
+        for value in parameter.domain.levels(spec.search.levels) {
+            if value == *own {
+                continue;
+            }
+            // What breaks a rule is no candidate.
+            let Ok(candidate) = spec.space.with(&self.base, &parameter.name, &value) else {
+                continue;
+            };
+            match self.study.trial_of(&candidate) {
+                None => return Err(Ask::Try(candidate)),
+                Some(trial) => self.seen = self.seen.max(trial.id.0 as usize),
+            }
+        }
+        while self.judged < self.seen {
+            self.judge_next()?;
+        }
+        Ok(())
+    }
+
+    /// Looks beyond what the walk has needed for a trial that beats the base,
+    /// and makes the first that does the base.
+    fn overtake(&mut self) -> Result<bool, Ask> {
+        while self.judged < self.study.trials().len() {
+            if self.judge_next()? {
+                self.seen = self.judged;
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Lets the next trial compete for the base; whether it won.
+    fn judge_next(&mut self) -> Result<bool, Ask> {
+        let trial = self.study.trials().get(self.judged);
+        let trial = trial.filter(|trial| trial.is_settled()).ok_or(Ask::Wait)?;
+        self.judged += 1;
+        let spec = self.study.spec();
+        let wins = Standing::of(self.study, trial).filter(|standing| {
+            standing.beats(self.standing, &spec.objective) && fits(&spec.space, &trial.params)
+        });
+        if wins.is_some() {
+            self.standing = wins;
+            self.base = trial.params.clone();
+        }
+        Ok(wins.is_some())
+    }
+}

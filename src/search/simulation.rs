@@ -1,0 +1,225 @@
+//! Studies made up for tests: a space, a function instead of a program, and
+//! the facts that a daemon would have written.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::model::domain::{Domain, Scale};
+use crate::model::event::{Event, Fact};
+use crate::model::expression::Expression;
+use crate::model::metric::{Constraint, Direction, Objective};
+use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
+use crate::model::params::Params;
+use crate::model::space::{Parameter, Space};
+use crate::model::spec::{Budget, FileNames, HostCare, SamplerKind, Search, Spec};
+use crate::model::study::Study;
+use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::model::value::{Finite, Value};
+use crate::search::{Ask, ask};
+
+/// A parameter with a list of values, given with spaces between; the first is
+/// the base. No condition when `when` is empty.
+pub(crate) fn list(name: &str, values: &str, when: &str) -> Parameter {
+    let values = values.split(' ').map(Value::from).collect();
+    parameter(name, Domain::values(values).expect("a list"), when)
+}
+
+/// A parameter with a range of whole numbers.
+pub(crate) fn int(name: &str, low: i64, high: i64, scale: Scale, when: &str) -> Parameter {
+    parameter(name, Domain::int(low, high, scale).expect("a range"), when)
+}
+
+fn parameter(name: &str, domain: Domain, when: &str) -> Parameter {
+    Parameter {
+        name: name.into(),
+        base: domain.default_value(),
+        domain,
+        when: (!when.is_empty()).then(|| Expression::new(when).expect("a condition")),
+    }
+}
+
+/// A space of these parameters and rules.
+pub(crate) fn space(parameters: Vec<Parameter>, rules: &[&str]) -> Space {
+    let rules = rules.iter().map(|r| Expression::new(*r).expect("a rule"));
+    Space::new(parameters, rules.collect()).expect("a space")
+}
+
+/// A spec: more `speed` is better, and `quality` must be 0.5 at least.
+pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
+    Spec {
+        name: "made-up".to_owned(),
+        workdir: "/".into(),
+        output_dir: None,
+        seed: 42,
+        objective: Objective {
+            metric: "speed".into(),
+            direction: Direction::Maximize,
+        },
+        constraints: vec![Constraint {
+            metric: "quality".into(),
+            min: Finite::new(0.5),
+            max: None,
+        }],
+        budget: Budget::default(),
+        search: Search {
+            sampler,
+            passes: 2,
+            levels: 4,
+        },
+        space,
+        steps: Vec::new(),
+        pass_env: Vec::new(),
+        env: Vec::new(),
+        host: HostCare {
+            port_wait: Duration::ZERO,
+            cooldown: Duration::ZERO,
+            fault_wait: Duration::ZERO,
+        },
+        files: FileNames::default(),
+        log_max: 1 << 20,
+        digest: String::new(),
+    }
+}
+
+/// What the made-up program does with some params.
+#[derive(Clone, Debug)]
+pub(crate) enum Answer {
+    /// Runs of (speed, quality).
+    Runs(Vec<(f64, f64)>),
+    /// A failure.
+    Fails(Failure),
+}
+
+/// One run that keeps the constraint.
+pub(crate) fn speed(speed: f64) -> Answer {
+    Answer::Runs(vec![(speed, 1.0)])
+}
+
+/// A failure without a known cause.
+pub(crate) fn fails() -> Answer {
+    Answer::Fails(Failure {
+        kind: FailureKind::Died,
+        step: Some("serve".into()),
+        ending: Some(Ending::Exited(1)),
+        message: "serve exited with code 1 before it was ready".to_owned(),
+        cause: None,
+    })
+}
+
+/// A study with all the facts that made it.
+#[derive(Clone)]
+pub(crate) struct Simulation {
+    /// Its state.
+    pub(crate) study: Study,
+    /// The facts so far.
+    pub(crate) facts: Vec<Fact>,
+}
+
+impl Simulation {
+    /// Nothing has happened yet.
+    pub(crate) fn new(spec: Spec) -> Self {
+        Self {
+            study: Study::new(Arc::new(spec)),
+            facts: Vec::new(),
+        }
+    }
+
+    /// The state that these facts add up to: a daemon after a restart.
+    pub(crate) fn replay(spec: &Arc<Spec>, facts: &[Fact]) -> Study {
+        let mut study = Study::new(Arc::clone(spec));
+        for fact in facts {
+            study.apply(fact).expect("facts that fit");
+        }
+        study
+    }
+
+    /// Adds a fact, a second after the last.
+    pub(crate) fn happen(&mut self, event: Event) {
+        let fact = Fact {
+            at: Timestamp::from_millis(1000 * self.facts.len() as i64),
+            event,
+        };
+        self.study.apply(&fact).expect("an event that fits");
+        self.facts.push(fact);
+    }
+
+    /// Plans a trial and leaves it at that.
+    pub(crate) fn plan(&mut self, params: &Params, origin: Origin) -> TrialId {
+        let trial = self.study.next_id();
+        self.happen(Event::TrialPlanned {
+            trial,
+            params: params.clone(),
+            origin,
+        });
+        trial
+    }
+
+    /// Works on a planned trial until it is settled.
+    pub(crate) fn work(&mut self, trial: TrialId, answer: &Answer) {
+        let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
+        let sitting = sittings as u32 + 1;
+        self.happen(Event::SittingStarted {
+            trial,
+            sitting,
+            token: String::new(),
+            boot_id: String::new(),
+        });
+        let outcome = match answer {
+            Answer::Fails(failure) => Outcome::Failed(failure.clone()),
+            Answer::Runs(runs) => {
+                for (index, (speed, quality)) in runs.iter().enumerate() {
+                    let metric = |n: f64| Finite::new(n).expect("a finite number");
+                    let run = Run {
+                        step: "measure".into(),
+                        number: index as u32 + 1,
+                        sitting,
+                        elapsed: Duration::from_secs(1),
+                        ending: Ending::Exited(0),
+                        metrics: vec![
+                            ("speed".into(), metric(*speed)),
+                            ("quality".into(), metric(*quality)),
+                        ],
+                        fault: None,
+                    };
+                    self.happen(Event::RunEnded { trial, run });
+                }
+                let measured = self.study.trial(trial).expect("a planned trial");
+                self.study.judge(measured)
+            }
+        };
+        self.happen(Event::SittingEnded {
+            trial,
+            sitting,
+            end: SittingEnd::Finished(outcome),
+            health: None,
+        });
+    }
+
+    /// A whole trial of these params.
+    pub(crate) fn try_params(&mut self, params: &Params, origin: Origin, answer: &Answer) {
+        let trial = self.plan(params, origin);
+        self.work(trial, answer);
+    }
+
+    /// Asks and tries until the sampler has no more or `limit` trials are
+    /// done; what was asked, and why it ended.
+    pub(crate) fn run(
+        &mut self,
+        limit: usize,
+        program: impl Fn(&Params) -> Answer,
+    ) -> (Vec<Params>, Option<String>) {
+        let mut asked = Vec::new();
+        while asked.len() < limit {
+            match ask(&self.study) {
+                Ask::Try(params) => {
+                    self.try_params(&params, Origin::Sampler, &program(&params));
+                    asked.push(params);
+                }
+                Ask::Exhausted(why) => return (asked, Some(why)),
+                Ask::Wait => panic!("nothing is unsettled, and still it waits"),
+            }
+        }
+        (asked, None)
+    }
+}
