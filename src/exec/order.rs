@@ -28,6 +28,8 @@ pub struct Order {
     pub sitting: u32,
     /// The value of AUTOTUNE_TRIAL_ID for every process of the sitting.
     pub token: String,
+    /// Whether the trial may have a cgroup of its own.
+    pub may_have_cgroup: bool,
     /// The trial's cgroup, which the daemon has made.
     pub cgroup: Option<PathBuf>,
     /// What of the environment is passed on.
@@ -207,6 +209,7 @@ impl Order {
             trial: trial.id.0,
             sitting,
             token,
+            may_have_cgroup: spec.host.cgroup,
             cgroup: None,
             pass_env: spec.pass_env.clone(),
             trial_dir: places.trial_dir.clone(),

@@ -103,6 +103,8 @@ pub struct HostCare {
     pub cooldown: Duration,
     /// The pause before a trial is tried again after a fault of the host.
     pub fault_wait: Duration,
+    /// Whether trials get cgroups of their own where that can be had.
+    pub cgroup: bool,
 }
 
 /// The names of the files for other programs, relative to the output folder.

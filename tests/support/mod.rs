@@ -1,0 +1,255 @@
+//! What the tests with real processes share: a study in a folder of its own,
+//! the daemon as a process, and waiting for what it writes.
+
+#![allow(dead_code, reason = "each test binary uses a part of it")]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+/// No step of a test takes longer, on however slow a machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A study in a temporary folder.
+pub struct Study {
+    folder: tempfile::TempDir,
+    /// A port that was free when the study was made.
+    pub port: u16,
+}
+
+/// The path of the program that plays the children.
+pub fn child() -> PathBuf {
+    let daemon = Path::new(env!("CARGO_BIN_EXE_autotuned"));
+    let child = daemon.parent().expect("a folder").join("examples/child");
+    assert!(child.exists(), "`cargo test` builds the example `child`: {}", child.display());
+    child
+}
+
+/// A port that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("its address").port()
+}
+
+impl Study {
+    /// A study with this spec. `{child}`, `{port}` and `{dir}` are filled in.
+    pub fn new(spec: &str) -> Self {
+        let study = Self {
+            folder: tempfile::tempdir().expect("a temporary folder"),
+            port: free_port(),
+        };
+        study.write_spec(spec);
+        study
+    }
+
+    /// Replaces the spec.
+    pub fn write_spec(&self, spec: &str) {
+        let spec = spec
+            .replace("{child}", &child().display().to_string())
+            .replace("{port}", &self.port.to_string())
+            .replace("{dir}", &self.path("").display().to_string());
+        std::fs::write(self.path("study.toml"), spec).expect("the spec");
+    }
+
+    /// A path in the study's folder.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// A path in the output folder.
+    pub fn out(&self, name: &str) -> PathBuf {
+        self.path("out").join(name)
+    }
+
+    /// `autotuned` with these arguments; every process of the study notes its
+    /// pid in a file.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_autotuned"));
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("PIDS", self.path("pids"))
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts `autotuned run` on the study.
+    pub fn start(&self) -> Daemon {
+        let mut command = self.command(&["run", "study.toml", "--output-dir", "out"]);
+        let log = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.path("daemon.log"))
+            .expect("a log");
+        command.stdout(log.try_clone().expect("a log")).stderr(log);
+        Daemon { child: command.spawn().expect("the daemon") }
+    }
+
+    /// Runs `autotuned run` to its end.
+    pub fn run(&self) -> Output {
+        self.autotuned(&["run", "study.toml", "--output-dir", "out"])
+    }
+
+    /// Runs `autotuned` to its end.
+    pub fn autotuned(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("the daemon")
+    }
+
+    /// The events of the journal so far, with their kind under `kind`; a line
+    /// that is being written is left out.
+    pub fn events(&self) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.out("journal.jsonl")).unwrap_or_default();
+        text.lines()
+            .skip(1)
+            .filter_map(|line| serde_json::from_str::<Json>(line).ok())
+            .map(|line| line["event"].clone())
+            .collect()
+    }
+
+    /// The events of one kind.
+    pub fn events_of(&self, kind: &str) -> Vec<Json> {
+        self.events().into_iter().filter_map(|event| event.get(kind).cloned()).collect()
+    }
+
+    /// Waits until the journal has `count` events of a kind.
+    pub fn await_events(&self, kind: &str, count: usize) {
+        self.wait(&format!("{count} × {kind}"), || self.events_of(kind).len() >= count);
+    }
+
+    /// Waits until something holds.
+    pub fn wait(&self, what: &str, holds: impl Fn() -> bool) {
+        let deadline = Instant::now() + DEADLINE;
+        while !holds() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.trace());
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// What happened so far, for a test that fails.
+    pub fn trace(&self) -> String {
+        let log = std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default();
+        let events: Vec<String> = self.events().iter().map(Json::to_string).collect();
+        format!("{log}\n{}", events.join("\n"))
+    }
+
+    /// The lines of the results file.
+    pub fn results(&self) -> Vec<Json> {
+        let text = std::fs::read_to_string(self.out("tune_results.jsonl")).unwrap_or_default();
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    /// The best params, as their file has them.
+    pub fn best(&self) -> Json {
+        let text = std::fs::read_to_string(self.out("best_params.json")).expect("best params");
+        serde_json::from_str(&text).expect("JSON")
+    }
+
+    /// The pids of every process that the study has made.
+    pub fn pids(&self) -> Vec<i32> {
+        let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();
+        text.lines().map(|line| line.parse().expect("a pid")).collect()
+    }
+
+    /// Waits until no process of the study is alive.
+    pub fn await_nothing_alive(&self) {
+        self.wait("the end of every process", || self.alive().is_empty());
+    }
+
+    /// The processes of the study that are alive: the pid is in use and its
+    /// program is `child`.
+    pub fn alive(&self) -> Vec<i32> {
+        self.pids().into_iter().filter(|pid| is_child(*pid)).collect()
+    }
+
+    /// The process of the runner that runs now.
+    pub fn runner_pid(&self) -> i32 {
+        let mut found = None;
+        self.wait("a runner", || {
+            let Ok(sittings) = std::fs::read_dir(self.out("sittings")) else { return false };
+            let newest = sittings.flatten().map(|entry| entry.path()).max();
+            newest.is_some_and(|folder| folder.join("runner.json").exists())
+        });
+        for entry in std::fs::read_dir(self.out("sittings")).expect("sittings").flatten() {
+            let text = std::fs::read_to_string(entry.path().join("runner.json"));
+            found = text.ok().and_then(|text| serde_json::from_str::<Json>(&text).ok()).or(found);
+        }
+        let pid = found.expect("a runner")["pid"].as_i64().expect("a pid");
+        i32::try_from(pid).expect("a pid")
+    }
+
+    /// Opens a gate that children wait at.
+    pub fn open_gate(&self, name: &str) {
+        std::fs::write(self.path(name), "").expect("a gate");
+    }
+}
+
+fn is_child(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // Zombies are dead; the name stands in parentheses.
+    stat.contains("(child)") && !stat.contains(") Z ")
+}
+
+/// A daemon that was started. It is killed when dropped.
+pub struct Daemon {
+    child: Child,
+}
+
+impl Daemon {
+    /// Its process.
+    pub fn pid(&self) -> i32 {
+        i32::try_from(self.child.id()).expect("a pid")
+    }
+
+    /// Kills it as a power cut would, without a chance to do anything.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("reaped");
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("sent");
+    }
+
+    /// Waits for its end and returns its exit code.
+    pub fn end(&mut self) -> i32 {
+        let deadline = Instant::now() + DEADLINE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("its status") {
+                return status.code().unwrap_or(-1);
+            }
+            assert!(Instant::now() < deadline, "the daemon does not end");
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Sends SIGKILL to a process of the test.
+pub fn kill(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    // It may have ended in between.
+    let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL);
+}
+
+/// The exit code of a program.
+pub fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+/// What a program said, on both its streams.
+pub fn said(output: &Output) -> String {
+    let both = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    both.concat()
+}
