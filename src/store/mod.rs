@@ -1,1 +1,53 @@
-//! store
+//! What a study leaves on disk, and how it comes back from there.
+//!
+//! | file | holds |
+//! |---|---|
+//! | [`record`], `event_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`journal`] | the journal: open, append, read |
+//! | [`lock`] | one daemon a folder |
+//! | [`spec_copy`] | the text of the spec, kept beside the journal |
+//! | [`results`], [`status`] | the lines and texts of the files for other programs |
+//! | [`files`] | these files themselves: repaired at start, then appended to and replaced |
+//! | [`import`] | a results file from before the study, taken up as history |
+//! | [`opening`] | all of it, in the right order |
+//! | [`writer`] | the threads that write |
+//!
+//! ```text
+//!                    lock ── scan and verify ──┬─ torn tail: keep it beside, cut it off
+//!  Journal::open ──►                           ├─ damage: refuse, nothing is changed
+//!                                              └─ good ──► Journal
+//!  Journal::append ─► write ─► sync ─► acknowledged
+//!                       └───────┴─ failed: cut back to the last good end, say so
+//! ```
+//!
+//! Invariants:
+//! - The journal is the truth. Every other file is derived from it and can be
+//!   made again; a fault in writing one never stops a study.
+//! - What was acknowledged is synced, and is never cut off again.
+//! - Nothing is ever glued to half a line, and nothing that was found on disk
+//!   is thrown away: what must go is kept beside under another name.
+//! - The types that are written stand here, in this room: a change of `model`
+//!   is never by accident a change of a format.
+
+pub mod error;
+mod event_record;
+pub mod files;
+pub mod import;
+pub mod journal;
+pub mod lock;
+pub mod opening;
+pub mod record;
+pub mod results;
+mod scan;
+pub mod spec_copy;
+pub mod status;
+mod text;
+pub mod writer;
+
+pub use error::{AppendError, FilesError, JournalError};
+pub use files::{Files, Repair, Repaired};
+pub use journal::{Journal, Opened, Seen, Torn, read, view};
+pub use opening::{Opening, StoreError, open};
+pub use record::Header;
+pub use results::ResultsBuilder;
+pub use status::Status;

@@ -1,0 +1,445 @@
+//! Events as the journal has them. These types are the format: their names and
+//! fields may be added to, never changed.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::text::{Interner, Pairs, Scalar, Text};
+use crate::model::event::Event;
+use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
+use crate::model::params::Params;
+use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::model::value::Finite;
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EventRecord<'a> {
+    Opened {
+        #[serde(borrow)]
+        digest: Text<'a>,
+    },
+    TrialPlanned {
+        trial: u32,
+        #[serde(borrow)]
+        params: Pairs<'a, Scalar<'a>>,
+        origin: OriginRecord,
+    },
+    SittingStarted {
+        trial: u32,
+        sitting: u32,
+        token: Text<'a>,
+        boot_id: Text<'a>,
+    },
+    StepStarted {
+        trial: u32,
+        sitting: u32,
+        step: Text<'a>,
+        pid: u32,
+        start_ticks: u64,
+    },
+    ServicesReady {
+        trial: u32,
+        sitting: u32,
+        startup_ns: u64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        health: Option<Text<'a>>,
+    },
+    RunEnded {
+        trial: u32,
+        sitting: u32,
+        step: Text<'a>,
+        run: u32,
+        elapsed_ns: u64,
+        ending: EndingRecord<'a>,
+        metrics: Pairs<'a, f64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        fault: Option<Text<'a>>,
+    },
+    SittingEnded {
+        trial: u32,
+        sitting: u32,
+        end: EndRecord<'a>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        health: Option<Text<'a>>,
+    },
+    TrialReopened {
+        trial: u32,
+    },
+    Paused {
+        reason: Text<'a>,
+    },
+    Resumed {},
+    Done {
+        reason: Text<'a>,
+    },
+}
+
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum OriginRecord {
+    Baseline,
+    Sampler,
+    Imported,
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EndingRecord<'a> {
+    Exited(i32),
+    Signalled(i32),
+    OomKilled,
+    TimedOut,
+    Stopped,
+    CouldNotStart(#[serde(borrow)] Text<'a>),
+}
+
+/// How a sitting ended and, where that settles the trial, its outcome.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EndRecord<'a> {
+    Interrupted,
+    Complete,
+    Infeasible,
+    Pruned,
+    Failed(#[serde(borrow)] FailureRecord<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct FailureRecord<'a> {
+    /// See [`FailureKind::name`].
+    #[serde(borrow)]
+    kind: Text<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    step: Option<Text<'a>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    ending: Option<EndingRecord<'a>>,
+    message: Text<'a>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cause: Option<CauseRecord<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct CauseRecord<'a> {
+    #[serde(borrow)]
+    name: Text<'a>,
+    hint: Text<'a>,
+    line: Text<'a>,
+}
+
+impl EventRecord<'_> {
+    /// The names of all kinds, as they stand in the journal.
+    pub(super) const KINDS: [&'static str; 11] = [
+        "opened",
+        "trial-planned",
+        "sitting-started",
+        "step-started",
+        "services-ready",
+        "run-ended",
+        "sitting-ended",
+        "trial-reopened",
+        "paused",
+        "resumed",
+        "done",
+    ];
+}
+
+impl<'a> From<&'a Event> for EventRecord<'a> {
+    fn from(event: &'a Event) -> Self {
+        match event {
+            Event::Opened { digest } => Self::Opened {
+                digest: Text::of(digest),
+            },
+            Event::TrialPlanned {
+                trial,
+                params,
+                origin,
+            } => Self::TrialPlanned {
+                trial: trial.0,
+                params: Pairs(
+                    params
+                        .iter()
+                        .map(|(name, value)| (Text::of(name), Scalar::of(value)))
+                        .collect(),
+                ),
+                origin: OriginRecord::of(*origin),
+            },
+            Event::SittingStarted {
+                trial,
+                sitting,
+                token,
+                boot_id,
+            } => Self::SittingStarted {
+                trial: trial.0,
+                sitting: *sitting,
+                token: Text::of(token),
+                boot_id: Text::of(boot_id),
+            },
+            Event::StepStarted {
+                trial,
+                sitting,
+                step,
+                pid,
+                start_ticks,
+            } => Self::StepStarted {
+                trial: trial.0,
+                sitting: *sitting,
+                step: Text::of(step),
+                pid: *pid,
+                start_ticks: *start_ticks,
+            },
+            Event::ServicesReady {
+                trial,
+                sitting,
+                startup,
+                health,
+            } => Self::ServicesReady {
+                trial: trial.0,
+                sitting: *sitting,
+                startup_ns: nanoseconds(*startup),
+                health: health.as_deref().map(Text::of),
+            },
+            Event::RunEnded { trial, run } => Self::RunEnded {
+                trial: trial.0,
+                sitting: run.sitting,
+                step: Text::of(&run.step),
+                run: run.number,
+                elapsed_ns: nanoseconds(run.elapsed),
+                ending: EndingRecord::of(&run.ending),
+                metrics: Pairs(
+                    run.metrics
+                        .iter()
+                        .map(|(name, number)| (Text::of(name), number.get()))
+                        .collect(),
+                ),
+                fault: run.fault.as_deref().map(Text::of),
+            },
+            Event::SittingEnded {
+                trial,
+                sitting,
+                end,
+                health,
+            } => Self::SittingEnded {
+                trial: trial.0,
+                sitting: *sitting,
+                end: EndRecord::of(end),
+                health: health.as_deref().map(Text::of),
+            },
+            Event::TrialReopened { trial } => Self::TrialReopened { trial: trial.0 },
+            Event::Paused { reason } => Self::Paused {
+                reason: Text::of(reason),
+            },
+            Event::Resumed => Self::Resumed {},
+            Event::Done { reason } => Self::Done {
+                reason: Text::of(reason),
+            },
+        }
+    }
+}
+
+impl EventRecord<'_> {
+    /// The event, its names taken from `names`.
+    ///
+    /// # Errors
+    /// What no event can hold.
+    pub(super) fn into_event(self, names: &mut Interner) -> Result<Event, String> {
+        Ok(match self {
+            Self::Opened { digest } => Event::Opened {
+                digest: digest.owned(),
+            },
+            Self::TrialPlanned {
+                trial,
+                params,
+                origin,
+            } => {
+                let values = params.0.into_iter().map(|(name, value)| {
+                    let name = names.name(&name.as_str());
+                    value.into_value(names).map(|value| (name, value))
+                });
+                let values: Vec<_> = values.collect::<Result<_, _>>()?;
+                Event::TrialPlanned {
+                    trial: TrialId(trial),
+                    params: Params::recorded(values),
+                    origin: origin.origin(),
+                }
+            }
+            Self::SittingStarted {
+                trial,
+                sitting,
+                token,
+                boot_id,
+            } => Event::SittingStarted {
+                trial: TrialId(trial),
+                sitting,
+                token: token.owned(),
+                boot_id: boot_id.owned(),
+            },
+            Self::StepStarted {
+                trial,
+                sitting,
+                step,
+                pid,
+                start_ticks,
+            } => Event::StepStarted {
+                trial: TrialId(trial),
+                sitting,
+                step: names.name(&step.as_str()),
+                pid,
+                start_ticks,
+            },
+            Self::ServicesReady {
+                trial,
+                sitting,
+                startup_ns,
+                health,
+            } => Event::ServicesReady {
+                trial: TrialId(trial),
+                sitting,
+                startup: Duration::from_nanos(startup_ns),
+                health: health.map(Text::owned),
+            },
+            Self::RunEnded {
+                trial,
+                sitting,
+                step,
+                run,
+                elapsed_ns,
+                ending,
+                metrics,
+                fault,
+            } => {
+                let metrics = metrics.0.into_iter().map(|(name, number)| {
+                    let finite = Finite::new(number);
+                    let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
+                    Ok::<_, String>((names.name(&name.as_str()), finite?))
+                });
+                let metrics = metrics.collect::<Result<_, _>>()?;
+                Event::RunEnded {
+                    trial: TrialId(trial),
+                    run: Run {
+                        step: names.name(&step.as_str()),
+                        number: run,
+                        sitting,
+                        elapsed: Duration::from_nanos(elapsed_ns),
+                        ending: ending.into_ending(),
+                        metrics,
+                        fault: fault.map(Text::owned),
+                    },
+                }
+            }
+            Self::SittingEnded {
+                trial,
+                sitting,
+                end,
+                health,
+            } => Event::SittingEnded {
+                trial: TrialId(trial),
+                sitting,
+                end: end.into_end(names)?,
+                health: health.map(Text::owned),
+            },
+            Self::TrialReopened { trial } => Event::TrialReopened {
+                trial: TrialId(trial),
+            },
+            Self::Paused { reason } => Event::Paused {
+                reason: reason.owned(),
+            },
+            Self::Resumed {} => Event::Resumed,
+            Self::Done { reason } => Event::Done {
+                reason: reason.owned(),
+            },
+        })
+    }
+}
+
+/// Whole nanoseconds, so that a duration comes back exactly. Over 584 years
+/// there is no difference any more.
+fn nanoseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+impl OriginRecord {
+    const fn of(origin: Origin) -> Self {
+        match origin {
+            Origin::Baseline => Self::Baseline,
+            Origin::Sampler => Self::Sampler,
+            Origin::Imported => Self::Imported,
+        }
+    }
+
+    const fn origin(self) -> Origin {
+        match self {
+            Self::Baseline => Origin::Baseline,
+            Self::Sampler => Origin::Sampler,
+            Self::Imported => Origin::Imported,
+        }
+    }
+}
+
+impl<'a> EndingRecord<'a> {
+    fn of(ending: &'a Ending) -> Self {
+        match ending {
+            Ending::Exited(code) => Self::Exited(*code),
+            Ending::Signalled(signal) => Self::Signalled(*signal),
+            Ending::OomKilled => Self::OomKilled,
+            Ending::TimedOut => Self::TimedOut,
+            Ending::Stopped => Self::Stopped,
+            Ending::CouldNotStart(why) => Self::CouldNotStart(Text::of(why)),
+        }
+    }
+
+    fn into_ending(self) -> Ending {
+        match self {
+            Self::Exited(code) => Ending::Exited(code),
+            Self::Signalled(signal) => Ending::Signalled(signal),
+            Self::OomKilled => Ending::OomKilled,
+            Self::TimedOut => Ending::TimedOut,
+            Self::Stopped => Ending::Stopped,
+            Self::CouldNotStart(why) => Ending::CouldNotStart(why.owned()),
+        }
+    }
+}
+
+impl<'a> EndRecord<'a> {
+    fn of(end: &'a SittingEnd) -> Self {
+        match end {
+            SittingEnd::Interrupted => Self::Interrupted,
+            SittingEnd::Finished(Outcome::Complete) => Self::Complete,
+            SittingEnd::Finished(Outcome::Infeasible) => Self::Infeasible,
+            SittingEnd::Finished(Outcome::Pruned) => Self::Pruned,
+            SittingEnd::Finished(Outcome::Failed(failure)) => Self::Failed(FailureRecord {
+                kind: Text::of(failure.kind.name()),
+                step: failure.step.as_deref().map(Text::of),
+                ending: failure.ending.as_ref().map(EndingRecord::of),
+                message: Text::of(&failure.message),
+                cause: failure.cause.as_ref().map(|cause| CauseRecord {
+                    name: Text::of(&cause.name),
+                    hint: Text::of(&cause.hint),
+                    line: Text::of(&cause.line),
+                }),
+            }),
+        }
+    }
+
+    fn into_end(self, names: &mut Interner) -> Result<SittingEnd, String> {
+        Ok(SittingEnd::Finished(match self {
+            Self::Interrupted => return Ok(SittingEnd::Interrupted),
+            Self::Complete => Outcome::Complete,
+            Self::Infeasible => Outcome::Infeasible,
+            Self::Pruned => Outcome::Pruned,
+            Self::Failed(failure) => Outcome::Failed(Failure {
+                kind: FailureKind::named(&failure.kind.as_str()).ok_or_else(|| {
+                    format!("unknown kind of failure `{}`", failure.kind.as_str())
+                })?,
+                step: failure.step.map(|step| names.name(&step.as_str())),
+                ending: failure.ending.map(EndingRecord::into_ending),
+                message: failure.message.owned(),
+                cause: failure.cause.map(|cause| Cause {
+                    name: cause.name.owned(),
+                    hint: cause.hint.owned(),
+                    line: cause.line.owned(),
+                }),
+            }),
+        }))
+    }
+}

@@ -1,0 +1,366 @@
+//! A study for the tests and benches of the store: its spec, and facts as a
+//! daemon would journal them.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use autotune::base::clock::Timestamp;
+use autotune::base::random::{Generator, generator};
+use autotune::model::Name;
+use autotune::model::domain::{Domain, Scale};
+use autotune::model::event::{Event, Fact};
+use autotune::model::metric::{Constraint, Direction, Objective};
+use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
+use autotune::model::params::Params;
+use autotune::model::space::{Parameter, Space};
+use autotune::model::spec::{Budget, FileNames, HostCare, SamplerKind, Search, Spec};
+use autotune::model::step::{
+    MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
+};
+use autotune::model::template::Template;
+use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::value::{Finite, Value};
+use rand::RngExt;
+use rand::seq::IndexedRandom;
+
+/// Texts that a careless format loses.
+pub(crate) const NASTY: [&str; 12] = [
+    "",
+    "plain",
+    "two\nlines\r\n",
+    "say \"no\"",
+    "a=b|c=d",
+    "火山 🔥",
+    "back\\slash",
+    "tab\tbell\u{7}",
+    ",\"crc\":\"00000000\"}",
+    "<|im_end|>,<|endoftext|>",
+    "1",
+    "\u{2028}\u{feff}",
+];
+
+/// When the study's first fact is.
+pub(crate) const BEGAN: i64 = 1_763_767_212_004;
+
+fn parameter(name: &str, domain: Domain) -> Parameter {
+    Parameter {
+        name: name.into(),
+        base: domain.default_value(),
+        domain,
+        when: None,
+    }
+}
+
+fn list(name: &str, values: &[&str]) -> Parameter {
+    let values = values.iter().map(|value| Value::from(*value)).collect();
+    parameter(name, Domain::values(values).expect("a list"))
+}
+
+fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
+    let rule = |metric: &&str| MetricRule {
+        metric: (*metric).into(),
+        source: MetricSource::Regex {
+            pattern: Pattern::new(r"=(\S+)").expect("a pattern"),
+            which: Which::Last,
+        },
+    };
+    Step {
+        name: name.into(),
+        kind,
+        command: vec![Template::new("true").expect("a template")],
+        params_in_env: true,
+        env: Vec::new(),
+        files: Vec::new(),
+        workdir: "/".into(),
+        stop: None,
+        stop_grace: Duration::from_secs(10),
+        metrics: metrics.iter().map(rule).collect(),
+    }
+}
+
+/// The spec of a study with a service and an evaluator.
+pub(crate) fn spec() -> Spec {
+    let parameters = vec![
+        parameter(
+            "GPU_MEMORY_UTILIZATION",
+            Domain::float(0.5, 0.99, Scale::Linear).expect("a range"),
+        ),
+        parameter(
+            "MAX_NUM_SEQS",
+            Domain::int(1, 65536, Scale::Log).expect("a range"),
+        ),
+        list("MAX_MODEL_LEN", &["768", "1024", "1536", "2048"]),
+        list(
+            "STOP_STRINGS",
+            &["<|im_end|>", "<|endoftext|>", "<|im_end|>,<|endoftext|>"],
+        ),
+        list("REPETITION_PENALTY", &["1.00", "1.02", "1.05"]),
+        parameter(
+            "CHUNKED",
+            Domain::values(vec![true.into(), false.into()]).expect("a list"),
+        ),
+    ];
+    let ready = Ready {
+        check: ReadyCheck::Tcp {
+            address: Template::new("127.0.0.1:8000").expect("a template"),
+        },
+        timeout: Duration::from_secs(240),
+        settle: Duration::from_secs(5),
+        owner: PortOwner::Trial,
+        probe: None,
+    };
+    let measure = StepKind::Measure {
+        runs: 5,
+        warmup: 0,
+        timeout: Duration::from_secs(420),
+    };
+    Spec {
+        name: "qwen-serving".to_owned(),
+        workdir: "/".into(),
+        output_dir: None,
+        seed: 42,
+        objective: Objective {
+            metric: "total_tps".into(),
+            direction: Direction::Maximize,
+        },
+        constraints: vec![Constraint {
+            metric: "accuracy".into(),
+            min: Finite::new(0.88),
+            max: None,
+        }],
+        budget: Budget::default(),
+        search: Search {
+            sampler: SamplerKind::Random,
+            passes: 1,
+            levels: 5,
+        },
+        space: Space::new(parameters, Vec::new()).expect("a space"),
+        steps: vec![
+            step("serve", StepKind::Service(ready), &[]),
+            step("eval", measure, &["accuracy", "total_tps"]),
+        ],
+        pass_env: Vec::new(),
+        env: Vec::new(),
+        host: HostCare {
+            port_wait: Duration::ZERO,
+            cooldown: Duration::ZERO,
+            fault_wait: Duration::ZERO,
+        },
+        files: FileNames::default(),
+        log_max: 1 << 20,
+        digest: "9b1c2f".repeat(10) + "0a1b",
+    }
+}
+
+/// Makes facts, a trial at a time.
+pub(crate) struct Story {
+    spec: Arc<Spec>,
+    random: Generator,
+    now: i64,
+    trials: u32,
+}
+
+impl Story {
+    /// A story that is the same for the same `seed`.
+    pub(crate) fn new(spec: Arc<Spec>, seed: u64) -> Self {
+        Self {
+            spec,
+            random: generator(seed, 0),
+            now: BEGAN,
+            trials: 0,
+        }
+    }
+
+    fn fact(&mut self, event: Event) -> Fact {
+        self.now += self.random.random_range(1..20_000);
+        let at = Timestamp::from_millis(self.now);
+        Fact { at, event }
+    }
+
+    fn nasty(&mut self) -> String {
+        (*NASTY.choose(&mut self.random).expect("not empty")).to_owned()
+    }
+
+    fn params(&mut self) -> Params {
+        let random = &mut self.random;
+        let params = self
+            .spec
+            .space
+            .choose(|parameter| parameter.domain.at(random.random()));
+        params.expect("the space has no rules")
+    }
+
+    fn run(&mut self, sitting: u32, number: u32) -> Run {
+        let accuracy = 0.87 + 0.02 * self.random.random::<f64>();
+        let tps = 4000.0 + 4000.0 * self.random.random::<f64>();
+        let metric = |name: &str, number| (Name::from(name), Finite::new(number).expect("finite"));
+        Run {
+            step: "eval".into(),
+            number,
+            sitting,
+            elapsed: Duration::from_nanos(self.random.random_range(1..100_000_000_000)),
+            ending: Ending::Exited(0),
+            metrics: vec![metric("accuracy", accuracy), metric("total_tps", tps)],
+            fault: None,
+        }
+    }
+
+    fn begin(&mut self, trial: TrialId, sitting: u32) -> [Fact; 3] {
+        let token = format!("{:032x}", self.random.random::<u128>());
+        let started = Event::SittingStarted {
+            trial,
+            sitting,
+            token,
+            boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".to_owned(),
+        };
+        let step = Event::StepStarted {
+            trial,
+            sitting,
+            step: "serve".into(),
+            pid: self.random.random_range(2..4_000_000),
+            start_ticks: self.random.random_range(0..1 << 40),
+        };
+        let ready = Event::ServicesReady {
+            trial,
+            sitting,
+            startup: Duration::from_millis(self.random.random_range(1..240_000)),
+            health: Some("HTTP 200".to_owned()),
+        };
+        [self.fact(started), self.fact(step), self.fact(ready)]
+    }
+
+    /// A trial in which all goes well: ten facts.
+    pub(crate) fn good_trial(&mut self) -> Vec<Fact> {
+        self.trials += 1;
+        let trial = TrialId(self.trials);
+        let planned = Event::TrialPlanned {
+            trial,
+            params: self.params(),
+            origin: if self.trials == 1 {
+                Origin::Baseline
+            } else {
+                Origin::Sampler
+            },
+        };
+        let mut facts = vec![self.fact(planned)];
+        facts.extend(self.begin(trial, 1));
+        for number in 1..=5 {
+            let run = self.run(1, number);
+            facts.push(self.fact(Event::RunEnded { trial, run }));
+        }
+        let end = SittingEnd::Finished(Outcome::Complete);
+        facts.push(self.fact(Event::SittingEnded {
+            trial,
+            sitting: 1,
+            end,
+            health: None,
+        }));
+        facts
+    }
+
+    /// A trial in which anything may happen, with every kind of event and
+    /// texts that are hard to keep.
+    pub(crate) fn wild_trial(&mut self) -> Vec<Fact> {
+        self.trials += 1;
+        let trial = TrialId(self.trials);
+        let mut facts = Vec::new();
+        let digest = self.nasty();
+        facts.push(self.fact(Event::Opened { digest }));
+        let params = Params::recorded([
+            ("TEXT".into(), Value::text(self.nasty())),
+            ("ONE".into(), Value::Int(1)),
+            (
+                "ONE_FLOAT".into(),
+                Value::Float(Finite::new(1.0).expect("finite")),
+            ),
+            ("ONE_TEXT".into(), Value::from("1")),
+            ("TRUE".into(), Value::from(true)),
+            (
+                Name::from(self.nasty()),
+                Value::Int(i64::MIN + i64::from(self.trials)),
+            ),
+            (
+                "TINY".into(),
+                Value::Float(
+                    Finite::new(5e-324 * self.random.random_range(1.0..9.0)).expect("finite"),
+                ),
+            ),
+        ]);
+        let origin = *[Origin::Baseline, Origin::Sampler, Origin::Imported]
+            .choose(&mut self.random)
+            .expect("three");
+        facts.push(self.fact(Event::TrialPlanned {
+            trial,
+            params,
+            origin,
+        }));
+        for sitting in 1..=self.random.random_range(1..4) {
+            facts.extend(self.begin(trial, sitting));
+            for number in 1..=self.random.random_range(0..3) {
+                let run = self.wild_run(sitting, number);
+                facts.push(self.fact(Event::RunEnded { trial, run }));
+            }
+            let end = self.wild_end();
+            let health = self.random.random::<bool>().then(|| self.nasty());
+            facts.push(self.fact(Event::SittingEnded {
+                trial,
+                sitting,
+                end,
+                health,
+            }));
+        }
+        let reason = self.nasty();
+        let more = [
+            Event::TrialReopened { trial },
+            Event::Paused {
+                reason: reason.clone(),
+            },
+            Event::Resumed,
+            Event::Done { reason },
+        ];
+        for event in more {
+            if self.random.random() {
+                facts.push(self.fact(event));
+            }
+        }
+        facts
+    }
+
+    fn wild_run(&mut self, sitting: u32, number: u32) -> Run {
+        let mut run = self.run(sitting, number);
+        run.ending = match self.random.random_range(0..6) {
+            0 => Ending::Exited(-1),
+            1 => Ending::Signalled(9),
+            2 => Ending::OomKilled,
+            3 => Ending::TimedOut,
+            4 => Ending::Stopped,
+            _ => Ending::CouldNotStart(self.nasty()),
+        };
+        run.fault = Some(self.nasty());
+        let name = Name::from(self.nasty());
+        run.metrics
+            .push((name, Finite::new(-1e300).expect("finite")));
+        run
+    }
+
+    fn wild_end(&mut self) -> SittingEnd {
+        let outcome = match self.random.random_range(0..5) {
+            0 => return SittingEnd::Interrupted,
+            1 => Outcome::Complete,
+            2 => Outcome::Infeasible,
+            3 => Outcome::Pruned,
+            _ => Outcome::Failed(Failure {
+                kind: *FailureKind::ALL.choose(&mut self.random).expect("some"),
+                step: Some("serve".into()),
+                ending: Some(Ending::Signalled(11)),
+                message: self.nasty(),
+                cause: Some(Cause {
+                    name: "gpu-out-of-memory".to_owned(),
+                    hint: self.nasty(),
+                    line: self.nasty(),
+                }),
+            }),
+        };
+        SittingEnd::Finished(outcome)
+    }
+}
