@@ -25,10 +25,10 @@ const MOST_COMBINATIONS: usize = 100_000;
 const SAMPLES: usize = 20_000;
 
 /// After so many combinations for all rules together, a rule gets few.
-const MOST_IN_ALL: usize = 500_000;
+const MOST_IN_ALL: usize = 300_000;
 
 /// How many these are.
-const FEW: usize = 500;
+const FEW: usize = 50;
 
 /// The longest range of whole numbers that is tried number by number.
 const LONGEST_RANGE: u64 = 4096;
