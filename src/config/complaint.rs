@@ -13,6 +13,9 @@ const LONGEST_TEXT: usize = 600;
 /// The longest piece of a line that is shown, in bytes.
 const LONGEST_LINE: usize = 2000;
 
+/// How many complaints are shown; a text with more is no spec.
+const MOST_SHOWN: usize = 100;
+
 /// Whether the spec can be used all the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Level {
@@ -148,7 +151,7 @@ impl Complaints {
             Renderer::plain()
         };
         let mut shown = String::new();
-        for complaint in &self.list {
+        for complaint in self.list.iter().take(MOST_SHOWN) {
             shown.push_str(&self.render_one(complaint, &renderer));
             shown.push_str("\n\n");
         }
@@ -162,7 +165,11 @@ impl Complaints {
             count(self.list.len() - errors, "warning"),
         ];
         let counts: Vec<String> = counts.into_iter().flatten().collect();
-        shown.push_str(&format!("{}: {}\n", self.file, counts.join(", ")));
+        let more = match self.list.len().saturating_sub(MOST_SHOWN) {
+            0 => String::new(),
+            more => format!(" ({more} of them not shown)"),
+        };
+        shown.push_str(&format!("{}: {}{more}\n", self.file, counts.join(", ")));
         shown
     }
 
@@ -215,11 +222,14 @@ impl Complaints {
 impl fmt::Display for Complaints {
     /// One line each.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, complaint) in self.list.iter().enumerate() {
+        for (index, complaint) in self.list.iter().take(MOST_SHOWN).enumerate() {
             let newline = if index == 0 { "" } else { "\n" };
             write!(f, "{newline}{}", self.line(complaint))?;
         }
-        Ok(())
+        match self.list.len().saturating_sub(MOST_SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n{}: {more} more", self.file),
+        }
     }
 }
 

@@ -74,6 +74,7 @@
 //! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
 
+mod bounds;
 mod complaint;
 mod host;
 mod metrics;
@@ -250,6 +251,18 @@ fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
 }
 
 fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
+    let required = [
+        ("study", "[study]", "begin with [study] and name = \"…\""),
+        (
+            "objective",
+            "[objective]",
+            "add [objective] with maximize = \"…\" or minimize = \"…\"",
+        ),
+        ("step", "[[step]]", "a trial needs a step that measures"),
+    ];
+    for (_, label, help) in required.iter().filter(|(key, ..)| !root.has(key)) {
+        r.error_help(&(0..0), format!("there is no {label}"), *help);
+    }
     let mut section = |r: &mut Reader<'_>, key: &'static str| {
         root.take(key)
             .and_then(|node| node.section(r, &format!("[{key}]")))
@@ -293,8 +306,9 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         Ok(space) => Some(space),
         Err(errors) => {
             // Each has been complained about, with its place.
-            for error in errors.iter().filter(|_| !r.failed()).collect::<Vec<_>>() {
-                r.error(&space_span.clone().unwrap_or(0..0), error.to_string());
+            if !r.failed() {
+                let span = space_span.clone().unwrap_or(0..0);
+                errors.iter().for_each(|e| r.error(&span, e.to_string()));
             }
             None
         }
@@ -303,14 +317,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
     let (steps, yields) = steps::read(r, steps, &study.workdir, &known);
-    if no_steps {
-        r.error_help(
-            &(0..0),
-            "there is no [[step]]",
-            "a trial needs a step that measures at least",
-        );
-    } else {
-        for (objective, span) in &objective {
+    if !no_steps {
+        if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);
         }
         for (constraint, span) in &constraints {
@@ -350,6 +358,10 @@ fn warn_of_extent(
 ) {
     let parameters = space.parameters().iter();
     let sizes: Vec<Option<u64>> = parameters.map(|p| p.domain.size()).collect();
+    if r.failed() {
+        // What is missing may be what varies, or ends it.
+        return;
+    }
     if sizes.iter().all(|size| *size == Some(1)) {
         let message = "nothing varies: only the baseline will be tried";
         r.warn(

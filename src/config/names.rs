@@ -103,10 +103,10 @@ pub(super) fn passed(r: &mut Reader<'_>, span: &Range<usize>, pattern: &str) -> 
 /// digits and what `also` has, not beginning with a dot.
 pub(super) fn plain(r: &mut Reader<'_>, span: &Range<usize>, name: &str, also: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || also.contains(c);
-    let shown: Vec<String> = also.chars().map(|c| format!("`{c}`")).collect();
     if name.is_empty() || !name.chars().all(good) || name.starts_with('.') {
         let message = format!("`{name}` cannot be a name here");
-        let help = format!("use letters from a to z, digits, {}", shown.join(" and "));
+        let shown: Vec<String> = also.chars().map(|c| format!("`{c}`")).collect();
+        let help = format!("use letters from a to z, digits, {}", shown.join(", "));
         r.error_help(span, message, help.as_str());
         return false;
     }

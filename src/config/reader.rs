@@ -152,7 +152,14 @@ impl<'a> Node<'a> {
     /// Complains that the value is of the wrong type.
     pub(super) fn expected(&self, r: &mut Reader<'_>, what: &str) {
         let message = format!("`{}` must be {what}, not {}", self.key, self.found());
-        r.error(&self.span, message);
+        let bare = match self.value {
+            DeValue::String(text) if !what.contains("text") => text.trim(),
+            _ => "",
+        };
+        let is_number = bare.parse::<f64>().is_ok();
+        let help = (is_number || matches!(bare, "true" | "false"))
+            .then(|| format!("write it without quotes: {bare}"));
+        r.error_help(&self.span, message, help.as_deref());
     }
 
     /// A text without NUL bytes, which no program could be given.
@@ -441,6 +448,11 @@ impl<'a> Section<'a> {
             r.error_help(&self.span, message, help.as_str());
         }
         node
+    }
+
+    /// Whether `key` is there and was not taken.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.nodes.iter().any(|node| node.key == key)
     }
 
     /// All values that are left, in the order of the text.

@@ -22,7 +22,13 @@ use crate::model::value::Value;
 const MOST_COMBINATIONS: usize = 100_000;
 
 /// How many combinations are tried at random.
-const SAMPLES: u32 = 20_000;
+const SAMPLES: usize = 20_000;
+
+/// After so many combinations for all rules together, a rule gets few.
+const MOST_IN_ALL: usize = 300_000;
+
+/// How many these are.
+const FEW: usize = 50;
 
 /// The longest range of whole numbers that is tried number by number.
 const LONGEST_RANGE: u64 = 4096;
@@ -38,6 +44,7 @@ pub(super) fn read(
     declared: &Declared,
 ) -> Vec<Expression> {
     let mut rules = Vec::new();
+    let mut tried = 0;
     for mut section in sections {
         let node = section.require(r, "require", "\"SOFT <= HARD\"");
         let rule = node.and_then(|node| condition(r, &node));
@@ -45,14 +52,14 @@ pub(super) fn read(
         if let Some((rule, span)) = rule
             && knows_all(r, declared, &rule, &span)
         {
-            check(r, declared, &rule, &span, Kind::Rule);
+            tried += check(r, declared, &rule, &span, Kind::Rule, tried);
             rules.push(rule);
         }
     }
     for (name, span) in &declared.conditions {
         let when = declared.parameter(name).and_then(|p| p.when.as_ref());
         if let Some(when) = when {
-            check(r, declared, when, span, Kind::Condition(name));
+            tried += check(r, declared, when, span, Kind::Condition(name), tried);
         }
     }
     rules
@@ -97,21 +104,42 @@ impl Kind<'_> {
 /// One value or none for each of the parameters involved.
 type Choice<'a> = Vec<(&'a Parameter, Option<Value>)>;
 
+/// How many combinations were tried.
 fn check(
     r: &mut Reader<'_>,
     declared: &Declared,
     expression: &Expression,
     span: &Range<usize>,
     kind: Kind<'_>,
-) {
+    tried: usize,
+) -> usize {
     // What has an error is missing here, and is complained about already.
     let Some(involved) = involved(declared, expression) else {
-        return;
+        return 0;
+    };
+    let most = if tried < MOST_IN_ALL {
+        MOST_COMBINATIONS
+    } else {
+        FEW
     };
     let mut seen = Seen::default();
-    let proven = survey(&involved, |choice| {
+    let proven = survey(&involved, most, |choice| {
         seen.note(choice, answer(expression, choice))
     });
+    let count = seen.count;
+    conclude(r, &involved, expression, span, kind, seen, proven);
+    count
+}
+
+fn conclude(
+    r: &mut Reader<'_>,
+    involved: &[&Parameter],
+    expression: &Expression,
+    span: &Range<usize>,
+    kind: Kind<'_>,
+    seen: Seen,
+    proven: bool,
+) {
     let subject = kind.subject();
     if let Some((values, why)) = seen.unanswered {
         let message = format!("{subject} cannot be answered{values}: {why}");
@@ -120,7 +148,7 @@ fn check(
     }
     if seen.held {
         if matches!(kind, Kind::Rule) {
-            check_baseline(r, &involved, expression, span);
+            check_baseline(r, involved, expression, span);
         }
         return;
     }
@@ -146,7 +174,7 @@ fn check(
 /// What came of the combinations so far.
 #[derive(Default)]
 struct Seen {
-    count: u32,
+    count: usize,
     held: bool,
     failed: bool,
     unanswered: Option<(String, TemplateError)>,
@@ -220,7 +248,11 @@ fn deactivate(choice: &mut Choice<'_>) {
 
 /// Shows combinations of values to `visit` until it has seen enough; whether
 /// these were all that there are.
-fn survey<'a>(involved: &[&'a Parameter], mut visit: impl FnMut(&Choice<'a>) -> bool) -> bool {
+fn survey<'a>(
+    involved: &[&'a Parameter],
+    most: usize,
+    mut visit: impl FnMut(&Choice<'a>) -> bool,
+) -> bool {
     let mut exact = true;
     let mut lists: Vec<Vec<Value>> = Vec::new();
     for parameter in involved {
@@ -232,7 +264,7 @@ fn survey<'a>(involved: &[&'a Parameter], mut visit: impl FnMut(&Choice<'a>) -> 
         lists
             .iter()
             .try_fold(1usize, |product, list| product.checked_mul(list.len()))
-            .filter(|product| *product <= MOST_COMBINATIONS)
+            .filter(|product| *product <= most)
     };
     if product(&lists).is_none() {
         for (list, parameter) in lists.iter_mut().zip(involved) {
@@ -244,7 +276,7 @@ fn survey<'a>(involved: &[&'a Parameter], mut visit: impl FnMut(&Choice<'a>) -> 
     }
     let Some(product) = product(&lists) else {
         let mut generator = random::generator(0, 0);
-        for _ in 0..SAMPLES {
+        for _ in 0..SAMPLES.min(most) {
             let mut choice: Choice<'a> = involved
                 .iter()
                 .map(|p| (*p, Some(p.domain.at(generator.random()))))

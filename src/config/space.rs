@@ -2,13 +2,17 @@
 
 use std::ops::Range;
 
-use super::names;
 use super::reader::{Node, Reader, Section, did_you_mean};
+use super::{bounds, names};
 use crate::model::Name;
 use crate::model::domain::{Domain, DomainError, Scale};
 use crate::model::expression::Expression;
 use crate::model::space::Parameter;
 use crate::model::value::Value;
+
+/// The most parameters, and the most values in a list. More cannot be searched
+/// by trials that take minutes, and would take long to check.
+const MOST: usize = 1000;
 
 /// The parameters of a spec, as far as they are good.
 #[derive(Default)]
@@ -59,8 +63,17 @@ pub(super) fn read(
     base: Option<Section<'_>>,
     space: Option<Section<'_>>,
 ) -> Declared {
+    let (base, space) = (base.map(Section::rest), space.map(Section::rest));
+    let (mut base, mut space) = (base.unwrap_or_default(), space.unwrap_or_default());
+    for nodes in [&mut base, &mut space] {
+        if let Some(node) = nodes.get(MOST) {
+            let message = format!("there are more than {MOST} parameters");
+            r.error(&node.key_span, message);
+            nodes.truncate(MOST);
+        }
+    }
     let mut bases = Vec::new();
-    for node in base.map(Section::rest).unwrap_or_default() {
+    for node in base {
         parameter_name(r, &node);
         bases.push(Base {
             name: node.key,
@@ -69,7 +82,7 @@ pub(super) fn read(
         });
     }
     let mut varied = Vec::new();
-    for node in space.map(Section::rest).unwrap_or_default() {
+    for node in space {
         parameter_name(r, &node);
         let (domain, when) = domain(r, &node);
         varied.push(Varied {
@@ -291,6 +304,12 @@ fn accept(
 /// The text of a condition or a rule.
 pub(super) fn condition(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Condition> {
     let source = node.filled_text(r)?;
+    if source.len() > bounds::LONGEST_EXPRESSION {
+        let longest = bounds::LONGEST_EXPRESSION;
+        let message = format!("a condition may have {longest} bytes at most");
+        r.error_help(&node.span, message, "several [[rule]] must all hold");
+        return None;
+    }
     match Expression::new(source) {
         Ok(expression) => Some((expression, node.span.clone())),
         Err(error) => {
@@ -305,8 +324,15 @@ pub(super) fn condition(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Condition
 fn list(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Domain> {
     let elements = node.list(r, "values")?;
     let mut values: Vec<Value> = Vec::with_capacity(elements.len());
-    // A hash set would be faster, but Value has its own notion of equality and
-    // a list of values to try is short.
+    if let Some(element) = elements.get(MOST) {
+        let message = format!("`{}` has more than {MOST} values", node.key);
+        r.error_help(
+            &element.span,
+            message,
+            "give a range: { int = [lowest, highest] }",
+        );
+        return None;
+    }
     let mut good = true;
     for element in &elements {
         let Some(value) = element.value(r) else {

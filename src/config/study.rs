@@ -31,11 +31,6 @@ pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
         log_max: 64 << 20,
     };
     let Some(mut section) = section else {
-        r.error_help(
-            &(0..0),
-            "there is no [study]",
-            "begin with [study] and name = \"…\"",
-        );
         return study;
     };
     if let Some(node) = section.require(r, "name", "\"qwen-serving\"")
@@ -117,11 +112,7 @@ pub(super) fn objective(
     r: &mut Reader<'_>,
     section: Option<Section<'_>>,
 ) -> Option<(Objective, Range<usize>)> {
-    let Some(mut section) = section else {
-        let help = "add [objective] with maximize = \"…\" or minimize = \"…\"";
-        r.error_help(&(0..0), "there is no [objective]", help);
-        return None;
-    };
+    let mut section = section?;
     let (maximize, minimize) = (section.take("maximize"), section.take("minimize"));
     let span = section.span.clone();
     section.finish(r);

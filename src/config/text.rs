@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use rand::RngExt;
 
+use super::bounds;
 use super::names::{self, CONTEXT_NAMES, TEMPLATE_FUNCTIONS};
 use super::reader::{Node, Reader, Section, did_you_mean};
 use super::space::Declared;
@@ -88,6 +89,14 @@ pub(super) fn check(
     source: &str,
     known: &Known,
 ) -> Option<Template> {
+    if !bounds::template_fits(source) {
+        let longest = bounds::LONGEST_EXPRESSION;
+        let message = format!(
+            "this template is too much for its engine: a {{{{ … }}}} of over {longest} bytes, or hundreds of `elif`"
+        );
+        r.error_help(span, message, "split it up");
+        return None;
+    }
     let template = match Template::new(source) {
         Ok(template) => template,
         Err(error) => {

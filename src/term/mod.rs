@@ -1,1 +1,10 @@
-//! term
+//! What the programs print with: tables, colours, numbers and the widths of
+//! text on a terminal, where a Chinese character takes two columns.
+//!
+//! Nothing here prints: functions return text or write to what they are given,
+//! and are told whether to colour.
+
+pub mod color;
+pub mod number;
+pub mod tables;
+pub mod width;
