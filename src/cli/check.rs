@@ -1,12 +1,11 @@
 //! `autotuned check`: everything that is wrong with a spec.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use crate::config::complaint::Level;
-use crate::config::{self, Checked, Refusal};
-use crate::term::color::{BAD, GOOD};
+use crate::config::{self, Checked, Level, Refusal};
+use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
 /// Checks a spec, and whether this machine has what it names
 #[derive(Debug, clap::Args)]
@@ -47,7 +46,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 /// # Errors
 /// How the verb is to end.
 pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
-    let color = std::io::stderr().is_terminal() && crate::term::color::wanted();
+    let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
     let checked = match config::read(path) {
         Ok(checked) => checked,
@@ -65,7 +64,9 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
     }
     let problems = config::check_host(&checked.spec);
     for problem in &problems {
-        let _ = writeln!(stderr, "{BAD}{}{BAD:#}: {}", problem.level.word(), problem.message);
+        let style = if problem.level == Level::Error { BAD } else { DOUBTFUL };
+        let word = problem.level.word();
+        let _ = writeln!(stderr, "{style}{word}{style:#}: {}", problem.message);
     }
     if problems.iter().any(|problem| problem.level == Level::Error) {
         return Err(Exit::Spec);

@@ -8,9 +8,9 @@ use super::check::read_spec;
 use super::exit::Exit;
 use crate::base::quantity::show_duration;
 use crate::model::study::Study;
-use crate::search;
-use crate::term::color::{BOLD, DIM};
-use crate::term::table::Table;
+use crate::search::count::{self, Planned};
+use crate::term::color::{self, BOLD, Choice, DIM};
+use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 
 /// Shows what a study would try, and starts nothing
 #[derive(Debug, clap::Args)]
@@ -41,7 +41,12 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     let spec = study.spec();
     let mut out = anstream::stdout();
     writeln!(out, "{BOLD}study {}{BOLD:#}, sampler {}\n", spec.name, spec.search.sampler.name())?;
-    let mut table = Table::new(["parameter", "base", "values"]);
+    let columns = [
+        Column::left("parameter"),
+        Column::left("base").flexible(),
+        Column::left("values").flexible(),
+    ];
+    let mut table = Table::new(columns);
     for parameter in spec.space.parameters() {
         let when = parameter.when.as_ref().map(|when| format!(", when {when}")).unwrap_or_default();
         table.row([
@@ -50,17 +55,20 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
             format!("{}{when}", parameter.domain),
         ]);
     }
-    table.write(&mut out)?;
+    let color = color::wanted(Choice::Auto, &std::io::stdout());
+    table.write(&mut out, DEFAULT_WIDTH, color)?;
     for rule in spec.space.rules() {
         writeln!(out, "rule: {rule}")?;
     }
-    let most = search::most_trials(study);
-    let budget = spec.budget.trials.map(u64::from);
-    let trials = [most, budget].into_iter().flatten().min();
+    let (words, trials) = match count::trials(spec).within(spec.budget.trials) {
+        Planned::Exactly(trials) => ("", Some(trials)),
+        Planned::AtMost(trials) => ("at most ", Some(trials)),
+        Planned::Unlimited => ("", None),
+    };
     match trials {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
-            writeln!(out, "\nat most {trials} trials, {runs} runs that count")?;
+            writeln!(out, "\n{words}{trials} trials, {runs} runs that count")?;
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }
@@ -69,7 +77,7 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     }
     writeln!(out, "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first")?;
     let mut base = None;
-    for (index, params) in search::preview(study, first).into_iter().enumerate() {
+    for (index, params) in count::preview(study, first).into_iter().enumerate() {
         let shown = match &base {
             None => params.key().replace('|', " "),
             Some(base) => params

@@ -16,9 +16,9 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId};
-use crate::search;
+use crate::search::count::{self, Planned};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
-use crate::term::number;
+use crate::term::number::{self, FIGURES};
 
 /// How often the live line is drawn again without news.
 const TICK: Duration = Duration::from_millis(200);
@@ -81,7 +81,7 @@ impl Progress {
                 for note in notes {
                     self.line(&format!("{DIM}{note}{DIM:#}"));
                 }
-                self.most = search::most_trials(&study);
+                self.most = most_trials(&study);
                 self.study = Some(study);
             }
             Update::Recovering { trial, .. } => {
@@ -180,7 +180,7 @@ impl Progress {
             && let Some(summary) = study.objective(best)
         {
             let metric = &study.spec().objective.metric;
-            message += &format!(" | best {} {metric}", number::significant(summary.mean));
+            message += &format!(" | best {} {metric}", number::significant(summary.mean, FIGURES));
         }
         if let Some(left) = self.left(study) {
             message += &format!(", {} left at most", show_duration(left));
@@ -220,4 +220,12 @@ impl Progress {
 fn what_differs(study: &Study, trial: &Trial) -> String {
     let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
     study_table::differences(trial, incumbent)
+}
+
+/// How many trials there will be at most; `None` when only the budget ends it.
+fn most_trials(study: &Study) -> Option<u64> {
+    match count::trials(study.spec()) {
+        Planned::Exactly(most) | Planned::AtMost(most) => Some(most),
+        Planned::Unlimited => None,
+    }
 }

@@ -18,6 +18,7 @@ use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options};
 use crate::model::study::{Phase, Study};
 use crate::store::error::JournalError;
+use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
 
 /// Tunes in the foreground, until the budget is used up
@@ -161,8 +162,8 @@ fn command(args: &Args) -> String {
 /// The exit code for what stopped a daemon.
 pub(super) fn exit_of(error: &DaemonError) -> Exit {
     match error {
-        DaemonError::Journal(error) => exit_of_journal(error),
-        DaemonError::Files(_) | DaemonError::NotRecorded(_) | DaemonError::Folder { .. } => {
+        DaemonError::Store(StoreError::Journal(error)) => exit_of_journal(error),
+        DaemonError::Store(_) | DaemonError::NotRecorded(_) | DaemonError::Folder { .. } => {
             Exit::Folder
         }
         DaemonError::Inconsistent(_) => Exit::Failure,

@@ -9,8 +9,8 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
-use crate::term::number;
-use crate::term::width::{pad, truncate};
+use crate::term::number::{self, FIGURES};
+use crate::term::width::{pad_right as pad, shorten as truncate};
 
 /// The widths of the columns: number, what differs, objective, each of the
 /// constraints.
@@ -67,10 +67,10 @@ impl Row {
     pub fn new(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> Self {
         let spec = study.spec();
         let objective = study.objective(trial);
-        let shown = objective.map(|summary| number::with_spread(summary.mean, summary.spread));
+        let shown = objective.map(|summary| number::mean_spread(summary.mean, summary.spread));
         let constraints = spec.constraints.iter().take(CONSTRAINTS).map(|constraint| {
             let summary = trial.summary(&constraint.metric);
-            summary.map(|summary| number::significant(summary.mean)).unwrap_or_default()
+            summary.map(|summary| number::significant(summary.mean, FIGURES)).unwrap_or_default()
         });
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
@@ -170,7 +170,7 @@ fn write_trial(out: &mut impl Write, study: &Study, word: &str, trial: &Trial) -
         .metrics()
         .filter_map(|metric| {
             let summary = trial.summary(metric)?;
-            Some(format!("{metric} {}", number::with_spread(summary.mean, summary.spread)))
+            Some(format!("{metric} {}", number::mean_spread(summary.mean, summary.spread)))
         })
         .collect();
     writeln!(out, "{BOLD}{word:<9}{BOLD:#} trial {}: {}", trial.id, metrics.join(", "))?;

@@ -21,7 +21,7 @@ use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, TrialId};
 use crate::model::value::Value;
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
-use crate::term::number;
+use crate::term::number::{self, FIGURES};
 
 use super::check::read_spec;
 use super::exit::Exit;
@@ -154,7 +154,7 @@ fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
             let metrics: Vec<String> = run
                 .metrics
                 .iter()
-                .map(|(name, value)| format!("{name} {}", number::significant(*value)))
+                .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
                 .collect();
             let took = show_duration(run.elapsed);
             match &run.fault {
@@ -170,7 +170,7 @@ fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result
     let trial = study.trial(id).ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     for metric in study.spec().metrics() {
         if let Some(summary) = trial.summary(metric) {
-            let shown = number::with_spread(summary.mean, summary.spread);
+            let shown = number::mean_spread(summary.mean, summary.spread);
             writeln!(out, "  {metric}: {shown} over {} runs", summary.count)?;
         }
     }

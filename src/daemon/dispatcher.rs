@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 
 use super::decide::{self, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
+use super::records::{Records, written};
 use super::{DaemonError, Update};
 use crate::base::{clock, random};
 use crate::exec::handle::{Control, Runner};
@@ -29,7 +30,8 @@ use crate::model::event::Fact;
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
-use crate::store::writer::Writer;
+use crate::store::error::AppendError;
+use crate::store::writer::Receipt;
 
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
@@ -37,7 +39,7 @@ const DISK_PAUSE: Duration = Duration::from_secs(5);
 /// See the module's docs.
 pub struct Dispatcher {
     state: State,
-    writer: Writer,
+    records: Records,
     folders: Folders,
     boot_id: String,
     sender: mpsc::UnboundedSender<Input>,
@@ -54,11 +56,11 @@ struct Running {
 }
 
 impl Dispatcher {
-    /// A dispatcher for a study whose journal `writer` has open. `urgent`
+    /// A dispatcher for a study whose journal `records` has open. `urgent`
     /// brings the wishes to end.
     pub fn new(
         study: Study,
-        writer: Writer,
+        records: Records,
         folders: Folders,
         urgent: mpsc::UnboundedReceiver<Urgency>,
         updates: mpsc::UnboundedSender<Update>,
@@ -67,7 +69,7 @@ impl Dispatcher {
         let study = Arc::new(study);
         Self {
             state: State { study, stopping: None, asking: false, resting: false },
-            writer,
+            records,
             folders,
             boot_id: clock::boot_id(),
             sender,
@@ -100,7 +102,7 @@ impl Dispatcher {
             running.control.stop();
             let _ = running.task.await;
         }
-        self.writer.close().await;
+        self.records.close().await;
         left.map(|()| self.state.study)
     }
 
@@ -136,9 +138,10 @@ impl Dispatcher {
 
     /// Puts facts on disk, takes them up, and publishes the new state.
     async fn record(&mut self, facts: Vec<Fact>) -> Result<(), DaemonError> {
+        let mut receipt = self.records.append(facts.clone());
         let mut said = false;
-        while let Err(error) = self.append(&facts).await {
-            if self.state.stopping.is_some() || !self.waiting_for_end().is_none() {
+        while let Err(error) = self.await_receipt(&mut receipt).await {
+            if self.end_is_wanted() {
                 return Err(DaemonError::NotRecorded(error));
             }
             if !said {
@@ -150,6 +153,7 @@ impl Dispatcher {
                 Some(urgency) = self.urgent.recv() => self.end_now(urgency),
                 () = tokio::time::sleep(DISK_PAUSE) => {}
             }
+            receipt = self.records.retry(facts.clone());
         }
         if said {
             self.tell(Update::DiskBack);
@@ -158,21 +162,25 @@ impl Dispatcher {
             let study = Arc::make_mut(&mut self.state.study);
             // The same check was made when the fact was decided.
             study.apply(&fact).map_err(DaemonError::Inconsistent)?;
-            self.writer.publish(&fact, &self.state.study);
+            self.records.follow(&fact, &self.state.study);
             self.tell(Update::Fact(fact, Arc::clone(&self.state.study)));
         }
         Ok(())
     }
 
-    async fn append(&mut self, facts: &[Fact]) -> Result<(), crate::store::error::AppendError> {
-        let mut written = self.writer.append(facts.to_vec());
+    async fn await_receipt(&mut self, receipt: &mut Receipt) -> Result<(), AppendError> {
         loop {
             tokio::select! {
                 biased;
                 Some(urgency) = self.urgent.recv() => self.end_now(urgency),
-                result = &mut written => return result,
+                result = written(receipt) => return result,
             }
         }
+    }
+
+    fn end_is_wanted(&self) -> bool {
+        let waits = self.waiting.iter().any(|input| matches!(input, Input::Stop(_)));
+        waits || self.state.stopping.is_some()
     }
 
     /// An end that cannot wait for the disk.
@@ -184,10 +192,6 @@ impl Dispatcher {
             }
         }
         self.waiting.push_front(Input::Stop(urgency));
-    }
-
-    fn waiting_for_end(&self) -> Option<&Input> {
-        self.waiting.iter().find(|input| matches!(input, Input::Stop(_)))
     }
 
     fn carry_out(&mut self, effect: Effect) {

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`decide`] | what to do: pure |
 //! | [`dispatcher`] | the one task that owns the study |
+//! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
@@ -12,6 +13,7 @@
 pub mod decide;
 pub mod dispatcher;
 pub mod folders;
+pub mod records;
 pub mod recovery;
 pub mod signals;
 
@@ -23,12 +25,13 @@ use tokio::sync::mpsc;
 use self::decide::{Input, Urgency};
 use self::dispatcher::Dispatcher;
 use self::folders::Folders;
+use self::records::{Opened, Records};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
 use crate::model::trial::TrialId;
-use crate::store::error::{AppendError, FilesError, JournalError};
-use crate::store::writer::Writer;
+use crate::store::error::AppendError;
+use crate::store::opening::StoreError;
 
 /// What a daemon is to work on.
 pub struct Options {
@@ -70,19 +73,16 @@ pub enum Update {
 /// Why a daemon cannot work.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// The journal cannot be opened.
+    /// The study's folder cannot be opened.
     #[error(transparent)]
-    Journal(#[from] JournalError),
-    /// The files for other programs cannot be written.
-    #[error(transparent)]
-    Files(#[from] FilesError),
+    Store(#[from] StoreError),
     /// The journal could not be written when an end was asked for.
     #[error(
         "{0}\nwhat is not in the journal yet is kept beside it, and taken up by the next start"
     )]
     NotRecorded(AppendError),
-    /// A folder of an old sitting cannot be read.
-    #[error("failed to read {path}: {source}")]
+    /// A folder cannot be used.
+    #[error("failed to use {}: {source}", .path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
@@ -106,18 +106,19 @@ pub async fn run(
 ) -> Result<Arc<Study>, DaemonError> {
     let Options { spec, spec_text, output_dir } = options;
     let opened = tokio::task::spawn_blocking({
-        let (spec, output_dir) = (Arc::clone(&spec), output_dir.clone());
-        move || Writer::open(&output_dir, &spec, &spec_text)
+        let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
+        move || Records::open(&output_dir, spec, &spec_text, updates)
     });
-    let (mut writer, mut study, notes) = opened.await.map_err(|panic| DaemonError::Folder {
-        path: output_dir.clone(),
-        source: std::io::Error::other(panic),
-    })??;
+    let Opened { mut records, mut study, notes } =
+        opened.await.map_err(|panic| DaemonError::Folder {
+            path: output_dir.clone(),
+            source: std::io::Error::other(panic),
+        })??;
     let tell = |update| drop(updates.send(update));
     tell(Update::Opened { study: Arc::new(study.clone()), notes });
     let folders = Folders::new(&output_dir, &spec);
-    recovery::recover(&mut study, &folders, &mut writer, tell).await?;
+    recovery::recover(&mut study, &folders, &mut records, tell).await?;
     let digest = spec.digest.clone();
-    let dispatcher = Dispatcher::new(study, writer, folders, urgent, updates);
+    let dispatcher = Dispatcher::new(study, records, folders, urgent, updates);
     dispatcher.run(Input::Begin { digest }).await
 }

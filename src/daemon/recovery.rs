@@ -3,6 +3,7 @@
 
 use super::decide::{conclude, fact_of, open_sittings};
 use super::folders::Folders;
+use super::records::{Records, written};
 use super::{DaemonError, Update};
 use crate::base::clock;
 use crate::exec::leftovers::{self, Leftover};
@@ -11,7 +12,6 @@ use crate::model::event::Fact;
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::{Sitting, TrialId};
-use crate::store::writer::Writer;
 
 /// Closes every open sitting of `study`. No process of an old trial is alive
 /// afterwards.
@@ -21,7 +21,7 @@ use crate::store::writer::Writer;
 pub async fn recover(
     study: &mut Study,
     folders: &Folders,
-    writer: &mut Writer,
+    records: &mut Records,
     tell: impl Fn(Update),
 ) -> Result<(), DaemonError> {
     for (trial, sitting) in open_sittings(study) {
@@ -30,9 +30,9 @@ pub async fn recover(
         let leftover = leftovers::take_over(&folder, &sitting.token).await;
         let leftover = leftover.map_err(|source| DaemonError::Folder { path: folder, source })?;
         let facts = close(study, trial, &sitting, leftover)?;
-        writer.append(facts.clone()).await.map_err(DaemonError::NotRecorded)?;
+        written(&mut records.append(facts.clone())).await.map_err(DaemonError::NotRecorded)?;
         for fact in &facts {
-            writer.publish(fact, study);
+            records.follow(fact, study);
         }
         folders.forget_sitting(trial, sitting.number);
     }

@@ -75,6 +75,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             port_wait: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
+            cgroup: true,
         },
         files: FileNames::default(),
         log_max: 1 << 20,

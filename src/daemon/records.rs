@@ -1,0 +1,170 @@
+//! What the daemon writes: the journal, and the files for other programs that
+//! follow from it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::{DaemonError, Update};
+use crate::base::clock;
+use crate::model::event::{Event, Fact};
+use crate::model::spec::Spec;
+use crate::model::study::Study;
+use crate::model::trial::TrialId;
+use crate::store::error::AppendError;
+use crate::store::files::Repaired;
+use crate::store::opening::{self, Opening};
+use crate::store::results::ResultsBuilder;
+use crate::store::status::{Status, best_text};
+use crate::store::writer::{FilesThread, JournalThread, Receipt};
+
+/// The journal and the files, each on a thread of its own.
+pub struct Records {
+    journal: JournalThread,
+    files: FilesThread,
+    results: ResultsBuilder,
+    best: Option<TrialId>,
+}
+
+/// A study as its folder has it.
+pub struct Opened {
+    /// What writes to the folder.
+    pub records: Records,
+    /// What its facts add up to.
+    pub study: Study,
+    /// Sentences on what was found and mended.
+    pub notes: Vec<String>,
+}
+
+impl Records {
+    /// Opens the folder of a study. What goes wrong with the files for other
+    /// programs later is told to `updates`.
+    ///
+    /// # Errors
+    /// When the journal cannot be opened, or the system has no threads.
+    pub fn open(
+        output_dir: &Path,
+        spec: Arc<Spec>,
+        spec_text: &str,
+        updates: mpsc::UnboundedSender<Update>,
+    ) -> Result<Opened, DaemonError> {
+        let opening = opening::open(output_dir, output_dir, spec, spec_text, clock::now())?;
+        let notes = notes(&opening);
+        let Opening { journal, study, files, results, .. } = opening;
+        let threads = |source| DaemonError::Folder { path: output_dir.to_owned(), source };
+        let records = Self {
+            journal: JournalThread::start(journal).map_err(threads)?,
+            files: FilesThread::start(files, move |error| {
+                drop(updates.send(Update::Warning(format!("{error}, retrying with the next change"))));
+            })
+            .map_err(threads)?,
+            results,
+            best: study.incumbent().map(|trial| trial.id),
+        };
+        records.files.status(Status::Start.text(clock::now(), &study));
+        Ok(Opened { records, study, notes })
+    }
+
+    /// Appends facts; the receipt tells when they are on disk.
+    pub fn append(&self, facts: Vec<Fact>) -> Receipt {
+        self.journal.append(facts)
+    }
+
+    /// Appends facts that were refused, before any others.
+    pub fn retry(&self, facts: Vec<Fact>) -> Receipt {
+        self.journal.retry(facts)
+    }
+
+    /// Brings the files for other programs up to date with a fact that `study`
+    /// has just taken up.
+    pub fn follow(&mut self, fact: &Fact, study: &Study) {
+        if let Some(line) = self.results.take(fact, study) {
+            self.files.line(line);
+        }
+        let incumbent = study.incumbent();
+        if let Some(best) = incumbent.filter(|best| Some(best.id) != self.best) {
+            self.best = Some(best.id);
+            self.files.best(best_text(&best.params));
+        }
+        let planned = |id: TrialId| {
+            let trial = study.trial(id)?;
+            let names = incumbent.map(|best| trial.params.difference(&best.params));
+            Some((trial, names.unwrap_or_default()))
+        };
+        let status = match &fact.event {
+            Event::SittingStarted { trial, .. } => planned(*trial).map(|(trial, names)| {
+                let param = names.first().map(|name| &**name);
+                Status::TrialStart { trial, param }.text(fact.at, study)
+            }),
+            Event::SittingEnded { trial, .. } => study
+                .trial(*trial)
+                .map(|trial| Status::TrialDone { trial, param: None }.text(fact.at, study)),
+            Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
+            _ => None,
+        };
+        if let Some(status) = status {
+            self.files.status(status);
+        }
+    }
+
+    /// Waits until all that was given is written or refused.
+    pub async fn close(self) {
+        // Threads are joined where waiting hurts nobody.
+        let closing = tokio::task::spawn_blocking(move || {
+            drop(self.journal.close());
+            drop(self.files.close());
+        });
+        let _ = closing.await;
+    }
+}
+
+/// What became of facts that were to be appended. A thread that is gone
+/// answers like one that is closed.
+///
+/// # Errors
+/// Why they are not on disk.
+pub async fn written(receipt: &mut Receipt) -> Result<(), AppendError> {
+    match receipt.await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(refused)) => Err(refused.error),
+        Err(_) => Err(AppendError::Closed),
+    }
+}
+
+fn notes(opening: &Opening) -> Vec<String> {
+    let mut notes = Vec::new();
+    if let Some(torn) = &opening.opened.torn {
+        notes.push(format!(
+            "the journal ended in half a line, as after a power cut; its {} bytes are kept in {}",
+            torn.bytes,
+            torn.kept.display()
+        ));
+    }
+    if let Some(import) = &opening.import {
+        notes.push(format!("{} trials of the results file were taken over as history", import.trials));
+        notes.extend(import.problems.iter().map(|problem| {
+            format!("line {} of it cannot be used and is kept aside: {}", problem.line, problem.text)
+        }));
+    }
+    if let Some(former) = &opening.former_spec {
+        notes.push(format!("the spec has changed; the former one is kept in {}", former.display()));
+    }
+    for repaired in &opening.repaired {
+        notes.extend(match repaired {
+            Repaired::Completed { path, .. } => {
+                Some(format!("{} lacked what the journal has, and was completed", path.display()))
+            }
+            Repaired::Replaced { path, kept } => Some(format!(
+                "{} was not what the journal says; it was made anew, the old one is {}",
+                path.display(),
+                kept.display()
+            )),
+            Repaired::Made { .. } => None,
+        });
+    }
+    if let Some(error) = &opening.unrepaired {
+        notes.push(format!("{error}, ignoring it until the next start"));
+    }
+    notes
+}
