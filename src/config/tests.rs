@@ -394,6 +394,32 @@ fn large_and_deep_texts_are_answered_in_time() {
     assert!(started.elapsed() < Duration::from_secs(60));
 }
 
+#[test]
+fn the_ends_of_the_numbers() {
+    let text = GOOD
+        .replace(
+            "UTIL = [\"0.97\", \"0.98\", \"0.99\"]",
+            "UTIL = { int = [-9223372036854775808, 9223372036854775807] }\n\
+             HIGH = { int = [9223372036854775800, 9223372036854775807], log = true }\n\
+             WIDE = { float = [-1e308, 1e308] }\n\
+             TINY = { float = [5e-324, 1e308], log = true }",
+        )
+        .replace("SOFT <= HARD", "UTIL <= HIGH and TINY > 0")
+        .replace("seed = 7", "seed = 18446744073709551615");
+    let checked = good(&text);
+    assert_eq!(checked.spec.seed, u64::MAX);
+}
+
+#[test]
+fn braces_of_json_pass_through_templates() {
+    let ready = "ready = { log = 'up', probe = { url = 'http://a:1/v1', \
+                 body = '{\"a\":{\"b\":{\"c\":[{}]}},\"n\":{{ UTIL }}}' } }";
+    let old =
+        "ready = { http = \"http://127.0.0.1:8000/\", status = \"200-499\", timeout = \"240s\" }";
+    let checked = good(&GOOD.replace(old, ready));
+    assert!(checked.warnings.is_empty());
+}
+
 /// Pieces that a slip of the hand puts into a spec.
 const PIECES: [&str; 24] = [
     "[",

@@ -77,9 +77,12 @@ pub fn paint(text: &str, style: Style, color: bool) -> String {
 mod tests {
     use super::*;
 
+    /// Variables, whether it is a terminal, whether to colour.
+    type Case<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+
     #[test]
     fn the_environment_decides() {
-        let cases: [(&[(&str, &str)], bool, bool); 9] = [
+        let cases: [Case<'_>; 9] = [
             (&[], true, true),
             (&[], false, false),
             (&[("NO_COLOR", "1")], true, false),
