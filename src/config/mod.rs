@@ -46,6 +46,7 @@
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
+//! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
@@ -131,6 +132,8 @@ impl Origin {
 pub struct Checked {
     /// The spec.
     pub spec: Spec,
+    /// Its text, as it was read.
+    pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
 }
@@ -214,6 +217,7 @@ pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
     match spec {
         Some(spec) if !failed => Ok(Checked {
             spec,
+            text: text.to_owned(),
             warnings: complaints,
         }),
         _ => Err(complaints),

@@ -147,7 +147,7 @@ fn read_kind(
     section.refuse(r, elsewhere, why);
     if kind == "service" {
         let node = section.require(r, "ready", "{ http = \"http://127.0.0.1:8000/\" }")?;
-        return ready::read(r, &node, known).map(StepKind::Service);
+        return ready::read(r, &node, known).map(|ready| StepKind::Service(Box::new(ready)));
     }
     let timeout = section.take("timeout").and_then(|node| node.some_time(r));
     if kind == "task" {

@@ -233,6 +233,7 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
         port_wait: Duration::from_secs(30),
         cooldown: Duration::ZERO,
         fault_wait: Duration::from_secs(10),
+        cgroup: true,
     };
     let Some(mut section) = section else {
         return host;
@@ -246,6 +247,8 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
         let given = section.take(key).and_then(|node| node.duration(r));
         *place = given.unwrap_or(*place);
     }
+    let cgroup = section.take("cgroup").and_then(|node| node.truth(r));
+    host.cgroup = cgroup.unwrap_or(host.cgroup);
     section.finish(r);
     host
 }

@@ -96,7 +96,7 @@ fn complaints(text: &str) -> String {
 
 #[test]
 fn the_good_spec_is_good() {
-    let Checked { spec, warnings } = good(GOOD);
+    let Checked { spec, warnings, .. } = good(GOOD);
     assert_eq!(warnings.to_string(), "");
     assert_eq!(spec.name, "qwen-serving");
     assert_eq!(spec.seed, 7);
@@ -274,7 +274,7 @@ timeout = "420s"
 accuracy  = { regex = 'Accuracy \(RougeL-F1 mean, RAW\):\s*(\S+)' }
 total_tps = { regex = '\(prompt\+answer\)_tokens/s=(\S+)' }
 "#;
-    let Checked { spec, warnings } = good(text);
+    let Checked { spec, warnings, .. } = good(text);
     assert!(warnings.is_empty(), "{warnings}");
     // The condition asks for it, so it stands first.
     assert_eq!(&*spec.space.parameters()[0].name, "train_type");

@@ -198,7 +198,7 @@ impl Dispatcher {
         match effect {
             Effect::Ask => {
                 let (study, sender) = (Arc::clone(&self.state.study), self.sender.clone());
-                tokio::task::spawn_blocking(move || sender.send(decide::ask(&study)));
+                tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
             Effect::EndSitting(urgency) => match (&self.running, urgency) {
@@ -215,7 +215,7 @@ impl Dispatcher {
                 let sender = self.sender.clone();
                 tokio::spawn(async move {
                     tokio::time::sleep(pause).await;
-                    sender.send(Input::Wake)
+                    drop(sender.send(Input::Wake));
                 });
             }
             Effect::Warn(text) => self.tell(Update::Warning(text)),
@@ -260,13 +260,15 @@ impl Dispatcher {
         let control = runner.control();
         let sender = self.sender.clone();
         let task = tokio::spawn(async move {
-            let send = |at, report| sender.send(Input::Report { trial: id, sitting, at, report });
+            let send = |at, report| {
+                drop(sender.send(Input::Report { trial: id, sitting, at, report }));
+            };
             while let Some((at, report)) = runner.next().await {
-                let _ = send(at, report);
+                send(at, report);
             }
             let finished = runner.finish().await;
             for (at, report) in finished.missed {
-                let _ = send(at, report);
+                send(at, report);
             }
             let result = finished.result;
             let _ = sender.send(Input::SittingOver { trial: id, sitting, result });
