@@ -1,11 +1,11 @@
 //! Every combination, the last parameter turning fastest.
 //!
-//! An ask begins behind the newest trial of the sampler that is on the grid (the
-//! baseline aside, which comes first wherever it stands), goes round once, and takes the first combination that was not tried. So a
-//! study makes two rounds at most, whatever others have tried meanwhile: an ask
+//! An ask begins behind the newest trial of the sampler that is on the grid,
+//! goes round once, and takes the first combination that was not tried. (The
+//! baseline does not count as newest: it comes first wherever it stands.) So a
+//! whole study makes two rounds, whatever others have tried meanwhile: an ask
 //! costs a few looks, not one for every trial before it, and only the ask that
-//! finds the grid exhausted looks at all of it (about a microsecond for each
-//! combination and parameter, more with rules). Going round rather than only
+//! finds the grid exhausted looks at all of it. Going round rather than only
 //! on finds what a change of the spec has put before that trial.
 
 use super::Ask;

@@ -37,8 +37,8 @@ impl<'a> Lattice<'a> {
     /// Every value of every domain; `None` when that makes more than
     /// [`ENUMERABLE`] combinations.
     pub(super) fn of_everything(space: &'a Space) -> Option<Self> {
-        let sizes = space.parameters().iter().map(|p| p.domain.size());
-        let product = sizes.fold(Some(1u64), |product, size| product?.checked_mul(size?))?;
+        let mut sizes = space.parameters().iter().map(|p| p.domain.size());
+        let product = sizes.try_fold(1u64, |product, size| product.checked_mul(size?))?;
         if product > ENUMERABLE {
             return None;
         }

@@ -21,6 +21,8 @@ pub mod coordinate;
 pub mod count;
 pub mod grid;
 mod lattice;
+#[cfg(test)]
+mod property_tests;
 pub mod random;
 #[cfg(test)]
 mod search_tests;

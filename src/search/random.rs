@@ -1,5 +1,6 @@
 //! Combinations at random, each parameter by itself: a list's values with
-//! equal chances, a range's points evenly on its scale.
+//! equal chances, a range's points evenly on its scale. (The two ends of a range
+//! of whole numbers come half as often as their neighbours: points are rounded.)
 //!
 //! A draw that breaks a rule or was tried before is drawn again. Where the
 //! space is small, the last combinations are then found by going through all

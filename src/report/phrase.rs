@@ -1,0 +1,167 @@
+//! The words and numbers that sentences and cells are made of.
+
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
+
+use super::overview::Change;
+use crate::model::metric::{Constraint, Summary};
+use crate::model::value::Value;
+
+/// A number with so many significant figures and no zeros at its end: `5940`,
+/// `0.8815`, `1.3e-7`. Whole numbers keep all their digits up to 10¹⁵.
+pub fn figures(number: f64, figures: usize) -> String {
+    if number == 0.0 || !number.is_finite() {
+        return format!("{}", number + 0.0);
+    }
+    let magnitude = number.abs().log10().floor();
+    if !(-4.0..15.0).contains(&magnitude) {
+        return format!("{number:.*e}", figures.saturating_sub(1));
+    }
+    let decimals = (figures as f64 - 1.0 - magnitude).max(0.0) as usize;
+    let text = format!("{number:.decimals$}");
+    match text.contains('.') {
+        true => text.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        false => text,
+    }
+}
+
+/// A share as a percentage of two figures: `8.4 %`.
+pub fn percent(share: f64) -> String {
+    format!("{} %", figures(share * 100.0, 2))
+}
+
+/// A summary in short: `5936 ± 54`; the mean alone after one run.
+pub fn mean_and_spread(summary: &Summary) -> String {
+    let mean = figures(summary.mean, 4);
+    match summary.spread {
+        Some(spread) => format!("{mean} ± {}", figures(spread, 2)),
+        None => mean,
+    }
+}
+
+/// `1 run`, `5 runs`.
+pub fn counted(count: u64, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
+/// What a constraint asks for: `accuracy ≥ 0.88`.
+pub fn constraint(constraint: &Constraint) -> String {
+    clean(&constraint.to_string())
+}
+
+/// How params differ from the baseline's: `SEQS=1536, no rank`; long values
+/// are cut. `the baseline's params` when they do not.
+pub fn difference(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "the baseline's params".to_owned();
+    }
+    let one = |change: &Change| match &change.to {
+        Some(value) => format!("{}={}", clean(&change.name), cut(&shown(value), 40)),
+        None => format!("no {}", clean(&change.name)),
+    };
+    changes.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+/// One change in full: `SEQS: 512 → 1536`. A parameter that is not active has
+/// a dash.
+pub fn change(change: &Change) -> String {
+    let side = |value: &Option<Value>| value.as_ref().map_or("–".to_owned(), shown);
+    let (from, to) = (side(&change.from), side(&change.to));
+    format!("{}: {from} → {to}", clean(&change.name))
+}
+
+/// A value as text that can be seen: quotes around what is empty or has blanks
+/// at an end, escapes for control characters.
+pub fn shown(value: &Value) -> String {
+    let text = clean(&value.to_string());
+    if text.trim() == text && !text.is_empty() {
+        text
+    } else {
+        format!("\"{text}\"")
+    }
+}
+
+/// Text of other programs on one line, without colours and with escapes for
+/// the control characters in it: it must not steer a terminal.
+pub fn clean(text: &str) -> String {
+    let mut clean = String::with_capacity(text.len());
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        if letter == '\u{1b}' && letters.next_if_eq(&'[').is_some() {
+            // A control sequence ends with a letter from `@` on (ECMA-48).
+            while letters.next().is_some_and(|l| (' '..'@').contains(&l)) {}
+        } else if letter.is_control() || is_direction(letter) {
+            clean.extend(letter.escape_default());
+        } else {
+            clean.push(letter);
+        }
+    }
+    clean
+}
+
+/// Letters that turn the direction of writing, which can make a text look like
+/// another one.
+const fn is_direction(letter: char) -> bool {
+    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// At most `columns` columns of a text, with `…` for what is missing.
+pub fn cut(text: &str, columns: usize) -> String {
+    if text.width() <= columns {
+        return text.to_owned();
+    }
+    let mut kept = String::new();
+    let mut width = 1;
+    for letter in text.chars() {
+        width += letter.width().unwrap_or(0);
+        if width > columns {
+            break;
+        }
+        kept.push(letter);
+    }
+    kept + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_in_few_figures() {
+        let cases = [
+            (5940.43, "5940"),
+            (123_456.7, "123457"),
+            (0.881_52, "0.8815"),
+            (0.88, "0.88"),
+            (9.999_96, "10"),
+            (-12.3456, "-12.35"),
+            (0.0, "0"),
+            (0.000_123_456, "0.0001235"),
+            (0.000_000_123_456, "1.235e-7"),
+            (1e300, "1.000e300"),
+            (f64::NAN, "NaN"),
+        ];
+        for (number, text) in cases {
+            assert_eq!(figures(number, 4), text);
+        }
+        assert_eq!(percent(0.083_9), "8.4 %");
+        assert_eq!(percent(-0.5), "-50 %");
+    }
+
+    #[test]
+    fn values_that_would_not_be_seen() {
+        assert_eq!(shown(&"".into()), "\"\"");
+        assert_eq!(shown(&" a".into()), "\" a\"");
+        assert_eq!(shown(&"a\n\u{1b}[31mb\u{7}".into()), r"a\nb\u{7}");
+        assert_eq!(clean("\u{1b}"), r"\u{1b}");
+        assert_eq!(clean("\u{1b}[1;3"), "");
+        assert_eq!(shown(&"句号。".into()), "句号。");
+    }
+
+    #[test]
+    fn cuts_by_columns() {
+        assert_eq!(cut("abcdef", 6), "abcdef");
+        assert_eq!(cut("abcdef", 4), "abc…");
+        assert_eq!(cut("句号句号", 6), "句号…");
+    }
+}

@@ -1,0 +1,212 @@
+//! Properties of every sampler, on studies that a machine makes up.
+
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::count::{Planned, preview, trials};
+use super::simulation::{Answer, Simulation, fails, int, list, space, spec};
+use super::standing::Standing;
+use super::{Ask, ask};
+use crate::model::domain::Scale;
+use crate::model::event::Event;
+use crate::model::params::Params;
+use crate::model::space::Space;
+use crate::model::spec::{SamplerKind, Spec};
+use crate::model::study::Study;
+use crate::model::trial::{Origin, SittingEnd};
+
+/// Spaces with everything in them that makes a sampler stumble.
+fn any_space() -> impl Strategy<Value = Space> {
+    let lists = prop::collection::vec(1usize..4, 1..4);
+    (lists, any::<bool>(), any::<bool>()).prop_map(|(sizes, condition, rule)| {
+        let mut parameters: Vec<_> = sizes
+            .iter()
+            .enumerate()
+            .map(|(index, size)| {
+                let values: Vec<String> = (1..=*size).map(|v| v.to_string()).collect();
+                list(&format!("P{index}"), &values.join(" "), "")
+            })
+            .collect();
+        if condition {
+            parameters.push(int("Q", 1, 20, Scale::Log, "P0 == 1"));
+        }
+        let rules: &[&str] = if rule { &["P0 + Q <= 9"] } else { &[] };
+        let rules = if condition { rules } else { &[] };
+        space(parameters, rules)
+    })
+}
+
+fn any_spec() -> impl Strategy<Value = Spec> {
+    (any_space(), 0usize..3, 1u32..4, any::<u64>()).prop_map(|(space, sampler, passes, seed)| {
+        let mut spec = spec(space, SamplerKind::ALL[sampler]);
+        spec.search.passes = passes;
+        spec.seed = seed;
+        spec
+    })
+}
+
+/// A program that answers each params its own way, the same each time.
+fn program(salt: u64) -> impl Fn(&Params) -> Answer {
+    move |params| {
+        let mut hasher = DefaultHasher::new();
+        (salt, params.key()).hash(&mut hasher);
+        let hash = hasher.finish();
+        let speed = (hash % 7) as f64;
+        match hash >> 32 & 7 {
+            0 => fails(),
+            1 | 2 => Answer::Runs(vec![(speed, 0.25), (speed, 0.125)]),
+            _ => Answer::Runs(vec![(speed, 1.0)]),
+        }
+    }
+}
+
+/// Runs a study to its end in which somebody adds a trial now and then.
+fn disturbed(spec: &Spec, salt: u64, added: &[(usize, u64)]) -> (Simulation, Vec<Params>) {
+    let program = program(salt);
+    let mut simulation = Simulation::new(spec.clone());
+    let mut asked = Vec::new();
+    for round in 0..600 {
+        for (_, choice) in added.iter().filter(|(when, _)| *when == round) {
+            let mut left = *choice;
+            let chosen = spec.space.choose(|parameter| {
+                let levels = parameter.domain.levels(50);
+                let value = levels[(left % levels.len() as u64) as usize].clone();
+                left /= 3;
+                value
+            });
+            if let Ok(params) = chosen
+                && simulation.study.trial_of(&params).is_none()
+            {
+                simulation.try_params(&params, Origin::Imported, &program(&params));
+            }
+        }
+        let (one, why) = simulation.run(1, &program);
+        if why.is_some() && added.iter().all(|(when, _)| *when <= round) {
+            break;
+        }
+        asked.extend(one);
+    }
+    (simulation, asked)
+}
+
+fn added() -> impl Strategy<Value = Vec<(usize, u64)>> {
+    prop::collection::vec((0usize..40, any::<u64>()), 0..5)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(96))]
+
+    #[test]
+    fn nothing_is_asked_twice_and_all_is_allowed(
+        spec in any_spec(), salt: u64, added in added(),
+    ) {
+        let (_, asked) = disturbed(&spec, salt, &added);
+        let distinct: HashSet<&Params> = asked.iter().collect();
+        prop_assert_eq!(distinct.len(), asked.len());
+        for params in &asked {
+            let given = params.iter().map(|(n, v)| (n.to_string(), v.clone())).collect();
+            let checked = spec.space.check(&given);
+            prop_assert_eq!(checked.as_ref(), Ok(params));
+        }
+        match trials(&spec) {
+            Planned::Exactly(count) if added.is_empty() => {
+                prop_assert_eq!(asked.len() as u64, count);
+            }
+            Planned::Exactly(most) => prop_assert!(asked.len() as u64 <= most),
+            Planned::AtMost(most) if added.is_empty() => prop_assert!(asked.len() as u64 <= most),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn a_restart_changes_nothing(spec in any_spec(), salt: u64, added in added()) {
+        let (simulation, _) = disturbed(&spec, salt, &added);
+        let spec = Arc::new(spec);
+        // After each settled trial, a daemon that only has the journal asks.
+        let mut live = Study::new(Arc::clone(&spec));
+        for (index, fact) in simulation.facts.iter().enumerate() {
+            if let Event::TrialPlanned { params, origin: Origin::Sampler, .. } = &fact.event {
+                let replayed = Simulation::replay(&spec, &simulation.facts[..index]);
+                prop_assert_eq!(ask(&replayed), Ask::Try(params.clone()));
+                prop_assert_eq!(ask(&live), Ask::Try(params.clone()));
+            }
+            live.apply(fact).expect("facts that fit");
+        }
+    }
+
+    #[test]
+    fn a_trial_cut_short_changes_nothing(spec in any_spec(), salt: u64, cut in 0usize..30) {
+        let program = program(salt);
+        let (undisturbed, _) = disturbed(&spec, salt, &[]);
+        let mut simulation = Simulation::new(spec);
+        simulation.run(cut, &program);
+        if let Ask::Try(params) = ask(&simulation.study) {
+            let trial = simulation.plan(&params, Origin::Sampler);
+            for end in [SittingEnd::Interrupted, SittingEnd::Interrupted] {
+                let sitting = simulation.study.trial(trial).map_or(1, |t| t.sittings.len() as u32 + 1);
+                let (token, boot_id) = (String::new(), String::new());
+                simulation.happen(Event::SittingStarted { trial, sitting, token, boot_id });
+                simulation.happen(Event::SittingEnded { trial, sitting, end, health: None });
+            }
+            simulation.work(trial, &program(&params));
+        }
+        simulation.run(600, &program);
+        let all = |s: &Simulation| s.study.trials().iter().map(|t| t.params.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(all(&simulation), all(&undisturbed));
+    }
+
+    #[test]
+    fn the_incumbent_never_gets_worse(spec in any_spec(), salt: u64, added in added()) {
+        let (simulation, _) = disturbed(&spec, salt, &added);
+        let mut study = Study::new(Arc::new(spec));
+        let mut best: Option<f64> = None;
+        for fact in &simulation.facts {
+            study.apply(fact).expect("facts that fit");
+            let now = study.incumbent().and_then(|t| study.objective(t)).map(|s| s.mean);
+            prop_assert!(now >= best);
+            best = now;
+        }
+    }
+
+    /// With passes enough, `coordinate` ends where no single change is better,
+    /// whatever was added meanwhile: the incumbent has competed everywhere.
+    #[test]
+    fn coordinate_ends_at_a_local_optimum(space in any_space(), salt: u64, added in added()) {
+        let mut spec = spec(space, SamplerKind::Coordinate);
+        spec.search.passes = 99;
+        let (simulation, _) = disturbed(&spec, salt, &added);
+        let study = &simulation.study;
+        let Some(incumbent) = study.incumbent() else { return Ok(()) };
+        let best = Standing::of(study, incumbent);
+        for parameter in spec.space.parameters() {
+            if incumbent.params.get(&parameter.name).is_none() {
+                continue;
+            }
+            for value in parameter.domain.levels(spec.search.levels) {
+                let Ok(neighbour) = spec.space.with(&incumbent.params, &parameter.name, &value) else {
+                    continue;
+                };
+                let tried = study.trial_of(&neighbour);
+                prop_assert!(tried.is_some(), "{neighbour:?} was not tried");
+                let standing = tried.and_then(|trial| Standing::of(study, trial));
+                prop_assert!(!standing.is_some_and(|s| s.beats(best, &spec.objective)));
+            }
+        }
+    }
+
+    #[test]
+    fn a_preview_is_what_comes(spec in any_spec(), before in 0usize..12, salt: u64) {
+        let coordinate = spec.search.sampler == SamplerKind::Coordinate;
+        let mut simulation = Simulation::new(spec);
+        // Failures teach `coordinate` nothing, as the preview supposes.
+        let program = program(salt);
+        let answer = |params: &Params| if coordinate { fails() } else { program(params) };
+        simulation.run(before, answer);
+        let planned = preview(&simulation.study, 20);
+        let (asked, _) = simulation.run(20, answer);
+        prop_assert_eq!(planned, asked);
+    }
+}
