@@ -14,10 +14,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("exec", &["model"]),
     ("store", &["model"]),
     ("report", &["model", "search"]),
-    ("daemon", &["model", "search", "config", "exec", "store", "report"]),
+    (
+        "daemon",
+        &["model", "search", "config", "exec", "store", "report"],
+    ),
     (
         "cli",
-        &["model", "search", "config", "exec", "store", "report", "daemon", "demo", "term"],
+        &[
+            "model", "search", "config", "exec", "store", "report", "daemon", "demo", "term",
+        ],
     ),
 ];
 
@@ -39,7 +44,12 @@ fn sources() -> Vec<(String, PathBuf, String)> {
                 stack.push(path);
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let below = path.strip_prefix(&root).expect("below src").to_owned();
-                let room = below.iter().next().expect("a name").to_string_lossy().into_owned();
+                let room = below
+                    .iter()
+                    .next()
+                    .expect("a name")
+                    .to_string_lossy()
+                    .into_owned();
                 let text = std::fs::read_to_string(&path).expect("a source");
                 found.push((room, below, text));
             }
@@ -52,7 +62,9 @@ fn sources() -> Vec<(String, PathBuf, String)> {
 /// The part of a source before its unit tests.
 fn code(text: &str) -> String {
     let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-    let lines = code.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
     lines.collect::<Vec<_>>().join("\n")
 }
 
@@ -60,16 +72,26 @@ fn code(text: &str) -> String {
 fn rooms_import_only_what_they_may() {
     let allowed: BTreeMap<&str, BTreeSet<&str>> = IMPORTS
         .iter()
-        .map(|(room, others)| (*room, others.iter().copied().chain(["base", *room]).collect()))
+        .map(|(room, others)| {
+            (
+                *room,
+                others.iter().copied().chain(["base", *room]).collect(),
+            )
+        })
         .collect();
     let mut wrong = Vec::new();
     for (room, path, text) in sources() {
         let Some(allowed) = allowed.get(room.as_str()) else {
-            assert!(matches!(room.as_str(), "lib.rs" | "bin"), "room `{room}` has no line");
+            assert!(
+                matches!(room.as_str(), "lib.rs" | "bin"),
+                "room `{room}` has no line"
+            );
             continue;
         };
         for piece in code(&text).split("crate::").skip(1) {
-            let other = piece.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+            let other = piece
+                .split(|c: char| !c.is_alphanumeric() && c != '_')
+                .next();
             let other = other.unwrap_or_default();
             if !allowed.contains(other) {
                 wrong.push(format!("{} imports crate::{other}", path.display()));
@@ -92,8 +114,22 @@ fn unsafe_code_processes_and_the_world_stay_in_their_rooms() {
             }
         };
         forbid(UNSAFE, &["unsafe {", "unsafe fn", "unsafe_code"], false);
-        forbid(PROCESSES, &["process::Command", "pidfd_send_signal", "signal::kill"], false);
-        forbid(PURE, &["std::fs", "tokio::", "SystemTime", "Instant::now", "clock::now"], true);
+        forbid(
+            PROCESSES,
+            &["process::Command", "pidfd_send_signal", "signal::kill"],
+            false,
+        );
+        forbid(
+            PURE,
+            &[
+                "std::fs",
+                "tokio::",
+                "SystemTime",
+                "Instant::now",
+                "clock::now",
+            ],
+            true,
+        );
         forbid(&["cli", "ctl"], &["println!(", "stdout()"], false);
         forbid(&["bin"], &["process::exit"], false);
     }

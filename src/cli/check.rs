@@ -64,7 +64,11 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
     }
     let problems = config::check_host(&checked.spec);
     for problem in &problems {
-        let style = if problem.level == Level::Error { BAD } else { DOUBTFUL };
+        let style = if problem.level == Level::Error {
+            BAD
+        } else {
+            DOUBTFUL
+        };
         let word = problem.level.word();
         let _ = writeln!(stderr, "{style}{word}{style:#}: {}", problem.message);
     }

@@ -37,7 +37,9 @@ fn prepare(args: &Args) -> anyhow::Result<(PathBuf, PathBuf)> {
         Some(folder) => {
             std::fs::create_dir_all(folder)
                 .with_context(|| format!("failed to make {}", folder.display()))?;
-            folder.canonicalize().with_context(|| format!("failed to enter {}", folder.display()))?
+            folder
+                .canonicalize()
+                .with_context(|| format!("failed to enter {}", folder.display()))?
         }
         None => tempfile::Builder::new()
             .prefix("autotune-demo-")
@@ -54,7 +56,10 @@ fn prepare(args: &Args) -> anyhow::Result<(PathBuf, PathBuf)> {
             .and_then(|listener| listener.local_addr())
             .context("failed to find a free port")?
             .port();
-        let program = program.to_string_lossy().replace('\\', r"\\").replace('"', "\\\"");
+        let program = program
+            .to_string_lossy()
+            .replace('\\', r"\\")
+            .replace('"', "\\\"");
         let spec = demo::SPEC
             .replace("{{ program }}", &program)
             .replace("PORT = \"0\"", &format!("PORT = \"{port}\""));

@@ -114,7 +114,9 @@ impl Cli {
 /// # Errors
 /// When the system has no threads to give.
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
 }
 
 #[cfg(test)]
@@ -130,7 +132,9 @@ mod tests {
 
     #[test]
     fn help_fits_80_columns() {
-        for command in std::iter::once(&mut Cli::command()).chain(Cli::command().get_subcommands_mut()) {
+        for command in
+            std::iter::once(&mut Cli::command()).chain(Cli::command().get_subcommands_mut())
+        {
             let help = command.render_long_help().to_string();
             let long = help.lines().find(|line| line.chars().count() > 80);
             assert_eq!(long, None, "in {}", command.get_name());

@@ -40,7 +40,12 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 fn show(study: &Study, first: usize) -> std::io::Result<()> {
     let spec = study.spec();
     let mut out = anstream::stdout();
-    writeln!(out, "{BOLD}study {}{BOLD:#}, sampler {}\n", spec.name, spec.search.sampler.name())?;
+    writeln!(
+        out,
+        "{BOLD}study {}{BOLD:#}, sampler {}\n",
+        spec.name,
+        spec.search.sampler.name()
+    )?;
     let columns = [
         Column::left("parameter"),
         Column::left("base").flexible(),
@@ -48,7 +53,11 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     ];
     let mut table = Table::new(columns);
     for parameter in spec.space.parameters() {
-        let when = parameter.when.as_ref().map(|when| format!(", when {when}")).unwrap_or_default();
+        let when = parameter
+            .when
+            .as_ref()
+            .map(|when| format!(", when {when}"))
+            .unwrap_or_default();
         table.row([
             parameter.name.to_string(),
             parameter.base.to_string(),
@@ -75,7 +84,10 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }
-    writeln!(out, "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first")?;
+    writeln!(
+        out,
+        "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first"
+    )?;
     let mut base = None;
     for (index, params) in count::preview(study, first).into_iter().enumerate() {
         let shown = match &base {
@@ -90,7 +102,11 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
                 .collect::<Vec<_>>()
                 .join(" "),
         };
-        let note = if base.is_none() { " (the baseline)" } else { "" };
+        let note = if base.is_none() {
+            " (the baseline)"
+        } else {
+            ""
+        };
         writeln!(out, "{:>4}  {shown}{DIM}{note}{DIM:#}", index + 1)?;
         base.get_or_insert(params);
     }

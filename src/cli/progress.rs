@@ -85,7 +85,9 @@ impl Progress {
                 self.study = Some(study);
             }
             Update::Recovering { trial, .. } => {
-                self.line(&format!("{DIM}clearing up what is left of trial {trial}{DIM:#}"));
+                self.line(&format!(
+                    "{DIM}clearing up what is left of trial {trial}{DIM:#}"
+                ));
             }
             Update::Warning(text) => self.line(&format!("{ACCENT}note{ACCENT:#}: {text}")),
             Update::DiskTrouble(text) => {
@@ -105,7 +107,11 @@ impl Progress {
         let objective = &spec.objective;
         let direction = format!("{:?}", objective.direction).to_lowercase();
         let constraints: Vec<String> = spec.constraints.iter().map(ToString::to_string).collect();
-        let where_ = if constraints.is_empty() { "" } else { ", where " };
+        let where_ = if constraints.is_empty() {
+            ""
+        } else {
+            ", where "
+        };
         self.line(&format!(
             "{BOLD}study {}{BOLD:#}: {direction} {}{where_}{}",
             spec.name,
@@ -113,14 +119,23 @@ impl Progress {
             constraints.join(" and "),
         ));
         self.line(&format!("{DIM}files: {}{DIM:#}", self.output_dir.display()));
-        let settled = study.trials().iter().filter(|trial| trial.is_settled()).count();
+        let settled = study
+            .trials()
+            .iter()
+            .filter(|trial| trial.is_settled())
+            .count();
         if settled > 0 {
             self.line(&format!("going on after {settled} finished trials"));
         }
     }
 
     fn take_fact(&mut self, fact: &Fact, study: &Study) {
-        let runs_of = |step: &str| study.spec().step(step).map_or(0, |step| step.counted_runs());
+        let runs_of = |step: &str| {
+            study
+                .spec()
+                .step(step)
+                .map_or(0, |step| step.counted_runs())
+        };
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
             Event::StepStarted { trial, step, .. } => match runs_of(step) {
@@ -130,7 +145,9 @@ impl Progress {
                     format!("{step}: run {} of {all}", (done + 1).min(all as usize))
                 }
             },
-            Event::ServicesReady { startup, .. } => format!("ready after {}", show_duration(*startup)),
+            Event::ServicesReady { startup, .. } => {
+                format!("ready after {}", show_duration(*startup))
+            }
             Event::RunEnded { run, .. } => format!("{}: run {} done", run.step, run.number),
             Event::SittingEnded { trial, .. } => {
                 self.finished(*trial, study);
@@ -151,9 +168,15 @@ impl Progress {
         let Some(trial) = study.trial(id) else { return };
         if !self.said_header {
             self.said_header = true;
-            self.line(&format!("\n{DIM}{}{DIM:#}", study_table::header(study.spec())));
+            self.line(&format!(
+                "\n{DIM}{}{DIM:#}",
+                study_table::header(study.spec())
+            ));
         }
-        let incumbent = self.study.as_deref().and_then(|before| before.incumbent().cloned());
+        let incumbent = self
+            .study
+            .as_deref()
+            .and_then(|before| before.incumbent().cloned());
         let row = Row::new(study, trial, incumbent.as_deref());
         for line in row.lines(study) {
             self.line(&line);
@@ -171,7 +194,10 @@ impl Progress {
         let Some(trial) = study.running() else {
             return "choosing what to try next".to_owned();
         };
-        let of = self.total(study).map(|total| format!("/{total}")).unwrap_or_default();
+        let of = self
+            .total(study)
+            .map(|total| format!("/{total}"))
+            .unwrap_or_default();
         let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
         if let Some((doing, since)) = &self.doing {
             message += &format!("  {doing} ({})", show_duration(since.elapsed()));
@@ -180,7 +206,10 @@ impl Progress {
             && let Some(summary) = study.objective(best)
         {
             let metric = &study.spec().objective.metric;
-            message += &format!(" | best {} {metric}", number::significant(summary.mean, FIGURES));
+            message += &format!(
+                " | best {} {metric}",
+                number::significant(summary.mean, FIGURES)
+            );
         }
         if let Some(left) = self.left(study) {
             message += &format!(", {} left at most", show_duration(left));
@@ -195,9 +224,15 @@ impl Progress {
 
     /// The time that the rest takes when trials go on as so far.
     fn left(&self, study: &Study) -> Option<Duration> {
-        let settled = study.trials().iter().filter(|trial| trial.is_settled()).count();
+        let settled = study
+            .trials()
+            .iter()
+            .filter(|trial| trial.is_settled())
+            .count();
         let total = self.total(study)?;
-        let mean = study.busy(clock::now()).checked_div(u32::try_from(settled).ok()?)?;
+        let mean = study
+            .busy(clock::now())
+            .checked_div(u32::try_from(settled).ok()?)?;
         let open = u32::try_from(total.saturating_sub(settled as u64)).ok()?;
         let enough = settled > 1 || self.began.elapsed() > Duration::from_secs(5);
         (settled > 0 && enough).then(|| mean * open)

@@ -44,7 +44,11 @@ pub struct Args {
 
 impl Args {
     pub(super) fn demo(spec: PathBuf, output_dir: PathBuf) -> Self {
-        Self { spec, output_dir: Some(output_dir), demo: true }
+        Self {
+            spec,
+            output_dir: Some(output_dir),
+            demo: true,
+        }
     }
 }
 
@@ -62,17 +66,30 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Err(error) => return Exit::failure(&error),
     };
     let Checked { spec, text, .. } = checked;
-    let options = Options { spec: Arc::new(spec), spec_text: text, output_dir };
+    let options = Options {
+        spec: Arc::new(spec),
+        spec_text: text,
+        output_dir,
+    };
     runtime.block_on(tune(args, options))
 }
 
 fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
-    let given = args.output_dir.clone().or_else(|| checked.spec.output_dir.clone());
+    let given = args
+        .output_dir
+        .clone()
+        .or_else(|| checked.spec.output_dir.clone());
     let chosen = given.unwrap_or_else(|| {
-        default_output(&checked.spec, |name| std::env::var_os(name).map(PathBuf::from))
+        default_output(&checked.spec, |name| {
+            std::env::var_os(name).map(PathBuf::from)
+        })
     });
-    std::path::absolute(&chosen)
-        .map_err(|error| format!("{} is no folder that can be used: {error}", chosen.display()))
+    std::path::absolute(&chosen).map_err(|error| {
+        format!(
+            "{} is no folder that can be used: {error}",
+            chosen.display()
+        )
+    })
 }
 
 async fn tune(args: &Args, options: Options) -> Exit {
@@ -88,7 +105,10 @@ async fn tune(args: &Args, options: Options) -> Exit {
     tokio::spawn(signals.forward(urgent, {
         let came = Arc::clone(&came);
         move |signal, urgency| {
-            came.store(if signal == Came::Interrupt { 1 } else { 2 }, Ordering::Relaxed);
+            came.store(
+                if signal == Came::Interrupt { 1 } else { 2 },
+                Ordering::Relaxed,
+            );
             let text = match urgency {
                 Urgency::Orderly => "ending the running trial; once more ends it at once",
                 Urgency::AtOnce => "ending at once",
@@ -104,7 +124,11 @@ async fn tune(args: &Args, options: Options) -> Exit {
     };
     match (study.phase(), came.load(Ordering::Relaxed)) {
         (Phase::Active, came) => {
-            let done = study.trials().iter().filter(|trial| trial.is_settled()).count();
+            let done = study
+                .trials()
+                .iter()
+                .filter(|trial| trial.is_settled())
+                .count();
             let mut out = anstream::stdout();
             let _ = writeln!(
                 out,
@@ -112,7 +136,11 @@ async fn tune(args: &Args, options: Options) -> Exit {
                  The same command goes on: {}",
                 command(args),
             );
-            if came == 1 { Exit::Interrupted } else { Exit::Done }
+            if came == 1 {
+                Exit::Interrupted
+            } else {
+                Exit::Done
+            }
         }
         (Phase::Paused(reason), _) => {
             let hint = format!("paused: {reason}\nWhen that is mended, the same command goes on");
@@ -127,27 +155,17 @@ async fn tune(args: &Args, options: Options) -> Exit {
 
 fn conclude(args: &Args, study: &Study, reason: &str, output_dir: &Path) -> std::io::Result<()> {
     let mut out = anstream::stdout();
-    writeln!(out, "\n{BOLD}done{BOLD:#}: {reason}\n")?;
-    study_table::write_summary(&mut out, study)?;
-    let files = &study.spec().files;
-    writeln!(out, "\n{BOLD}files{BOLD:#} in {}", output_dir.display())?;
-    for (name, what) in [
-        (files.best.as_str(), "the best values, as a JSON object"),
-        (files.results.as_str(), "every trial, one JSON object a line"),
-        (files.logs.as_str(), "what the programs printed"),
-        ("journal.jsonl", "everything that happened"),
-    ] {
-        writeln!(out, "  {name:<20} {what}")?;
-    }
-    writeln!(out, "\n{BOLD}next{BOLD:#}")?;
-    writeln!(out, "  autotuned view {}", output_dir.display())?;
+    writeln!(out, "\n{BOLD}done{BOLD:#}: {reason}")?;
+    let mut next = vec![format!("autotuned view {}", output_dir.display())];
     if args.demo {
-        writeln!(out, "  look at {}: that spec is all there was to it;", args.spec.display())?;
-        writeln!(out, "  write one for your own server, and `autotuned check` it")?;
+        let spec = args.spec.display();
+        next.push(format!("read {spec}: that spec is all there was to it"));
+        next.push("write one for your own server and `autotuned check` it".to_owned());
     } else {
-        writeln!(out, "  a larger [budget] or [space] and the same command go on from here")?;
+        let go_on = "with a larger [budget] or [space] the same command goes on from here";
+        next.push(go_on.to_owned());
     }
-    Ok(())
+    study_table::write_findings(&mut out, study, output_dir, &next)
 }
 
 fn command(args: &Args) -> String {
@@ -155,8 +173,15 @@ fn command(args: &Args) -> String {
         let folder = args.spec.parent().unwrap_or(Path::new("."));
         return format!("autotuned demo --dir {}", folder.display());
     }
-    let output = args.output_dir.as_ref().map(|dir| format!(" --output-dir {}", dir.display()));
-    format!("autotuned run {}{}", args.spec.display(), output.unwrap_or_default())
+    let output = args
+        .output_dir
+        .as_ref()
+        .map(|dir| format!(" --output-dir {}", dir.display()));
+    format!(
+        "autotuned run {}{}",
+        args.spec.display(),
+        output.unwrap_or_default()
+    )
 }
 
 /// The exit code for what stopped a daemon.

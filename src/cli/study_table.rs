@@ -1,13 +1,16 @@
-//! Trials as lines of 80 columns, and the summary of a study.
+//! Trials as lines of 80 columns, and what a study has come to.
 
 use std::io::{self, Write};
+use std::path::Path;
 
-use crate::base::quantity::show_duration;
+use crate::base::clock;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
+use crate::report::overview::Overview;
+use crate::report::text::{self, Block};
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 use crate::term::width::{pad_right as pad, shorten as truncate};
@@ -40,7 +43,10 @@ pub fn header(spec: &Spec) -> String {
         pad(&spec.objective.metric, OBJECTIVE)
     );
     for constraint in spec.constraints.iter().take(CONSTRAINTS) {
-        line += &format!("  {}", pad(&truncate(&constraint.metric, CONSTRAINT), CONSTRAINT));
+        line += &format!(
+            "  {}",
+            pad(&truncate(&constraint.metric, CONSTRAINT), CONSTRAINT)
+        );
     }
     line.trim_end().to_owned()
 }
@@ -59,7 +65,11 @@ pub fn differences(trial: &Trial, other: Option<&Params>) -> String {
         None => format!("no {name}"),
     });
     let shown: Vec<String> = shown.collect();
-    if shown.is_empty() { "as the best so far".to_owned() } else { shown.join(" ") }
+    if shown.is_empty() {
+        "as the best so far".to_owned()
+    } else {
+        shown.join(" ")
+    }
 }
 
 impl Row {
@@ -70,7 +80,9 @@ impl Row {
         let shown = objective.map(|summary| number::mean_spread(summary.mean, summary.spread));
         let constraints = spec.constraints.iter().take(CONSTRAINTS).map(|constraint| {
             let summary = trial.summary(&constraint.metric);
-            summary.map(|summary| number::significant(summary.mean, FIGURES)).unwrap_or_default()
+            summary
+                .map(|summary| number::significant(summary.mean, FIGURES))
+                .unwrap_or_default()
         });
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
@@ -108,7 +120,10 @@ impl Row {
 }
 
 fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, Option<String>) {
-    let end = trial.sittings.last().and_then(|sitting| sitting.end.as_ref());
+    let end = trial
+        .sittings
+        .last()
+        .and_then(|sitting| sitting.end.as_ref());
     let outcome = match (&trial.outcome, end) {
         (Some(outcome), _) | (None, Some(SittingEnd::Finished(outcome))) => outcome,
         (None, Some(SittingEnd::Interrupted)) => return ("interrupted".to_owned(), None),
@@ -118,9 +133,9 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
         Outcome::Complete => {
             let is_best = study.incumbent().is_some_and(|best| best.id == trial.id);
             let before = incumbent.and_then(|incumbent| study.objective(incumbent));
-            let gain = before.zip(study.objective(trial)).and_then(|(before, now)| {
-                study.spec().objective.gain(before.mean, now.mean)
-            });
+            let gain = before
+                .zip(study.objective(trial))
+                .and_then(|(before, now)| study.spec().objective.gain(before.mean, now.mean));
             let gain = gain.map(number::percent).unwrap_or_default();
             match (is_best, incumbent) {
                 (true, Some(_)) => (format!("{GOOD}★ {gain}{GOOD:#}"), None),
@@ -130,51 +145,67 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
         }
         Outcome::Infeasible => {
             let missed = study.spec().constraints.iter().find(|constraint| {
-                let mean = trial.summary(&constraint.metric).map(|summary| summary.mean);
+                let mean = trial
+                    .summary(&constraint.metric)
+                    .map(|summary| summary.mean);
                 mean.is_some_and(|mean| constraint.violation(mean) > 0.0)
             });
-            let text = missed.map(|missed| format!("not {missed}")).unwrap_or_default();
+            let text = missed
+                .map(|missed| format!("not {missed}"))
+                .unwrap_or_default();
             (format!("{BAD}{text}{BAD:#}"), None)
         }
         Outcome::Pruned => ("pruned".to_owned(), None),
         Outcome::Failed(failure) => {
-            let hint = failure.cause.as_ref().map(|cause| format!(" ({})", cause.hint));
+            let hint = failure
+                .cause
+                .as_ref()
+                .map(|cause| format!(" ({})", cause.hint));
             let note = format!("{}{}", failure.message, hint.unwrap_or_default());
             (format!("{BAD}failed{BAD:#}"), Some(note))
         }
     }
 }
 
-/// What a study has come to: baseline, incumbent, gain, and what failed.
+/// Prints a block of a report.
 ///
 /// # Errors
 /// Whatever `out` answers.
-pub fn write_summary(out: &mut impl Write, study: &Study) -> io::Result<()> {
-    let (Some(baseline), incumbent) = (study.baseline(), study.incumbent()) else {
-        return writeln!(out, "nothing was tried yet");
-    };
-    write_trial(out, study, "baseline", baseline)?;
-    match incumbent {
-        Some(best) if best.id == baseline.id => {
-            writeln!(out, "{BOLD}best{BOLD:#}      the baseline: nothing tried is better")?;
-        }
-        Some(best) => write_trial(out, study, "best", best)?,
-        None => writeln!(out, "{BOLD}best{BOLD:#}      none: no trial meets every constraint")?,
-    }
-    Ok(())
+pub fn write_block(out: &mut impl Write, block: &Block) -> io::Result<()> {
+    writeln!(out, "{BOLD}{}{BOLD:#}", block.title)?;
+    block
+        .lines
+        .iter()
+        .try_for_each(|line| writeln!(out, "  {line}"))
 }
 
-fn write_trial(out: &mut impl Write, study: &Study, word: &str, trial: &Trial) -> io::Result<()> {
-    let metrics: Vec<String> = study
-        .spec()
-        .metrics()
-        .filter_map(|metric| {
-            let summary = trial.summary(metric)?;
-            Some(format!("{metric} {}", number::mean_spread(summary.mean, summary.spread)))
-        })
-        .collect();
-    writeln!(out, "{BOLD}{word:<9}{BOLD:#} trial {}: {}", trial.id, metrics.join(", "))?;
-    let startup = trial.startup().map(show_duration).unwrap_or_default();
-    let _ = startup;
+/// Prints what a study has come to: baseline, incumbent, gain, what failed,
+/// and where the files are.
+///
+/// # Errors
+/// Whatever `out` answers.
+pub fn write_findings(
+    out: &mut impl Write,
+    study: &Study,
+    output_dir: &Path,
+    next: &[String],
+) -> io::Result<()> {
+    let overview = Overview::of(study, clock::now());
+    let names = &study.spec().files;
+    let path = |name: &str| output_dir.join(name).display().to_string();
+    let files = [
+        ("best values", path(&names.best)),
+        ("every trial", path(&names.results)),
+        ("program output", path(&names.logs)),
+        ("journal", path("journal.jsonl")),
+    ]
+    .map(|(what, path)| (what.to_owned(), path));
+    for block in text::findings(&overview)
+        .iter()
+        .chain(&text::closing(&files, next))
+    {
+        writeln!(out)?;
+        write_block(out, block)?;
+    }
     Ok(())
 }

@@ -87,14 +87,29 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     let now = crate::base::clock::now;
     let token = random::token();
     let start = [
-        Event::TrialPlanned { trial: id, params: params.clone(), origin: Origin::Sampler },
-        Event::SittingStarted { trial: id, sitting: 1, token: token.clone(), boot_id: String::new() },
+        Event::TrialPlanned {
+            trial: id,
+            params: params.clone(),
+            origin: Origin::Sampler,
+        },
+        Event::SittingStarted {
+            trial: id,
+            sitting: 1,
+            token: token.clone(),
+            boot_id: String::new(),
+        },
     ];
     for event in start {
         study.apply(&Fact { at: now(), event })?;
     }
-    writeln!(out, "{BOLD}trying{BOLD:#} {}", params.key().replace('|', " "))?;
-    let trial = study.trial(id).ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
+    writeln!(
+        out,
+        "{BOLD}trying{BOLD:#} {}",
+        params.key().replace('|', " ")
+    )?;
+    let trial = study
+        .trial(id)
+        .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     let mut order = Order::new(study.spec(), trial, 1, token, &folders.places(id))?;
     order.echo = true;
     let mut runner = Runner::start(&folders.sitting(id, 1), order)?;
@@ -141,10 +156,20 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
 
 fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
     match report {
-        Report::StepStarted { step, run: None, pid, .. } => {
+        Report::StepStarted {
+            step,
+            run: None,
+            pid,
+            ..
+        } => {
             writeln!(out, "{DIM}▶ {step} (process {pid}){DIM:#}")
         }
-        Report::StepStarted { step, run: Some(run), pid, .. } => {
+        Report::StepStarted {
+            step,
+            run: Some(run),
+            pid,
+            ..
+        } => {
             writeln!(out, "{DIM}▶ {step}, run {run} (process {pid}){DIM:#}")
         }
         Report::ServicesReady { startup, .. } => {
@@ -158,7 +183,12 @@ fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
                 .collect();
             let took = show_duration(run.elapsed);
             match &run.fault {
-                None => writeln!(out, "{GOOD}run {}{GOOD:#}: {} ({took})", run.number, metrics.join(", ")),
+                None => writeln!(
+                    out,
+                    "{GOOD}run {}{GOOD:#}: {} ({took})",
+                    run.number,
+                    metrics.join(", ")
+                ),
                 Some(fault) => writeln!(out, "{BAD}run {}{BAD:#}: {fault} ({took})", run.number),
             }
         }
@@ -167,14 +197,19 @@ fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
 }
 
 fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result<Exit> {
-    let trial = study.trial(id).ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
+    let trial = study
+        .trial(id)
+        .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     for metric in study.spec().metrics() {
         if let Some(summary) = trial.summary(metric) {
             let shown = number::mean_spread(summary.mean, summary.spread);
             writeln!(out, "  {metric}: {shown} over {} runs", summary.count)?;
         }
     }
-    let end = trial.sittings.last().and_then(|sitting| sitting.end.as_ref());
+    let end = trial
+        .sittings
+        .last()
+        .and_then(|sitting| sitting.end.as_ref());
     Ok(match end {
         Some(SittingEnd::Finished(Outcome::Failed(failure))) => {
             writeln!(out, "{BAD}failed{BAD:#}: {}", failure.message)?;
@@ -185,7 +220,9 @@ fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result
         }
         Some(SittingEnd::Finished(Outcome::Infeasible)) => {
             for constraint in &study.spec().constraints {
-                let mean = trial.summary(&constraint.metric).map(|summary| summary.mean);
+                let mean = trial
+                    .summary(&constraint.metric)
+                    .map(|summary| summary.mean);
                 if mean.is_some_and(|mean| constraint.violation(mean) > 0.0) {
                     writeln!(out, "{BAD}infeasible{BAD:#}: {constraint} does not hold")?;
                 }

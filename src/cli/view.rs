@@ -1,16 +1,20 @@
 //! `autotuned view`: a study without a daemon.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::exit::Exit;
 use super::run::exit_of_journal;
 use super::study_table::{self, Row};
+use crate::base::clock;
 use crate::config::{self, Origin};
-use crate::model::study::{Phase, Study};
+use crate::model::study::Study;
+use crate::model::trial::Trial;
+use crate::report::overview::Overview;
+use crate::report::text;
 use crate::store::{journal, spec_copy};
-use crate::term::color::{BOLD, DIM};
+use crate::term::color::DIM;
 
 /// Shows what a study has found, from its folder; needs no daemon
 #[derive(Debug, clap::Args)]
@@ -38,27 +42,25 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok((study, _)) => study,
         Err(error) => return exit_of_journal(&error).say(&error),
     };
-    match show(&study) {
+    match show(&study, &args.dir) {
         Ok(()) => Exit::Done,
         Err(error) => Exit::failure(&error),
     }
 }
 
-fn show(study: &Study) -> std::io::Result<()> {
+fn show(study: &Study, dir: &Path) -> std::io::Result<()> {
     let mut out = anstream::stdout();
-    let phase = match study.phase() {
-        Phase::Active => "not finished".to_owned(),
-        Phase::Paused(reason) => format!("paused: {reason}"),
-        Phase::Done(reason) => format!("done: {reason}"),
-    };
-    writeln!(out, "{BOLD}study {}{BOLD:#}, {phase}\n", study.spec().name)?;
+    let overview = Overview::of(study, clock::now());
+    study_table::write_block(&mut out, &text::headline(&overview))?;
+    writeln!(out)?;
     writeln!(out, "{DIM}{}{DIM:#}", study_table::header(study.spec()))?;
+    // As they were shown while it ran: next to the best of that time.
+    let mut best: Option<&Trial> = None;
     for trial in study.trials() {
-        let baseline = study.baseline().filter(|baseline| baseline.id != trial.id);
-        for line in Row::new(study, trial, baseline.map(|baseline| &**baseline)).lines(study) {
+        for line in Row::new(study, trial, best).lines(study) {
             writeln!(out, "{line}")?;
         }
+        best = study.better_of(best, trial);
     }
-    writeln!(out)?;
-    study_table::write_summary(&mut out, study)
+    study_table::write_findings(&mut out, study, dir, &[])
 }

@@ -143,7 +143,12 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 }
             }
         }
-        Input::Report { trial, sitting, at, report } => {
+        Input::Report {
+            trial,
+            sitting,
+            at,
+            report,
+        } => {
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
@@ -152,19 +157,28 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 Err(warning) => decision.effects.push(Effect::Warn(warning)),
             }
         }
-        Input::SittingOver { trial, sitting, result } => {
+        Input::SittingOver {
+            trial,
+            sitting,
+            result,
+        } => {
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
             let mut study = Study::clone(&state.study);
             let event = conclude(&study, trial, sitting, result);
-            let fact = Fact { at: context.now, event };
+            let fact = Fact {
+                at: context.now,
+                event,
+            };
             if let Err(error) = study.apply(&fact) {
                 decision.effects.push(Effect::Warn(error.to_string()));
                 return decision;
             }
             decision.facts.push(fact);
-            decision.effects.push(Effect::ForgetSitting { trial, sitting });
+            decision
+                .effects
+                .push(Effect::ForgetSitting { trial, sitting });
             let rest = match study.host_faults() {
                 0 => study.spec().host.cooldown,
                 _ => study.spec().host.fault_wait,
@@ -192,10 +206,25 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             match ask {
                 Ask::Try(params) => {
                     let trial = study.next_id();
-                    let baseline = study.spec().space.baseline().is_ok_and(|base| base == params);
-                    let origin = if baseline { Origin::Baseline } else { Origin::Sampler };
-                    let planned = Event::TrialPlanned { trial, params, origin };
-                    decision.facts.push(Fact { at: context.now, event: planned });
+                    let baseline = study
+                        .spec()
+                        .space
+                        .baseline()
+                        .is_ok_and(|base| base == params);
+                    let origin = if baseline {
+                        Origin::Baseline
+                    } else {
+                        Origin::Sampler
+                    };
+                    let planned = Event::TrialPlanned {
+                        trial,
+                        params,
+                        origin,
+                    };
+                    decision.facts.push(Fact {
+                        at: context.now,
+                        event: planned,
+                    });
                     start(trial, 1, context, &mut decision);
                 }
                 Ask::Wait => {}
@@ -214,7 +243,10 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
 fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mut Decision) {
     let mut study = Study::clone(&state.study);
     let mut tell = |study: &mut Study, event: Event| {
-        let fact = Fact { at: context.now, event };
+        let fact = Fact {
+            at: context.now,
+            event,
+        };
         if study.apply(&fact).is_ok() {
             decision.facts.push(fact);
         }
@@ -225,8 +257,12 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         tell(&mut study, Event::Resumed);
     }
     if matches!(study.phase(), Phase::Active) {
-        let partial: Vec<TrialId> =
-            study.trials().iter().filter(|trial| is_partial(trial)).map(|trial| trial.id).collect();
+        let partial: Vec<TrialId> = study
+            .trials()
+            .iter()
+            .filter(|trial| is_partial(trial))
+            .map(|trial| trial.id)
+            .collect();
         for trial in partial {
             tell(&mut study, Event::TrialReopened { trial });
         }
@@ -254,14 +290,20 @@ fn next(state: &mut State, study: &Study, context: &Context<'_>, decision: &mut 
     }
     if study.host_faults() >= HOST_FAULTS_MAX {
         let reason = pause_reason(study);
-        decision.facts.push(Fact { at: context.now, event: Event::Paused { reason } });
+        decision.facts.push(Fact {
+            at: context.now,
+            event: Event::Paused { reason },
+        });
         decision.effects.push(Effect::Leave);
         return;
     }
     if let Some(reason) = budget_used_up(study, context.now) {
         done(study, reason, context, decision);
     } else if let Some(trial) = study.unsettled() {
-        let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number + 1);
+        let sitting = trial
+            .sittings
+            .last()
+            .map_or(1, |sitting| sitting.number + 1);
         start(trial.id, sitting, context, decision);
     } else if !state.asking {
         state.asking = true;
@@ -276,13 +318,21 @@ fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Dec
         token: context.token.to_owned(),
         boot_id: context.boot_id.to_owned(),
     };
-    decision.facts.push(Fact { at: context.now, event });
-    decision.effects.push(Effect::StartSitting { trial, sitting });
+    decision.facts.push(Fact {
+        at: context.now,
+        event,
+    });
+    decision
+        .effects
+        .push(Effect::StartSitting { trial, sitting });
 }
 
 fn done(study: &Study, reason: String, context: &Context<'_>, decision: &mut Decision) {
     if *study.phase() != Phase::Done(reason.clone()) {
-        decision.facts.push(Fact { at: context.now, event: Event::Done { reason } });
+        decision.facts.push(Fact {
+            at: context.now,
+            event: Event::Done { reason },
+        });
     }
     decision.effects.push(Effect::Leave);
 }
@@ -318,13 +368,28 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
 /// The fact that a report amounts to, or a warning that changes nothing.
 pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, String> {
     Ok(match report {
-        Report::StepStarted { step, pid, start_ticks, .. } => {
-            Event::StepStarted { trial, sitting, step: step.into(), pid, start_ticks }
-        }
-        Report::ServicesReady { startup, health } => {
-            Event::ServicesReady { trial, sitting, startup, health }
-        }
-        Report::RunEnded(run) => Event::RunEnded { trial, run: run.into_run(sitting) },
+        Report::StepStarted {
+            step,
+            pid,
+            start_ticks,
+            ..
+        } => Event::StepStarted {
+            trial,
+            sitting,
+            step: step.into(),
+            pid,
+            start_ticks,
+        },
+        Report::ServicesReady { startup, health } => Event::ServicesReady {
+            trial,
+            sitting,
+            startup,
+            health,
+        },
+        Report::RunEnded(run) => Event::RunEnded {
+            trial,
+            run: run.into_run(sitting),
+        },
         Report::Warning(text) => return Err(text),
     })
 }
@@ -341,7 +406,11 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
             SittingEnd::Finished(Outcome::Failed(Failure::from(failure)))
         }
         (Some(trial), result) => {
-            let missing = study.spec().steps.iter().any(|s| !missing_runs(trial, s).is_empty());
+            let missing = study
+                .spec()
+                .steps
+                .iter()
+                .any(|s| !missing_runs(trial, s).is_empty());
             match result {
                 // What was cut short may have been complete all the same.
                 SittingResult::Interrupted if missing => SittingEnd::Interrupted,
@@ -350,7 +419,12 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         }
         (None, _) => SittingEnd::Interrupted,
     };
-    Event::SittingEnded { trial, sitting, end, health }
+    Event::SittingEnded {
+        trial,
+        sitting,
+        end,
+        health,
+    }
 }
 
 /// The outcome of a trial all of whose runs have been run, over all sittings.
@@ -361,7 +435,11 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
     };
     let some = trial.runs.iter().any(|run| run.is_good());
     Outcome::Failed(Failure {
-        kind: if some { FailureKind::SomeRuns } else { FailureKind::AllRuns },
+        kind: if some {
+            FailureKind::SomeRuns
+        } else {
+            FailureKind::AllRuns
+        },
         step: Some(bad.step.clone()),
         ending: Some(bad.ending.clone()),
         message: bad.fault.clone().unwrap_or_default(),
@@ -371,11 +449,17 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
 
 /// The sittings that an earlier daemon has left open.
 pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
-    let running = study.trials().iter().filter_map(|t| Some((t.id, t.running()?.clone())));
+    let running = study
+        .trials()
+        .iter()
+        .filter_map(|t| Some((t.id, t.running()?.clone())));
     running.collect()
 }
 
 /// Asks the sampler; for a thread of its own.
 pub fn ask(study: &Study) -> Input {
-    Input::Asked { trials: study.trials().len(), ask: search::ask(study) }
+    Input::Asked {
+        trials: study.trials().len(),
+        ask: search::ask(study),
+    }
 }

@@ -68,7 +68,12 @@ impl Dispatcher {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
         Self {
-            state: State { study, stopping: None, asking: false, resting: false },
+            state: State {
+                study,
+                stopping: None,
+                asking: false,
+                resting: false,
+            },
             records,
             folders,
             boot_id: clock::boot_id(),
@@ -123,7 +128,11 @@ impl Dispatcher {
     /// Whether it was the last input.
     async fn handle(&mut self, input: Input) -> Result<bool, DaemonError> {
         let token = random::token();
-        let context = Context { now: clock::now(), token: &token, boot_id: &self.boot_id };
+        let context = Context {
+            now: clock::now(),
+            token: &token,
+            boot_id: &self.boot_id,
+        };
         let Decision { facts, effects } = decide(&mut self.state, input, &context);
         if !facts.is_empty() {
             self.record(facts).await?;
@@ -179,7 +188,10 @@ impl Dispatcher {
     }
 
     fn end_is_wanted(&self) -> bool {
-        let waits = self.waiting.iter().any(|input| matches!(input, Input::Stop(_)));
+        let waits = self
+            .waiting
+            .iter()
+            .any(|input| matches!(input, Input::Stop(_)));
         waits || self.state.stopping.is_some()
     }
 
@@ -228,7 +240,11 @@ impl Dispatcher {
             Ok(running) => self.running = Some(running),
             Err(failure) => {
                 let result = SittingResult::Failed(*failure);
-                self.waiting.push_back(Input::SittingOver { trial: id, sitting, result });
+                self.waiting.push_back(Input::SittingOver {
+                    trial: id,
+                    sitting,
+                    result,
+                });
             }
         }
     }
@@ -247,21 +263,33 @@ impl Dispatcher {
         };
         let gone = || failed(FailureKind::Died, format!("trial {id} is not known"));
         let trial = study.trial(id).ok_or_else(gone)?;
-        let token = trial.running().map(|sitting| sitting.token.clone()).ok_or_else(gone)?;
+        let token = trial
+            .running()
+            .map(|sitting| sitting.token.clone())
+            .ok_or_else(gone)?;
         let places = self.folders.places(id);
         let order = Order::new(study.spec(), trial, sitting, token, &places)
             .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
         let started = Runner::start(&self.folders.sitting(id, sitting), order);
         let mut runner = started.map_err(|error| {
             let full = error.source.kind() == std::io::ErrorKind::StorageFull;
-            let fault = if full { HostFault::DiskFull } else { HostFault::CannotStart };
+            let fault = if full {
+                HostFault::DiskFull
+            } else {
+                HostFault::CannotStart
+            };
             failed(FailureKind::Host(fault), error.to_string())
         })?;
         let control = runner.control();
         let sender = self.sender.clone();
         let task = tokio::spawn(async move {
             let send = |at, report| {
-                drop(sender.send(Input::Report { trial: id, sitting, at, report }));
+                drop(sender.send(Input::Report {
+                    trial: id,
+                    sitting,
+                    at,
+                    report,
+                }));
             };
             while let Some((at, report)) = runner.next().await {
                 send(at, report);
@@ -271,7 +299,11 @@ impl Dispatcher {
                 send(at, report);
             }
             let result = finished.result;
-            let _ = sender.send(Input::SittingOver { trial: id, sitting, result });
+            let _ = sender.send(Input::SittingOver {
+                trial: id,
+                sitting,
+                result,
+            });
         });
         Ok(Running { control, task })
     }

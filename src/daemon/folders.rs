@@ -16,7 +16,10 @@ pub struct Folders {
 impl Folders {
     /// The folders of a study whose files go to `output`.
     pub fn new(output: &Path, spec: &Spec) -> Self {
-        Self { output: output.to_owned(), logs: output.join(&spec.files.logs) }
+        Self {
+            output: output.to_owned(),
+            logs: output.join(&spec.files.logs),
+        }
     }
 
     /// The output folder, which has the journal.
@@ -26,12 +29,16 @@ impl Folders {
 
     /// Where the runner of a sitting works; gone once the journal has it all.
     pub fn sitting(&self, trial: TrialId, sitting: u32) -> PathBuf {
-        self.output.join("sittings").join(format!("{:05}.{sitting}", trial.0))
+        self.output
+            .join("sittings")
+            .join(format!("{:05}.{sitting}", trial.0))
     }
 
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
-        self.output.join("trials").join(format!("trial_{:05}", trial.0))
+        self.output
+            .join("trials")
+            .join(format!("trial_{:05}", trial.0))
     }
 
     /// What an order needs to know.

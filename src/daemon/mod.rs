@@ -104,18 +104,28 @@ pub async fn run(
     urgent: mpsc::UnboundedReceiver<Urgency>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
-    let Options { spec, spec_text, output_dir } = options;
+    let Options {
+        spec,
+        spec_text,
+        output_dir,
+    } = options;
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
         move || Records::open(&output_dir, spec, &spec_text, updates)
     });
-    let Opened { mut records, mut study, notes } =
-        opened.await.map_err(|panic| DaemonError::Folder {
-            path: output_dir.clone(),
-            source: std::io::Error::other(panic),
-        })??;
+    let Opened {
+        mut records,
+        mut study,
+        notes,
+    } = opened.await.map_err(|panic| DaemonError::Folder {
+        path: output_dir.clone(),
+        source: std::io::Error::other(panic),
+    })??;
     let tell = |update| drop(updates.send(update));
-    tell(Update::Opened { study: Arc::new(study.clone()), notes });
+    tell(Update::Opened {
+        study: Arc::new(study.clone()),
+        notes,
+    });
     let folders = Folders::new(&output_dir, &spec);
     recovery::recover(&mut study, &folders, &mut records, tell).await?;
     let digest = spec.digest.clone();

@@ -51,19 +51,36 @@ impl Records {
     ) -> Result<Opened, DaemonError> {
         let opening = opening::open(output_dir, output_dir, spec, spec_text, clock::now())?;
         let notes = notes(&opening);
-        let Opening { journal, study, files, results, .. } = opening;
-        let threads = |source| DaemonError::Folder { path: output_dir.to_owned(), source };
+        let Opening {
+            journal,
+            study,
+            files,
+            results,
+            ..
+        } = opening;
+        let threads = |source| DaemonError::Folder {
+            path: output_dir.to_owned(),
+            source,
+        };
         let records = Self {
             journal: JournalThread::start(journal).map_err(threads)?,
             files: FilesThread::start(files, move |error| {
-                drop(updates.send(Update::Warning(format!("{error}, retrying with the next change"))));
+                drop(updates.send(Update::Warning(format!(
+                    "{error}, retrying with the next change"
+                ))));
             })
             .map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
         };
-        records.files.status(Status::Start.text(clock::now(), &study));
-        Ok(Opened { records, study, notes })
+        records
+            .files
+            .status(Status::Start.text(clock::now(), &study));
+        Ok(Opened {
+            records,
+            study,
+            notes,
+        })
     }
 
     /// Appends facts; the receipt tells when they are on disk.
@@ -142,19 +159,29 @@ fn notes(opening: &Opening) -> Vec<String> {
         ));
     }
     if let Some(import) = &opening.import {
-        notes.push(format!("{} trials of the results file were taken over as history", import.trials));
+        notes.push(format!(
+            "{} trials of the results file were taken over as history",
+            import.trials
+        ));
         notes.extend(import.problems.iter().map(|problem| {
-            format!("line {} of it cannot be used and is kept aside: {}", problem.line, problem.text)
+            format!(
+                "line {} of it cannot be used and is kept aside: {}",
+                problem.line, problem.text
+            )
         }));
     }
     if let Some(former) = &opening.former_spec {
-        notes.push(format!("the spec has changed; the former one is kept in {}", former.display()));
+        notes.push(format!(
+            "the spec has changed; the former one is kept in {}",
+            former.display()
+        ));
     }
     for repaired in &opening.repaired {
         notes.extend(match repaired {
-            Repaired::Completed { path, .. } => {
-                Some(format!("{} lacked what the journal has, and was completed", path.display()))
-            }
+            Repaired::Completed { path, .. } => Some(format!(
+                "{} lacked what the journal has, and was completed",
+                path.display()
+            )),
             Repaired::Replaced { path, kept } => Some(format!(
                 "{} was not what the journal says; it was made anew, the old one is {}",
                 path.display(),

@@ -25,12 +25,20 @@ pub async fn recover(
     tell: impl Fn(Update),
 ) -> Result<(), DaemonError> {
     for (trial, sitting) in open_sittings(study) {
-        tell(Update::Recovering { trial, sitting: sitting.number });
+        tell(Update::Recovering {
+            trial,
+            sitting: sitting.number,
+        });
         let folder = folders.sitting(trial, sitting.number);
         let leftover = leftovers::take_over(&folder, &sitting.token).await;
-        let leftover = leftover.map_err(|source| DaemonError::Folder { path: folder, source })?;
+        let leftover = leftover.map_err(|source| DaemonError::Folder {
+            path: folder,
+            source,
+        })?;
         let facts = close(study, trial, &sitting, leftover)?;
-        written(&mut records.append(facts.clone())).await.map_err(DaemonError::NotRecorded)?;
+        written(&mut records.append(facts.clone()))
+            .await
+            .map_err(DaemonError::NotRecorded)?;
         for fact in &facts {
             records.follow(fact, study);
         }
@@ -66,12 +74,20 @@ fn close(
         None => SittingResult::Failed(not_released(&leftover.stuck)),
     };
     let event = conclude(study, trial, sitting.number, result);
-    take(study, Fact { at: clock::now(), event })?;
+    take(
+        study,
+        Fact {
+            at: clock::now(),
+            event,
+        },
+    )?;
     Ok(facts)
 }
 
 fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> bool {
-    let Some(trial) = study.trial(trial) else { return false };
+    let Some(trial) = study.trial(trial) else {
+        return false;
+    };
     match report {
         Report::RunEnded(run) => !trial.runs.iter().any(|known| {
             known.number == run.number
@@ -93,4 +109,3 @@ fn not_released(stuck: &[i32]) -> FailureReport {
         health: None,
     }
 }
-

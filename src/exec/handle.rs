@@ -79,7 +79,10 @@ impl Runner {
     /// # Errors
     /// When the folder cannot be written or the process not started.
     pub fn start(folder: &Path, mut order: Order) -> Result<Self, StartError> {
-        let cgroup = order.may_have_cgroup.then(|| Cgroup::create(&order.token)).flatten();
+        let cgroup = order
+            .may_have_cgroup
+            .then(|| Cgroup::create(&order.token))
+            .flatten();
         order.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
         Self::spawn(folder, order, cgroup.clone()).map_err(|source| {
             if let Some(cgroup) = cgroup {

@@ -278,18 +278,25 @@ impl Study {
 
     /// The incumbent always competes: it changes only for a better one.
     fn challenge(&mut self, id: TrialId) {
+        let old = self.incumbent().map(|incumbent| &**incumbent);
         let Some(trial) = self.trial(id) else { return };
-        if trial.outcome != Some(Outcome::Complete) {
-            return;
-        }
-        let Some(new) = self.objective(trial) else {
-            return;
+        self.incumbent = self.better_of(old, trial).map(|best| best.id);
+    }
+
+    /// The better of two trials by the objective: `new` only when it is
+    /// complete and strictly better than `old`.
+    pub fn better_of<'a>(&self, old: Option<&'a Trial>, new: &'a Trial) -> Option<&'a Trial> {
+        let complete = new.outcome == Some(Outcome::Complete);
+        let Some(mean) = self
+            .objective(new)
+            .filter(|_| complete)
+            .map(|summary| summary.mean)
+        else {
+            return old;
         };
-        let old = self
-            .incumbent()
-            .and_then(|incumbent| self.objective(incumbent));
-        if old.is_none_or(|old| self.spec.objective.better(new.mean, old.mean)) {
-            self.incumbent = Some(id);
+        match old.and_then(|old| Some((old, self.objective(old)?))) {
+            Some((old, summary)) if !self.spec.objective.better(mean, summary.mean) => Some(old),
+            _ => Some(new),
         }
     }
 

@@ -107,7 +107,6 @@ struct Hold {
     pids: Option<PathBuf>,
 }
 
-
 fn main() -> ExitCode {
     let role = Role::parse();
     if let Some(path) = std::env::var_os("PIDS") {
@@ -126,8 +125,12 @@ fn note_pid(path: &PathBuf) {
 }
 
 fn append(path: &PathBuf, line: &str) {
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
-    file.and_then(|mut file| file.write_all(line.as_bytes())).expect("the test's file");
+    let file = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(path);
+    file.and_then(|mut file| file.write_all(line.as_bytes()))
+        .expect("the test's file");
 }
 
 fn ignore_term() {
@@ -152,7 +155,10 @@ fn leave(bare: bool) {
 
 fn count_pids() -> usize {
     let path = std::env::var_os("PIDS").expect("PIDS is set");
-    std::fs::read_to_string(path).unwrap_or_default().lines().count()
+    std::fs::read_to_string(path)
+        .unwrap_or_default()
+        .lines()
+        .count()
 }
 
 fn await_gate(gate: Option<&PathBuf>) {
@@ -170,8 +176,10 @@ impl Serve {
             leave(self.leave_bare);
         }
         if self.background {
-            let arguments: Vec<_> =
-                std::env::args_os().skip(1).filter(|argument| argument != "--background").collect();
+            let arguments: Vec<_> = std::env::args_os()
+                .skip(1)
+                .filter(|argument| argument != "--background")
+                .collect();
             let own = std::env::current_exe().expect("our own path");
             drop(Command::new(own).args(arguments).spawn().expect("a child"));
             std::thread::sleep(LIFE_MAX.min(Duration::from_millis(self.die.unwrap_or(0))));
@@ -230,8 +238,15 @@ fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
             }
         }
         io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
-        let status = if request.starts_with("POST") { 200 } else { status };
-        write!(stream, "HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\nhello")?;
+        let status = if request.starts_with("POST") {
+            200
+        } else {
+            status
+        };
+        write!(
+            stream,
+            "HTTP/1.1 {status} X\r\ncontent-length: 5\r\n\r\nhello"
+        )?;
     }
 }
 
@@ -247,7 +262,9 @@ impl Run {
         std::thread::sleep(Duration::from_millis(self.sleep));
         if let Some(port) = self.murder {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server");
-            stream.write_all(b"GET /die HTTP/1.1\r\n\r\n").expect("sent");
+            stream
+                .write_all(b"GET /die HTTP/1.1\r\n\r\n")
+                .expect("sent");
             drop(io::copy(&mut stream, &mut io::sink()));
             std::thread::sleep(LIFE_MAX);
         }
@@ -264,7 +281,8 @@ impl Run {
             out.write_all(&junk).expect("printed");
         }
         if self.garbage {
-            out.write_all(b"\xff\xfe\x00 no text \xc3\x28\n").expect("printed");
+            out.write_all(b"\xff\xfe\x00 no text \xc3\x28\n")
+                .expect("printed");
         }
         for line in &self.print {
             writeln!(out, "{line}").expect("printed");

@@ -136,7 +136,7 @@ pub(crate) fn spec() -> Spec {
         },
         space: Space::new(parameters, Vec::new()).expect("a space"),
         steps: vec![
-            step("serve", StepKind::Service(ready), &[]),
+            step("serve", StepKind::Service(Box::new(ready)), &[]),
             step("eval", measure, &["accuracy", "total_tps"]),
         ],
         pass_env: Vec::new(),
@@ -145,6 +145,8 @@ pub(crate) fn spec() -> Spec {
             port_wait: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
+            cgroup: true,
+            cgroup: true,
         },
         files: FileNames::default(),
         log_max: 1 << 20,
