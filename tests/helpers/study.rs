@@ -146,7 +146,6 @@ pub(crate) fn spec() -> Spec {
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,
-            cgroup: true,
         },
         files: FileNames::default(),
         log_max: 1 << 20,
