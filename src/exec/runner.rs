@@ -231,6 +231,10 @@ impl Sitting {
         let _ = tokio::time::timeout(STOP_LIMIT, stops).await;
         let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
         if !at_once {
+            // A step that has ended already has no say in how long this takes.
+            let steps = self.order.steps.iter();
+            let alive = steps.filter(|step| groups.iter().any(|group| group.is_of(&step.name)));
+            let grace = alive.map(|step| step.stop_grace).max().unwrap_or_default();
             groups.iter().for_each(|group| group.terminate());
             let gone = async {
                 for group in &groups {
@@ -240,7 +244,7 @@ impl Sitting {
             tokio::select! {
                 biased;
                 () = control.kill() => {}
-                _ = tokio::time::timeout(self.order.longest_grace(), gone) => {}
+                _ = tokio::time::timeout(grace, gone) => {}
             }
         }
         let mut cleared = true;
