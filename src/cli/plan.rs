@@ -8,6 +8,7 @@ use super::check::read_spec;
 use super::exit::Exit;
 use crate::base::quantity::show_duration;
 use crate::model::study::Study;
+use crate::report::phrase::counted;
 use crate::search::count::{self, Planned};
 use crate::term::color::{self, BOLD, Choice, DIM};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
@@ -77,7 +78,8 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     match trials {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
-            writeln!(out, "\n{words}{trials} trials, {runs} runs that count")?;
+            let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
+            writeln!(out, "\n{words}{trials}, {runs} that count")?;
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }

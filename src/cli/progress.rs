@@ -16,6 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId};
+use crate::report::phrase::counted;
 use crate::search::count::{self, Planned};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -125,7 +126,8 @@ impl Progress {
             .filter(|trial| trial.is_settled())
             .count();
         if settled > 0 {
-            self.line(&format!("going on after {settled} finished trials"));
+            let settled = counted(settled as u64, "finished trial");
+            self.line(&format!("going on after {settled}"));
         }
     }
 

@@ -17,6 +17,7 @@ use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options};
 use crate::model::study::{Phase, Study};
+use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
@@ -132,8 +133,9 @@ async fn tune(args: &Args, options: Options) -> Exit {
             let mut out = anstream::stdout();
             let _ = writeln!(
                 out,
-                "\nstopped with {done} trials done; nothing is left running.\n\
+                "\nstopped with {} done; nothing is left running.\n\
                  The same command goes on: {}",
+                counted(done as u64, "trial"),
                 command(args),
             );
             if came == 1 {

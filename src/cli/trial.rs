@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
-use crate::daemon::decide::{Urgency, conclude, fact_of};
+use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
 use crate::exec::handle::Runner;
@@ -20,6 +20,7 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, TrialId};
 use crate::model::value::Value;
+use crate::report::phrase::counted;
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
@@ -120,11 +121,14 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             biased;
             signal = signals.next() => {
                 let again = came.replace(signal).is_some();
-                let urgency = if again { Urgency::AtOnce } else { Urgency::Orderly };
-                match urgency {
-                    Urgency::Orderly => control.stop(),
-                    Urgency::AtOnce => control.kill(),
-                }
+                let text = if again {
+                    control.kill();
+                    "ending at once"
+                } else {
+                    control.stop();
+                    "ending the trial; once more ends it at once"
+                };
+                writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}")?;
             }
             report = runner.next() => {
                 let Some((at, report)) = report else { break };
@@ -203,7 +207,11 @@ fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result
     for metric in study.spec().metrics() {
         if let Some(summary) = trial.summary(metric) {
             let shown = number::mean_spread(summary.mean, summary.spread);
-            writeln!(out, "  {metric}: {shown} over {} runs", summary.count)?;
+            writeln!(
+                out,
+                "  {metric}: {shown} over {}",
+                counted(summary.count.into(), "run")
+            )?;
         }
     }
     let end = trial

@@ -9,8 +9,10 @@ use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::step::StepKind;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::report::phrase::counted;
 use crate::search::{self, Ask};
 
 /// So many sittings in a row that the host's fault ended pause the study.
@@ -359,10 +361,12 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     }
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        return Some(format!("the budget of {most} trials is used up"));
+        let most = counted(most.into(), "trial");
+        return Some(format!("the budget of {most} is used up"));
     }
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    Some(format!("the budget of {most} runs is used up"))
+    let most = counted(most.into(), "run");
+    Some(format!("the budget of {most} is used up"))
 }
 
 /// The fact that a report amounts to, or a warning that changes nothing.
@@ -402,8 +406,14 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         _ => None,
     };
     let end = match (study.trial(trial), result) {
-        (_, SittingResult::Failed(failure)) => {
-            SittingEnd::Finished(Outcome::Failed(Failure::from(failure)))
+        (trial, SittingResult::Failed(failure)) => {
+            let mut failure = Failure::from(failure);
+            let of_runs = matches!(failure.kind, FailureKind::SomeRuns | FailureKind::AllRuns);
+            if let (true, Some(trial), Some(step)) = (of_runs, trial, &failure.step) {
+                // The runner knows only of the runs of its own sitting.
+                failure.kind = bad_runs(study, trial, step);
+            }
+            SittingEnd::Finished(Outcome::Failed(failure))
         }
         (Some(trial), result) => {
             let missing = study
@@ -433,18 +443,22 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
     let Some(bad) = bad else {
         return study.judge(trial);
     };
-    let some = trial.runs.iter().any(|run| run.is_good());
     Outcome::Failed(Failure {
-        kind: if some {
-            FailureKind::SomeRuns
-        } else {
-            FailureKind::AllRuns
-        },
+        kind: bad_runs(study, trial, &bad.step),
         step: Some(bad.step.clone()),
         ending: Some(bad.ending.clone()),
         message: bad.fault.clone().unwrap_or_default(),
         cause: None,
     })
+}
+
+/// What a bad run of `step` makes of a trial, given its runs over all sittings.
+fn bad_runs(study: &Study, trial: &Trial, step: &str) -> FailureKind {
+    match study.spec().step(step).map(|step| &step.kind) {
+        Some(StepKind::Task { .. }) => FailureKind::Task,
+        _ if trial.good_runs(step).next().is_some() => FailureKind::SomeRuns,
+        _ => FailureKind::AllRuns,
+    }
 }
 
 /// The sittings that an earlier daemon has left open.
