@@ -432,6 +432,7 @@ fn passed(output: &std::process::Output) {
 }
 
 #[test]
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 fn a_full_disk_loses_nothing() {
     let folder = folder();
     // A file system of 64 KiB, in a namespace of its own: no right is needed.

@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt;
 
 use nix::sys::signal::Signal;
 
-use crate::support::{Study, said};
+use crate::support::{Study, key, said};
 
 /// Each trial waits for the gate of its params, so that a test decides where a
 /// daemon is interrupted.
@@ -88,7 +88,7 @@ fn a_resumed_group_remembers_its_first_half() {
         "A=2 B=y C=q",
     ];
     assert_eq!(study.planned(), expected);
-    assert_eq!(crate::key(&study.best()), "A=2 B=y C=p");
+    assert_eq!(key(&study.best()), "A=2 B=y C=p");
 }
 
 /// The reference left the incumbent's own value out of each group, and so
@@ -117,7 +117,7 @@ fn the_incumbent_competes_in_every_group() {
         "A=1 B=x C=q",
     ];
     assert_eq!(study.planned(), expected);
-    assert_eq!(crate::key(&study.best()), "A=1 B=x C=p");
+    assert_eq!(key(&study.best()), "A=1 B=x C=p");
 }
 
 /// The reference counted its trials from 1 again after a restart, and wrote
@@ -161,7 +161,7 @@ fn numbers_and_logs_go_on_after_a_restart() {
 fn an_old_best_is_not_news() {
     let study = groups(BEST_EARLY);
     run_until(&study, &["1-x-p", "2-x-p"], 2);
-    assert_eq!(crate::key(&study.best()), "A=2 B=x C=p");
+    assert_eq!(key(&study.best()), "A=2 B=x C=p");
     let stamp = || {
         let file = std::fs::metadata(study.out("best_params.json")).expect("best params");
         (file.ino(), file.mtime(), file.mtime_nsec())

@@ -3,7 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
-use crate::support::{Study, code, said};
+use crate::support::{Study, code, key, said};
 
 fn study() -> Study {
     Study::new(
@@ -60,7 +60,7 @@ fn assert_whole(study: &Study) {
             (&"ok".into(), &2.into())
         );
     }
-    assert_eq!(crate::key(&study.best()), "N=4");
+    assert_eq!(key(&study.best()), "N=4");
     let text = std::fs::read_to_string(study.out("journal.jsonl")).expect("the journal");
     assert!(
         text.lines()

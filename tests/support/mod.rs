@@ -90,7 +90,19 @@ impl Study {
 
     /// Starts `autotuned run` on the study.
     pub fn start(&self) -> Daemon {
-        let mut command = self.command(&["run", "study.toml", "--output-dir", "out"]);
+        self.start_verb(&["run", "study.toml", "--output-dir", "out"])
+    }
+
+    /// Starts `autotuned` with these arguments; what it says is added to
+    /// `daemon.log`.
+    pub fn start_verb(&self, arguments: &[&str]) -> Daemon {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same, with these environment variables.
+    pub fn start_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
+        let mut command = self.command(arguments);
+        command.envs(env.iter().copied());
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -100,6 +112,21 @@ impl Study {
         Daemon {
             child: command.spawn().expect("the daemon"),
         }
+    }
+
+    /// What the daemons of this study have said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// The params of every trial so far as `A=1 B=x`, in the order of their
+    /// numbers.
+    pub fn planned(&self) -> Vec<String> {
+        let trials = self.events_of("trial-planned");
+        for (index, trial) in trials.iter().enumerate() {
+            assert_eq!(trial["trial"], index + 1, "{}", self.trace());
+        }
+        trials.iter().map(|trial| key(&trial["params"])).collect()
     }
 
     /// Runs `autotuned run` to its end.
@@ -270,6 +297,18 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Params as `A=1 B=x`.
+pub fn key(params: &Json) -> String {
+    let pairs = params.as_object().expect("an object").iter();
+    let pairs: Vec<String> = pairs
+        .map(|(name, value)| match value {
+            Json::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    pairs.join(" ")
 }
 
 /// Sends SIGKILL to a process of the test.
