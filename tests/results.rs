@@ -1,0 +1,988 @@
+//! The files for other programs: their lines field by field, their repair,
+//! and the import of a results file.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use autotune::base::clock::Timestamp;
+use autotune::model::event::{Event, Fact};
+use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, HostFault, Outcome};
+use autotune::model::params::Params;
+use autotune::model::study::{Phase, Study};
+use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::value::{Finite, Value};
+use autotune::store::writer::{FilesThread, JournalThread};
+use autotune::store::{Opening, Repaired, ResultsBuilder, Status, status};
+use serde_json::{Value as Json, json};
+use tempfile::TempDir;
+
+#[path = "helpers/study.rs"]
+#[allow(dead_code, reason = "the journal's tests use the rest")]
+mod study;
+
+const SECOND: i64 = 1000;
+
+/// Facts, an event at a time, with the lines that they yield.
+struct Diary {
+    study: Study,
+    builder: ResultsBuilder,
+    now: i64,
+    lines: Vec<Vec<u8>>,
+}
+
+impl Diary {
+    fn new() -> Self {
+        Self {
+            study: Study::new(Arc::new(study::spec())),
+            builder: ResultsBuilder::default(),
+            now: study::BEGAN,
+            lines: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, event: Event) {
+        self.now += SECOND;
+        let fact = Fact {
+            at: Timestamp::from_millis(self.now),
+            event,
+        };
+        self.study.apply(&fact).expect("fits");
+        self.lines.extend(self.builder.take(&fact, &self.study));
+    }
+
+    fn plan(&mut self, changes: &[(&str, Value)]) -> TrialId {
+        let changes: BTreeMap<String, Value> = changes
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        let trial = self.study.next_id();
+        let params = self.study.spec().space.check(&changes).expect("allowed");
+        self.add(Event::TrialPlanned {
+            trial,
+            params,
+            origin: Origin::Sampler,
+        });
+        trial
+    }
+
+    fn start(&mut self, trial: TrialId, sitting: u32, ready: bool) {
+        self.add(Event::SittingStarted {
+            trial,
+            sitting,
+            token: "t".to_owned(),
+            boot_id: String::new(),
+        });
+        self.add(Event::StepStarted {
+            trial,
+            sitting,
+            step: "serve".into(),
+            pid: 7,
+            start_ticks: 1,
+        });
+        if ready {
+            let startup = Duration::from_secs(1);
+            self.add(Event::ServicesReady {
+                trial,
+                sitting,
+                startup,
+                health: Some("HTTP 200".to_owned()),
+            });
+        }
+    }
+
+    fn run(
+        &mut self,
+        trial: TrialId,
+        sitting: u32,
+        number: u32,
+        ending: Ending,
+        metrics: &[(&str, f64)],
+        fault: Option<&str>,
+    ) {
+        let finite = |number| Finite::new(number).expect("finite");
+        let metrics = metrics
+            .iter()
+            .map(|(name, number)| ((*name).into(), finite(*number)))
+            .collect();
+        let run = Run {
+            step: "eval".into(),
+            number,
+            sitting,
+            elapsed: Duration::from_millis(12_345),
+            ending,
+            metrics,
+            fault: fault.map(str::to_owned),
+        };
+        self.add(Event::RunEnded { trial, run });
+    }
+
+    fn good(&mut self, trial: TrialId, sitting: u32, number: u32, tps: f64) {
+        let metrics = [("accuracy", 0.875 + 0.0625), ("total_tps", tps)];
+        self.run(trial, sitting, number, Ending::Exited(0), &metrics, None);
+    }
+
+    fn end(
+        &mut self,
+        trial: TrialId,
+        sitting: u32,
+        end: SittingEnd,
+        health: Option<&str>,
+    ) -> Option<Json> {
+        let before = self.lines.len();
+        let health = health.map(str::to_owned);
+        self.add(Event::SittingEnded {
+            trial,
+            sitting,
+            end,
+            health,
+        });
+        let line = self.lines.get(before)?;
+        assert!(line.ends_with(b"}\n"), "whole lines");
+        Some(serde_json::from_slice(line).expect("JSON"))
+    }
+
+    fn ts(&self) -> String {
+        Timestamp::from_millis(self.now).local_iso()
+    }
+}
+
+fn failed(kind: FailureKind, ending: Option<Ending>, message: &str) -> SittingEnd {
+    SittingEnd::Finished(Outcome::Failed(Failure {
+        kind,
+        step: Some("serve".into()),
+        ending,
+        message: message.to_owned(),
+        cause: None,
+    }))
+}
+
+const COMPLETE: SittingEnd = SittingEnd::Finished(Outcome::Complete);
+
+/// The base params of the study as texts.
+fn base() -> Json {
+    json!({
+        "CHUNKED": "true", "GPU_MEMORY_UTILIZATION": "0.745", "MAX_MODEL_LEN": "768",
+        "MAX_NUM_SEQS": "256", "REPETITION_PENALTY": "1.00", "STOP_STRINGS": "<|im_end|>",
+    })
+}
+
+const BASE_KEY: &str = "CHUNKED=true|GPU_MEMORY_UTILIZATION=0.745|MAX_MODEL_LEN=768\
+    |MAX_NUM_SEQS=256|REPETITION_PENALTY=1.00|STOP_STRINGS=<|im_end|>";
+
+#[test]
+fn a_complete_trial() {
+    let mut diary = Diary::new();
+    let trial = diary.plan(&[]);
+    diary.start(trial, 1, true);
+    diary.good(trial, 1, 1, 5940.5);
+    let metrics = [
+        ("accuracy", 1.0),
+        ("total_tps", 6000.0),
+        ("i", 3.0),
+        ("latency", 0.25),
+    ];
+    diary.run(trial, 1, 2, Ending::Exited(0), &metrics, None);
+    let line = diary.end(trial, 1, COMPLETE, None).expect("a line");
+    let expected = json!({
+        "ts": diary.ts(),
+        "trial_key": BASE_KEY,
+        "status": "ok",
+        "phase": "eval",
+        "param_under_test": "",
+        "params": base(),
+        "health": "HTTP 200",
+        "eval_ok_n": 2,
+        "eval_runs": [
+            {"i": 1, "ok": true, "returncode": 0, "accuracy": 0.9375, "answer_tps": null,
+             "total_tps": 5940.5, "total_time_s": null, "elapsed_s": 12.345},
+            {"i": 2, "ok": true, "returncode": 0, "accuracy": 1.0, "answer_tps": null,
+             "total_tps": 6000.0, "total_time_s": null, "metric_i": 3.0, "latency": 0.25, "elapsed_s": 12.345},
+        ],
+        "avg_accuracy": 0.96875, "avg_total_tps": 5970.25, "avg_answer_tps": null,
+        "avg_total_time_s": null, "avg_i": 3.0, "avg_latency": 0.25,
+        "server_log": "tune_server_logs/trial_00001.log",
+        "total_s": 5.0,
+        "trial": 1,
+    });
+    assert_eq!(line, expected);
+    let keys: Vec<&String> = line.as_object().expect("an object").keys().collect();
+    let expected: Vec<&String> = expected.as_object().expect("an object").keys().collect();
+    assert_eq!(keys, expected, "in this order");
+}
+
+#[test]
+fn bad_runs_in_their_three_forms() {
+    let mut diary = Diary::new();
+    let trial = diary.plan(&[("MAX_MODEL_LEN", "2048".into()), ("CHUNKED", false.into())]);
+    diary.start(trial, 1, true);
+    diary.good(trial, 1, 1, 6000.0);
+    diary.run(
+        trial,
+        1,
+        2,
+        Ending::TimedOut,
+        &[],
+        Some("it ran into its time limit"),
+    );
+    diary.run(
+        trial,
+        1,
+        3,
+        Ending::CouldNotStart("no such file".to_owned()),
+        &[],
+        Some("no such file"),
+    );
+    diary.run(
+        trial,
+        1,
+        4,
+        Ending::Signalled(9),
+        &[("accuracy", 0.5)],
+        Some("it was killed"),
+    );
+    diary.run(
+        trial,
+        1,
+        5,
+        Ending::Exited(0),
+        &[],
+        Some("no `accuracy` was found"),
+    );
+    let line = diary
+        .end(
+            trial,
+            1,
+            failed(FailureKind::SomeRuns, None, "four runs were bad"),
+            None,
+        )
+        .expect("a line");
+    assert_eq!(line["status"], "partial");
+    assert_eq!(line["cause"], "some-runs");
+    assert_eq!(line["message"], "four runs were bad");
+    // Against the baseline, as there is no incumbent yet.
+    assert_eq!(line["param_under_test"], "CHUNKED,MAX_MODEL_LEN");
+    assert_eq!(line["eval_ok_n"], 1);
+    assert_eq!(
+        line["eval_runs"][1],
+        json!({"i": 2, "ok": false, "timeout": true})
+    );
+    assert_eq!(
+        line["eval_runs"][2],
+        json!({"i": 3, "ok": false, "error": "no such file"})
+    );
+    assert_eq!(
+        line["eval_runs"][3],
+        json!({"i": 4, "ok": false, "returncode": -9, "accuracy": 0.5, "answer_tps": null,
+               "total_tps": null, "total_time_s": null, "elapsed_s": 12.345, "error": "it was killed"})
+    );
+    assert_eq!(line["eval_runs"][4]["returncode"], 0);
+    assert_eq!(line["avg_total_tps"], 6000.0, "over the good runs");
+}
+
+#[test]
+fn every_outcome_in_the_reference_tuners_words() {
+    let mut diary = Diary::new();
+    let host = FailureKind::Host;
+    let cases = [
+        (SittingEnd::Finished(Outcome::Complete), "ok", Some("eval")),
+        (
+            SittingEnd::Finished(Outcome::Infeasible),
+            "ok",
+            Some("eval"),
+        ),
+        (
+            SittingEnd::Finished(Outcome::Pruned),
+            "partial",
+            Some("eval"),
+        ),
+        (
+            failed(FailureKind::SomeRuns, None, ""),
+            "partial",
+            Some("eval"),
+        ),
+        (
+            failed(FailureKind::AllRuns, None, ""),
+            "failed",
+            Some("eval"),
+        ),
+        (failed(FailureKind::Task, None, ""), "failed", Some("eval")),
+        (
+            failed(FailureKind::DiedInRuns, None, ""),
+            "failed",
+            Some("eval"),
+        ),
+        (
+            failed(host(HostFault::GpuLost), None, ""),
+            "failed",
+            Some("eval"),
+        ),
+        (
+            failed(FailureKind::NotReady, None, ""),
+            "timeout",
+            Some("startup"),
+        ),
+        (
+            failed(FailureKind::Died, None, ""),
+            "crashed",
+            Some("startup"),
+        ),
+        (
+            failed(host(HostFault::DiskFull), None, ""),
+            "failed",
+            Some("startup"),
+        ),
+        (failed(host(HostFault::PortTaken), None, ""), "failed", None),
+    ];
+    for (number, (end, status, phase)) in (2i64..).zip(cases) {
+        let trial = diary.plan(&[("MAX_NUM_SEQS", Value::Int(number))]);
+        diary.start(trial, 1, phase == Some("eval"));
+        let line = diary.end(trial, 1, end.clone(), None).expect("a line");
+        assert_eq!(line["status"], status, "{end:?}");
+        assert_eq!(line["phase"].as_str(), phase, "{end:?}");
+        assert_eq!(
+            line["param_under_test"].is_string(),
+            phase.is_some(),
+            "{end:?}"
+        );
+        assert_eq!(line["reason"].is_string(), phase.is_none(), "{end:?}");
+        assert_eq!(line.get("health").is_some(), phase.is_some(), "{end:?}");
+        assert_eq!(
+            line.get("exit_code").is_some(),
+            phase == Some("startup"),
+            "{end:?}"
+        );
+        assert_eq!(
+            line["startup_s"].is_number(),
+            phase == Some("startup"),
+            "{end:?}"
+        );
+        for field in [
+            "eval_ok_n",
+            "eval_runs",
+            "avg_accuracy",
+            "avg_total_time_s",
+            "total_s",
+        ] {
+            assert_eq!(
+                line.get(field).is_some(),
+                phase == Some("eval"),
+                "{field} of {end:?}"
+            );
+        }
+        assert_eq!(
+            line["cause"].is_string(),
+            matches!(end, SittingEnd::Finished(Outcome::Failed(_)))
+        );
+        assert_eq!(
+            line["pruned"] == true,
+            end == SittingEnd::Finished(Outcome::Pruned)
+        );
+    }
+}
+
+#[test]
+fn failures_at_start_up() {
+    let mut diary = Diary::new();
+    let trial = diary.plan(&[]);
+    diary.start(trial, 1, false);
+    let end = failed(
+        FailureKind::Died,
+        Some(Ending::Exited(3)),
+        "the service `serve` ended",
+    );
+    let SittingEnd::Finished(Outcome::Failed(mut failure)) = end else {
+        unreachable!()
+    };
+    let (name, hint, line) = ("gpu-out-of-memory".to_owned(), String::new(), String::new());
+    failure.cause = Some(Cause { name, hint, line });
+    let end = SittingEnd::Finished(Outcome::Failed(failure));
+    let line = diary
+        .end(trial, 1, end, Some("connection refused"))
+        .expect("a line");
+    assert_eq!(
+        line,
+        json!({
+            "ts": diary.ts(), "trial_key": BASE_KEY, "status": "crashed", "phase": "startup",
+            "param_under_test": "", "params": base(), "health": "connection refused",
+            "exit_code": 3, "startup_s": 1.0, "server_log": "tune_server_logs/trial_00001.log",
+            "trial": 1, "cause": "gpu-out-of-memory", "message": "the service `serve` ended",
+        })
+    );
+    // The port was taken, and nothing was started.
+    let trial = diary.plan(&[("CHUNKED", false.into())]);
+    diary.add(Event::SittingStarted {
+        trial,
+        sitting: 1,
+        token: "t".to_owned(),
+        boot_id: String::new(),
+    });
+    let taken = FailureKind::Host(HostFault::PortTaken);
+    let line = diary
+        .end(
+            trial,
+            1,
+            failed(taken, None, "port 8000 still in use before start"),
+            None,
+        )
+        .expect("a line");
+    let mut params = base();
+    params["CHUNKED"] = json!("false");
+    assert_eq!(
+        line,
+        json!({
+            "ts": diary.ts(), "trial_key": BASE_KEY.replace("true", "false"), "status": "failed",
+            "params": params, "reason": "port 8000 still in use before start", "trial": 2, "cause": "port-taken",
+        })
+    );
+}
+
+#[test]
+fn sittings_and_the_incumbent_of_the_time() {
+    let mut diary = Diary::new();
+    let first = diary.plan(&[]);
+    diary.start(first, 1, true);
+    diary.good(first, 1, 1, 5000.0);
+    assert_eq!(
+        diary.end(first, 1, SittingEnd::Interrupted, None),
+        None,
+        "no line"
+    );
+    diary.start(first, 2, true);
+    diary.good(first, 2, 2, 5000.0);
+    let line = diary.end(first, 2, COMPLETE, None).expect("a line");
+    assert_eq!(
+        (&line["sitting"], &line["eval_ok_n"], &line["total_s"]),
+        (&json!(2), &json!(2), &json!(8.0))
+    );
+    assert_eq!(line["server_log"], "tune_server_logs/trial_00001.2.log");
+
+    let second = diary.plan(&[("CHUNKED", false.into())]);
+    diary.start(second, 1, true);
+    diary.good(second, 1, 1, 6000.0);
+    let line = diary.end(second, 1, COMPLETE, None).expect("a line");
+    assert_eq!(line["param_under_test"], "CHUNKED");
+    assert_eq!(diary.study.incumbent().map(|trial| trial.id), Some(second));
+
+    // Measured again, it still varies what it varied when it was planned.
+    diary.add(Event::TrialReopened { trial: second });
+    diary.start(second, 2, true);
+    let line = diary.end(second, 2, COMPLETE, None).expect("one more line");
+    assert_eq!(
+        (&line["sitting"], &line["param_under_test"]),
+        (&json!(2), &json!("CHUNKED"))
+    );
+    let third = diary.plan(&[("MAX_MODEL_LEN", "1024".into()), ("CHUNKED", false.into())]);
+    diary.start(third, 1, true);
+    let line = diary
+        .end(third, 1, SittingEnd::Finished(Outcome::Pruned), None)
+        .expect("a line");
+    assert_eq!(line["param_under_test"], "MAX_MODEL_LEN");
+}
+
+#[test]
+fn best_params_and_status() {
+    let nasty = Params::recorded(
+        study::NASTY
+            .iter()
+            .enumerate()
+            .map(|(index, text)| (format!("P{index:02}{text}").into(), Value::from(*text))),
+    );
+    let text = status::best_text(&nasty);
+    let read: BTreeMap<String, String> = serde_json::from_slice(&text).expect("strings");
+    for (name, value) in nasty.iter() {
+        assert_eq!(read[&**name], value.to_string());
+    }
+    let two = Params::recorded([("B".into(), Value::Int(2)), ("A".into(), Value::from(true))]);
+    assert_eq!(
+        status::best_text(&two),
+        b"{\n  \"A\": \"true\",\n  \"B\": \"2\"\n}\n"
+    );
+
+    let mut diary = Diary::new();
+    let trial = diary.plan(&[]);
+    diary.start(trial, 1, true);
+    diary.good(trial, 1, 1, 5000.0);
+    diary.end(trial, 1, COMPLETE, None);
+    let at = Timestamp::from_millis(diary.now);
+    let show = |status: Status<'_>| -> Json {
+        serde_json::from_slice(&status.text(at, &diary.study)).expect("JSON")
+    };
+    let trial = diary.study.trial(trial).expect("planned");
+    assert_eq!(
+        show(Status::TrialDone {
+            trial,
+            param: Some("CHUNKED")
+        }),
+        json!({
+            "ts": diary.ts(), "phase": "trial_done", "param": "CHUNKED", "trial_index": 1,
+            "trial_key": BASE_KEY, "params": base(),
+            "result": {"status": "ok", "avg_accuracy": 0.9375, "avg_total_tps": 5000.0, "avg_total_time_s": null},
+            "best_params": base(),
+        })
+    );
+    let busy = show(Status::PortBusy {
+        trial,
+        attempt: 2,
+        message: "nginx",
+    });
+    assert_eq!(
+        (&busy["phase"], &busy["attempt"], &busy["message"]),
+        (&json!("port_busy"), &json!(2), &json!("nginx"))
+    );
+    let words = [
+        (Status::Start, "start"),
+        (Status::ParamGroup { param: "A" }, "param_group"),
+        (Status::GroupBest { param: "A" }, "group_best"),
+        (Status::TrialStart { trial, param: None }, "trial_start"),
+        (Status::Done { message: "" }, "done"),
+        (Status::Crashed { error: "" }, "crashed"),
+        (Status::Selftest { message: "" }, "selftest"),
+    ];
+    for (status, word) in words {
+        assert_eq!(show(status)["phase"], word);
+    }
+}
+
+fn open(folder: &Path) -> Opening {
+    let now = Timestamp::from_millis(study::BEGAN);
+    autotune::store::open(
+        &folder.join("journal"),
+        folder,
+        Arc::new(study::spec()),
+        "spec",
+        now,
+    )
+    .expect("opens")
+}
+
+const RESULTS: &str = "tune_results.jsonl";
+const BEST: &str = "best_params.json";
+
+/// A folder with five trials, with nobody in it.
+fn five_trials() -> (TempDir, Vec<u8>) {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut opening = open(folder.path());
+    assert_eq!((opening.repaired, opening.former_spec), (Vec::new(), None));
+    let mut story = study::Story::new(opening.study.spec().clone(), 9);
+    for fact in (0..5).flat_map(|_| story.good_trial()) {
+        opening
+            .journal
+            .append(std::slice::from_ref(&fact))
+            .expect("room");
+        opening.study.apply(&fact).expect("fits");
+        if let Some(line) = opening.results.take(&fact, &opening.study) {
+            opening.files.append(&line).expect("room");
+        }
+    }
+    let best = opening.study.incumbent().expect("complete trials");
+    opening
+        .files
+        .best(&status::best_text(&best.params))
+        .expect("room");
+    let results = fs::read(folder.path().join(RESULTS)).expect("read");
+    assert_eq!(results.iter().filter(|byte| **byte == b'\n').count(), 5);
+    (folder, results)
+}
+
+#[test]
+fn results_are_completed_wherever_they_are_cut() {
+    let (folder, whole) = five_trials();
+    let path = folder.path().join(RESULTS);
+    assert_eq!(open(folder.path()).repaired, [], "as they should be");
+    for cut in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+        fs::write(&path, &whole[..cut]).expect("cut");
+        let [Repaired::Completed { torn, .. }] = &open(folder.path()).repaired[..] else {
+            panic!("cut at {cut}");
+        };
+        let begin = whole[..cut]
+            .iter()
+            .rposition(|byte| *byte == b'\n')
+            .map_or(0, |at| at + 1);
+        assert_eq!(*torn, (cut - begin) as u64);
+        assert_eq!(fs::read(&path).expect("read"), whole, "cut at {cut}");
+    }
+    fs::remove_file(&path).expect("removed");
+    assert_eq!(
+        open(folder.path()).repaired,
+        [Repaired::Made { path: path.clone() }]
+    );
+    assert_eq!(fs::read(&path).expect("read"), whole);
+}
+
+#[test]
+fn another_file_is_kept_beside() {
+    let (folder, whole) = five_trials();
+    let path = folder.path().join(RESULTS);
+    let mut changed = whole.clone();
+    changed[whole.len() / 2] ^= 1;
+    let longer = [&whole[..], b"{}\n"].concat();
+    for (number, other) in (1..).zip([&changed[..], &longer, b"something else\n"]) {
+        fs::write(&path, other).expect("written");
+        let kept = folder.path().join(format!("{RESULTS}.old-{number}"));
+        assert_eq!(
+            open(folder.path()).repaired,
+            [Repaired::Replaced {
+                path: path.clone(),
+                kept: kept.clone()
+            }]
+        );
+        assert_eq!(fs::read(&path).expect("read"), whole);
+        assert_eq!(fs::read(&kept).expect("read"), other);
+    }
+    // A daemon in another time zone writes other times, and nothing else.
+    let mut elsewhere = whole.clone();
+    elsewhere[18..20].copy_from_slice(b"99");
+    fs::write(&path, &elsewhere).expect("written");
+    assert_eq!(open(folder.path()).repaired, []);
+}
+
+#[test]
+fn best_params_are_mended() {
+    let (folder, _) = five_trials();
+    let path = folder.path().join(BEST);
+    let right = fs::read(&path).expect("read");
+    let opening = open(folder.path());
+    let other = opening
+        .study
+        .trials()
+        .iter()
+        .find(|trial| status::best_text(&trial.params) != right);
+    let stale = status::best_text(&other.expect("five trials").params);
+    drop(opening);
+    fs::write(&path, stale).expect("written");
+    let stale = Repaired::Completed {
+        path: path.clone(),
+        torn: 0,
+    };
+    assert_eq!(
+        open(folder.path()).repaired,
+        [stale],
+        "an earlier best is ours"
+    );
+    fs::write(&path, "{\"MINE\": \"1\"}").expect("written");
+    let kept = folder.path().join(format!("{BEST}.old-1"));
+    assert_eq!(
+        open(folder.path()).repaired,
+        [Repaired::Replaced {
+            path: path.clone(),
+            kept
+        }]
+    );
+    assert_eq!(fs::read(&path).expect("read"), right);
+}
+
+#[test]
+fn files_that_cannot_be_written_stop_nothing() {
+    let (folder, whole) = five_trials();
+    let path = folder.path().join(RESULTS);
+    fs::remove_file(&path).expect("removed");
+    fs::create_dir(&path).expect("a folder in the way");
+    let opening = open(folder.path());
+    assert_eq!(opening.unrepaired.expect("a folder is no file").path, path);
+    assert_eq!(opening.study.trials().len(), 5);
+
+    let (report, reports) = mpsc::channel();
+    let files = FilesThread::start(opening.files, move |error| drop(report.send(error.path)))
+        .expect("a thread");
+    files.line(b"{\"one\":1}\n".to_vec());
+    files.flush().blocking_recv().expect("tried");
+    assert_eq!(reports.try_recv(), Ok(path.clone()));
+    fs::remove_dir(&path).expect("out of the way");
+    files.line(b"{\"two\":2}\n".to_vec());
+    (1..=9).for_each(|number| files.status(format!("{number}").into_bytes()));
+    files.close().expect("no panic");
+    assert_eq!(
+        fs::read(&path).expect("read"),
+        b"{\"one\":1}\n{\"two\":2}\n"
+    );
+    assert_eq!(
+        fs::read(folder.path().join("tune_status.json")).expect("read"),
+        b"9"
+    );
+    drop(opening.journal);
+    open(folder.path());
+    assert_eq!(fs::read(&path).expect("read"), whole);
+}
+
+#[test]
+fn the_journal_thread_keeps_facts_in_their_places() {
+    let (folder, _) = five_trials();
+    let opening = open(folder.path());
+    let path = opening.journal.path().to_owned();
+    let (facts, good) = (opening.journal.facts(), fs::read(&path).expect("read"));
+    let fact = |reason: &str| Fact {
+        at: Timestamp::from_millis(1),
+        event: Event::Paused {
+            reason: reason.to_owned(),
+        },
+    };
+    let thread = JournalThread::start(opening.journal).expect("a thread");
+    thread
+        .append(vec![fact("a")])
+        .blocking_recv()
+        .expect("told")
+        .expect("room");
+    let better = fs::read(&path).expect("read");
+    fs::write(&path, [&better[..], b"?"].concat()).expect("disturbed");
+    let first = thread
+        .append(vec![fact("b")])
+        .blocking_recv()
+        .expect("told")
+        .expect_err("disturbed");
+    let second = thread
+        .append(vec![fact("c")])
+        .blocking_recv()
+        .expect("told")
+        .expect_err("out of turn");
+    assert_eq!(
+        (first.facts.len(), second.to_string()),
+        (
+            1,
+            "facts that came before these could not be written yet".to_owned()
+        )
+    );
+    fs::OpenOptions::new()
+        .write(true)
+        .open(&path)
+        .and_then(|file| file.set_len(better.len() as u64))
+        .expect("mended");
+    thread
+        .retry(first.facts)
+        .blocking_recv()
+        .expect("told")
+        .expect("room");
+    thread
+        .append(second.facts)
+        .blocking_recv()
+        .expect("told")
+        .expect("room");
+    let journal = thread.close().expect("no panic");
+    assert_eq!(journal.facts(), facts + 3);
+    let text = fs::read_to_string(&path).expect("read");
+    let reasons: Vec<&str> = text[good.len()..]
+        .lines()
+        .filter_map(|line| line.split("reason\":").nth(1))
+        .map(|rest| &rest[..3])
+        .collect();
+    assert_eq!(reasons, ["\"a\"", "\"b\"", "\"c\""]);
+}
+
+fn reference_line(seqs: &str, status: &str, extra: &Json) -> String {
+    let mut line = json!({
+        "ts": "2026-03-01T12:00:00", "trial_key": "not used", "status": status, "phase": "eval",
+        "params": {
+            "CHUNKED": "true", "GPU_MEMORY_UTILIZATION": "0.745", "MAX_MODEL_LEN": "768",
+            "MAX_NUM_SEQS": seqs, "REPETITION_PENALTY": "1.00", "STOP_STRINGS": "<|im_end|>",
+        },
+    });
+    let fields = extra.as_object().expect("fields").clone();
+    line.as_object_mut().expect("an object").extend(fields);
+    line.to_string() + "\n"
+}
+
+fn reference_runs(accuracy: f64, tps: f64) -> Json {
+    json!([
+        {"i": 1, "ok": true, "returncode": 0, "accuracy": accuracy, "answer_tps": 4857.5, "total_tps": tps, "total_time_s": 1.76, "elapsed_s": 9.5},
+        {"i": 2, "ok": false, "timeout": true},
+    ])
+}
+
+#[test]
+fn a_results_file_becomes_history() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let ok =
+        json!({"health": "HTTP 200", "eval_runs": reference_runs(0.9, 6000.0), "total_s": 60.5});
+    let low = json!({"eval_runs": reference_runs(0.5, 9000.0)});
+    let torn = "{\"ts\": \"2026-03-01T12:";
+    let lines = [
+        reference_line("1", "partial", &ok),
+        reference_line("2", "ok", &low),
+        reference_line(
+            "3",
+            "crashed",
+            &json!({"phase": "startup", "exit_code": -9, "startup_s": 30.0, "health": "refused"}),
+        ),
+        reference_line("4", "timeout", &json!({})),
+        reference_line(
+            "5",
+            "failed",
+            &json!({"reason": "port 8000 still in use before start"}),
+        ),
+        reference_line(
+            "6",
+            "failed",
+            &json!({"eval_runs": [{"i": 1, "ok": false, "error": "boom"}]}),
+        ),
+        reference_line(
+            "7",
+            "partial",
+            &json!({"eval_runs": reference_runs(0.9, 5000.0)}),
+        ),
+        reference_line(
+            "8",
+            "partial",
+            &json!({"eval_runs": reference_runs(0.9, 5000.0), "pruned": true}),
+        ),
+        "{\"avg_accuracy\": NaN}\n".to_owned(),
+        reference_line(
+            "9",
+            "ok",
+            &json!({"eval_runs": [{"i": 1, "ok": true, "accuracy": "0,88"}]}),
+        ),
+        reference_line(
+            "9",
+            "ok",
+            &json!({"eval_runs": [{"i": 1, "ok": true, "accuracy": 0.9}]}),
+        ),
+        reference_line("9", "great", &json!({})),
+        "\n".to_owned(),
+        reference_line("1", "ok", &ok),
+        torn.to_owned(),
+    ];
+    let original = lines.concat();
+    let path = folder.path().join(RESULTS);
+    fs::write(&path, &original).expect("written");
+
+    let opening = open(folder.path());
+    let import = opening.import.expect("imported");
+    let problems: Vec<String> = import
+        .problems
+        .iter()
+        .map(|p| format!("{}: {}", p.line, p.text))
+        .collect();
+    insta::assert_snapshot!(problems.join("\n"));
+    assert_eq!((import.trials, import.host_faults), (7, 1));
+    let trials: Vec<String> = opening
+        .study
+        .trials()
+        .iter()
+        .map(|trial| {
+            let end = trial.sittings[0].end.as_ref();
+            let runs: Vec<String> = trial
+                .runs
+                .iter()
+                .map(|run| format!("{:?} {:?}", run.ending, run.metrics))
+                .collect();
+            let seqs = trial.params.get("MAX_NUM_SEQS");
+            format!("{} seqs={seqs:?} {end:?} runs={runs:?}", trial.id)
+        })
+        .collect();
+    insta::assert_snapshot!(trials.join("\n"));
+    assert_eq!(opening.study.phase(), &Phase::Active);
+    let best = opening.study.incumbent().expect("one is complete");
+    let sitting = &best.sittings[0];
+    assert_eq!(
+        sitting.ended.map(|end| end.since(sitting.started)),
+        Some(Duration::from_millis(60_500))
+    );
+    assert_eq!(
+        sitting.ended.map(Timestamp::local_iso).as_deref(),
+        Some("2026-03-01T12:00:00")
+    );
+    assert!(
+        matches!(best.params.get("MAX_NUM_SEQS"), Some(Value::Int(1))),
+        "with the space's types"
+    );
+
+    let whole = original.strip_suffix(torn).expect("the torn line");
+    assert_eq!(fs::read_to_string(&path).expect("read"), whole);
+    let beside = |end: &str| {
+        fs::read_to_string(folder.path().join(format!("{RESULTS}.{end}"))).expect("kept")
+    };
+    assert_eq!(beside("imported"), whole);
+    assert_eq!(beside("old-1"), original);
+    assert_eq!(
+        beside("damaged"),
+        [&lines[8], &lines[9], &lines[10], &lines[11]]
+            .map(String::as_str)
+            .concat()
+            + torn
+            + "\n"
+    );
+
+    // From here on the study's own lines come after.
+    let (mut journal, mut files, mut results, mut study) = (
+        opening.journal,
+        opening.files,
+        opening.results,
+        opening.study,
+    );
+    let trial = study.unsettled().expect("the partial one").id;
+    let events = [
+        Event::SittingStarted {
+            trial,
+            sitting: 2,
+            token: "t".to_owned(),
+            boot_id: String::new(),
+        },
+        Event::SittingEnded {
+            trial,
+            sitting: 2,
+            end: COMPLETE,
+            health: None,
+        },
+    ];
+    for event in events {
+        let fact = Fact {
+            at: Timestamp::from_millis(study::BEGAN),
+            event,
+        };
+        journal.append(std::slice::from_ref(&fact)).expect("room");
+        study.apply(&fact).expect("fits");
+        if let Some(line) = results.take(&fact, &study) {
+            files.append(&line).expect("room");
+        }
+    }
+    drop(journal);
+    let more = fs::read_to_string(&path).expect("read");
+    assert_eq!(more[whole.len()..].lines().count(), 1);
+    fs::write(&path, &more[..whole.len() / 2]).expect("cut");
+    let opening = open(folder.path());
+    assert!(
+        matches!(opening.repaired[..], [Repaired::Completed { .. }]),
+        "{:?}",
+        opening.repaired
+    );
+    assert_eq!(opening.import, None, "only into an empty journal");
+    assert_eq!(fs::read_to_string(&path).expect("read"), more);
+}
+
+#[test]
+fn an_import_that_was_interrupted_is_done_again() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let line = reference_line(
+        "1",
+        "ok",
+        &json!({"eval_runs": reference_runs(0.9, 6000.0)}),
+    );
+    let path = folder.path().join(RESULTS);
+    // Without the last newline, which is no damage.
+    fs::write(&path, line.trim_end()).expect("written");
+    drop(open(folder.path()));
+    assert_eq!(fs::read_to_string(&path).expect("read"), line);
+    // As if the journal had never got the facts.
+    fs::remove_dir_all(folder.path().join("journal")).expect("removed");
+    let opening = open(folder.path());
+    assert_eq!(opening.import.map(|import| import.trials), Some(1));
+    assert_eq!(opening.repaired, []);
+    drop(opening.journal);
+    // A new beginning without the results: nothing of the old comes back.
+    fs::remove_dir_all(folder.path().join("journal")).expect("removed");
+    fs::remove_file(&path).expect("removed");
+    let opening = open(folder.path());
+    assert_eq!((opening.import, opening.repaired), (None, Vec::new()));
+    assert!(!path.exists());
+}
+
+#[test]
+fn lines_are_not_glued_to_somebody_elses_half_line() {
+    let (folder, whole) = five_trials();
+    let path = folder.path().join(RESULTS);
+    let mut opening = open(folder.path());
+    fs::write(&path, [&whole[..], b"half"].concat()).expect("written");
+    opening.files.append(b"{}\n").expect("room");
+    assert!(fs::read(&path).expect("read").ends_with(b"half\n{}\n"));
+}
