@@ -432,6 +432,10 @@ fn passed(output: &std::process::Output) {
 }
 
 #[test]
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever runs the tests must see that one was skipped"
+)]
 fn a_full_disk_loses_nothing() {
     let folder = folder();
     // A file system of 64 KiB, in a namespace of its own: no right is needed.

@@ -253,7 +253,7 @@ impl EventRecord<'_> {
                 origin,
             } => {
                 let values = params.0.into_iter().map(|(name, value)| {
-                    let name = names.name(&name.as_str());
+                    let name = names.name(name.as_str());
                     value.into_value(names).map(|value| (name, value))
                 });
                 let values: Vec<_> = values.collect::<Result<_, _>>()?;
@@ -283,7 +283,7 @@ impl EventRecord<'_> {
             } => Event::StepStarted {
                 trial: TrialId(trial),
                 sitting,
-                step: names.name(&step.as_str()),
+                step: names.name(step.as_str()),
                 pid,
                 start_ticks,
             },
@@ -311,13 +311,13 @@ impl EventRecord<'_> {
                 let metrics = metrics.0.into_iter().map(|(name, number)| {
                     let finite = Finite::new(number);
                     let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-                    Ok::<_, String>((names.name(&name.as_str()), finite?))
+                    Ok::<_, String>((names.name(name.as_str()), finite?))
                 });
                 let metrics = metrics.collect::<Result<_, _>>()?;
                 Event::RunEnded {
                     trial: TrialId(trial),
                     run: Run {
-                        step: names.name(&step.as_str()),
+                        step: names.name(step.as_str()),
                         number: run,
                         sitting,
                         elapsed: Duration::from_nanos(elapsed_ns),
@@ -428,10 +428,10 @@ impl<'a> EndRecord<'a> {
             Self::Infeasible => Outcome::Infeasible,
             Self::Pruned => Outcome::Pruned,
             Self::Failed(failure) => Outcome::Failed(Failure {
-                kind: FailureKind::named(&failure.kind.as_str()).ok_or_else(|| {
+                kind: FailureKind::named(failure.kind.as_str()).ok_or_else(|| {
                     format!("unknown kind of failure `{}`", failure.kind.as_str())
                 })?,
-                step: failure.step.map(|step| names.name(&step.as_str())),
+                step: failure.step.map(|step| names.name(step.as_str())),
                 ending: failure.ending.map(EndingRecord::into_ending),
                 message: failure.message.owned(),
                 cause: failure.cause.map(|cause| Cause {
