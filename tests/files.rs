@@ -18,7 +18,6 @@ use serde_json::{Value as Json, json};
 use tempfile::TempDir;
 
 #[path = "helpers/study.rs"]
-#[allow(dead_code, reason = "the journal's tests use the rest")]
 mod study;
 
 const COMPLETE: SittingEnd = SittingEnd::Finished(Outcome::Complete);

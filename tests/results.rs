@@ -15,7 +15,6 @@ use autotune::store::{ResultsBuilder, Status, status};
 use serde_json::{Value as Json, json};
 
 #[path = "helpers/study.rs"]
-#[allow(dead_code, reason = "the journal's tests use the rest")]
 mod study;
 
 const SECOND: i64 = 1000;
