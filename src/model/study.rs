@@ -241,6 +241,11 @@ impl Study {
                 if health.is_some() {
                     ended.health.clone_from(health);
                 }
+                // Most trials stay as they are from here on, and a large study
+                // has a great many of them.
+                let ended = self.edit(*trial)?;
+                ended.runs.shrink_to_fit();
+                ended.sittings.shrink_to_fit();
                 self.settle(*trial, end)?;
             }
             Event::TrialReopened { trial } => {

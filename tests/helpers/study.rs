@@ -1,6 +1,8 @@
 //! A study for the tests and benches of the store: its spec, and facts as a
 //! daemon would journal them.
 
+#![allow(dead_code, reason = "each test and each bench uses its part of it")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
