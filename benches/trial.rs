@@ -38,8 +38,13 @@ fn serve(port: u16) {
 }
 
 fn measure() {
-    println!("one trial: a server ready at once, {RUNS} instant runs; {TRIALS} trials a repetition");
-    println!("{:>10} {:>12} {:>12} {:>10}", "repetition", "autotuned", "directly", "added");
+    println!(
+        "one trial: a server ready at once, {RUNS} instant runs; {TRIALS} trials a repetition"
+    );
+    println!(
+        "{:>10} {:>12} {:>12} {:>10}",
+        "repetition", "autotuned", "directly", "added"
+    );
     let mut added: Vec<f64> = (1..=REPETITIONS)
         .map(|repetition| {
             let (ours, direct) = (by_autotuned(), directly());
@@ -53,11 +58,19 @@ fn measure() {
         })
         .collect();
     added.sort_by(f64::total_cmp);
-    println!("added to a trial: median {:.2} ms, least {:.2} ms", added[REPETITIONS / 2], added[0]);
+    println!(
+        "added to a trial: median {:.2} ms, least {:.2} ms",
+        added[REPETITIONS / 2],
+        added[0]
+    );
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Mean seconds of a trial, from one to the next.
@@ -125,13 +138,23 @@ fn directly() -> f64 {
     let begun = Instant::now();
     for _ in 0..TRIALS {
         let port = free_port();
-        let mut server =
-            Command::new(&own).arg("serve").arg(port.to_string()).spawn().unwrap();
+        let mut server = Command::new(&own)
+            .arg("serve")
+            .arg(port.to_string())
+            .spawn()
+            .unwrap();
         while !answers(port) {
             std::thread::sleep(Duration::from_micros(100));
         }
         for _ in 0..RUNS {
-            assert!(Command::new(&own).arg("run").output().unwrap().status.success());
+            assert!(
+                Command::new(&own)
+                    .arg("run")
+                    .output()
+                    .unwrap()
+                    .status
+                    .success()
+            );
         }
         let pid = nix::unistd::Pid::from_raw(server.id().try_into().unwrap());
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
@@ -141,7 +164,9 @@ fn directly() -> f64 {
 }
 
 fn answers(port: u16) -> bool {
-    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else {
+        return false;
+    };
     let sent = stream.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n");
     sent.is_ok() && stream.read(&mut [0; 256]).is_ok_and(|read| read > 0)
 }

@@ -392,7 +392,7 @@ fn a_results_file_becomes_history() {
             trial,
             sitting: 2,
             token: "t".to_owned(),
-            boot_id: String::new(),
+            boot_id: "".into(),
         },
         Event::SittingEnded {
             trial,

@@ -67,7 +67,7 @@ impl Diary {
             trial,
             sitting,
             token: "t".to_owned(),
-            boot_id: String::new(),
+            boot_id: "".into(),
         });
         self.add(Event::StepStarted {
             trial,
@@ -82,7 +82,7 @@ impl Diary {
                 trial,
                 sitting,
                 startup,
-                health: Some("HTTP 200".to_owned()),
+                health: Some("HTTP 200".into()),
             });
         }
     }
@@ -108,7 +108,7 @@ impl Diary {
             elapsed: Duration::from_millis(12_345),
             ending,
             metrics,
-            fault: fault.map(str::to_owned),
+            fault: fault.map(Into::into),
         };
         self.add(Event::RunEnded { trial, run });
     }
@@ -131,7 +131,7 @@ impl Diary {
             trial,
             sitting,
             end,
-            health,
+            health: health.map(Into::into),
         });
         let line = self.lines.get(before)?;
         assert!(line.ends_with(b"}\n"), "whole lines");
@@ -144,13 +144,13 @@ impl Diary {
 }
 
 fn failed(kind: FailureKind, ending: Option<Ending>, message: &str) -> SittingEnd {
-    SittingEnd::Finished(Outcome::Failed(Failure {
+    SittingEnd::Finished(Outcome::Failed(Box::new(Failure {
         kind,
         step: Some("serve".into()),
         ending,
         message: message.to_owned(),
         cause: None,
-    }))
+    })))
 }
 
 const COMPLETE: SittingEnd = SittingEnd::Finished(Outcome::Complete);
@@ -411,7 +411,7 @@ fn failures_at_start_up() {
         trial,
         sitting: 1,
         token: "t".to_owned(),
-        boot_id: String::new(),
+        boot_id: "".into(),
     });
     let taken = FailureKind::Host(HostFault::PortTaken);
     let line = diary

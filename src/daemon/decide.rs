@@ -316,7 +316,7 @@ fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Dec
         trial,
         sitting,
         token: context.token.to_owned(),
-        boot_id: context.boot_id.to_owned(),
+        boot_id: context.boot_id.into(),
     };
     decision.facts.push(Fact {
         at: context.now,
@@ -384,7 +384,7 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
             trial,
             sitting,
             startup,
-            health,
+            health: health.map(Into::into),
         },
         Report::RunEnded(run) => Event::RunEnded {
             trial,
@@ -398,12 +398,12 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
 /// trial.
 pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResult) -> Event {
     let health = match &result {
-        SittingResult::Failed(failure) => failure.health.clone(),
+        SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
     let end = match (study.trial(trial), result) {
         (_, SittingResult::Failed(failure)) => {
-            SittingEnd::Finished(Outcome::Failed(Failure::from(failure)))
+            SittingEnd::Finished(Outcome::Failed(Box::new(Failure::from(failure))))
         }
         (Some(trial), result) => {
             let missing = study
@@ -434,7 +434,7 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
         return study.judge(trial);
     };
     let some = trial.runs.iter().any(|run| run.is_good());
-    Outcome::Failed(Failure {
+    Outcome::Failed(Box::new(Failure {
         kind: if some {
             FailureKind::SomeRuns
         } else {
@@ -442,9 +442,9 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
         },
         step: Some(bad.step.clone()),
         ending: Some(bad.ending.clone()),
-        message: bad.fault.clone().unwrap_or_default(),
+        message: bad.fault.as_deref().unwrap_or_default().to_owned(),
         cause: None,
-    })
+    }))
 }
 
 /// The sittings that an earlier daemon has left open.

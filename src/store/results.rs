@@ -237,7 +237,7 @@ impl Serialize for Line<'_> {
             (Phase::Port, Outcome::Failed(failure)) => {
                 map.serialize_entry("reason", &failure.message)?;
             }
-            _ => map.serialize_entry("health", &self.sitting.health)?,
+            _ => map.serialize_entry("health", &self.sitting.health.as_deref())?,
         }
         match phase {
             Phase::Port => {}
