@@ -153,7 +153,7 @@ impl RunReport {
             sitting,
             elapsed: self.elapsed,
             ending: self.ending.into(),
-            metrics,
+            metrics: metrics.into(),
             fault,
         }
     }

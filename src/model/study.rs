@@ -209,7 +209,7 @@ impl Study {
             } => {
                 self.edit(*trial)?.sittings.push(Sitting {
                     number: *sitting,
-                    token: token.clone(),
+                    token: token.as_str().into(),
                     boot_id: boot_id.clone(),
                     started: fact.at,
                     ended: None,

@@ -62,7 +62,7 @@ pub struct Sitting {
     /// Its number within the trial, from 1.
     pub number: u32,
     /// The value of AUTOTUNE_TRIAL_ID in the environment of all its processes.
-    pub token: String,
+    pub token: Box<str>,
     /// The boot in which it ran.
     pub boot_id: Name,
     /// When it began.

@@ -177,10 +177,10 @@ impl Simulation {
                         sitting,
                         elapsed: Duration::from_secs(1),
                         ending: Ending::Exited(0),
-                        metrics: vec![
+                        metrics: Box::new([
                             ("speed".into(), metric(*speed)),
                             ("quality".into(), metric(*quality)),
-                        ],
+                        ]),
                         fault: None,
                     };
                     self.happen(Event::RunEnded { trial, run });

@@ -379,7 +379,7 @@ impl<'a> Reader<'a> {
             sitting: 1,
             elapsed: Duration::try_from_secs_f64(elapsed).unwrap_or_default(),
             ending,
-            metrics,
+            metrics: metrics.into(),
             fault: (!good).then(|| fault.into()),
         })
     }

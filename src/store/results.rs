@@ -64,7 +64,7 @@ impl ResultsBuilder {
             } => {
                 let trial = study.trial(*trial)?;
                 let sitting = trial.sittings.iter().rfind(|s| s.number == *sitting)?;
-                let imported = sitting.token == IMPORTED;
+                let imported = &*sitting.token == IMPORTED;
                 return (!imported).then(|| self.line(fact.at, study, trial, sitting, outcome));
             }
             _ => {}
