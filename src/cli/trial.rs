@@ -97,7 +97,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             trial: id,
             sitting: 1,
             token: token.clone(),
-            boot_id: String::new(),
+            boot_id: "".into(),
         },
     ];
     for event in start {

@@ -318,7 +318,7 @@ fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Dec
         trial,
         sitting,
         token: context.token.to_owned(),
-        boot_id: context.boot_id.to_owned(),
+        boot_id: context.boot_id.into(),
     };
     decision.facts.push(Fact {
         at: context.now,
@@ -388,7 +388,7 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
             trial,
             sitting,
             startup,
-            health,
+            health: health.map(Into::into),
         },
         Report::RunEnded(run) => Event::RunEnded {
             trial,
@@ -402,7 +402,7 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
 /// trial.
 pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResult) -> Event {
     let health = match &result {
-        SittingResult::Failed(failure) => failure.health.clone(),
+        SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
     let end = match (study.trial(trial), result) {
@@ -413,7 +413,7 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
                 // The runner knows only of the runs of its own sitting.
                 failure.kind = bad_runs(study, trial, step);
             }
-            SittingEnd::Finished(Outcome::Failed(failure))
+            SittingEnd::Finished(Outcome::Failed(Box::new(failure)))
         }
         (Some(trial), result) => {
             let missing = study
@@ -443,13 +443,13 @@ fn judge(study: &Study, trial: &Trial) -> Outcome {
     let Some(bad) = bad else {
         return study.judge(trial);
     };
-    Outcome::Failed(Failure {
+    Outcome::Failed(Box::new(Failure {
         kind: bad_runs(study, trial, &bad.step),
         step: Some(bad.step.clone()),
         ending: Some(bad.ending.clone()),
-        message: bad.fault.clone().unwrap_or_default(),
+        message: bad.fault.as_deref().unwrap_or_default().to_owned(),
         cause: None,
-    })
+    }))
 }
 
 /// What a bad run of `step` makes of a trial, given its runs over all sittings.

@@ -268,7 +268,7 @@ impl Dispatcher {
             .map(|sitting| sitting.token.clone())
             .ok_or_else(gone)?;
         let places = self.folders.places(id);
-        let order = Order::new(study.spec(), trial, sitting, token, &places)
+        let order = Order::new(study.spec(), trial, sitting, token.into_string(), &places)
             .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
         let started = Runner::start(&self.folders.sitting(id, sitting), order);
         let mut runner = started.map_err(|error| {

@@ -17,7 +17,7 @@ use super::order::{CheckOrder, ProbeOrder, ReadyOrder};
 use super::port::{self, Holder, Listener};
 
 /// The pauses between two checks grow from the first to the last.
-const FIRST_PAUSE: Duration = Duration::from_millis(2);
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(250);
 /// How long one answer to a readiness check may take.
 const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -127,7 +127,7 @@ impl<'a> Readiness<'a> {
                 return Ok(());
             }
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(LAST_PAUSE);
+            pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
     }
 

@@ -170,27 +170,12 @@ impl Sitting {
             .cgroup
             .take()
             .and_then(|path| Cgroup::known(&path, &order.token));
-        let sitting = Self {
+        Self {
             order,
-            cgroup: None,
+            cgroup,
             groups: RefCell::default(),
             reporter: RefCell::new(reporter),
             started: RefCell::new(0),
-        };
-        match cgroup {
-            Some(cgroup) => match cgroup.enter_as_runner() {
-                Ok(()) => Self {
-                    cgroup: Some(cgroup),
-                    ..sitting
-                },
-                Err(error) => {
-                    let text =
-                        format!("the trial's cgroup cannot be entered: {error}, ignoring it");
-                    sitting.tell(Report::Warning(text));
-                    sitting
-                }
-            },
-            None => sitting,
         }
     }
 

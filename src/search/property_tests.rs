@@ -147,7 +147,7 @@ proptest! {
             let trial = simulation.plan(&params, Origin::Sampler);
             for end in [SittingEnd::Interrupted, SittingEnd::Interrupted] {
                 let sitting = simulation.study.trial(trial).map_or(1, |t| t.sittings.len() as u32 + 1);
-                let (token, boot_id) = (String::new(), String::new());
+                let (token, boot_id) = (String::new(), "".into());
                 simulation.happen(Event::SittingStarted { trial, sitting, token, boot_id });
                 simulation.happen(Event::SittingEnded { trial, sitting, end, health: None });
             }

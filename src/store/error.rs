@@ -86,7 +86,10 @@ pub enum JournalError {
         folder: PathBuf,
     },
     /// A file or folder may not be written.
-    #[error("{} cannot be written: give its owner's name to the service, or choose another output_dir", .path.display())]
+    #[error(
+        "{} may not be written by this user: change its owner or mode, or choose another output_dir",
+        .path.display()
+    )]
     NotWritable {
         /// The file or folder.
         path: PathBuf,
