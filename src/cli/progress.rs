@@ -125,7 +125,8 @@ impl Progress {
             .filter(|trial| trial.is_settled())
             .count();
         if settled > 0 {
-            self.line(&format!("going on after {settled} finished trials"));
+            let plural = if settled == 1 { "" } else { "s" };
+            self.line(&format!("going on after {settled} finished trial{plural}"));
         }
     }
 
@@ -200,7 +201,12 @@ impl Progress {
             .unwrap_or_default();
         let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
         if let Some((doing, since)) = &self.doing {
-            message += &format!("  {doing} ({})", show_duration(since.elapsed()));
+            message += &format!("  {doing}");
+            // Milliseconds would only flicker.
+            let seconds = since.elapsed().as_secs();
+            if seconds > 0 {
+                message += &format!(" ({})", whole_seconds(seconds));
+            }
         }
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)
@@ -212,7 +218,8 @@ impl Progress {
             );
         }
         if let Some(left) = self.left(study) {
-            message += &format!(", {} left at most", show_duration(left));
+            let left = whole_seconds(left.as_secs().max(1));
+            message += &format!(", {left} left at most");
         }
         message
     }
@@ -251,10 +258,17 @@ impl Progress {
     }
 }
 
+fn whole_seconds(seconds: u64) -> String {
+    if seconds < 100 {
+        return format!("{seconds} s");
+    }
+    show_duration(Duration::from_secs(seconds))
+}
+
 /// What a trial tries, next to the incumbent.
 fn what_differs(study: &Study, trial: &Trial) -> String {
     let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
-    study_table::differences(trial, incumbent)
+    study_table::differences(study, trial, incumbent)
 }
 
 /// How many trials there will be at most; `None` when only the budget ends it.
