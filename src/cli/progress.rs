@@ -202,7 +202,12 @@ impl Progress {
             .unwrap_or_default();
         let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
         if let Some((doing, since)) = &self.doing {
-            message += &format!("  {doing} ({})", show_duration(since.elapsed()));
+            message += &format!("  {doing}");
+            // Milliseconds would only flicker.
+            let seconds = since.elapsed().as_secs();
+            if seconds > 0 {
+                message += &format!(" ({})", whole_seconds(seconds));
+            }
         }
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)
@@ -214,7 +219,8 @@ impl Progress {
             );
         }
         if let Some(left) = self.left(study) {
-            message += &format!(", {} left at most", show_duration(left));
+            let left = whole_seconds(left.as_secs().max(1));
+            message += &format!(", {left} left at most");
         }
         message
     }
@@ -253,10 +259,17 @@ impl Progress {
     }
 }
 
+fn whole_seconds(seconds: u64) -> String {
+    if seconds < 100 {
+        return format!("{seconds} s");
+    }
+    show_duration(Duration::from_secs(seconds))
+}
+
 /// What a trial tries, next to the incumbent.
 fn what_differs(study: &Study, trial: &Trial) -> String {
     let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
-    study_table::differences(trial, incumbent)
+    study_table::differences(study, trial, incumbent)
 }
 
 /// How many trials there will be at most; `None` when only the budget ends it.
