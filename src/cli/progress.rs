@@ -141,7 +141,7 @@ impl Progress {
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
             Event::StepStarted { trial, step, .. } => match runs_of(step) {
-                0 => format!("{step}: waiting until it is ready"),
+                0 => format!("{step}: getting ready"),
                 all => {
                     let done = study.trial(*trial).map_or(0, |t| t.good_runs(step).count());
                     format!("{step}: run {} of {all}", (done + 1).min(all as usize))
@@ -212,15 +212,11 @@ impl Progress {
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)
         {
-            let metric = &study.spec().objective.metric;
-            message += &format!(
-                " | best {} {metric}",
-                number::significant(summary.mean, FIGURES)
-            );
+            message += &format!(" | best {}", number::significant(summary.mean, FIGURES));
         }
         if let Some(left) = self.left(study) {
             let left = whole_seconds(left.as_secs().max(1));
-            message += &format!(", {left} left at most");
+            message += &format!(", {left} left");
         }
         message
     }
