@@ -96,10 +96,10 @@ impl Runner {
     }
 
     fn spawn(folder: &Path, order: Order, cgroup: Option<Cgroup>) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::create_dir_all(&order.trial_dir)?;
+        make(folder)?;
+        make(&order.trial_dir)?;
         for step in &order.steps {
-            step.log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            step.log.parent().map_or(Ok(()), make)?;
         }
         std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
         let (control_reader, control_writer) = io::pipe()?;
@@ -203,6 +203,14 @@ impl Runner {
         }
         failure
     }
+}
+
+/// Makes a folder; an error names it, since it need not be the sitting's.
+fn make(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let text = format!("the folder {} cannot be made: {error}", folder.display());
+        io::Error::new(error.kind(), text)
+    })
 }
 
 /// Runs the `stop` commands of a sitting whose runner could not.
