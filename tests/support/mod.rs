@@ -3,6 +3,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod said;
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -23,7 +25,11 @@ pub struct Study {
 pub fn child() -> PathBuf {
     let daemon = Path::new(env!("CARGO_BIN_EXE_autotuned"));
     let child = daemon.parent().expect("a folder").join("examples/child");
-    assert!(child.exists(), "`cargo test` builds the example `child`: {}", child.display());
+    assert!(
+        child.exists(),
+        "`cargo test` builds the example `child`: {}",
+        child.display()
+    );
     child
 }
 
@@ -87,7 +93,9 @@ impl Study {
             .open(self.path("daemon.log"))
             .expect("a log");
         command.stdout(log.try_clone().expect("a log")).stderr(log);
-        Daemon { child: command.spawn().expect("the daemon") }
+        Daemon {
+            child: command.spawn().expect("the daemon"),
+        }
     }
 
     /// Runs `autotuned run` to its end.
@@ -113,19 +121,28 @@ impl Study {
 
     /// The events of one kind.
     pub fn events_of(&self, kind: &str) -> Vec<Json> {
-        self.events().into_iter().filter_map(|event| event.get(kind).cloned()).collect()
+        self.events()
+            .into_iter()
+            .filter_map(|event| event.get(kind).cloned())
+            .collect()
     }
 
     /// Waits until the journal has `count` events of a kind.
     pub fn await_events(&self, kind: &str, count: usize) {
-        self.wait(&format!("{count} × {kind}"), || self.events_of(kind).len() >= count);
+        self.wait(&format!("{count} × {kind}"), || {
+            self.events_of(kind).len() >= count
+        });
     }
 
     /// Waits until something holds.
     pub fn wait(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !holds() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.trace());
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}:\n{}",
+                self.trace()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -140,7 +157,9 @@ impl Study {
     /// The lines of the results file.
     pub fn results(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.out("tune_results.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
     }
 
     /// The best params, as their file has them.
@@ -152,7 +171,9 @@ impl Study {
     /// The pids of every process that the study has made.
     pub fn pids(&self) -> Vec<i32> {
         let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();
-        text.lines().map(|line| line.parse().expect("a pid")).collect()
+        text.lines()
+            .map(|line| line.parse().expect("a pid"))
+            .collect()
     }
 
     /// Waits until no process of the study is alive.
@@ -163,20 +184,31 @@ impl Study {
     /// The processes of the study that are alive: the pid is in use and its
     /// program is `child`.
     pub fn alive(&self) -> Vec<i32> {
-        self.pids().into_iter().filter(|pid| is_child(*pid)).collect()
+        self.pids()
+            .into_iter()
+            .filter(|pid| is_child(*pid))
+            .collect()
     }
 
     /// The process of the runner that runs now.
     pub fn runner_pid(&self) -> i32 {
         let mut found = None;
         self.wait("a runner", || {
-            let Ok(sittings) = std::fs::read_dir(self.out("sittings")) else { return false };
+            let Ok(sittings) = std::fs::read_dir(self.out("sittings")) else {
+                return false;
+            };
             let newest = sittings.flatten().map(|entry| entry.path()).max();
             newest.is_some_and(|folder| folder.join("runner.json").exists())
         });
-        for entry in std::fs::read_dir(self.out("sittings")).expect("sittings").flatten() {
+        for entry in std::fs::read_dir(self.out("sittings"))
+            .expect("sittings")
+            .flatten()
+        {
             let text = std::fs::read_to_string(entry.path().join("runner.json"));
-            found = text.ok().and_then(|text| serde_json::from_str::<Json>(&text).ok()).or(found);
+            found = text
+                .ok()
+                .and_then(|text| serde_json::from_str::<Json>(&text).ok())
+                .or(found);
         }
         let pid = found.expect("a runner")["pid"].as_i64().expect("a pid");
         i32::try_from(pid).expect("a pid")
@@ -250,6 +282,7 @@ pub fn code(output: &Output) -> i32 {
 
 /// What a program said, on both its streams.
 pub fn said(output: &Output) -> String {
-    let both = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let both =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     both.concat()
 }
