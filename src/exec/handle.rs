@@ -28,6 +28,7 @@ pub struct Runner {
     child: Child,
     reports: BufReader<ChildStdout>,
     heard: usize,
+    result: Option<SittingResult>,
     control: Control,
     cgroup: Option<Cgroup>,
 }
@@ -128,6 +129,7 @@ impl Runner {
             child,
             reports: BufReader::new(stdout),
             heard: 0,
+            result: None,
             control: Control(Arc::new(control_writer)),
             cgroup,
         })
@@ -151,13 +153,18 @@ impl Runner {
                 self.heard += 1;
                 return Some(report);
             }
+            if let Some(result) = report::parse_last_line(&line) {
+                self.result = Some(result);
+            }
         }
     }
 
     /// Waits until the runner is gone, and clears up after one that died.
     pub async fn finish(mut self) -> Finished {
         let status = self.child.wait().await;
+        // On a full disk the runner could only say it.
         let result = report::read_result(&self.folder).ok().flatten();
+        let result = result.or(self.result.take());
         let died = result.is_none();
         let result = match result {
             Some(result) => result,
