@@ -27,7 +27,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::cgroup::Cgroup;
 use super::environment;
-use super::order::{Invocation, ORDER_FILE, Order};
+use super::order::{Invocation, ORDER_FILE, Order, StepOrder};
 use super::process::{self, Group, Program};
 use super::report::{RESULT_FILE, Report, Reporter, SittingResult};
 use super::work;
@@ -38,8 +38,10 @@ pub const RUNNER_FILE: &str = "runner.json";
 /// How long killed processes may take to be gone: one in an uninterruptible
 /// state (a sick GPU or disk) takes longer, and is then reported.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
-/// How long a `stop` command may take.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// How long the `stop` commands may take.
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// How long they may take when the end is to be at once.
+const KILLED_STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a runner cannot do its work.
 #[derive(Debug, thiserror::Error)]
@@ -214,35 +216,41 @@ impl Sitting {
         }
     }
 
-    /// Ends all that was started: SIGTERM, grace, SIGKILL, until none is left.
+    /// Ends all that was started: the `stop` commands, SIGTERM, grace, SIGKILL,
+    /// until none is left. A kill overtakes all of it but the `stop` commands,
+    /// which are somebody else's programs and the only way to end what runs
+    /// elsewhere: it leaves them a short time.
     async fn end(
         &self,
         control: &mut Control,
         at_once: bool,
     ) -> Option<super::report::FailureReport> {
-        let stops = async {
-            for step in self.order.steps.iter().rev() {
-                if let Some(stop) = &step.stop {
-                    self.run_stop(&step.name, stop).await;
-                }
-            }
-        };
-        // At most as long as it says: it is somebody else's program.
-        let _ = tokio::time::timeout(STOP_LIMIT, stops).await;
-        let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
-        if !at_once {
-            groups.iter().for_each(|group| group.terminate());
-            let gone = async {
-                for group in &groups {
-                    while !group.until_empty().await {}
-                }
+        let started: Vec<Rc<Group>> = self.groups.borrow().clone();
+        let mut stops = std::pin::pin!(self.run_stops());
+        let mut stops_over = false;
+        let killed = if at_once {
+            true
+        } else {
+            let in_order = async {
+                let stopped = tokio::time::timeout(STOP_LIMIT, &mut stops).await;
+                self.warn_of_stops(stopped.is_ok());
+                stops_over = true;
+                Self::terminate(&started).await;
             };
             tokio::select! {
                 biased;
-                () = control.kill() => {}
-                _ = tokio::time::timeout(self.order.longest_grace(), gone) => {}
+                () = control.kill() => true,
+                () = in_order => false,
+            }
+        };
+        if killed {
+            started.iter().for_each(|group| group.kill());
+            if !stops_over {
+                let stopped = tokio::time::timeout(KILLED_STOP_LIMIT, stops).await;
+                self.warn_of_stops(stopped.is_ok());
             }
         }
+        let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
         let mut cleared = true;
         for group in &groups {
             cleared &= group.clear(KILL_LIMIT).await;
@@ -265,33 +273,55 @@ impl Sitting {
         })
     }
 
-    async fn run_stop(&self, step: &str, stop: &Invocation) {
+    /// SIGTERM, and for each group the grace of its own step.
+    async fn terminate(groups: &[Rc<Group>]) {
+        groups.iter().for_each(|group| group.terminate());
+        let begun = tokio::time::Instant::now();
+        let mut by_grace: Vec<&Rc<Group>> = groups.iter().collect();
+        by_grace.sort_by_key(|group| group.grace());
+        for group in by_grace {
+            let gone = async { while !group.until_empty().await {} };
+            if tokio::time::timeout_at(begun + group.grace(), gone)
+                .await
+                .is_err()
+            {
+                group.kill();
+            }
+        }
+    }
+
+    async fn run_stops(&self) {
+        for step in self.order.steps.iter().rev() {
+            if let Some(stop) = &step.stop {
+                self.run_stop(step, stop).await;
+            }
+        }
+    }
+
+    async fn run_stop(&self, step: &StepOrder, stop: &Invocation) {
         let output = std::fs::OpenOptions::new().write(true).open("/dev/null");
-        let started = output.and_then(|output| {
-            let workdir = self
-                .order
-                .steps
-                .iter()
-                .find(|s| s.name == step)
-                .map(|s| &s.workdir);
-            let workdir = workdir.map_or(Path::new("/"), |workdir| workdir);
-            self.start(step, None, stop, workdir, output)
-        });
-        match started {
+        match output.and_then(|output| self.start(step, None, stop, output)) {
             Ok(group) => drop(group.ended().await),
             Err(error) => self.tell(Report::Warning(format!(
-                "the stop command of step `{step}` could not be started: {error}, ignoring it"
+                "the stop command of step `{}` could not be started: {error}, ignoring it",
+                step.name
             ))),
+        }
+    }
+
+    fn warn_of_stops(&self, stopped: bool) {
+        if !stopped {
+            let text = "the stop commands took too long and were killed:                         what they were to end may still run, ignoring it";
+            self.tell(Report::Warning(text.to_owned()));
         }
     }
 
     /// Starts a program as a group of the sitting.
     pub(super) fn start(
         &self,
-        step: &str,
+        step: &StepOrder,
         run: Option<u32>,
         invocation: &Invocation,
-        workdir: &Path,
         output: std::fs::File,
     ) -> io::Result<Rc<Group>> {
         let number = {
@@ -303,16 +333,17 @@ impl Sitting {
         let program = Program {
             command: &invocation.command,
             env,
-            workdir,
+            workdir: &step.workdir,
             output,
+            grace: step.stop_grace,
         };
         let steps = self.cgroup.as_ref().map(Cgroup::steps);
-        let name = format!("{number}-{step}");
+        let name = format!("{number}-{}", step.name);
         let group = Group::start(program, name, &self.order.token, steps.as_ref())?;
         let group = Rc::new(group);
         self.groups.borrow_mut().push(Rc::clone(&group));
         self.tell(Report::StepStarted {
-            step: step.to_owned(),
+            step: step.name.clone(),
             run,
             pid: group.pid(),
             start_ticks: group.start_ticks(),
