@@ -34,6 +34,13 @@ impl Folders {
             .join(format!("{:05}.{sitting}", trial.0))
     }
 
+    /// The folders of sittings that are there.
+    pub fn sittings(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.output.join("sittings"));
+        let entries = entries.into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
         self.output

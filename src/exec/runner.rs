@@ -8,8 +8,9 @@
 //!
 //! - The control pipe is standard input. `s` asks for an orderly end, `k` for
 //!   one at once; when the pipe closes the daemon is dead, which is an orderly
-//!   end too. Control is looked at before anything else, whatever the sitting
-//!   waits for.
+//!   end too. So are SIGTERM, SIGINT and SIGHUP: `pkill autotuned` reaches the
+//!   runner as well. Control is looked at before anything else, whatever the
+//!   sitting waits for.
 //! - The work holds no process: groups live in [`Sitting`], so dropping the
 //!   work in its midst leaves them to be ended in order.
 //! - The result is written last, when nothing of the sitting is alive.
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cgroup::Cgroup;
 use super::environment;
@@ -33,7 +34,9 @@ use super::report::{RESULT_FILE, Report, Reporter, SittingResult};
 use super::work;
 use crate::base::{clock, file};
 
-/// The name of the file that says which process the runner is.
+/// The name of the file that says which process the runner is. It is there
+/// before the order is read: whoever takes the order away and finds no such
+/// file knows that nothing will be begun.
 pub const RUNNER_FILE: &str = "runner.json";
 /// How long killed processes may take to be gone: one in an uninterruptible
 /// state (a sick GPU or disk) takes longer, and is then reported.
@@ -103,14 +106,16 @@ pub fn run(folder: &Path) -> Result<(), RunnerError> {
         .build()
         .map_err(system("start the runtime"))?;
     runtime.block_on(async {
-        let order = read_order(folder)?;
+        // Nothing is written to a folder that is no sitting's.
+        read_order(folder)?;
         let stdin = io::stdin();
         let stdin: OwnedFd = std::os::fd::AsFd::as_fd(&stdin)
             .try_clone_to_owned()
             .map_err(system("take the control pipe"))?;
-        let mut control =
-            Control(pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?);
+        let pipe = pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?;
+        let mut control = Control::new(pipe).map_err(system("listen to signals"))?;
         identify(folder).map_err(system("write runner.json"))?;
+        let order = read_order(folder)?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| system("become a sub-reaper")(error.into()))?;
         let reporter = Reporter::create(folder).map_err(system("write events.jsonl"))?;
@@ -136,16 +141,40 @@ fn identify(folder: &Path) -> io::Result<()> {
         start_ticks,
         boot_id: clock::boot_id(),
     };
-    std::fs::write(folder.join(RUNNER_FILE), serde_json::to_vec(&identity)?)
+    // Whole or not at all. It need not outlive a power cut: the process does
+    // not either.
+    let new = folder.join(format!(".{RUNNER_FILE}.new"));
+    std::fs::write(&new, serde_json::to_vec(&identity)?)?;
+    std::fs::rename(new, folder.join(RUNNER_FILE))
 }
 
-struct Control(pipe::Receiver);
+struct Control {
+    pipe: pipe::Receiver,
+    signals: [Signal; 3],
+}
 
 impl Control {
+    fn new(pipe: pipe::Receiver) -> io::Result<Self> {
+        let signals = [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ];
+        Ok(Self { pipe, signals })
+    }
+
     /// The next thing that the daemon says. Safe to drop while it waits.
     async fn next(&mut self) -> Command {
+        let [terminate, interrupt, hangup] = &mut self.signals;
         loop {
-            match self.0.read_u8().await {
+            let said = tokio::select! {
+                biased;
+                said = self.pipe.read_u8() => said,
+                _ = terminate.recv() => return Command::Stop,
+                _ = interrupt.recv() => return Command::Stop,
+                _ = hangup.recv() => return Command::Stop,
+            };
+            match said {
                 Ok(b'k') => return Command::Kill,
                 // Standing order: without a daemon there is no trial.
                 Ok(b's') | Err(_) => return Command::Stop,
@@ -157,7 +186,7 @@ impl Control {
     /// Waits for a kill; a daemon that is gone sends none.
     async fn kill(&mut self) {
         loop {
-            match self.0.read_u8().await {
+            match self.pipe.read_u8().await {
                 Ok(b'k') => return,
                 Ok(_) => {}
                 Err(_) => std::future::pending().await,
