@@ -58,11 +58,14 @@ impl Folders {
     }
 
     /// Removes the folder of a sitting that is over, and the trial's own where
-    /// nothing was put into it.
-    pub fn forget_sitting(&self, trial: TrialId, sitting: u32) {
+    /// the trial is settled and nothing was put into it. The next sitting of
+    /// one that is not may have begun to use that already.
+    pub fn forget_sitting(&self, trial: TrialId, sitting: u32, settled: bool) {
         // What cannot be removed now is removed at the next start.
         let _ = std::fs::remove_dir_all(self.sitting(trial, sitting));
-        let _ = std::fs::remove_dir(self.trial(trial));
+        if settled {
+            let _ = std::fs::remove_dir(self.trial(trial));
+        }
     }
 }
 

@@ -70,7 +70,8 @@ pub async fn recover(
         for fact in &facts {
             records.follow(fact, study);
         }
-        folders.forget_sitting(trial, sitting.number);
+        let settled = study.trial(trial).is_some_and(|trial| trial.is_settled());
+        folders.forget_sitting(trial, sitting.number, settled);
     }
     for folder in folders.sittings() {
         if let Some(token) = leftovers::token_of(&folder) {
