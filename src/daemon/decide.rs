@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
 use crate::model::step::StepKind;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
@@ -168,7 +168,8 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 return decision;
             }
             let mut study = Study::clone(&state.study);
-            let event = conclude(&study, trial, sitting, result);
+            let event = conclude(&study, trial, sitting, result.clone());
+            decision.effects.extend(ignored_fault(&result, &event));
             let fact = Fact {
                 at: context.now,
                 event,
@@ -405,7 +406,15 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
+    let missing = |trial: &Trial| {
+        let mut steps = study.spec().steps.iter();
+        steps.any(|step| !missing_runs(trial, step).is_empty())
+    };
     let end = match (study.trial(trial), result) {
+        // What was cut short may have been complete all the same.
+        (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
+            SittingEnd::Finished(judge(study, trial))
+        }
         (trial, SittingResult::Failed(failure)) => {
             let mut failure = Failure::from(failure);
             let of_runs = matches!(failure.kind, FailureKind::SomeRuns | FailureKind::AllRuns);
@@ -415,25 +424,38 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
             }
             SittingEnd::Finished(Outcome::Failed(Box::new(failure)))
         }
-        (Some(trial), result) => {
-            let missing = study
-                .spec()
-                .steps
-                .iter()
-                .any(|s| !missing_runs(trial, s).is_empty());
-            match result {
-                // What was cut short may have been complete all the same.
-                SittingResult::Interrupted if missing => SittingEnd::Interrupted,
-                _ => SittingEnd::Finished(judge(study, trial)),
-            }
-        }
-        (None, _) => SittingEnd::Interrupted,
+        (Some(trial), SittingResult::Good) => SittingEnd::Finished(judge(study, trial)),
+        (_, SittingResult::Interrupted) | (None, SittingResult::Good) => SittingEnd::Interrupted,
     };
     Event::SittingEnded {
         trial,
         sitting,
         end,
         health,
+    }
+}
+
+/// What is to be said of a fault that has cost nothing.
+fn ignored_fault(result: &SittingResult, end: &Event) -> Option<Effect> {
+    let (SittingResult::Failed(failure), Event::SittingEnded { end, .. }) = (result, end) else {
+        return None;
+    };
+    let ignored = is_cut_short(result)
+        && !matches!(end, SittingEnd::Finished(outcome) if outcome.host_fault().is_some());
+    ignored.then(|| {
+        let text = format!("{}, when all was measured, ignoring it", failure.message);
+        Effect::Warn(text)
+    })
+}
+
+/// Whether a sitting ended for reasons that say nothing about its runs.
+fn is_cut_short(result: &SittingResult) -> bool {
+    match result {
+        SittingResult::Interrupted => true,
+        SittingResult::Failed(failure) => {
+            FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::RunnerDied))
+        }
+        SittingResult::Good => false,
     }
 }
 

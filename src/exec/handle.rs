@@ -199,7 +199,9 @@ impl Runner {
             None => {
                 let path = self.cgroup.as_ref().map(Cgroup::path);
                 let left = leftovers::clear(&self.order.token, path).await;
-                self.run_stops().await;
+                if let Some(order) = self.order.only_stops() {
+                    run_stops(&self.folder, order, std::future::pending()).await;
+                }
                 SittingResult::Failed(self.describe_death(&status, &left))
             }
         };
@@ -213,12 +215,6 @@ impl Runner {
             Vec::new()
         };
         Finished { missed, result }
-    }
-
-    async fn run_stops(&self) {
-        if let Some(order) = self.order.only_stops() {
-            run_stops(&self.folder, order).await;
-        }
     }
 
     fn describe_death(&self, status: &str, left: &[i32]) -> report::FailureReport {
@@ -247,10 +243,24 @@ fn make(folder: &Path) -> io::Result<()> {
     })
 }
 
-/// Runs the `stop` commands of a sitting whose runner could not.
-pub(super) async fn run_stops(folder: &Path, order: Order) {
-    if let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) {
+/// Runs the `stop` commands of a sitting whose runner could not; `at_once`
+/// shortens the time that they have.
+pub(super) async fn run_stops(folder: &Path, order: Order, at_once: impl Future<Output = ()>) {
+    let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) else {
+        return;
+    };
+    let control = runner.control();
+    let run = async {
         while runner.next().await.is_some() {}
         let _ = runner.ended().await;
+    };
+    let mut run = std::pin::pin!(run);
+    tokio::select! {
+        biased;
+        () = at_once => {
+            control.kill();
+            run.await;
+        }
+        () = &mut run => {}
     }
 }

@@ -348,7 +348,7 @@ fn launch(
     let captured = Capture::start(&step.log, sitting.order.log_max, sitting.order.echo, scan);
     captured
         .and_then(|(writer, capture)| {
-            let group = sitting.start(&step.name, run, invocation, &step.workdir, writer)?;
+            let group = sitting.start(step, run, invocation, writer)?;
             Ok((group, capture))
         })
         .map_err(|error| {
