@@ -55,6 +55,10 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
             let _ = write!(stderr, "{}", complaints.render(color));
             return Err(Exit::Spec);
         }
+        Err(refusal @ Refusal::Missing(_)) => {
+            let example = "`autotuned demo --dir DIR` leaves one in DIR to begin with";
+            return Err(Exit::Spec.say_text(&format!("{refusal}\n{example}")));
+        }
         Err(refusal) => return Err(Exit::Spec.say(&refusal)),
     };
     if !checked.warnings.is_empty() {

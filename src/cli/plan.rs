@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::check::read_spec;
 use super::exit::Exit;
+use super::study_table;
 use crate::base::quantity::show_duration;
 use crate::model::study::Study;
-use crate::report::phrase::counted;
+use crate::report::phrase::{clean, counted};
 use crate::search::count::{self, Planned};
 use crate::term::color::{self, BOLD, Choice, DIM};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
@@ -32,10 +33,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let study = Study::new(Arc::new(checked.spec));
-    match show(&study, args.first) {
-        Ok(()) => Exit::Done,
-        Err(error) => Exit::failure(&error),
-    }
+    Exit::of_output(show(&study, args.first))
 }
 
 fn show(study: &Study, first: usize) -> std::io::Result<()> {
@@ -68,7 +66,7 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     let color = color::wanted(Choice::Auto, &std::io::stdout());
     table.write(&mut out, DEFAULT_WIDTH, color)?;
     for rule in spec.space.rules() {
-        writeln!(out, "rule: {rule}")?;
+        writeln!(out, "rule: {}", clean(&rule.to_string()))?;
     }
     let (words, trials) = match count::trials(spec).within(spec.budget.trials) {
         Planned::Exactly(trials) => ("", Some(trials)),
@@ -93,16 +91,8 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     let mut base = None;
     for (index, params) in count::preview(study, first).into_iter().enumerate() {
         let shown = match &base {
-            None => params.key().replace('|', " "),
-            Some(base) => params
-                .difference(base)
-                .iter()
-                .map(|name| match params.get(name) {
-                    Some(value) => format!("{name}={value}"),
-                    None => format!("without {name}"),
-                })
-                .collect::<Vec<_>>()
-                .join(" "),
+            None => study_table::params(&params),
+            Some(base) => study_table::changes(&params, base),
         };
         let note = if base.is_none() {
             " (the baseline)"

@@ -85,12 +85,13 @@ fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
             std::env::var_os(name).map(PathBuf::from)
         })
     });
-    std::path::absolute(&chosen).map_err(|error| {
-        format!(
-            "{} is no folder that can be used: {error}",
-            chosen.display()
-        )
-    })
+    let refused = |why: String| format!("{} cannot be the output folder: {why}", chosen.display());
+    let absolute = std::path::absolute(&chosen).map_err(|error| refused(error.to_string()))?;
+    // Its name is handed on as text, to the steps and to the runner.
+    if absolute.to_str().is_none() {
+        return Err(refused("its name is not UTF-8; choose another".to_owned()));
+    }
+    Ok(absolute)
 }
 
 async fn tune(args: &Args, options: Options) -> Exit {

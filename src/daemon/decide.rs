@@ -477,3 +477,7 @@ pub fn ask(study: &Study) -> Input {
         ask: search::ask(study),
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

@@ -22,11 +22,11 @@ use super::decide::{self, Context, Decision, Effect, Input, State, Urgency, deci
 use super::folders::Folders;
 use super::records::{Records, written};
 use super::{DaemonError, Update};
-use crate::base::{clock, random};
+use crate::base::{clock, file, random};
 use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{FailureReport, SittingResult};
-use crate::model::event::Fact;
+use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -134,8 +134,14 @@ impl Dispatcher {
             boot_id: &self.boot_id,
         };
         let Decision { facts, effects } = decide(&mut self.state, input, &context);
-        if !facts.is_empty() {
-            self.record(facts).await?;
+        let is_start = |fact: &Fact| matches!(fact.event, Event::SittingStarted { .. });
+        let start = facts.iter().position(is_start).unwrap_or(facts.len());
+        let (before, start) = facts.split_at(start);
+        if !before.is_empty() {
+            self.record(before, false).await?;
+        }
+        if !start.is_empty() {
+            self.record(start, true).await?;
         }
         let mut last = false;
         for effect in effects {
@@ -145,11 +151,12 @@ impl Dispatcher {
         Ok(last)
     }
 
-    /// Puts facts on disk, takes them up, and publishes the new state.
-    async fn record(&mut self, facts: Vec<Fact>) -> Result<(), DaemonError> {
-        let mut receipt = self.records.append(facts.clone());
+    /// Puts facts on disk, takes them up, and publishes the new state. Where
+    /// they begin something that needs `room`, the disk must have it first: a
+    /// sitting that fails for want of it is no use to anybody.
+    async fn record(&mut self, facts: &[Fact], room: bool) -> Result<(), DaemonError> {
         let mut said = false;
-        while let Err(error) = self.await_receipt(&mut receipt).await {
+        while let Err(error) = self.put(facts, room, said).await {
             if self.end_is_wanted() {
                 return Err(DaemonError::NotRecorded(error));
             }
@@ -162,7 +169,6 @@ impl Dispatcher {
                 Some(urgency) = self.urgent.recv() => self.end_now(urgency),
                 () = tokio::time::sleep(DISK_PAUSE) => {}
             }
-            receipt = self.records.retry(facts.clone());
         }
         if said {
             self.tell(Update::DiskBack);
@@ -170,11 +176,32 @@ impl Dispatcher {
         for fact in facts {
             let study = Arc::make_mut(&mut self.state.study);
             // The same check was made when the fact was decided.
-            study.apply(&fact).map_err(DaemonError::Inconsistent)?;
-            self.records.follow(&fact, &self.state.study);
-            self.tell(Update::Fact(fact, Arc::clone(&self.state.study)));
+            study.apply(fact).map_err(DaemonError::Inconsistent)?;
+            self.records.follow(fact, &self.state.study);
+            self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
         Ok(())
+    }
+
+    /// Tries once to put facts on disk.
+    async fn put(&mut self, facts: &[Fact], room: bool, again: bool) -> Result<(), AppendError> {
+        if room {
+            let path = self.folders.output().to_owned();
+            let probed = path.clone();
+            let probe = tokio::task::spawn_blocking(move || file::check_room(&probed)).await;
+            // What else is wrong with the folder is for those to say who use it.
+            if let Ok(Err(source)) = probe
+                && is_full(&source)
+            {
+                return Err(AppendError::Full { path, source });
+            }
+        }
+        let mut receipt = if again {
+            self.records.retry(facts.to_vec())
+        } else {
+            self.records.append(facts.to_vec())
+        };
+        self.await_receipt(&mut receipt).await
     }
 
     async fn await_receipt(&mut self, receipt: &mut Receipt) -> Result<(), AppendError> {
@@ -272,8 +299,7 @@ impl Dispatcher {
             .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
         let started = Runner::start(&self.folders.sitting(id, sitting), order);
         let mut runner = started.map_err(|error| {
-            let full = error.source.kind() == std::io::ErrorKind::StorageFull;
-            let fault = if full {
+            let fault = if is_full(&error.source) {
                 HostFault::DiskFull
             } else {
                 HostFault::CannotStart
@@ -312,4 +338,9 @@ impl Dispatcher {
         // Nobody may be looking.
         let _ = self.updates.send(update);
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -78,7 +78,8 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// The journal could not be written when an end was asked for.
     #[error(
-        "{0}\nwhat is not in the journal yet is kept beside it, and taken up by the next start"
+        "{0}\nwhat is in the journal stays; the next start takes up what the trial could still write \
+         beside it, and runs the rest again"
     )]
     NotRecorded(AppendError),
     /// A folder cannot be used.

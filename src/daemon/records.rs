@@ -1,8 +1,10 @@
 //! What the daemon writes: the journal, and the files for other programs that
 //! follow from it.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
@@ -14,12 +16,15 @@ use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{SittingEnd, TrialId};
-use crate::store::error::AppendError;
+use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
 use crate::store::results::ResultsBuilder;
 use crate::store::status::{Status, best_text};
 use crate::store::writer::{FilesThread, JournalThread, Receipt};
+
+/// The pause before the same trouble with a file is told again.
+const FILES_PAUSE: Duration = Duration::from_secs(600);
 
 /// The journal and the files, each on a thread of its own.
 pub struct Records {
@@ -68,12 +73,7 @@ impl Records {
         };
         let records = Self {
             journal: JournalThread::start(journal).map_err(threads)?,
-            files: FilesThread::start(files, move |error| {
-                drop(updates.send(Update::Warning(format!(
-                    "{error}, retrying with the next change"
-                ))));
-            })
-            .map_err(threads)?,
+            files: FilesThread::start(files, complain(updates)).map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
             varied: None,
@@ -150,6 +150,21 @@ impl Records {
             drop(self.files.close());
         });
         let _ = closing.await;
+    }
+}
+
+/// Says what became of a file for other programs, each at most so often: it
+/// is tried with every change.
+fn complain(updates: mpsc::UnboundedSender<Update>) -> impl FnMut(FilesError) {
+    let mut said: HashMap<PathBuf, Instant> = HashMap::new();
+    move |error| {
+        let last = said.get(&error.path);
+        if last.is_some_and(|last| last.elapsed() < FILES_PAUSE) {
+            return;
+        }
+        let text = format!("{error}: {}, retrying with each change", error.source);
+        drop(updates.send(Update::Warning(text)));
+        said.insert(error.path, Instant::now());
     }
 }
 

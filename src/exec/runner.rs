@@ -8,7 +8,7 @@
 //!
 //! - The control pipe is standard input. `s` asks for an orderly end, `k` for
 //!   one at once; when the pipe closes the daemon is dead, which is an orderly
-//!   end too. Control is looked at before anything else, whatever the sitting
+//!   end too, and so is SIGTERM. Control is looked at before anything else, whatever the sitting
 //!   waits for.
 //! - The work holds no process: groups live in [`Sitting`], so dropping the
 //!   work in its midst leaves them to be ended in order.
@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cgroup::Cgroup;
 use super::environment;
@@ -106,14 +106,17 @@ pub fn run(folder: &Path) -> Result<(), RunnerError> {
         let stdin: OwnedFd = std::os::fd::AsFd::as_fd(&stdin)
             .try_clone_to_owned()
             .map_err(system("take the control pipe"))?;
-        let mut control =
-            Control(pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?);
+        let mut control = Control {
+            pipe: pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?,
+            terminate: signal(SignalKind::terminate()).map_err(system("take up SIGTERM"))?,
+        };
         identify(folder).map_err(system("write runner.json"))?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| system("become a sub-reaper")(error.into()))?;
         let reporter = Reporter::create(folder).map_err(system("write events.jsonl"))?;
         let sitting = Sitting::begin(order, reporter);
         let result = sitting.carry_out(&mut control).await;
+        sitting.reporter.borrow_mut().conclude(&result);
         let text = serde_json::to_vec(&result).map_err(|e| system("write the result")(e.into()))?;
         file::replace(&folder.join(RESULT_FILE), &text).map_err(system("write the result"))
     })
@@ -137,13 +140,23 @@ fn identify(folder: &Path) -> io::Result<()> {
     std::fs::write(folder.join(RUNNER_FILE), serde_json::to_vec(&identity)?)
 }
 
-struct Control(pipe::Receiver);
+struct Control {
+    pipe: pipe::Receiver,
+    terminate: Signal,
+}
 
 impl Control {
     /// The next thing that the daemon says. Safe to drop while it waits.
     async fn next(&mut self) -> Command {
         loop {
-            match self.0.read_u8().await {
+            let said = tokio::select! {
+                biased;
+                said = self.pipe.read_u8() => said,
+                // Somebody wants an end of this process, which must take the
+                // trial with it.
+                _ = self.terminate.recv() => return Command::Stop,
+            };
+            match said {
                 Ok(b'k') => return Command::Kill,
                 // Standing order: without a daemon there is no trial.
                 Ok(b's') | Err(_) => return Command::Stop,
@@ -155,7 +168,7 @@ impl Control {
     /// Waits for a kill; a daemon that is gone sends none.
     async fn kill(&mut self) {
         loop {
-            match self.0.read_u8().await {
+            match self.pipe.read_u8().await {
                 Ok(b'k') => return,
                 Ok(_) => {}
                 Err(_) => std::future::pending().await,
@@ -205,15 +218,7 @@ impl Sitting {
         control: &mut Control,
         at_once: bool,
     ) -> Option<super::report::FailureReport> {
-        let stops = async {
-            for step in self.order.steps.iter().rev() {
-                if let Some(stop) = &step.stop {
-                    self.run_stop(&step.name, stop).await;
-                }
-            }
-        };
-        // At most as long as it says: it is somebody else's program.
-        let _ = tokio::time::timeout(STOP_LIMIT, stops).await;
+        let at_once = at_once || self.run_stops(control).await;
         let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
         if !at_once {
             // A step that has ended already has no say in how long this takes.
@@ -241,6 +246,12 @@ impl Sitting {
             cleared &= cgroup.steps().until_empty(KILL_LIMIT).await;
         }
         cleared &= process::kill_descendants(KILL_LIMIT).await;
+        if at_once {
+            // Whoever is in a hurry has waited for nothing; what runs elsewhere
+            // must end all the same.
+            self.run_stops(control).await;
+            cleared &= process::kill_descendants(KILL_LIMIT).await;
+        }
         (!cleared).then(|| {
             let left: Vec<String> = groups
                 .iter()
@@ -252,6 +263,23 @@ impl Sitting {
                 left.join(", ")
             ))
         })
+    }
+
+    /// Runs the `stop` commands, at most for as long as the limit says, since
+    /// they are somebody else's programs; whether a kill came meanwhile.
+    async fn run_stops(&self, control: &mut Control) -> bool {
+        let stops = async {
+            for step in self.order.steps.iter().rev() {
+                if let Some(stop) = &step.stop {
+                    self.run_stop(&step.name, stop).await;
+                }
+            }
+        };
+        tokio::select! {
+            biased;
+            () = control.kill() => true,
+            _ = tokio::time::timeout(STOP_LIMIT, stops) => false,
+        }
     }
 
     async fn run_stop(&self, step: &str, stop: &Invocation) {

@@ -117,7 +117,10 @@ fn check_says_everything_at_once() {
 
     let missing = study.autotuned(&["check", "none.toml"]);
     assert_eq!(code(&missing), 3);
-    assert_snapshot!(said(&missing), @"error: there is no spec at none.toml: write one there, or give the path of another");
+    assert_snapshot!(said(&missing), @r"
+    error: there is no spec at none.toml: write one there, or give the path of another
+    `autotuned demo --dir DIR` leaves one in DIR to begin with
+    ");
     let good = Study::new(SHOW);
     let output = good.autotuned(&["check", "study.toml"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
