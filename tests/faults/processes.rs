@@ -10,13 +10,20 @@ use crate::support::{Study, code, said};
 /// The reference killed a run that timed out, and left its children.
 #[test]
 fn a_run_that_times_out_takes_its_children_along() {
-    let study = Study::new(
-        r#"
+    for cgroup in [true, false] {
+        time_out(cgroup);
+    }
+}
+
+fn time_out(cgroup: bool) {
+    let spec = r#"
         [study]
         name = "hang"
         pass_env = ["PIDS"]
         [objective]
         maximize = "score"
+        [host]
+        cgroup = CGROUP
         [space]
         N = [1]
         [[step]]
@@ -26,24 +33,23 @@ fn a_run_that_times_out_takes_its_children_along() {
         timeout = "2s"
         command = ["{child}", "run", "--leave", "--gate", "{dir}never"]
         metrics.score = 'score=(\S+)'
-        "#,
-    );
+        "#;
+    let study = Study::new(&spec.replace("CGROUP", &cgroup.to_string()));
     let mut daemon = study.start();
     study.await_events("run-ended", 1);
     // The evaluator and what it has left; the second run may have begun.
     let first = &study.pids()[..2];
     let alive = study.alive();
-    assert!(
-        !first.iter().any(|pid| alive.contains(pid)),
-        "{}",
-        study.trace()
-    );
+    let left = first.iter().find(|pid| alive.contains(pid));
+    assert_eq!(left, None, "{}", study.trace());
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert_eq!(study.alive(), Vec::<i32>::new());
     let results = study.results();
     assert_eq!(results[0]["status"], "failed");
-    let runs =
-        json!([{"i": 1, "ok": false, "timeout": true}, {"i": 2, "ok": false, "timeout": true}]);
+    let runs = json!([
+        {"i": 1, "ok": false, "timeout": true},
+        {"i": 2, "ok": false, "timeout": true},
+    ]);
     assert_eq!(results[0]["eval_runs"], runs);
 }
 

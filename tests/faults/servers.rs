@@ -17,6 +17,7 @@ fn served(script: &str, ready: &str, values: &str) -> Study {
         [host]
         port_wait = "50ms"
         fault_wait = "1ms"
+        cgroup = true
         [space]
         N = [{values}]
         [[step]]
@@ -41,6 +42,18 @@ fn runs(study: &Study) -> usize {
     std::fs::read_to_string(study.path("runs")).map_or(0, |text| text.lines().count())
 }
 
+/// With cgroups, where this machine lets us make them, and without.
+fn with_and_without_cgroups(study: impl Fn() -> Study, holds: impl Fn(&Study)) {
+    for cgroup in ["cgroup = true", "cgroup = false"] {
+        let study = study();
+        let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+        study.write_spec(&spec.replace("cgroup = true", cgroup));
+        assert_eq!(study.finish(), 0, "{cgroup}: {}", study.trace());
+        holds(&study);
+        assert_eq!(study.alive(), Vec::<i32>::new(), "{cgroup}");
+    }
+}
+
 /// The reference killed nothing more once the shell that leads the group had
 /// exited: its server kept the port, and the next trial found it busy.
 #[test]
@@ -51,17 +64,15 @@ fn a_server_whose_shell_is_gone_is_ended_too() {
             2) {child} serve --port {port} --leave --leave-bare --ignore-term & exit 4;;
             *) exec {child} serve --port {port};;
         esac";
-    let study = served(script, HTTP, "1, 2, 3");
-    assert_eq!(study.finish(), 0, "{}", study.trace());
-    let results = study.results();
-    let status: Vec<&str> = results
-        .iter()
-        .filter_map(|line| line["status"].as_str())
-        .collect();
-    assert_eq!(status, ["crashed", "crashed", "ok"], "{}", study.trace());
-    assert_eq!(results[0]["exit_code"], 3);
-    assert_eq!(results[1]["exit_code"], 4);
-    assert_eq!(study.alive(), Vec::<i32>::new());
+    let study = || served(script, HTTP, "1, 2, 3");
+    with_and_without_cgroups(study, |study| {
+        let results = study.results();
+        let status = results.iter().filter_map(|line| line["status"].as_str());
+        let status: Vec<&str> = status.collect();
+        assert_eq!(status, ["crashed", "crashed", "ok"], "{}", study.trace());
+        assert_eq!(results[0]["exit_code"], 3);
+        assert_eq!(results[1]["exit_code"], 4);
+    });
 }
 
 /// The same, when the shell exits only once its server is in use.
@@ -70,17 +81,21 @@ fn a_server_whose_shell_goes_during_a_run_is_ended_too() {
     let script = r"
         {child} serve --port {port} --leave &
         until [ $N = 1 ] && [ -e {dir}runs ]; do sleep 0.01; done";
-    let study = served(script, HTTP, "1, 2");
-    // The first evaluator hangs until the trial is ended.
-    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
-    study.write_spec(&spec.replace(r#""--append""#, r#""--gate", "gate-{{ N }}", "--append""#));
-    study.open_gate("gate-2");
-    assert_eq!(study.finish(), 0, "{}", study.trace());
-    let results = study.results();
-    assert_eq!(results[0]["status"], "failed", "{}", study.trace());
-    assert_eq!(results[0]["cause"], "died-in-runs");
-    assert_eq!(results[1]["status"], "ok");
-    assert_eq!(study.alive(), Vec::<i32>::new());
+    let study = || {
+        let study = served(script, HTTP, "1, 2");
+        // The first evaluator hangs until the trial is ended.
+        let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+        let gate = r#""--gate", "gate-{{ N }}", "--append""#;
+        study.write_spec(&spec.replace(r#""--append""#, gate));
+        study.open_gate("gate-2");
+        study
+    };
+    with_and_without_cgroups(study, |study| {
+        let results = study.results();
+        assert_eq!(results[0]["status"], "failed", "{}", study.trace());
+        assert_eq!(results[0]["cause"], "died-in-runs");
+        assert_eq!(results[1]["status"], "ok");
+    });
 }
 
 /// The reference took any answer on the port for its server's: it measured

@@ -5,9 +5,11 @@
 
 pub mod said;
 
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -34,15 +36,25 @@ pub fn child() -> PathBuf {
     child
 }
 
-/// A port that nobody listens on. Not one of those that the kernel gives to
-/// outgoing connections: another test's could take it before it is used.
+/// A port that nobody listens on, and that no other test is given as long as
+/// this process lives. Not one of those that the kernel gives to outgoing
+/// connections: it could be in use before it is.
 pub fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let start = u16::try_from(std::process::id() % 400).expect("small") * 50;
-    (0..1000)
-        .map(|_| 10_000 + (start + NEXT.fetch_add(1, Ordering::Relaxed)) % 20_000)
-        .find(|port| std::net::TcpListener::bind(("0.0.0.0", *port)).is_ok())
-        .expect("a free port")
+    let start = std::process::id() * 50;
+    for number in 0..20_000 {
+        let port = u16::try_from(10_000 + (start + number) % 20_000).expect("a port");
+        // A name in the abstract namespace goes with the process that took it.
+        let name = format!("autotune-test-port-{port}");
+        let address = SocketAddr::from_abstract_name(name).expect("a short name");
+        let Ok(claim) = UnixListener::bind_addr(&address) else {
+            continue;
+        };
+        std::mem::forget(claim);
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("every port is in use");
 }
 
 impl Study {
