@@ -1,5 +1,58 @@
-//! autotune: a supervisor that tunes a program by trying parameter values on
-//! the real thing.
+//! autotune tunes a program by trying parameter values on the real thing.
+//!
+//! # Bird's-eye view
+//!
+//! A **study** has a search space, steps, an objective and constraints. A
+//! **sampler** proposes **params**; a **trial** tries them: its steps start a
+//! server, wait until it is really ready, measure it several times, and end it
+//! without leaving anything behind. The best trial that meets the constraints
+//! is the **incumbent**.
+//!
+//! ```text
+//!  autotuned run ─ cli ─▶ daemon ──── asks ────▶ search
+//!                          │  ▲
+//!              facts, synced  │ reports, through a pipe
+//!                          ▼  │
+//!                        store  exec: `autotuned trial`, one process a sitting
+//!                          │                    │
+//!          journal.jsonl, tune_results.jsonl    services, tasks, runs
+//! ```
+//!
+//! # Code map
+//!
+//! | room | what | may import (besides `base`) |
+//! |---|---|---|
+//! | [`base`] | time, durations, atomic files, seeded random numbers | – |
+//! | [`model`] | the words above as values; pure | – |
+//! | [`search`] | samplers over a read-only history, statistics; pure, seeded | model |
+//! | [`config`] | text to a checked spec, with a position for every complaint | model |
+//! | [`exec`] | one sitting of a trial, in a process of its own | model |
+//! | [`store`] | journal, result files, lock, import | model |
+//! | [`report`] | a view of a study as data and sentences; pure | model, search |
+//! | [`daemon`] | dispatcher, decisions, recovery | all but cli, demo, term |
+//! | [`demo`] | a real program to tune: a nearest-neighbour search server | – |
+//! | [`term`] | tables, colours, widths of Chinese text | – |
+//! | [`cli`] | `autotuned`'s verbs | all |
+//!
+//! `tests/tidy.rs` fails on any other import.
+//!
+//! # Invariants
+//!
+//! - Nobody sees a fact before it is on disk: decide, append and sync, apply,
+//!   publish, then act. After a crash the effects follow from the state again.
+//! - When a sitting is over, no process of it is alive; whatever is killed was
+//!   proved to be ours while a pidfd pinned it.
+//! - Failure is an outcome, never a number. A fault of the host teaches the
+//!   sampler nothing.
+//! - Params come from [`model::space::Space`] alone, which checks them.
+//! - The same journal gives the same next proposal, also after a restart.
+//!
+//! What is absent, on purpose:
+//!
+//! - `model`, `search` and `report` have no clock, no files, no runtime.
+//! - Only `exec` starts or signals processes and holds unsafe code; only `cli`
+//!   prints; only `bin` ends the process.
+//! - No `model` type is serialised: `store` and `exec` own their formats.
 
 pub mod base;
 pub mod cli;

@@ -287,7 +287,7 @@ fn odd_values_reach_the_program() {
         &plan,
         0,
         &[
-            "at most 11 trials, 11 runs in all",
+            "at most 11 trials, 11 runs that count",
             "N=line 1\\nline 2\\r\n",
         ],
     );

@@ -407,6 +407,20 @@ fn somebody_elses_bytes_are_not_written_over() {
     );
 }
 
+#[test]
+fn a_journal_that_was_taken_away_is_noticed() {
+    let folder = folder();
+    let (mut journal, ..) = open(folder.path()).expect("a new journal");
+    let path = folder.path().join(journal::FILE);
+    fs::rename(&path, folder.path().join("moved")).expect("moved");
+    journal
+        .append(&[after()])
+        .expect("moved, it is still there");
+    fs::remove_file(folder.path().join("moved")).expect("removed");
+    let error = journal.append(&[after()]).expect_err("removed");
+    assert!(error.to_string().contains("it was removed"), "{error}");
+}
+
 /// Runs one of the ignored tests below in a process of its own, with `script`
 /// around it. `None` when the system does not let us.
 fn inside(script: &str, test: &str, folder: &Path) -> Option<std::process::Output> {
@@ -432,6 +446,10 @@ fn passed(output: &std::process::Output) {
 }
 
 #[test]
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever runs the tests must see that one was skipped"
+)]
 fn a_full_disk_loses_nothing() {
     let folder = folder();
     // A file system of 64 KiB, in a namespace of its own: no right is needed.

@@ -8,6 +8,7 @@ use super::check::read_spec;
 use super::exit::Exit;
 use super::study_table;
 use crate::base::quantity::show_duration;
+use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
 use crate::report::phrase::{clean, counted};
 use crate::search::count::{self, Planned};
@@ -77,17 +78,22 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
             let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
-            writeln!(out, "\n{words}{trials}, {runs} in all")?;
+            writeln!(out, "\n{words}{trials}, {runs} that count")?;
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }
-    writeln!(
-        out,
-        "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first"
-    )?;
+    // What comes out decides what `coordinate` tries next; the others do not
+    // care.
+    let given = match spec.search.sampler {
+        SamplerKind::Coordinate => ", if none of them is better than the first",
+        SamplerKind::Grid | SamplerKind::Random => "",
+    };
+    writeln!(out, "\n{BOLD}the first trials{BOLD:#}{given}")?;
+    let most = trials.and_then(|trials| usize::try_from(trials).ok());
+    let first = first.min(most.unwrap_or(usize::MAX));
     let mut base = None;
     for (index, params) in count::preview(study, first).into_iter().enumerate() {
         let shown = match &base {

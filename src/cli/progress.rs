@@ -16,6 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId};
+use crate::report::phrase::counted;
 use crate::search::count::{self, Planned};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -125,8 +126,8 @@ impl Progress {
             .filter(|trial| trial.is_settled())
             .count();
         if settled > 0 {
-            let plural = if settled == 1 { "" } else { "s" };
-            self.line(&format!("going on after {settled} finished trial{plural}"));
+            let settled = counted(settled as u64, "finished trial");
+            self.line(&format!("going on after {settled}"));
         }
     }
 
@@ -140,7 +141,7 @@ impl Progress {
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
             Event::StepStarted { trial, step, .. } => match runs_of(step) {
-                0 => format!("{step}: waiting until it is ready"),
+                0 => format!("{step}: getting ready"),
                 all => {
                     let done = study.trial(*trial).map_or(0, |t| t.good_runs(step).count());
                     format!("{step}: run {} of {all}", (done + 1).min(all as usize))
@@ -211,15 +212,11 @@ impl Progress {
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)
         {
-            let metric = &study.spec().objective.metric;
-            message += &format!(
-                " | best {} {metric}",
-                number::significant(summary.mean, FIGURES)
-            );
+            message += &format!(" | best {}", number::significant(summary.mean, FIGURES));
         }
         if let Some(left) = self.left(study) {
             let left = whole_seconds(left.as_secs().max(1));
-            message += &format!(", {left} left at most");
+            message += &format!(", {left} left");
         }
         message
     }

@@ -166,16 +166,17 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
             }
         }
         Outcome::Infeasible => {
-            let missed = study.spec().constraints.iter().find(|constraint| {
+            let constraints = study.spec().constraints.iter();
+            let missed = constraints.enumerate().find(|(_, constraint)| {
                 let mean = trial
                     .summary(&constraint.metric)
                     .map(|summary| summary.mean);
                 mean.is_some_and(|mean| constraint.violation(mean) > 0.0)
             });
-            let text = missed
-                .map(|missed| format!("not {missed}"))
-                .unwrap_or_default();
-            (format!("{BAD}{text}{BAD:#}"), None)
+            // Where the metric has a column, the number is seen there.
+            let missed = missed.filter(|(index, _)| *index >= CONSTRAINTS);
+            let note = missed.map(|(_, missed)| format!("{missed} does not hold"));
+            (format!("{BAD}infeasible{BAD:#}"), note)
         }
         Outcome::Pruned => ("pruned".to_owned(), None),
         Outcome::Failed(failure) => {

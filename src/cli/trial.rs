@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
-use crate::daemon::decide::{Urgency, conclude, fact_of};
+use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
 use crate::exec::handle::Runner;
@@ -126,7 +126,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             trial: id,
             sitting: 1,
             token: token.clone(),
-            boot_id: String::new(),
+            boot_id: "".into(),
         },
     ];
     for event in start {
@@ -149,11 +149,14 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             biased;
             signal = signals.next() => {
                 let again = came.replace(signal).is_some();
-                let urgency = if again { Urgency::AtOnce } else { Urgency::Orderly };
-                match urgency {
-                    Urgency::Orderly => control.stop(),
-                    Urgency::AtOnce => control.kill(),
-                }
+                let text = if again {
+                    control.kill();
+                    "ending at once"
+                } else {
+                    control.stop();
+                    "ending the trial; once more ends it at once"
+                };
+                writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}")?;
             }
             report = runner.next() => {
                 let Some((at, report)) = report else { break };

@@ -48,6 +48,7 @@ pub struct Dispatcher {
     waiting: VecDeque<Input>,
     updates: mpsc::UnboundedSender<Update>,
     running: Option<Running>,
+    forgetting: Option<JoinHandle<()>>,
 }
 
 struct Running {
@@ -83,6 +84,7 @@ impl Dispatcher {
             waiting: VecDeque::new(),
             updates,
             running: None,
+            forgetting: None,
         }
     }
 
@@ -106,6 +108,9 @@ impl Dispatcher {
         if let Some(running) = self.running.take() {
             running.control.stop();
             let _ = running.task.await;
+        }
+        if let Some(forgetting) = self.forgetting.take() {
+            let _ = forgetting.await;
         }
         self.records.close().await;
         left.map(|()| self.state.study)
@@ -265,7 +270,11 @@ impl Dispatcher {
             Effect::ForgetSitting { trial, sitting } => {
                 self.running = None;
                 let folders = self.folders.clone();
-                tokio::task::spawn_blocking(move || folders.forget_sitting(trial, sitting));
+                let settled = self.state.study.trial(trial);
+                let settled = settled.is_some_and(|trial| trial.is_settled());
+                self.forgetting = Some(tokio::task::spawn_blocking(move || {
+                    folders.forget_sitting(trial, sitting, settled);
+                }));
             }
             Effect::WakeAfter(pause) => {
                 let sender = self.sender.clone();
@@ -312,7 +321,7 @@ impl Dispatcher {
             .map(|sitting| sitting.token.clone())
             .ok_or_else(gone)?;
         let places = self.folders.places(id);
-        let order = Order::new(study.spec(), trial, sitting, token, &places)
+        let order = Order::new(study.spec(), trial, sitting, token.into_string(), &places)
             .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
         let started = Runner::start(&self.folders.sitting(id, sitting), order);
         let mut runner = started.map_err(|error| {

@@ -102,7 +102,7 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub async fn run(
     options: Options,
-    urgent: mpsc::UnboundedReceiver<Urgency>,
+    mut urgent: mpsc::UnboundedReceiver<Urgency>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
@@ -128,8 +128,9 @@ pub async fn run(
         notes,
     });
     let folders = Folders::new(&output_dir, &spec);
-    recovery::recover(&mut study, &folders, &mut records, tell).await?;
+    let wish = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell).await?;
     let digest = spec.digest.clone();
     let dispatcher = Dispatcher::new(study, records, folders, urgent, updates);
-    dispatcher.run(Input::Begin { digest }).await
+    let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+    dispatcher.run(first).await
 }

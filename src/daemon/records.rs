@@ -10,10 +10,12 @@ use tokio::sync::mpsc;
 
 use super::{DaemonError, Update};
 use crate::base::clock;
+use crate::model::Name;
 use crate::model::event::{Event, Fact};
+use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::TrialId;
+use crate::model::trial::{SittingEnd, TrialId};
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
@@ -30,6 +32,8 @@ pub struct Records {
     files: FilesThread,
     results: ResultsBuilder,
     best: Option<TrialId>,
+    /// What the running trial changes in the incumbent.
+    varied: Option<Name>,
 }
 
 /// A study as its folder has it.
@@ -72,6 +76,7 @@ impl Records {
             files: FilesThread::start(files, complain(updates)).map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
+            varied: None,
         };
         records
             .files
@@ -104,19 +109,31 @@ impl Records {
             self.best = Some(best.id);
             self.files.best(best_text(&best.params));
         }
-        let planned = |id: TrialId| {
-            let trial = study.trial(id)?;
-            let names = incumbent.map(|best| trial.params.difference(&best.params));
-            Some((trial, names.unwrap_or_default()))
-        };
         let status = match &fact.event {
-            Event::SittingStarted { trial, .. } => planned(*trial).map(|(trial, names)| {
-                let param = names.first().map(|name| &**name);
+            Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
+                let names = incumbent.map(|best| trial.params.difference(&best.params));
+                self.varied = names.and_then(|names| names.into_iter().next());
+                let param = self.varied.as_deref();
                 Status::TrialStart { trial, param }.text(fact.at, study)
             }),
-            Event::SittingEnded { trial, .. } => study
-                .trial(*trial)
-                .map(|trial| Status::TrialDone { trial, param: None }.text(fact.at, study)),
+            Event::SittingEnded { trial, end, .. } => study.trial(*trial).map(|trial| {
+                let param = self.varied.as_deref();
+                let attempt = study.host_faults();
+                let status = match end {
+                    SittingEnd::Finished(Outcome::Failed(failure))
+                        if failure.kind == FailureKind::Host(HostFault::PortTaken) =>
+                    {
+                        let message = &failure.message;
+                        Status::PortBusy {
+                            trial,
+                            attempt,
+                            message,
+                        }
+                    }
+                    _ => Status::TrialDone { trial, param },
+                };
+                status.text(fact.at, study)
+            }),
             Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
             _ => None,
         };

@@ -12,7 +12,7 @@
 //! `Documentation/admin-guide/cgroup-v2.rst`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -54,6 +54,12 @@ impl Cgroup {
         })
     }
 
+    /// The cgroup of a sitting below our own, if there is one.
+    pub fn find(token: &str) -> Option<Self> {
+        let path = own_cgroup()?.join(format!("{PREFIX}{token}"));
+        Self::known(&path, token)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
@@ -66,12 +72,11 @@ impl Cgroup {
         }
     }
 
-    /// Moves the calling process into the part for the runner.
-    ///
-    /// # Errors
-    /// When the kernel refuses.
-    pub fn enter_as_runner(&self) -> io::Result<()> {
-        fs::write(self.path.join("runner/cgroup.procs"), "0")
+    /// The part in which the runner lives.
+    pub fn runner(&self) -> Self {
+        Self {
+            path: self.path.join("runner"),
+        }
     }
 
     /// Makes a leaf.
@@ -211,15 +216,6 @@ pub fn available() -> bool {
     Cgroup::create(&token)
         .map(|cgroup| cgroup.remove())
         .is_some()
-}
-
-/// Makes a process enter the cgroup whose `cgroup.procs` is open as `procs`.
-/// Safe to call between fork and exec: it makes one system call.
-///
-/// # Errors
-/// When the kernel refuses.
-pub(super) fn enter(mut procs: &File) -> io::Result<()> {
-    procs.write_all(b"0")
 }
 
 #[cfg(test)]

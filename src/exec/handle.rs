@@ -2,18 +2,21 @@
 //! clearing up when it dies.
 
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
 use std::sync::Arc;
 
-use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, ChildStdout, Command};
+use rustix::process::{WaitId, WaitIdOptions};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncBufReadExt, BufReader, Interest};
+use tokio::net::unix::pipe;
 
 use super::cgroup::Cgroup;
 use super::leftovers;
 use super::order::{ORDER_FILE, Order};
 use super::report::{self, Report, SittingResult};
+use super::spawn::{Spawn, Spawned};
+use super::watch::watch;
 use super::work;
 use crate::base::clock::Timestamp;
 use crate::model::outcome::{FailureKind, HostFault};
@@ -25,8 +28,8 @@ const RUNNER_LOG: &str = "runner.log";
 pub struct Runner {
     folder: PathBuf,
     order: Order,
-    child: Child,
-    reports: BufReader<ChildStdout>,
+    pidfd: AsyncFd<OwnedFd>,
+    reports: BufReader<pipe::Receiver>,
     heard: usize,
     result: Option<SittingResult>,
     control: Control,
@@ -104,35 +107,60 @@ impl Runner {
         }
         std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
         let (control_reader, control_writer) = io::pipe()?;
+        let (reports_reader, reports_writer) = io::pipe()?;
         let errors = if order.echo {
-            Stdio::inherit()
+            io::stderr().as_fd().try_clone_to_owned()?
         } else {
             std::fs::File::create(folder.join(RUNNER_LOG))?.into()
         };
         // The link leads to our own program also after an upgrade replaced it.
-        let mut child = Command::new("/proc/self/exe")
-            .arg("trial")
-            .arg(folder)
-            .stdin(Stdio::from(OwnedFd::from(control_reader)))
-            .stdout(Stdio::piped())
-            .stderr(errors)
-            // The terminal's Ctrl-C is for the daemon alone.
-            .process_group(0)
-            .spawn()?;
-        let stdout = child
-            .stdout
-            .take()
-            .ok_or_else(|| io::Error::other("no pipe to it"))?;
+        let command = ["/proc/self/exe".into(), "trial".into(), folder.into()];
+        let home = cgroup.as_ref().map(Cgroup::runner);
+        let spawn = Spawn {
+            command: &command,
+            env: &std::env::vars_os().collect(),
+            workdir: Path::new("/"),
+            streams: [
+                control_reader.as_fd(),
+                reports_writer.as_fd(),
+                errors.as_fd(),
+            ],
+            cgroup: home.as_ref(),
+            // The control pipe tells it when the daemon is gone.
+            dies_with_caller: false,
+        };
+        let Spawned { pid: _, pidfd } = spawn.start()?;
+        drop(reports_writer);
         Ok(Self {
             folder: folder.to_owned(),
             order,
-            child,
-            reports: BufReader::new(stdout),
+            pidfd: watch(pidfd, Interest::READABLE)?,
+            reports: BufReader::new(pipe::Receiver::from_owned_fd(reports_reader.into())?),
             heard: 0,
             result: None,
             control: Control(Arc::new(control_writer)),
             cgroup,
         })
+    }
+
+    /// Waits until the process is gone, and says how it ended.
+    async fn ended(&self) -> String {
+        loop {
+            let id = WaitId::PidFd(self.pidfd.get_ref().as_fd());
+            match rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+                Ok(Some(status)) => {
+                    return match (status.exit_status(), status.terminating_signal()) {
+                        (Some(code), _) => format!("exit code {code}"),
+                        (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+                    };
+                }
+                Ok(None) => match self.pidfd.readable().await {
+                    Ok(mut guard) => guard.clear_ready(),
+                    Err(error) => return error.to_string(),
+                },
+                Err(error) => return error.to_string(),
+            }
+        }
     }
 
     /// The way to it.
@@ -161,7 +189,7 @@ impl Runner {
 
     /// Waits until the runner is gone, and clears up after one that died.
     pub async fn finish(mut self) -> Finished {
-        let status = self.child.wait().await;
+        let status = self.ended().await;
         // On a full disk the runner could only say it.
         let result = report::read_result(&self.folder).ok().flatten();
         let result = result.or(self.result.take());
@@ -171,8 +199,9 @@ impl Runner {
             None => {
                 let path = self.cgroup.as_ref().map(Cgroup::path);
                 let left = leftovers::clear(&self.order.token, path).await;
-                self.run_stops().await;
-                let status = status.map_or_else(|e| e.to_string(), |status| status.to_string());
+                if let Some(order) = self.order.only_stops() {
+                    run_stops(&self.folder, order, std::future::pending()).await;
+                }
                 SittingResult::Failed(self.describe_death(&status, &left))
             }
         };
@@ -186,12 +215,6 @@ impl Runner {
             Vec::new()
         };
         Finished { missed, result }
-    }
-
-    async fn run_stops(&self) {
-        if let Some(order) = self.order.only_stops() {
-            run_stops(&self.folder, order).await;
-        }
     }
 
     fn describe_death(&self, status: &str, left: &[i32]) -> report::FailureReport {
@@ -220,10 +243,24 @@ fn make(folder: &Path) -> io::Result<()> {
     })
 }
 
-/// Runs the `stop` commands of a sitting whose runner could not.
-pub(super) async fn run_stops(folder: &Path, order: Order) {
-    if let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) {
+/// Runs the `stop` commands of a sitting whose runner could not; `at_once`
+/// shortens the time that they have.
+pub(super) async fn run_stops(folder: &Path, order: Order, at_once: impl Future<Output = ()>) {
+    let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) else {
+        return;
+    };
+    let control = runner.control();
+    let run = async {
         while runner.next().await.is_some() {}
-        let _ = runner.child.wait().await;
+        let _ = runner.ended().await;
+    };
+    let mut run = std::pin::pin!(run);
+    tokio::select! {
+        biased;
+        () = at_once => {
+            control.kill();
+            run.await;
+        }
+        () = &mut run => {}
     }
 }

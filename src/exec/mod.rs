@@ -32,5 +32,6 @@ pub mod process;
 pub mod ready;
 pub mod report;
 pub mod runner;
+mod spawn;
 mod watch;
 mod work;

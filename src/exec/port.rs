@@ -1,9 +1,10 @@
 //! Who listens on a port, as the kernel's tables tell it.
 
 use std::fmt;
+use std::fs::File;
+use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
-use procfs::net::{TcpNetEntry, TcpState};
 use procfs::process::{FDTarget, Process};
 
 /// Who holds a port, as far as our user may see.
@@ -88,11 +89,44 @@ pub fn resolve(address: &str) -> Option<SocketAddr> {
     address.to_socket_addrs().ok()?.next()
 }
 
-fn listeners(port: u16) -> Vec<TcpNetEntry> {
-    let tables = [procfs::net::tcp(), procfs::net::tcp6()];
-    let entries = tables.into_iter().flatten().flatten();
+/// A socket that listens, from the kernel's tables.
+struct Socket {
+    inode: u64,
+    uid: u32,
+}
+
+fn listeners(port: u16) -> Vec<Socket> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    tables
+        .into_iter()
+        .flat_map(|table| listeners_in(table, port))
+        .collect()
+}
+
+/// The kernel lists all sockets that listen before any that is connected
+/// (`tcp_seq_start` in net/ipv4/tcp_ipv4.c), so the many that are closing after
+/// a run need not be read.
+fn listeners_in(table: &str, port: u16) -> Vec<Socket> {
+    let Ok(file) = File::open(table) else {
+        return Vec::new();
+    };
+    let lines = BufReader::new(file).lines().map_while(Result::ok).skip(1);
+    let entries = lines.map_while(|line| {
+        let fields: Vec<&str> = line.split_whitespace().collect();
+        // sl local_address rem_address st queues tr:tm retrnsmt uid timeout inode
+        let [_, local, _, "0A", _, _, _, uid, _, inode, ..] = fields[..] else {
+            return None;
+        };
+        let listens_on = u16::from_str_radix(local.rsplit(':').next()?, 16).ok()?;
+        let socket = Socket {
+            inode: inode.parse().ok()?,
+            uid: uid.parse().ok()?,
+        };
+        Some((listens_on, socket))
+    });
     entries
-        .filter(|e| e.state == TcpState::Listen && e.local_address.port() == port)
+        .filter(|(on, _)| *on == port)
+        .map(|(_, socket)| socket)
         .collect()
 }
 
@@ -110,7 +144,7 @@ fn sockets(pid: i32) -> Vec<u64> {
         .collect()
 }
 
-fn describe(listener: &TcpNetEntry, port: u16) -> Holder {
+fn describe(listener: &Socket, port: u16) -> Holder {
     let processes = procfs::process::all_processes()
         .into_iter()
         .flatten()

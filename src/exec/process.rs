@@ -12,17 +12,16 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, PidfdFlags, Signal, WaitIdOptions};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-use super::cgroup::{self, Cgroup};
+use super::cgroup::Cgroup;
 use super::environment;
+use super::spawn::{Spawn, Spawned};
 use super::watch::watch;
 use crate::model::outcome::Ending;
 
@@ -36,6 +35,8 @@ pub struct Program<'a> {
     pub workdir: &'a Path,
     /// Where its output and its errors go.
     pub output: File,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
 }
 
 /// A started process and all that comes of it.
@@ -46,6 +47,7 @@ pub struct Group {
     pidfd: AsyncFd<OwnedFd>,
     cgroup: Option<Cgroup>,
     start_ticks: u64,
+    grace: Duration,
     ended: OnceCell<Ending>,
 }
 
@@ -68,59 +70,30 @@ impl Group {
             mut env,
             workdir,
             output,
+            grace,
         } = program;
         if !workdir.is_dir() {
             let text = format!("its folder {} is not there", workdir.display());
             return Err(io::Error::new(io::ErrorKind::NotFound, text));
         }
-        let [executable, arguments @ ..] = command else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the command is empty",
-            ));
-        };
         env.insert(environment::TRIAL_ID.into(), token.into());
         env.insert(environment::STEP_ID.into(), name.clone().into());
+        let command: Vec<OsString> = command.iter().map(OsString::from).collect();
         let cgroup = within.map(|steps| steps.leaf(&name)).transpose()?;
-        let procs = cgroup.as_ref().map(Cgroup::open_procs).transpose()?;
-        let mut command = Command::new(executable);
-        command
-            .args(arguments)
-            .env_clear()
-            .envs(env)
-            .current_dir(workdir)
-            .stdin(Stdio::null())
-            .stdout(output.try_clone()?)
-            .stderr(output);
-        let parent = rustix::process::getpid();
-        let prepare = move || {
-            if let Some(procs) = &procs {
-                cgroup::enter(procs)?;
-            }
-            rustix::process::setsid()?;
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            // The parent may have died before the line above.
-            if rustix::process::getppid() != Some(parent) {
-                return Err(io::ErrorKind::BrokenPipe.into());
-            }
-            Ok(())
+        let null = File::open("/dev/null")?;
+        let spawn = Spawn {
+            command: &command,
+            env: &env,
+            workdir,
+            streams: [null.as_fd(), output.as_fd(), output.as_fd()],
+            cgroup: cgroup.as_ref(),
+            dies_with_caller: true,
         };
-        // SAFETY: between fork and exec only async-signal-safe system calls are
-        // made (write, setsid, prctl, getppid), and nothing is allocated.
-        #[expect(unsafe_code, reason = "the one way to act between fork and exec")]
-        unsafe {
-            command.pre_exec(prepare);
-        }
-        let spawned = command.spawn();
-        drop(command);
-        let child = spawned.inspect_err(|_| {
+        let Spawned { pid: leader, pidfd } = spawn.start().inspect_err(|_| {
             if let Some(cgroup) = &cgroup {
                 cgroup.remove();
             }
         })?;
-        let leader = Pid::from_child(&child);
-        // The child is not reaped yet, so the pid is still its own.
-        let pidfd = rustix::process::pidfd_open(leader, PidfdFlags::NONBLOCK)?;
         let start_ticks = start_ticks(leader.as_raw_nonzero().get()).unwrap_or_default();
         Ok(Self {
             name,
@@ -129,6 +102,7 @@ impl Group {
             pidfd: watch(pidfd, Interest::READABLE)?,
             cgroup,
             start_ticks,
+            grace,
             ended: OnceCell::new(),
         })
     }
@@ -138,9 +112,21 @@ impl Group {
         self.leader.as_raw_nonzero().get().unsigned_abs()
     }
 
+    /// Whether it was started for this step: its name is a number and the
+    /// step's.
+    pub fn is_of(&self, step: &str) -> bool {
+        let name = self.name.split_once('-');
+        name.is_some_and(|(_, of)| of == step)
+    }
+
     /// When the first process started, in clock ticks since boot.
     pub fn start_ticks(&self) -> u64 {
         self.start_ticks
+    }
+
+    /// The time that it is given between SIGTERM and SIGKILL.
+    pub fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Waits until the first process has ended and says how.
@@ -270,9 +256,27 @@ impl Group {
             .collect()
     }
 
+    /// Whether it is plain, without a look at every process of the machine,
+    /// that nothing of the group has outlived its first process: orphans come
+    /// to us, and each of our children says that it is of another group.
+    fn has_no_orphans(&self) -> bool {
+        let of_another = |pid: i32| {
+            std::fs::read(format!("/proc/{pid}/environ")).is_ok_and(|environ| {
+                let mut entries = environ.split(|byte| *byte == 0);
+                let prefix = format!("{}=", environment::STEP_ID);
+                let named = entries.find_map(|entry| entry.strip_prefix(prefix.as_bytes()));
+                named.is_some_and(|named| named != self.name.as_bytes())
+            })
+        };
+        own_children().is_some_and(|children| children.into_iter().all(of_another))
+    }
+
     /// The group without a cgroup: the first process, its descendants, its
     /// session, and who carries its name.
     fn tree(&self) -> Vec<i32> {
+        if self.ended.get().is_some() && self.has_no_orphans() {
+            return Vec::new();
+        }
         let leader = self.leader.as_raw_nonzero().get();
         let leader_lives = self.ended.get().is_none();
         let own = rustix::process::getpid().as_raw_nonzero().get();
@@ -364,6 +368,10 @@ pub async fn kill_descendants(limit: Duration) -> bool {
     let rounds = async {
         loop {
             reap_orphans(&[]);
+            // Whoever descends from us has a parent that does, up to a child.
+            if own_children().is_some_and(|children| children.is_empty()) {
+                return;
+            }
             let pinned: Vec<(i32, OwnedFd)> = find()
                 .into_iter()
                 .filter_map(|pid| {
@@ -411,19 +419,45 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     )
 }
 
+/// The direct children of this process, as the kernel lists them for each of
+/// its threads; `None` where it keeps no such list (CONFIG_PROC_CHILDREN).
+fn own_children() -> Option<Vec<i32>> {
+    let mut children = Vec::new();
+    for task in std::fs::read_dir("/proc/self/task").ok()?.flatten() {
+        let text = std::fs::read_to_string(task.path().join("children"));
+        match text {
+            Ok(text) => children.extend(
+                text.split_whitespace()
+                    .filter_map(|n| n.parse::<i32>().ok()),
+            ),
+            // A thread that has just ended has none.
+            Err(_) if !task.path().exists() => {}
+            Err(_) => return None,
+        }
+    }
+    Some(children)
+}
+
 /// Reaps the children of this process that it did not start itself: orphans of
 /// the groups, which come to a sub-reaper when their parents end.
 pub fn reap_orphans(groups: &[u32]) {
-    let Ok(own) = procfs::process::Process::myself() else {
-        return;
-    };
-    let Ok(tasks) = own.tasks() else { return };
-    let children = tasks
-        .flatten()
-        .filter_map(|task| task.children().ok())
-        .flatten();
-    for child in children.filter(|child| !groups.contains(child)) {
-        let Some(pid) = i32::try_from(child).ok().and_then(Pid::from_raw) else {
+    let children = own_children().unwrap_or_else(|| {
+        let own = rustix::process::getpid().as_raw_nonzero().get();
+        let all = procfs::process::all_processes()
+            .into_iter()
+            .flatten()
+            .flatten();
+        let stats = all.filter_map(|process| process.stat().ok());
+        stats
+            .filter(|stat| stat.ppid == own)
+            .map(|stat| stat.pid)
+            .collect()
+    });
+    for child in children {
+        if groups.contains(&child.unsigned_abs()) {
+            continue;
+        }
+        let Some(pid) = Pid::from_raw(child) else {
             continue;
         };
         let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;

@@ -145,12 +145,12 @@ impl RunReport {
     /// The run as the model has it. A number that is not finite cannot come
     /// from a runner and makes the run bad.
     pub fn into_run(self, sitting: u32) -> Run {
-        let mut fault = self.fault;
+        let mut fault = self.fault.map(String::into_boxed_str);
         let mut metrics = Vec::with_capacity(self.metrics.len());
         for (name, number) in self.metrics {
             match Finite::new(number) {
                 Some(number) => metrics.push((name.into(), number)),
-                None => fault = Some(format!("{name} is not a finite number")),
+                None => fault = Some(format!("{name} is not a finite number").into()),
             }
         }
         Run {
@@ -159,7 +159,7 @@ impl RunReport {
             sitting,
             elapsed: self.elapsed,
             ending: self.ending.into(),
-            metrics,
+            metrics: metrics.into(),
             fault,
         }
     }

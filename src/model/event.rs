@@ -43,7 +43,7 @@ pub enum Event {
         /// See [`super::trial::Sitting::token`].
         token: String,
         /// See [`super::trial::Sitting::boot_id`].
-        boot_id: String,
+        boot_id: Name,
     },
     /// A process of a step was started.
     StepStarted {
@@ -68,7 +68,7 @@ pub enum Event {
         /// How long they took.
         startup: Duration,
         /// The text of the last answer.
-        health: Option<String>,
+        health: Option<Name>,
     },
     /// A run that counts has ended.
     RunEnded {
@@ -87,7 +87,7 @@ pub enum Event {
         end: SittingEnd,
         /// The text of the last answer to a readiness check, where the
         /// services never became ready.
-        health: Option<String>,
+        health: Option<Name>,
     },
     /// A settled trial is to be measured again: its bad runs are repeated.
     TrialReopened {

@@ -6,7 +6,7 @@ use super::Name;
 use super::value::Finite;
 
 /// The metrics of one run, in the order in which the spec names them.
-pub type Metrics = Vec<(Name, Finite)>;
+pub type Metrics = Box<[(Name, Finite)]>;
 
 /// The aggregate of one metric over the good runs of a trial.
 #[derive(Clone, Copy, Debug, PartialEq)]

@@ -51,7 +51,7 @@ pub enum Outcome {
     /// Ended early: it could not win any more.
     Pruned,
     /// Something broke.
-    Failed(Failure),
+    Failed(Box<Failure>),
 }
 
 /// What broke in a trial.
@@ -171,10 +171,10 @@ impl Outcome {
     /// The fault of the host that it is, if it is one.
     pub const fn host_fault(&self) -> Option<HostFault> {
         match self {
-            Self::Failed(Failure {
-                kind: FailureKind::Host(fault),
-                ..
-            }) => Some(*fault),
+            Self::Failed(failure) => match failure.kind {
+                FailureKind::Host(fault) => Some(fault),
+                _ => None,
+            },
             _ => None,
         }
     }

@@ -207,9 +207,11 @@ impl Study {
                 token,
                 boot_id,
             } => {
+                // It may have been done before its budget or space grew.
+                self.phase = Phase::Active;
                 self.edit(*trial)?.sittings.push(Sitting {
                     number: *sitting,
-                    token: token.clone(),
+                    token: token.as_str().into(),
                     boot_id: boot_id.clone(),
                     started: fact.at,
                     ended: None,
@@ -241,6 +243,11 @@ impl Study {
                 if health.is_some() {
                     ended.health.clone_from(health);
                 }
+                // Most trials stay as they are from here on, and a large study
+                // has a great many of them.
+                let ended = self.edit(*trial)?;
+                ended.runs.shrink_to_fit();
+                ended.sittings.shrink_to_fit();
                 self.settle(*trial, end)?;
             }
             Event::TrialReopened { trial } => {

@@ -46,7 +46,7 @@ pub struct Run {
     /// What it measured; of a bad run, what was found all the same.
     pub metrics: Metrics,
     /// Why the run does not count; `None` for a good run.
-    pub fault: Option<String>,
+    pub fault: Option<Box<str>>,
 }
 
 impl Run {
@@ -62,9 +62,9 @@ pub struct Sitting {
     /// Its number within the trial, from 1.
     pub number: u32,
     /// The value of AUTOTUNE_TRIAL_ID in the environment of all its processes.
-    pub token: String,
+    pub token: Box<str>,
     /// The boot in which it ran.
-    pub boot_id: String,
+    pub boot_id: Name,
     /// When it began.
     pub started: Timestamp,
     /// When it was over; `None` while it runs.
@@ -72,7 +72,7 @@ pub struct Sitting {
     /// How long the services took to be ready, when they were.
     pub startup: Option<Duration>,
     /// The text of the last answer to a readiness check.
-    pub health: Option<String>,
+    pub health: Option<Name>,
     /// How it ended, once it has.
     pub end: Option<SittingEnd>,
 }

@@ -132,16 +132,16 @@ fn learn_nothing(study: &mut Study, trial: TrialId, running: Option<u32>) -> boo
                 trial,
                 sitting,
                 token: String::new(),
-                boot_id: String::new(),
+                boot_id: "".into(),
             }))
             .is_ok();
-    let unknown = Outcome::Failed(Failure {
+    let unknown = Outcome::Failed(Box::new(Failure {
         kind: FailureKind::AllRuns,
         step: None,
         ending: None,
         message: "not known yet".to_owned(),
         cause: None,
-    });
+    }));
     let ended = Event::SittingEnded {
         trial,
         sitting,

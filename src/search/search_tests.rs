@@ -169,7 +169,7 @@ fn what_is_not_settled_is_waited_for_where_it_decides() {
         trial,
         sitting: 1,
         token: String::new(),
-        boot_id: String::new(),
+        boot_id: "".into(),
     });
     simulation.happen(Event::SittingEnded {
         trial,

@@ -164,10 +164,10 @@ impl Simulation {
             trial,
             sitting,
             token: String::new(),
-            boot_id: String::new(),
+            boot_id: "".into(),
         });
         let outcome = match answer {
-            Answer::Fails(failure) => Outcome::Failed(failure.clone()),
+            Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
             Answer::Runs(runs) => {
                 for (index, (speed, quality)) in runs.iter().enumerate() {
                     let metric = |n: f64| Finite::new(n).expect("a finite number");
@@ -177,10 +177,10 @@ impl Simulation {
                         sitting,
                         elapsed: Duration::from_secs(1),
                         ending: Ending::Exited(0),
-                        metrics: vec![
+                        metrics: Box::new([
                             ("speed".into(), metric(*speed)),
                             ("quality".into(), metric(*quality)),
-                        ],
+                        ]),
                         fault: None,
                     };
                     self.happen(Event::RunEnded { trial, run });

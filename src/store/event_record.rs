@@ -272,7 +272,7 @@ impl EventRecord<'_> {
                 trial: TrialId(trial),
                 sitting,
                 token: token.owned(),
-                boot_id: boot_id.owned(),
+                boot_id: names.name(boot_id.as_str()),
             },
             Self::StepStarted {
                 trial,
@@ -296,7 +296,7 @@ impl EventRecord<'_> {
                 trial: TrialId(trial),
                 sitting,
                 startup: Duration::from_nanos(startup_ns),
-                health: health.map(Text::owned),
+                health: health.map(|health| names.name(health.as_str())),
             },
             Self::RunEnded {
                 trial,
@@ -323,7 +323,7 @@ impl EventRecord<'_> {
                         elapsed: Duration::from_nanos(elapsed_ns),
                         ending: ending.into_ending(),
                         metrics,
-                        fault: fault.map(Text::owned),
+                        fault: fault.map(|fault| fault.as_str().into()),
                     },
                 }
             }
@@ -336,7 +336,7 @@ impl EventRecord<'_> {
                 trial: TrialId(trial),
                 sitting,
                 end: end.into_end(names)?,
-                health: health.map(Text::owned),
+                health: health.map(|health| names.name(health.as_str())),
             },
             Self::TrialReopened { trial } => Event::TrialReopened {
                 trial: TrialId(trial),
@@ -427,7 +427,7 @@ impl<'a> EndRecord<'a> {
             Self::Complete => Outcome::Complete,
             Self::Infeasible => Outcome::Infeasible,
             Self::Pruned => Outcome::Pruned,
-            Self::Failed(failure) => Outcome::Failed(Failure {
+            Self::Failed(failure) => Outcome::Failed(Box::new(Failure {
                 kind: FailureKind::named(failure.kind.as_str()).ok_or_else(|| {
                     format!("unknown kind of failure `{}`", failure.kind.as_str())
                 })?,
@@ -439,7 +439,7 @@ impl<'a> EndRecord<'a> {
                     hint: cause.hint.owned(),
                     line: cause.line.owned(),
                 }),
-            }),
+            })),
         }))
     }
 }

@@ -163,6 +163,7 @@ impl Repair {
     /// Whatever the file system answers.
     pub fn begin(output_dir: &Path, names: &FileNames) -> Result<Self, FilesError> {
         let path = output_dir.join(&names.results);
+        fs::create_dir_all(output_dir).map_err(FilesError::at(output_dir))?;
         let state = match File::open(&path) {
             Ok(file) => State::Same(BufReader::with_capacity(1 << 18, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::Missing,

@@ -188,7 +188,7 @@ impl Imported {
                 trial,
                 sitting: 1,
                 token: IMPORTED.to_owned(),
-                boot_id: String::new(),
+                boot_id: "".into(),
             },
         );
         for run in self.runs {
@@ -200,7 +200,7 @@ impl Imported {
                 trial,
                 sitting: 1,
                 end: self.end,
-                health: self.health,
+                health: self.health.map(Into::into),
             },
         );
     }
@@ -315,7 +315,7 @@ impl<'a> Reader<'a> {
         } else {
             self.step
         };
-        SittingEnd::Finished(Outcome::Failed(Failure {
+        SittingEnd::Finished(Outcome::Failed(Box::new(Failure {
             kind,
             step: step.map(|step| step.name.clone()),
             ending: line.exit_code.filter(|_| startup).map(ending),
@@ -324,7 +324,7 @@ impl<'a> Reader<'a> {
                 .clone()
                 .unwrap_or_else(|| format!("imported with status `{}`", line.status)),
             cause: None,
-        }))
+        })))
     }
 
     fn runs(&self, lines: &[Map<String, Json>]) -> Result<Vec<Run>, String> {
@@ -379,8 +379,8 @@ impl<'a> Reader<'a> {
             sitting: 1,
             elapsed: Duration::try_from_secs_f64(elapsed).unwrap_or_default(),
             ending,
-            metrics,
-            fault: (!good).then_some(fault),
+            metrics: metrics.into(),
+            fault: (!good).then(|| fault.into()),
         })
     }
 }

@@ -180,13 +180,16 @@ impl Journal {
             self.recover()?;
         }
         let failed = |path: &Path, source| AppendError::of(path, source);
-        let length = self
-            .file
-            .metadata()
-            .map_err(|e| failed(&self.path, e))?
-            .len();
-        if length != self.end {
-            return Err(self.changed(format!("it has {length} bytes instead of {}", self.end)));
+        let found = self.file.metadata().map_err(|e| failed(&self.path, e))?;
+        if found.nlink() == 0 {
+            return Err(self.changed("it was removed".to_owned()));
+        }
+        if found.len() != self.end {
+            return Err(self.changed(format!(
+                "it has {} bytes instead of {}",
+                found.len(),
+                self.end
+            )));
         }
         let written = self.file.write_all(&self.buffer);
         if let Err(source) = written.and_then(|()| self.file.sync_data()) {

@@ -110,7 +110,8 @@ fn seal(buffer: &mut Vec<u8>, start: usize) {
     buffer.pop();
     let sum = crc32fast::hash(&buffer[start..]);
     buffer.extend_from_slice(MARK);
-    buffer.extend_from_slice(format!("{sum:08x}\"}}\n").as_bytes());
+    buffer.extend_from_slice(&hex(sum));
+    buffer.extend_from_slice(b"\"}\n");
 }
 
 /// Whether `line`, without its newline, is as it was written.
@@ -120,9 +121,12 @@ pub(super) fn is_sealed(line: &[u8]) -> bool {
     };
     let (body, tail) = line.split_at(at);
     let digits = &tail[MARK.len()..MARK.len() + 8];
-    tail.starts_with(MARK)
-        && tail.ends_with(b"\"}")
-        && digits == format!("{:08x}", crc32fast::hash(body)).as_bytes()
+    tail.starts_with(MARK) && tail.ends_with(b"\"}") && *digits == hex(crc32fast::hash(body))
+}
+
+fn hex(sum: u32) -> [u8; 8] {
+    let digit = |place: u32| b"0123456789abcdef"[(sum >> (28 - 4 * place) & 15) as usize];
+    std::array::from_fn(|place| digit(place as u32))
 }
 
 /// Whether `line` begins with a whole sealed line that something else follows:

@@ -64,7 +64,7 @@ impl ResultsBuilder {
             } => {
                 let trial = study.trial(*trial)?;
                 let sitting = trial.sittings.iter().rfind(|s| s.number == *sitting)?;
-                let imported = sitting.token == IMPORTED;
+                let imported = &*sitting.token == IMPORTED;
                 return (!imported).then(|| self.line(fact.at, study, trial, sitting, outcome));
             }
             _ => {}
@@ -237,7 +237,7 @@ impl Serialize for Line<'_> {
             (Phase::Port, Outcome::Failed(failure)) => {
                 map.serialize_entry("reason", &failure.message)?;
             }
-            _ => map.serialize_entry("health", &self.sitting.health)?,
+            _ => map.serialize_entry("health", &self.sitting.health.as_deref())?,
         }
         match phase {
             Phase::Port => {}

@@ -16,15 +16,25 @@ use crate::model::value::{Finite, Value};
 /// Keeps one copy of each short text that comes again and again: without it a
 /// large study takes several times the memory.
 #[derive(Default)]
-pub(super) struct Interner(HashSet<Name>);
+pub(super) struct Interner {
+    names: HashSet<Name>,
+    /// The last name of each length: mostly the next one too, which saves the
+    /// hashing.
+    last: [Option<Name>; 32],
+}
 
 impl Interner {
     pub(super) fn name(&mut self, text: &str) -> Name {
-        if let Some(known) = self.0.get(text) {
-            return known.clone();
+        let last = &mut self.last[text.len() % 32];
+        if let Some(name) = last.as_ref().filter(|name| &***name == text) {
+            return name.clone();
         }
-        let name = Name::from(text);
-        self.0.insert(name.clone());
+        let name = self.names.get(text).cloned().unwrap_or_else(|| {
+            let name = Name::from(text);
+            self.names.insert(name.clone());
+            name
+        });
+        *last = Some(name.clone());
         name
     }
 }

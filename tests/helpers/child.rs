@@ -58,6 +58,9 @@ struct Serve {
     /// Serve only once this file is there.
     #[arg(long)]
     gate: Option<PathBuf>,
+    /// Answer 404 to a GET of any other path.
+    #[arg(long)]
+    path: Option<String>,
 }
 
 #[derive(Args)]
@@ -94,6 +97,9 @@ struct Run {
     /// Ask the server on this port to die, and wait until it has.
     #[arg(long)]
     murder: Option<u16>,
+    /// Do not wait for an answer of a server that was asked to die.
+    #[arg(long)]
+    give_up: bool,
 }
 
 #[derive(Args)]
@@ -210,22 +216,19 @@ impl Serve {
             std::process::exit(99);
         });
         for stream in listener.incoming().flatten() {
-            let status = self.status;
-            std::thread::spawn(move || answer(stream, status));
+            let (path, status) = (self.path.clone(), self.status);
+            std::thread::spawn(move || answer(stream, path.as_deref(), status));
         }
         ExitCode::SUCCESS
     }
 }
 
-fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
+fn answer(mut stream: TcpStream, path: Option<&str>, status: u16) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut request = String::new();
         if reader.read_line(&mut request)? == 0 {
             return Ok(());
-        }
-        if request.starts_with("GET /die") {
-            std::process::exit(9);
         }
         let mut length = 0;
         loop {
@@ -238,8 +241,17 @@ fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
             }
         }
         io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+        if request.starts_with("GET /die") {
+            // A server that holds much memory is not gone at once.
+            stream.shutdown(std::net::Shutdown::Both)?;
+            std::thread::sleep(Duration::from_millis(20));
+            std::process::exit(9);
+        }
+        let asked = request.split(' ').nth(1);
         let status = if request.starts_with("POST") {
             200
+        } else if path.is_some() && path != asked {
+            404
         } else {
             status
         };
@@ -266,7 +278,9 @@ impl Run {
                 .write_all(b"GET /die HTTP/1.1\r\n\r\n")
                 .expect("sent");
             drop(io::copy(&mut stream, &mut io::sink()));
-            std::thread::sleep(LIFE_MAX);
+            if !self.give_up {
+                std::thread::sleep(LIFE_MAX);
+            }
         }
         if let Some(path) = &self.env {
             let mut text = String::new();

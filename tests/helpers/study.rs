@@ -1,6 +1,8 @@
 //! A study for the tests and benches of the store: its spec, and facts as a
 //! daemon would journal them.
 
+#![allow(dead_code, reason = "each test and each bench uses its part of it")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -201,7 +203,7 @@ impl Story {
             sitting,
             elapsed: Duration::from_nanos(self.random.random_range(1..100_000_000_000)),
             ending: Ending::Exited(0),
-            metrics: vec![metric("accuracy", accuracy), metric("total_tps", tps)],
+            metrics: Box::new([metric("accuracy", accuracy), metric("total_tps", tps)]),
             fault: None,
         }
     }
@@ -212,7 +214,7 @@ impl Story {
             trial,
             sitting,
             token,
-            boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".to_owned(),
+            boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".into(),
         };
         let step = Event::StepStarted {
             trial,
@@ -225,7 +227,7 @@ impl Story {
             trial,
             sitting,
             startup: Duration::from_millis(self.random.random_range(1..240_000)),
-            health: Some("HTTP 200".to_owned()),
+            health: Some("HTTP 200".into()),
         };
         [self.fact(started), self.fact(step), self.fact(ready)]
     }
@@ -307,7 +309,7 @@ impl Story {
                 trial,
                 sitting,
                 end,
-                health,
+                health: health.map(Into::into),
             }));
         }
         let reason = self.nasty();
@@ -337,10 +339,10 @@ impl Story {
             4 => Ending::Stopped,
             _ => Ending::CouldNotStart(self.nasty()),
         };
-        run.fault = Some(self.nasty());
+        run.fault = Some(self.nasty().into());
         let name = Name::from(self.nasty());
-        run.metrics
-            .push((name, Finite::new(-1e300).expect("finite")));
+        let odd = (name, Finite::new(-1e300).expect("finite"));
+        run.metrics = run.metrics.into_iter().chain([odd]).collect();
         run
     }
 
@@ -350,7 +352,7 @@ impl Story {
             1 => Outcome::Complete,
             2 => Outcome::Infeasible,
             3 => Outcome::Pruned,
-            _ => Outcome::Failed(Failure {
+            _ => Outcome::Failed(Box::new(Failure {
                 kind: *FailureKind::ALL.choose(&mut self.random).expect("some"),
                 step: Some("serve".into()),
                 ending: Some(Ending::Signalled(11)),
@@ -360,7 +362,7 @@ impl Story {
                     hint: self.nasty(),
                     line: self.nasty(),
                 }),
-            }),
+            })),
         };
         SittingEnd::Finished(outcome)
     }

@@ -5,6 +5,9 @@
 
 pub mod said;
 
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -33,10 +36,25 @@ pub fn child() -> PathBuf {
     child
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that no other test is given as long as
+/// this process lives. Not one of those that the kernel gives to outgoing
+/// connections: it could be in use before it is.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    let start = std::process::id() * 50;
+    for number in 0..20_000 {
+        let port = u16::try_from(10_000 + (start + number) % 20_000).expect("a port");
+        // A name in the abstract namespace goes with the process that took it.
+        let name = format!("autotune-test-port-{port}");
+        let address = SocketAddr::from_abstract_name(name).expect("a short name");
+        let Ok(claim) = UnixListener::bind_addr(&address) else {
+            continue;
+        };
+        std::mem::forget(claim);
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("every port is in use");
 }
 
 impl Study {
@@ -86,7 +104,19 @@ impl Study {
 
     /// Starts `autotuned run` on the study.
     pub fn start(&self) -> Daemon {
-        let mut command = self.command(&["run", "study.toml", "--output-dir", "out"]);
+        self.start_verb(&["run", "study.toml", "--output-dir", "out"])
+    }
+
+    /// Starts `autotuned` with these arguments; what it says is added to
+    /// `daemon.log`.
+    pub fn start_verb(&self, arguments: &[&str]) -> Daemon {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same, with these environment variables.
+    pub fn start_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
+        let mut command = self.command(arguments);
+        command.envs(env.iter().copied());
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -96,6 +126,21 @@ impl Study {
         Daemon {
             child: command.spawn().expect("the daemon"),
         }
+    }
+
+    /// What the daemons of this study have said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// The params of every trial so far as `A=1 B=x`, in the order of their
+    /// numbers.
+    pub fn planned(&self) -> Vec<String> {
+        let trials = self.events_of("trial-planned");
+        for (index, trial) in trials.iter().enumerate() {
+            assert_eq!(trial["trial"], index + 1, "{}", self.trace());
+        }
+        trials.iter().map(|trial| key(&trial["params"])).collect()
     }
 
     /// Runs `autotuned run` to its end.
@@ -266,6 +311,18 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Params as `A=1 B=x`.
+pub fn key(params: &Json) -> String {
+    let pairs = params.as_object().expect("an object").iter();
+    let pairs: Vec<String> = pairs
+        .map(|(name, value)| match value {
+            Json::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    pairs.join(" ")
 }
 
 /// Sends SIGKILL to a process of the test.
