@@ -143,10 +143,14 @@ impl Dispatcher {
         let start = facts.iter().position(is_start).unwrap_or(facts.len());
         let (before, start) = facts.split_at(start);
         if !before.is_empty() {
-            self.record(before, false).await?;
+            self.record(before).await?;
+        }
+        if !start.is_empty() && !self.await_room().await {
+            // The end that is wanted comes next. Nothing was begun.
+            return Ok(false);
         }
         if !start.is_empty() {
-            self.record(start, true).await?;
+            self.record(start).await?;
         }
         let mut last = false;
         for effect in effects {
@@ -156,12 +160,11 @@ impl Dispatcher {
         Ok(last)
     }
 
-    /// Puts facts on disk, takes them up, and publishes the new state. Where
-    /// they begin something that needs `room`, the disk must have it first: a
-    /// sitting that fails for want of it is no use to anybody.
-    async fn record(&mut self, facts: &[Fact], room: bool) -> Result<(), DaemonError> {
+    /// Puts facts on disk, takes them up, and publishes the new state.
+    async fn record(&mut self, facts: &[Fact]) -> Result<(), DaemonError> {
+        let mut receipt = self.records.append(facts.to_vec());
         let mut said = false;
-        while let Err(error) = self.put(facts, room, said).await {
+        while let Err(error) = self.await_receipt(&mut receipt).await {
             if self.end_is_wanted() {
                 return Err(DaemonError::NotRecorded(error));
             }
@@ -169,11 +172,8 @@ impl Dispatcher {
                 said = true;
                 self.tell(Update::DiskTrouble(error.to_string()));
             }
-            tokio::select! {
-                biased;
-                Some(urgency) = self.urgent.recv() => self.end_now(urgency),
-                () = tokio::time::sleep(DISK_PAUSE) => {}
-            }
+            self.pause().await;
+            receipt = self.records.retry(facts.to_vec());
         }
         if said {
             self.tell(Update::DiskBack);
@@ -188,25 +188,42 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Tries once to put facts on disk.
-    async fn put(&mut self, facts: &[Fact], room: bool, again: bool) -> Result<(), AppendError> {
-        if room {
+    /// Waits until the disk has room for a sitting: one that fails for want of
+    /// it is no use to anybody. Whether it has; else an end is wanted.
+    async fn await_room(&mut self) -> bool {
+        let mut said = false;
+        loop {
             let path = self.folders.output().to_owned();
             let probed = path.clone();
             let probe = tokio::task::spawn_blocking(move || file::check_room(&probed)).await;
             // What else is wrong with the folder is for those to say who use it.
-            if let Ok(Err(source)) = probe
-                && is_full(&source)
-            {
-                return Err(AppendError::Full { path, source });
+            let Some(source) = probe.ok().and_then(Result::err).filter(is_full) else {
+                break;
+            };
+            if self.end_is_wanted() {
+                return false;
             }
+            if !said {
+                said = true;
+                let error = AppendError::Full { path, source };
+                self.tell(Update::DiskTrouble(error.to_string()));
+            }
+            self.pause().await;
         }
-        let mut receipt = if again {
-            self.records.retry(facts.to_vec())
-        } else {
-            self.records.append(facts.to_vec())
-        };
-        self.await_receipt(&mut receipt).await
+        if said {
+            self.tell(Update::DiskBack);
+        }
+        true
+    }
+
+    /// Waits before a full disk is tried again; less long where an end is
+    /// asked for.
+    async fn pause(&mut self) {
+        tokio::select! {
+            biased;
+            Some(urgency) = self.urgent.recv() => self.end_now(urgency),
+            () = tokio::time::sleep(DISK_PAUSE) => {}
+        }
     }
 
     async fn await_receipt(&mut self, receipt: &mut Receipt) -> Result<(), AppendError> {
