@@ -38,7 +38,10 @@ pub struct Cli {
     verb: Verb,
 }
 
-const EXAMPLES: &str = "\
+/// A text that stands in two others.
+macro_rules! examples {
+    () => {
+        "\
 Examples:
   autotuned demo                      watch a real study, in about a minute
   autotuned check study.toml          everything that is wrong with a spec
@@ -48,19 +51,15 @@ Examples:
   autotuned view DIR                  what a study has found so far
 
 A spec is a TOML file that says how to start, measure and vary a program:
-`autotuned demo --dir DIR` leaves one in DIR to begin with.";
+`autotuned demo --dir DIR` leaves one in DIR to begin with."
+    };
+}
 
-const EXIT_CODES: &str = "\
-Examples:
-  autotuned demo                      watch a real study, in about a minute
-  autotuned check study.toml          everything that is wrong with a spec
-  autotuned plan study.toml           what would be tried
-  autotuned try study.toml BATCH=32   one trial by hand
-  autotuned run study.toml            tune, until the budget is used up
-  autotuned view DIR                  what a study has found so far
+const EXAMPLES: &str = examples!();
 
-A spec is a TOML file that says how to start, measure and vary a program:
-`autotuned demo --dir DIR` leaves one in DIR to begin with.
+const EXIT_CODES: &str = concat!(
+    examples!(),
+    "
 
 Exit codes:
   0    done, or stopped in order by SIGTERM
@@ -71,7 +70,8 @@ Exit codes:
   5    the journal is damaged, or a newer version's
   6    paused: the host got in the way several times in a row
   7    `try`: the trial failed
-  130  stopped by Ctrl-C; the same command goes on";
+  130  stopped by Ctrl-C; the same command goes on"
+);
 
 #[derive(Debug, Subcommand)]
 enum Verb {

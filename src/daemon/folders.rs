@@ -34,11 +34,21 @@ impl Folders {
             .join(format!("{:05}.{sitting}", trial.0))
     }
 
-    /// The folders of sittings that are there.
+    /// The folders of sittings that are there: those alone whose names
+    /// [`sitting`](Self::sitting) gives.
     pub fn sittings(&self) -> Vec<PathBuf> {
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        let is_ours = |path: &PathBuf| {
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let (trial, sitting) = name.split_once('.').unwrap_or_default();
+            trial.len() >= 5 && digits(trial) && digits(sitting) && !path.is_symlink()
+        };
         let entries = std::fs::read_dir(self.output.join("sittings"));
         let entries = entries.into_iter().flatten().flatten();
-        entries.map(|entry| entry.path()).collect()
+        entries.map(|entry| entry.path()).filter(is_ours).collect()
     }
 
     /// A trial's own folder, for what its steps make.
@@ -81,4 +91,33 @@ pub fn default_output(spec: &Spec, variable: impl Fn(&str) -> Option<PathBuf>) -
         .or_else(|| given("HOME").map(|home| home.join(".local/state/autotune")))
         .unwrap_or_else(|| PathBuf::from("/var/lib/autotune"));
     base.join(&spec.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_folders_of_sittings_are_taken_for_ours() {
+        let output = tempfile::tempdir().expect("a temporary folder");
+        let folders = Folders {
+            output: output.path().to_owned(),
+            logs: PathBuf::new(),
+        };
+        let ours = folders.sitting(TrialId(12), 2);
+        for name in [
+            "00012.2",
+            "notes",
+            "12.1",
+            "00012",
+            "00012.2.old",
+            "0001a.1",
+        ] {
+            let path = output.path().join("sittings").join(name);
+            std::fs::create_dir_all(path).expect("a folder");
+        }
+        let link = output.path().join("sittings/00013.1");
+        std::os::unix::fs::symlink("/", link).expect("a link");
+        assert_eq!(folders.sittings(), [ours]);
+    }
 }
