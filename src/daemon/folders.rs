@@ -82,3 +82,41 @@ pub fn default_output(spec: &Spec, variable: impl Fn(&str) -> Option<PathBuf>) -
         .unwrap_or_else(|| PathBuf::from("/var/lib/autotune"));
     base.join(&spec.name)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Origin, check};
+
+    #[test]
+    fn the_folder_of_a_study_that_names_none() {
+        let text = "[study]\nname = 's'\n[objective]\nmaximize = 'm'\n[space]\nN = [1, 2]\n\
+                    [[step]]\nname = 'e'\nkind = 'measure'\ncommand = ['true']\nmetrics.m = '(.)'\n";
+        let spec = check(text, &Origin::of(Path::new("s.toml"))).expect("good");
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[("HOME", "/home/a")], "/home/a/.local/state/autotune/s"),
+            (
+                &[("HOME", "/home/a"), ("XDG_STATE_HOME", "/x")],
+                "/x/autotune/s",
+            ),
+            (
+                &[("XDG_STATE_HOME", "/x"), ("STATE_DIRECTORY", "/var/lib/y")],
+                "/var/lib/y/s",
+            ),
+            // What is no whole path is not used.
+            (
+                &[("HOME", "here"), ("XDG_STATE_HOME", "")],
+                "/var/lib/autotune/s",
+            ),
+            (&[], "/var/lib/autotune/s"),
+        ];
+        for (variables, expected) in cases {
+            let lookup = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| PathBuf::from(value))
+            };
+            let folder = default_output(&spec.spec, lookup);
+            assert_eq!(folder, Path::new(expected), "{variables:?}");
+        }
+    }
+}
