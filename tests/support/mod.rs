@@ -28,10 +28,14 @@ pub struct Study {
 pub fn child() -> PathBuf {
     let daemon = Path::new(env!("CARGO_BIN_EXE_autotuned"));
     let child = daemon.parent().expect("a folder").join("examples/child");
+    // `cargo test` builds it, `cargo test --test NAME` does not.
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/child.rs");
+    let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    let built = changed(&child).expect("`cargo build --example child` makes it");
+    let fresh = changed(Path::new(source)).is_none_or(|source| source <= built);
     assert!(
-        child.exists(),
-        "`cargo test` builds the example `child`: {}",
-        child.display()
+        fresh,
+        "`cargo build --example child`: it is older than its source"
     );
     child
 }
@@ -215,9 +219,18 @@ impl Study {
 
     /// The pids of every process that the study has made.
     pub fn pids(&self) -> Vec<i32> {
+        self.processes().into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    /// Every process that the study has made: its pid and its start time.
+    pub fn processes(&self) -> Vec<(i32, u64)> {
         let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();
+        let parse = |line: &str| {
+            let (pid, ticks) = line.split_once(' ')?;
+            Some((pid.parse().ok()?, ticks.parse().ok()?))
+        };
         text.lines()
-            .map(|line| line.parse().expect("a pid"))
+            .map(|line| parse(line).expect("a process"))
             .collect()
     }
 
@@ -226,49 +239,49 @@ impl Study {
         self.wait("the end of every process", || self.alive().is_empty());
     }
 
-    /// The processes of the study that are alive: the pid is in use and its
-    /// program is `child`.
+    /// The processes of the study that are alive. A number that was given to
+    /// another process meanwhile does not count, nor does a zombie.
     pub fn alive(&self) -> Vec<i32> {
-        self.pids()
-            .into_iter()
-            .filter(|pid| is_child(*pid))
-            .collect()
+        let processes = self.processes().into_iter();
+        let alive = processes.filter(|(pid, ticks)| start_of(*pid) == Some(*ticks));
+        alive.map(|(pid, _)| pid).collect()
     }
 
-    /// The process of the runner that runs now.
+    /// The process of the runner that was started last.
     pub fn runner_pid(&self) -> i32 {
-        let mut found = None;
-        self.wait("a runner", || {
-            let Ok(sittings) = std::fs::read_dir(self.out("sittings")) else {
-                return false;
-            };
-            let newest = sittings.flatten().map(|entry| entry.path()).max();
-            newest.is_some_and(|folder| folder.join("runner.json").exists())
-        });
-        for entry in std::fs::read_dir(self.out("sittings"))
-            .expect("sittings")
-            .flatten()
-        {
-            let text = std::fs::read_to_string(entry.path().join("runner.json"));
-            found = text
-                .ok()
-                .and_then(|text| serde_json::from_str::<Json>(&text).ok())
-                .or(found);
-        }
-        let pid = found.expect("a runner")["pid"].as_i64().expect("a pid");
-        i32::try_from(pid).expect("a pid")
+        self.wait("a runner", || self.newest_runner().is_some());
+        self.newest_runner().expect("a runner")
+    }
+
+    /// The same, where there is one.
+    pub fn newest_runner(&self) -> Option<i32> {
+        let sittings = std::fs::read_dir(self.out("sittings")).ok()?;
+        let newest = sittings.flatten().map(|entry| entry.path()).max()?;
+        let text = std::fs::read_to_string(newest.join("runner.json")).ok()?;
+        let runner: Json = serde_json::from_str(&text).ok()?;
+        i32::try_from(runner["pid"].as_i64()?).ok()
     }
 
     /// Opens a gate that children wait at.
     pub fn open_gate(&self, name: &str) {
         std::fs::write(self.path(name), "").expect("a gate");
     }
+
+    /// Waits until a child has come to a gate that is closed.
+    pub fn await_gate(&self, name: &str) {
+        let mark = self.path(&format!("{name}.waits"));
+        self.wait(&format!("a child at the gate {name}"), || mark.exists());
+    }
 }
 
-fn is_child(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Zombies are dead; the name stands in parentheses.
-    stat.contains("(child)") && !stat.contains(") Z ")
+/// When a process started, in clock ticks since boot; `None` for one that is
+/// dead.
+pub fn start_of(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The third field comes after the name, which stands in parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let dead = matches!(*fields.first()?, "Z" | "X");
+    fields.get(19).filter(|_| !dead)?.parse().ok()
 }
 
 /// A daemon that was started. It is killed when dropped.
