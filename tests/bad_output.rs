@@ -11,6 +11,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::Signal;
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::said::{GOOD, SERVED, assert_said};
 use support::{Study, said};
@@ -258,6 +259,36 @@ fn streams_that_take_nothing() {
         3,
         &[],
     );
+}
+
+/// A terminal that is halted, or a pager whose user reads, takes nothing more:
+/// the study goes on, and an end that is asked for comes.
+#[test]
+fn readers_that_do_not_read() {
+    let gated = SERVED.replace(r#""m=1""#, r#""m=1", "--gate", "{dir}/gate""#);
+    for (opened, signal, code) in [(true, Signal::SIGTERM, 0), (false, Signal::SIGINT, 130)] {
+        let study = Study::new(&gated);
+        let (reader, mut writer) = std::io::pipe().expect("a pipe");
+        let size = rustix::pipe::fcntl_getpipe_size(&writer).expect("its size");
+        writer.write_all(&vec![b'.'; size]).expect("filled");
+        let mut command = study.command(&["run", "study.toml", "-o", "out"]);
+        command
+            .stdout(writer.try_clone().expect("a pipe"))
+            .stderr(writer);
+        let mut daemon = command.spawn().expect("the daemon");
+        drop(command);
+        study.await_events("services-ready", 1);
+        if opened {
+            study.open_gate("gate");
+            study.await_events("done", 1);
+            assert_eq!(study.results().len(), 2);
+        }
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(daemon.id()).expect("a pid"));
+        nix::sys::signal::kill(pid, signal).expect("sent");
+        assert_eq!(end(&mut daemon), Some(code), "{}", study.trace());
+        study.await_nothing_alive();
+        drop(reader);
+    }
 }
 
 fn end(child: &mut Child) -> Option<i32> {

@@ -3,9 +3,9 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot, watch};
 
 use super::check::read_spec;
 use super::exit::Exit;
@@ -21,6 +21,10 @@ use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
+
+/// How long a display that takes nothing is waited for once an end is asked
+/// for.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tunes in the foreground, until the budget is used up
 #[derive(Debug, clap::Args)]
@@ -72,7 +76,10 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         spec_text: text,
         output_dir,
     };
-    runtime.block_on(tune(args, options))
+    let exit = runtime.block_on(tune(args, options));
+    // What is stuck in a write to a terminal that takes nothing stays there.
+    runtime.shutdown_background();
+    exit
 }
 
 fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
@@ -102,63 +109,117 @@ async fn tune(args: &Args, options: Options) -> Exit {
     };
     let (updates, looking) = mpsc::unbounded_channel();
     let (urgent, wishes) = mpsc::unbounded_channel();
-    let progress = tokio::spawn(Progress::new(&output_dir).follow(looking));
-    let came = Arc::new(AtomicU8::new(0));
-    tokio::spawn(signals.forward(urgent, {
-        let came = Arc::clone(&came);
-        move |signal, urgency| {
-            came.store(
-                if signal == Came::Interrupt { 1 } else { 2 },
-                Ordering::Relaxed,
-            );
-            let text = match urgency {
-                Urgency::Orderly => "ending the running trial; once more ends it at once",
-                Urgency::AtOnce => "ending at once",
-            };
+    let (came, mut seen) = watch::channel(None);
+    let progress = Progress::new(&output_dir);
+    let progress = on_a_thread(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        // Without a display the study is as good.
+        let _ = runtime.map(|runtime| runtime.block_on(progress.follow(looking)));
+    });
+    tokio::spawn(signals.forward(urgent, move |signal, urgency| {
+        came.send_replace(Some(signal));
+        let text = match urgency {
+            Urgency::Orderly => "ending the running trial; once more ends it at once",
+            Urgency::AtOnce => "ending at once",
+        };
+        drop(on_a_thread(move || {
             let _ = writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}");
-        }
+        }));
     }));
     let ended = daemon::run(options, wishes, updates).await;
-    let _ = progress.await;
+    let is_read = patient(progress, &mut seen).await;
+    let came = *seen.borrow();
+    let (exit, last) = last_words(args, ended, came, output_dir);
+    if is_read {
+        patient(on_a_thread(last), &mut seen).await;
+    }
+    exit
+}
+
+/// Does what writes to a terminal or a pipe, which can take any time: nothing
+/// that steers the study waits for that. The receiver tells when it is done.
+fn on_a_thread(work: impl FnOnce() + Send + 'static) -> oneshot::Receiver<()> {
+    let (over, done) = oneshot::channel();
+    let work = move || {
+        work();
+        drop(over);
+    };
+    // A system without threads has worse trouble than a line not shown.
+    drop(
+        std::thread::Builder::new()
+            .name("display".to_owned())
+            .spawn(work),
+    );
+    done
+}
+
+/// Waits until something is shown; once an end is asked for, only so long.
+/// Whether it was.
+async fn patient(done: oneshot::Receiver<()>, seen: &mut watch::Receiver<Option<Came>>) -> bool {
+    let too_long = async {
+        if seen.wait_for(Option::is_some).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+        tokio::time::sleep(PATIENCE).await;
+    };
+    tokio::select! {
+        biased;
+        _ = done => true,
+        () = too_long => false,
+    }
+}
+
+/// How the verb ends, and what shows it.
+fn last_words(
+    args: &Args,
+    ended: Result<Arc<Study>, DaemonError>,
+    came: Option<Came>,
+    output_dir: PathBuf,
+) -> (Exit, Box<dyn FnOnce() + Send>) {
     let study = match ended {
         Ok(study) => study,
-        Err(error) => return exit_of(&error).say(&error),
+        Err(error) => {
+            let exit = exit_of(&error);
+            let say = move || {
+                exit.say(&error);
+            };
+            return (exit, Box::new(say));
+        }
     };
-    match (study.phase(), came.load(Ordering::Relaxed)) {
-        (Phase::Active, came) => {
-            let done = study
-                .trials()
-                .iter()
-                .filter(|trial| trial.is_settled())
-                .count();
-            let mut out = anstream::stdout();
-            let _ = writeln!(
-                out,
+    match study.phase().clone() {
+        Phase::Active => {
+            let settled = study.trials().iter().filter(|trial| trial.is_settled());
+            let text = format!(
                 "\nstopped with {} done; nothing is left running.\n\
                  The same command goes on: {}",
-                counted(done as u64, "trial"),
+                counted(settled.count() as u64, "trial"),
                 command(args),
             );
-            if came == 1 {
-                Exit::Interrupted
-            } else {
-                Exit::Done
-            }
+            let exit = match came {
+                Some(Came::Interrupt) => Exit::Interrupted,
+                _ => Exit::Done,
+            };
+            let say = move || drop(writeln!(anstream::stdout(), "{text}"));
+            (exit, Box::new(say))
         }
-        (Phase::Paused(reason), _) => {
+        Phase::Paused(reason) => {
             let hint = format!("paused: {reason}\nWhen that is mended, the same command goes on");
-            Exit::Paused.say_text(&hint)
+            let say = move || {
+                Exit::Paused.say_text(&hint);
+            };
+            (Exit::Paused, Box::new(say))
         }
-        (Phase::Done(reason), _) => {
-            let _ = conclude(args, &study, reason, &output_dir);
-            Exit::Done
+        Phase::Done(reason) => {
+            let next = next_steps(args, &output_dir);
+            let say = move || drop(conclude(&study, &reason, &output_dir, &next));
+            (Exit::Done, Box::new(say))
         }
     }
 }
 
-fn conclude(args: &Args, study: &Study, reason: &str, output_dir: &Path) -> std::io::Result<()> {
-    let mut out = anstream::stdout();
-    writeln!(out, "\n{BOLD}done{BOLD:#}: {reason}")?;
+fn next_steps(args: &Args, output_dir: &Path) -> Vec<String> {
     let mut next = vec![format!("autotuned view {}", output_dir.display())];
     if args.demo {
         let spec = args.spec.display();
@@ -168,7 +229,18 @@ fn conclude(args: &Args, study: &Study, reason: &str, output_dir: &Path) -> std:
         let go_on = "with a larger [budget] or [space] the same command goes on from here";
         next.push(go_on.to_owned());
     }
-    study_table::write_findings(&mut out, study, output_dir, &next)
+    next
+}
+
+fn conclude(
+    study: &Study,
+    reason: &str,
+    output_dir: &Path,
+    next: &[String],
+) -> std::io::Result<()> {
+    let mut out = anstream::stdout();
+    writeln!(out, "\n{BOLD}done{BOLD:#}: {reason}")?;
+    study_table::write_findings(&mut out, study, output_dir, next)
 }
 
 fn command(args: &Args) -> String {

@@ -424,8 +424,12 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
             }
             SittingEnd::Finished(Outcome::Failed(Box::new(failure)))
         }
-        (Some(trial), SittingResult::Good) => SittingEnd::Finished(judge(study, trial)),
-        (_, SittingResult::Interrupted) | (None, SittingResult::Good) => SittingEnd::Interrupted,
+        (Some(trial), SittingResult::Good) if !missing(trial) => {
+            SittingEnd::Finished(judge(study, trial))
+        }
+        // What the runner did and what is known of it are two things after a
+        // crash on a full disk: what is not known is run again.
+        (_, SittingResult::Interrupted | SittingResult::Good) => SittingEnd::Interrupted,
     };
     Event::SittingEnded {
         trial,

@@ -96,6 +96,7 @@ pub fn default_output(spec: &Spec, variable: impl Fn(&str) -> Option<PathBuf>) -
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{Origin, check};
 
     #[test]
     fn only_folders_of_sittings_are_taken_for_ours() {
@@ -119,5 +120,37 @@ mod tests {
         let link = output.path().join("sittings/00013.1");
         std::os::unix::fs::symlink("/", link).expect("a link");
         assert_eq!(folders.sittings(), [ours]);
+    }
+
+    #[test]
+    fn the_folder_of_a_study_that_names_none() {
+        let text = "[study]\nname = 's'\n[objective]\nmaximize = 'm'\n[space]\nN = [1, 2]\n\
+                    [[step]]\nname = 'e'\nkind = 'measure'\ncommand = ['true']\nmetrics.m = '(.)'\n";
+        let spec = check(text, &Origin::of(Path::new("s.toml"))).expect("good");
+        let cases: [(&[(&str, &str)], &str); 5] = [
+            (&[("HOME", "/home/a")], "/home/a/.local/state/autotune/s"),
+            (
+                &[("HOME", "/home/a"), ("XDG_STATE_HOME", "/x")],
+                "/x/autotune/s",
+            ),
+            (
+                &[("XDG_STATE_HOME", "/x"), ("STATE_DIRECTORY", "/var/lib/y")],
+                "/var/lib/y/s",
+            ),
+            // What is no whole path is not used.
+            (
+                &[("HOME", "here"), ("XDG_STATE_HOME", "")],
+                "/var/lib/autotune/s",
+            ),
+            (&[], "/var/lib/autotune/s"),
+        ];
+        for (variables, expected) in cases {
+            let lookup = |name: &str| {
+                let found = variables.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| PathBuf::from(value))
+            };
+            let folder = default_output(&spec.spec, lookup);
+            assert_eq!(folder, Path::new(expected), "{variables:?}");
+        }
     }
 }

@@ -55,8 +55,9 @@ impl Signals {
         let mut urgency = Urgency::Orderly;
         loop {
             let came = self.next().await;
+            let unheard = urgent.send(urgency).is_err();
             seen(came, urgency);
-            if urgent.send(urgency).is_err() {
+            if unheard {
                 return;
             }
             urgency = Urgency::AtOnce;

@@ -206,13 +206,21 @@ impl Reporter {
 
     /// Tells the result to the daemon, which cannot read it from the folder
     /// when the disk is full.
-    pub fn conclude(&mut self, result: &SittingResult) {
+    ///
+    /// # Errors
+    /// When `events.jsonl` lacks something that a full disk did not take: then
+    /// no result may stand beside it.
+    pub fn conclude(&mut self, result: &SittingResult) -> io::Result<()> {
         let line = LastLine {
             result: result.clone(),
         };
         if let Ok(text) = serde_json::to_string(&line) {
             let _ = writeln!(self.stream, "{text}").and_then(|()| self.stream.flush());
         }
+        if self.kept.is_empty() {
+            return Ok(());
+        }
+        self.append(b"").and_then(|()| self.file.sync_data())
     }
 
     /// Writes one report, and makes it outlive a crash where it has a result.
@@ -239,9 +247,7 @@ impl Reporter {
             .write_all(text.as_bytes())
             .and_then(|()| self.stream.flush());
     }
-}
 
-impl Reporter {
     /// Half a line would hide those that come after it.
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let end = self.file.metadata()?.len();

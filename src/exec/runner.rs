@@ -121,7 +121,8 @@ pub fn run(folder: &Path) -> Result<(), RunnerError> {
         let reporter = Reporter::create(folder).map_err(system("write events.jsonl"))?;
         let sitting = Sitting::begin(order, reporter);
         let result = sitting.carry_out(&mut control).await;
-        sitting.reporter.borrow_mut().conclude(&result);
+        let reported = sitting.reporter.borrow_mut().conclude(&result);
+        reported.map_err(system("write events.jsonl"))?;
         let text = serde_json::to_vec(&result).map_err(|e| system("write the result")(e.into()))?;
         file::replace(&folder.join(RESULT_FILE), &text).map_err(system("write the result"))
     })
