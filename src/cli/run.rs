@@ -15,11 +15,12 @@ use crate::config::Checked;
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
-use crate::daemon::{self, DaemonError, Options};
+use crate::daemon::{self, DaemonError, Options, SocketWish};
 use crate::model::study::{Phase, Study};
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
+use crate::wire;
 
 /// Tunes in the foreground, until the budget is used up
 #[derive(Debug, clap::Args)]
@@ -38,6 +39,17 @@ pub struct Args {
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+    /// Where to listen for `autotunectl` [default: the spec's, or
+    /// $XDG_RUNTIME_DIR/autotune/control.sock]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
+    socket: Option<PathBuf>,
+    /// Listen nowhere
+    #[arg(long)]
+    no_socket: bool,
+    /// Stay when there is nothing left to do, and when the host got in the
+    /// way, for what `autotunectl` brings
+    #[arg(long)]
+    stay: bool,
     #[arg(skip)]
     demo: bool,
 }
@@ -47,6 +59,9 @@ impl Args {
         Self {
             spec,
             output_dir: Some(output_dir),
+            socket: None,
+            no_socket: false,
+            stay: false,
             demo: true,
         }
     }
@@ -65,11 +80,17 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failure(&error),
     };
+    let socket = match socket(args, &checked) {
+        Ok(socket) => socket,
+        Err(error) => return Exit::Folder.say(&error),
+    };
     let Checked { spec, text, .. } = checked;
     let options = Options {
         spec: Arc::new(spec),
         spec_text: text,
         output_dir,
+        socket,
+        stay: args.stay,
     };
     runtime.block_on(tune(args, options))
 }
@@ -90,6 +111,20 @@ fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
             chosen.display()
         )
     })
+}
+
+fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
+    if args.no_socket {
+        return Ok(SocketWish::None);
+    }
+    if let Some(path) = &args.socket {
+        return Ok(SocketWish::Required(std::path::absolute(path)?));
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let uid = rustix::process::geteuid().as_raw();
+    let own = checked.spec.control.socket.clone();
+    let path = own.unwrap_or_else(|| wire::socket::default_path(variable, uid));
+    Ok(SocketWish::Wanted(path))
 }
 
 async fn tune(args: &Args, options: Options) -> Exit {
@@ -142,6 +177,20 @@ async fn tune(args: &Args, options: Options) -> Exit {
                 Exit::Done
             }
         }
+        (Phase::Paused(_), _) if study.paused_by_user() => {
+            let mut out = anstream::stdout();
+            let _ = writeln!(
+                out,
+                "\nstopped; the study stays paused, as a user wants it, until `autotunectl resume`.\n\
+                 The same command takes it up: {}",
+                command(args),
+            );
+            if came.load(Ordering::Relaxed) == 1 {
+                Exit::Interrupted
+            } else {
+                Exit::Done
+            }
+        }
         (Phase::Paused(reason), _) => {
             let hint = format!("paused: {reason}\nWhen that is mended, the same command goes on");
             Exit::Paused.say_text(&hint)
@@ -188,9 +237,10 @@ fn command(args: &Args) -> String {
 pub(super) fn exit_of(error: &DaemonError) -> Exit {
     match error {
         DaemonError::Store(StoreError::Journal(error)) => exit_of_journal(error),
-        DaemonError::Store(_) | DaemonError::NotRecorded(_) | DaemonError::Folder { .. } => {
-            Exit::Folder
-        }
+        DaemonError::Store(_)
+        | DaemonError::NotRecorded(_)
+        | DaemonError::Folder { .. }
+        | DaemonError::Socket(_) => Exit::Folder,
         DaemonError::Inconsistent(_) => Exit::Failure,
     }
 }

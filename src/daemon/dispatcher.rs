@@ -18,7 +18,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::decide::{self, Context, Decision, Effect, Input, State, Urgency, decide};
+use super::board::{Board, Reader};
+use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
 use super::records::{Records, written};
 use super::{DaemonError, Update};
@@ -47,6 +48,7 @@ pub struct Dispatcher {
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
     updates: mpsc::UnboundedSender<Update>,
+    board: Board,
     running: Option<Running>,
 }
 
@@ -64,15 +66,18 @@ impl Dispatcher {
         folders: Folders,
         urgent: mpsc::UnboundedReceiver<Urgency>,
         updates: mpsc::UnboundedSender<Update>,
+        company: Company,
     ) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
+        let board = Board::new(Arc::clone(&study), records.facts());
         Self {
             state: State {
                 study,
                 stopping: None,
                 asking: false,
                 resting: false,
+                company,
             },
             records,
             folders,
@@ -82,8 +87,19 @@ impl Dispatcher {
             urgent,
             waiting: VecDeque::new(),
             updates,
+            board,
             running: None,
         }
+    }
+
+    /// What clients see of it.
+    pub fn reader(&self) -> Reader {
+        self.board.reader()
+    }
+
+    /// Takes the wishes of clients.
+    pub fn sender(&self) -> mpsc::UnboundedSender<Input> {
+        self.sender.clone()
     }
 
     /// Works until there is nothing left to do, or an end is asked for. No
@@ -107,6 +123,7 @@ impl Dispatcher {
             running.control.stop();
             let _ = running.task.await;
         }
+        self.board.leave();
         self.records.close().await;
         left.map(|()| self.state.study)
     }
@@ -133,7 +150,14 @@ impl Dispatcher {
             token: &token,
             boot_id: &self.boot_id,
         };
-        let Decision { facts, effects } = decide(&mut self.state, input, &context);
+        let Decision {
+            facts,
+            effects,
+            answer,
+        } = decide(&mut self.state, input, &context);
+        if self.state.stopping.is_some() {
+            self.board.stopping();
+        }
         if !facts.is_empty() {
             self.record(facts).await?;
         }
@@ -141,6 +165,9 @@ impl Dispatcher {
         for effect in effects {
             last |= effect == Effect::Leave;
             self.carry_out(effect);
+        }
+        if let Some((reply, answer)) = answer {
+            let _ = reply.send(answer);
         }
         Ok(last)
     }
@@ -155,6 +182,7 @@ impl Dispatcher {
             }
             if !said {
                 said = true;
+                self.board.disk(Some(error.to_string()));
                 self.tell(Update::DiskTrouble(error.to_string()));
             }
             tokio::select! {
@@ -165,6 +193,7 @@ impl Dispatcher {
             receipt = self.records.retry(facts.clone());
         }
         if said {
+            self.board.disk(None);
             self.tell(Update::DiskBack);
         }
         for fact in facts {
@@ -172,6 +201,7 @@ impl Dispatcher {
             // The same check was made when the fact was decided.
             study.apply(&fact).map_err(DaemonError::Inconsistent)?;
             self.records.follow(&fact, &self.state.study);
+            self.board.took(&fact, &self.state.study);
             self.tell(Update::Fact(fact, Arc::clone(&self.state.study)));
         }
         Ok(())
@@ -213,11 +243,15 @@ impl Dispatcher {
                 tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
-            Effect::EndSitting(urgency) => match (&self.running, urgency) {
-                (Some(running), Urgency::Orderly) => running.control.stop(),
-                (Some(running), Urgency::AtOnce) => running.control.kill(),
-                (None, _) => {}
-            },
+            Effect::EndSitting(urgency) => {
+                if let Some(running) = &self.running {
+                    self.board.ending(clock::now());
+                    match urgency {
+                        Urgency::Orderly => running.control.stop(),
+                        Urgency::AtOnce => running.control.kill(),
+                    }
+                }
+            }
             Effect::ForgetSitting { trial, sitting } => {
                 self.running = None;
                 let folders = self.folders.clone();

@@ -25,6 +25,7 @@ pub struct Records {
     files: FilesThread,
     results: ResultsBuilder,
     best: Option<TrialId>,
+    facts: u64,
 }
 
 /// A study as its folder has it.
@@ -62,6 +63,7 @@ impl Records {
             path: output_dir.to_owned(),
             source,
         };
+        let facts = journal.facts();
         let records = Self {
             journal: JournalThread::start(journal).map_err(threads)?,
             files: FilesThread::start(files, move |error| {
@@ -72,6 +74,7 @@ impl Records {
             .map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
+            facts,
         };
         records
             .files
@@ -81,6 +84,11 @@ impl Records {
             study,
             notes,
         })
+    }
+
+    /// How many facts the journal has that were followed.
+    pub const fn facts(&self) -> u64 {
+        self.facts
     }
 
     /// Appends facts; the receipt tells when they are on disk.
@@ -96,6 +104,7 @@ impl Records {
     /// Brings the files for other programs up to date with a fact that `study`
     /// has just taken up.
     pub fn follow(&mut self, fact: &Fact, study: &Study) {
+        self.facts += 1;
         if let Some(line) = self.results.take(fact, study) {
             self.files.line(line);
         }
