@@ -158,3 +158,75 @@ fn files_stay_small() {
         .collect();
     assert!(long.is_empty(), "{}", long.join("\n"));
 }
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The words that a man page has in the place of a key or an option.
+fn is_in(man: &str, macro_name: &str, word: &str) -> bool {
+    let lines = man.lines().filter(|line| line.starts_with(".It"));
+    lines.into_iter().any(|line| {
+        line.split(" , ")
+            .flat_map(|part| part.split(".It "))
+            .any(|part| {
+                let rest = part.trim().strip_prefix(macro_name).map(str::trim_start);
+                rest.is_some_and(|rest| rest.split(' ').next() == Some(word))
+            })
+    })
+}
+
+#[test]
+fn every_key_of_a_spec_is_in_its_man_page() {
+    let man = read("man/autotune.toml.5");
+    let rows = read("src/config/mod.rs");
+    let rows = rows.lines().filter_map(|line| line.strip_prefix("//! | "));
+    let keys: Vec<String> = rows
+        .filter_map(|row| row.split('|').nth(1))
+        .flat_map(|cell| {
+            cell.split(['`', ',', ' '])
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        })
+        .filter(|word| !word.is_empty() && !["or", "key", "---"].contains(&word.as_str()))
+        .collect();
+    assert!(keys.len() > 50, "the table of keys was not found: {keys:?}");
+    let missing: Vec<_> = keys.iter().filter(|key| !is_in(&man, "Ic", key)).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_verb_option_and_exit_code_is_in_the_man_page() {
+    use clap::CommandFactory;
+    let man = read("man/autotuned.8");
+    let readme = read("README.md");
+    for verb in autotune::cli::Cli::command()
+        .get_subcommands()
+        .filter(|v| !v.is_hide_set())
+    {
+        assert!(
+            is_in(&man, "Cm", verb.get_name()),
+            "verb {}",
+            verb.get_name()
+        );
+        for option in verb
+            .get_arguments()
+            .filter_map(|argument| argument.get_long())
+        {
+            assert!(
+                is_in(&man, "Fl Fl", option),
+                "option --{option} of {}",
+                verb.get_name()
+            );
+        }
+    }
+    for exit in autotune::cli::exit::Exit::ALL {
+        let code = exit.code();
+        assert!(man.contains(&format!("\n.It {code}\n")), "exit code {code}");
+        assert!(
+            readme.contains(&format!("\n| {code} | ")),
+            "exit code {code} in README"
+        );
+    }
+}

@@ -26,6 +26,32 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     sync_folder(folder)
 }
 
+/// The least space that something new needs, in bytes.
+const ROOM: u64 = 256 << 10;
+/// The fewest files that it needs.
+const ROOM_FILES: u64 = 16;
+/// How much is written to see whether it can be: a quota shows only then.
+const PROBE: usize = 64 << 10;
+
+/// Makes sure that `folder` has room for something new.
+///
+/// # Errors
+/// [`io::ErrorKind::StorageFull`] or [`io::ErrorKind::QuotaExceeded`] where it
+/// has not, and whatever else the file system answers.
+pub fn check_room(folder: &Path) -> io::Result<()> {
+    let disk = nix::sys::statvfs::statvfs(folder)?;
+    // A file system without limits reports no blocks or no files at all.
+    let free = disk.blocks_available().saturating_mul(disk.fragment_size());
+    let is_full = disk.blocks() > 0 && free < ROOM;
+    if is_full || (disk.files() > 0 && disk.files_available() < ROOM_FILES) {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    let mut probe = tempfile::Builder::new()
+        .prefix(".room-")
+        .tempfile_in(folder)?;
+    probe.write_all(&[0; PROBE])
+}
+
 /// Makes new names in `folder` outlive a power cut.
 ///
 /// # Errors

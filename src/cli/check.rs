@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
 use crate::config::{self, Checked, Level, Refusal};
+use crate::report::phrase::counted;
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
 /// Checks a spec, and whether this machine has what it names
@@ -31,11 +32,11 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     let mut out = anstream::stdout();
     let _ = writeln!(
         out,
-        "{GOOD}good{GOOD:#}: study `{}`, {} parameters, {} steps, {} runs a trial",
+        "{GOOD}good{GOOD:#}: study `{}`, {}, {}, {} a trial",
         spec.name,
-        spec.space.parameters().len(),
-        spec.steps.len(),
-        spec.runs_per_trial(),
+        counted(spec.space.parameters().len() as u64, "parameter"),
+        counted(spec.steps.len() as u64, "step"),
+        counted(spec.runs_per_trial().into(), "run"),
     );
     Exit::Done
 }
@@ -53,6 +54,10 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
         Err(Refusal::Wrong(complaints)) => {
             let _ = write!(stderr, "{}", complaints.render(color));
             return Err(Exit::Spec);
+        }
+        Err(refusal @ Refusal::Missing(_)) => {
+            let example = "`autotuned demo --dir DIR` leaves one in DIR to begin with";
+            return Err(Exit::Spec.say_text(&format!("{refusal}\n{example}")));
         }
         Err(refusal) => return Err(Exit::Spec.say(&refusal)),
     };

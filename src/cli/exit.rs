@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use crate::report::phrase::clean;
+
 /// How a verb ended. The numbers are part of the interface: scripts and the
 /// systemd unit go by them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +81,21 @@ impl Exit {
         use std::io::Write;
         let style = crate::term::color::BAD;
         let mut stderr = anstream::stderr();
-        let _ = writeln!(stderr, "{style}error{style:#}: {text}");
+        // Names and values of the user's are in it: they must not steer the
+        // terminal.
+        let lines: Vec<String> = text.lines().map(clean).collect();
+        let _ = writeln!(stderr, "{style}error{style:#}: {}", lines.join("\n"));
         self
+    }
+
+    /// How a verb ends that only shows something. A reader that has seen
+    /// enough, as `head` has, is no failure.
+    pub fn of_output(written: std::io::Result<()>) -> Self {
+        match written {
+            Ok(()) => Self::Done,
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Self::Done,
+            Err(error) => Self::Failure.say_text(&format!("the output cannot be written: {error}")),
+        }
     }
 
     /// [`Exit::Failure`], said.

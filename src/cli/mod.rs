@@ -45,7 +45,10 @@ Examples:
   autotuned plan study.toml           what would be tried
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
-  autotuned view DIR                  what a study has found so far";
+  autotuned view DIR                  what a study has found so far
+
+A spec is a TOML file that says how to start, measure and vary a program:
+`autotuned demo --dir DIR` leaves one in DIR to begin with.";
 
 const EXIT_CODES: &str = "\
 Examples:
@@ -55,6 +58,9 @@ Examples:
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
   autotuned view DIR                  what a study has found so far
+
+A spec is a TOML file that says how to start, measure and vary a program:
+`autotuned demo --dir DIR` leaves one in DIR to begin with.
 
 Exit codes:
   0    done, or stopped in order by SIGTERM

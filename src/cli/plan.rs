@@ -6,8 +6,11 @@ use std::sync::Arc;
 
 use super::check::read_spec;
 use super::exit::Exit;
+use super::study_table;
 use crate::base::quantity::show_duration;
+use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
+use crate::report::phrase::{clean, counted};
 use crate::search::count::{self, Planned};
 use crate::term::color::{self, BOLD, Choice, DIM};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
@@ -31,10 +34,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Err(exit) => return exit,
     };
     let study = Study::new(Arc::new(checked.spec));
-    match show(&study, args.first) {
-        Ok(()) => Exit::Done,
-        Err(error) => Exit::failure(&error),
-    }
+    Exit::of_output(show(&study, args.first))
 }
 
 fn show(study: &Study, first: usize) -> std::io::Result<()> {
@@ -67,7 +67,7 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     let color = color::wanted(Choice::Auto, &std::io::stdout());
     table.write(&mut out, DEFAULT_WIDTH, color)?;
     for rule in spec.space.rules() {
-        writeln!(out, "rule: {rule}")?;
+        writeln!(out, "rule: {}", clean(&rule.to_string()))?;
     }
     let (words, trials) = match count::trials(spec).within(spec.budget.trials) {
         Planned::Exactly(trials) => ("", Some(trials)),
@@ -77,30 +77,28 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     match trials {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
-            writeln!(out, "\n{words}{trials} trials, {runs} runs that count")?;
+            let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
+            writeln!(out, "\n{words}{trials}, {runs} that count")?;
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }
-    writeln!(
-        out,
-        "\n{BOLD}the first trials{BOLD:#}, if none of them is better than the first"
-    )?;
+    // What comes out decides what `coordinate` tries next; the others do not
+    // care.
+    let given = match spec.search.sampler {
+        SamplerKind::Coordinate => ", if none of them is better than the first",
+        SamplerKind::Grid | SamplerKind::Random => "",
+    };
+    writeln!(out, "\n{BOLD}the first trials{BOLD:#}{given}")?;
+    let most = trials.and_then(|trials| usize::try_from(trials).ok());
+    let first = first.min(most.unwrap_or(usize::MAX));
     let mut base = None;
     for (index, params) in count::preview(study, first).into_iter().enumerate() {
         let shown = match &base {
-            None => params.key().replace('|', " "),
-            Some(base) => params
-                .difference(base)
-                .iter()
-                .map(|name| match params.get(name) {
-                    Some(value) => format!("{name}={value}"),
-                    None => format!("without {name}"),
-                })
-                .collect::<Vec<_>>()
-                .join(" "),
+            None => study_table::params(&params),
+            Some(base) => study_table::changes(&params, base),
         };
         let note = if base.is_none() {
             " (the baseline)"

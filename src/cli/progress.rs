@@ -16,6 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
+use crate::report::phrase::counted;
 use crate::search::count::{self, Planned};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -125,7 +126,8 @@ impl Progress {
             .filter(|trial| trial.is_settled())
             .count();
         if settled > 0 {
-            self.line(&format!("going on after {settled} finished trials"));
+            let settled = counted(settled as u64, "finished trial");
+            self.line(&format!("going on after {settled}"));
         }
     }
 
@@ -139,7 +141,7 @@ impl Progress {
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
             Event::StepStarted { trial, step, .. } => match runs_of(step) {
-                0 => format!("{step}: waiting until it is ready"),
+                0 => format!("{step}: getting ready"),
                 all => {
                     let done = study.trial(*trial).map_or(0, |t| t.good_runs(step).count());
                     format!("{step}: run {} of {all}", (done + 1).min(all as usize))
@@ -221,19 +223,21 @@ impl Progress {
             .unwrap_or_default();
         let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
         if let Some((doing, since)) = &self.doing {
-            message += &format!("  {doing} ({})", show_duration(since.elapsed()));
+            message += &format!("  {doing}");
+            // Milliseconds would only flicker.
+            let seconds = since.elapsed().as_secs();
+            if seconds > 0 {
+                message += &format!(" ({})", whole_seconds(seconds));
+            }
         }
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)
         {
-            let metric = &study.spec().objective.metric;
-            message += &format!(
-                " | best {} {metric}",
-                number::significant(summary.mean, FIGURES)
-            );
+            message += &format!(" | best {}", number::significant(summary.mean, FIGURES));
         }
         if let Some(left) = self.left(study) {
-            message += &format!(", {} left at most", show_duration(left));
+            let left = whole_seconds(left.as_secs().max(1));
+            message += &format!(", {left} left");
         }
         message
     }
@@ -272,10 +276,17 @@ impl Progress {
     }
 }
 
+fn whole_seconds(seconds: u64) -> String {
+    if seconds < 100 {
+        return format!("{seconds} s");
+    }
+    show_duration(Duration::from_secs(seconds))
+}
+
 /// What a trial tries, next to the incumbent.
 fn what_differs(study: &Study, trial: &Trial) -> String {
     let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
-    study_table::differences(trial, incumbent)
+    study_table::differences(study, trial, incumbent)
 }
 
 /// How many trials there will be at most; `None` when only the budget ends it.

@@ -17,6 +17,7 @@ use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options, SocketWish};
 use crate::model::study::{Phase, Study};
+use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
@@ -105,12 +106,13 @@ fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
             std::env::var_os(name).map(PathBuf::from)
         })
     });
-    std::path::absolute(&chosen).map_err(|error| {
-        format!(
-            "{} is no folder that can be used: {error}",
-            chosen.display()
-        )
-    })
+    let refused = |why: String| format!("{} cannot be the output folder: {why}", chosen.display());
+    let absolute = std::path::absolute(&chosen).map_err(|error| refused(error.to_string()))?;
+    // Its name is handed on as text, to the steps and to the runner.
+    if absolute.to_str().is_none() {
+        return Err(refused("its name is not UTF-8; choose another".to_owned()));
+    }
+    Ok(absolute)
 }
 
 fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
@@ -167,8 +169,9 @@ async fn tune(args: &Args, options: Options) -> Exit {
             let mut out = anstream::stdout();
             let _ = writeln!(
                 out,
-                "\nstopped with {done} trials done; nothing is left running.\n\
+                "\nstopped with {} done; nothing is left running.\n\
                  The same command goes on: {}",
+                counted(done as u64, "trial"),
                 command(args),
             );
             if came == 1 {

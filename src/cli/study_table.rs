@@ -9,7 +9,9 @@ use crate::model::params::Params;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
+use crate::model::value::Value;
 use crate::report::overview::Overview;
+use crate::report::phrase::{clean, cut, shown};
 use crate::report::text::{self, Block};
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -21,6 +23,8 @@ const NUMBER: usize = 4;
 const DIFFERS: usize = 26;
 const OBJECTIVE: usize = 18;
 const CONSTRAINT: usize = 9;
+/// The most that one value takes of a line.
+const VALUE: usize = 40;
 /// So many constraints have room.
 const CONSTRAINTS: usize = 1;
 
@@ -51,24 +55,41 @@ pub fn header(spec: &Spec) -> String {
     line.trim_end().to_owned()
 }
 
-/// How a trial's params differ from `other`'s: `BATCH=32`; the words
-/// `baseline` and `again` where they do not.
-pub fn differences(trial: &Trial, other: Option<&Params>) -> String {
-    let other = match other {
-        _ if trial.origin == Origin::Baseline => return "baseline".to_owned(),
-        Some(other) => other,
-        None => return trial.params.key().replace('|', " "),
-    };
-    let names = trial.params.difference(other);
-    let shown = names.iter().map(|name| match trial.params.get(name) {
-        Some(value) => format!("{name}={value}"),
-        None => format!("no {name}"),
+/// Params in one line, `BATCH=32 CACHE=on`: whatever the values are, they
+/// neither break the line nor steer the terminal.
+pub fn params(params: &Params) -> String {
+    let shown = params.iter().map(|(name, value)| assignment(name, value));
+    shown.collect::<Vec<_>>().join(" ")
+}
+
+/// How `params` differ from `other`, `BATCH=32 without RANK`.
+pub fn changes(params: &Params, other: &Params) -> String {
+    let names = params.difference(other);
+    let changes = names.iter().map(|name| match params.get(name) {
+        Some(value) => assignment(name, value),
+        None => format!("without {}", clean(name)),
     });
-    let shown: Vec<String> = shown.collect();
-    if shown.is_empty() {
-        "as the best so far".to_owned()
-    } else {
-        shown.join(" ")
+    changes.collect::<Vec<_>>().join(" ")
+}
+
+fn assignment(name: &str, value: &Value) -> String {
+    format!("{}={}", clean(name), cut(&shown(value), VALUE))
+}
+
+/// How a trial's params differ from those of `best`, or from the baseline's
+/// where nothing is best yet; words where they do not.
+pub fn differences(study: &Study, trial: &Trial, best: Option<&Params>) -> String {
+    if trial.origin == Origin::Baseline {
+        return "baseline".to_owned();
+    }
+    let baseline = study.spec().space.baseline().ok();
+    match best.or(baseline.as_ref()) {
+        None => params(&trial.params),
+        Some(other) => match changes(&trial.params, other) {
+            same if same.is_empty() && best.is_some() => "as the best so far".to_owned(),
+            same if same.is_empty() => "as the baseline".to_owned(),
+            changes => changes,
+        },
     }
 }
 
@@ -87,7 +108,7 @@ impl Row {
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
             number: trial.id.to_string(),
-            differs: differences(trial, incumbent.map(|incumbent| &incumbent.params)),
+            differs: differences(study, trial, incumbent.map(|best| &best.params)),
             objective: shown.unwrap_or_default(),
             constraints: constraints.collect(),
             verdict,
@@ -111,9 +132,8 @@ impl Row {
         line += &format!("  {}", self.verdict);
         let mut lines = vec![line.trim_end().to_owned()];
         if let Some(note) = &self.note {
-            let indent = " ".repeat(NUMBER + 2);
-            let short = truncate(note, 80 - indent.len());
-            lines.push(format!("{indent}{DIM}{short}{DIM:#}"));
+            let note = text::note(note, NUMBER + 2);
+            lines.extend(note.iter().map(|line| format!("{DIM}{line}{DIM:#}")));
         }
         lines
     }
@@ -139,21 +159,24 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
             let gain = gain.map(number::percent).unwrap_or_default();
             match (is_best, incumbent) {
                 (true, Some(_)) => (format!("{GOOD}★ {gain}{GOOD:#}"), None),
-                (true, None) => (String::new(), None),
+                (true, None) if trial.origin == Origin::Baseline => (String::new(), None),
+                // Those before it failed or missed a constraint.
+                (true, None) => (format!("{GOOD}★ the first{GOOD:#}"), None),
                 (false, _) => (gain, None),
             }
         }
         Outcome::Infeasible => {
-            let missed = study.spec().constraints.iter().find(|constraint| {
+            let constraints = study.spec().constraints.iter();
+            let missed = constraints.enumerate().find(|(_, constraint)| {
                 let mean = trial
                     .summary(&constraint.metric)
                     .map(|summary| summary.mean);
                 mean.is_some_and(|mean| constraint.violation(mean) > 0.0)
             });
-            let text = missed
-                .map(|missed| format!("not {missed}"))
-                .unwrap_or_default();
-            (format!("{BAD}{text}{BAD:#}"), None)
+            // Where the metric has a column, the number is seen there.
+            let missed = missed.filter(|(index, _)| *index >= CONSTRAINTS);
+            let note = missed.map(|(_, missed)| format!("{missed} does not hold"));
+            (format!("{BAD}infeasible{BAD:#}"), note)
         }
         Outcome::Pruned => ("pruned".to_owned(), None),
         Outcome::Failed(failure) => {

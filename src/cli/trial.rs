@@ -1,13 +1,14 @@
 //! `autotuned try`: one trial by hand.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
-use crate::daemon::decide::{Urgency, conclude, fact_of};
+use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
 use crate::exec::handle::Runner;
@@ -20,11 +21,13 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, TrialId};
 use crate::model::value::Value;
-use crate::term::color::{BAD, BOLD, DIM, GOOD};
+use crate::report::phrase::{clean, counted};
+use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
 use super::check::read_spec;
 use super::exit::Exit;
+use super::study_table;
 
 /// Does one trial by hand, with its output shown, and records nothing
 #[derive(Debug, clap::Args)]
@@ -45,6 +48,7 @@ pub struct Args {
 fn assignment(text: &str) -> Result<(String, Value), String> {
     let (name, value) = text
         .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
         .ok_or_else(|| "write it as NAME=VALUE, for instance BATCH=32".to_owned())?;
     Ok((name.to_owned(), Value::text(value)))
 }
@@ -54,19 +58,30 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let given: BTreeMap<String, Value> = args.values.iter().cloned().collect();
+    let mut given: BTreeMap<String, Value> = BTreeMap::new();
+    for (name, value) in &args.values {
+        if given.insert(name.clone(), value.clone()).is_some() {
+            return Exit::Usage.say_text(&format!("{name} is given twice: leave one of them out"));
+        }
+    }
     let params = match checked.spec.space.check(&given) {
         Ok(params) => params,
         Err(errors) => {
             for error in &errors {
-                Exit::Usage.say_text(&error.to_string());
+                Exit::Usage.say_text(&clean(&error.to_string()));
             }
             return Exit::Usage;
         }
     };
     let folder = match tempfile::Builder::new().prefix("autotune-try-").tempdir() {
         Ok(folder) => folder,
-        Err(error) => return Exit::failure(&error),
+        Err(error) => {
+            let text = format!(
+                "the trial's files have no place: {error}; name a folder in TMPDIR that can be \
+                 written"
+            );
+            return Exit::Folder.say_text(&text);
+        }
     };
     let runtime = match super::runtime() {
         Ok(runtime) => runtime,
@@ -79,10 +94,25 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     }
 }
 
+/// Standard output, and whether it is still read.
+struct Output<W> {
+    stream: W,
+    lost: bool,
+}
+
+impl<W: Write> Output<W> {
+    fn line(&mut self, text: fmt::Arguments<'_>) {
+        self.lost |= writeln!(self.stream, "{text}").is_err();
+    }
+}
+
 async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Result<Exit> {
     let mut signals = Signals::listen()?;
     let mut study = Study::new(Arc::new(spec));
-    let mut out = anstream::stdout();
+    let mut out = Output {
+        stream: anstream::stdout(),
+        lost: false,
+    };
     let id = TrialId(1);
     let now = crate::base::clock::now;
     let token = random::token();
@@ -102,11 +132,10 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     for event in start {
         study.apply(&Fact { at: now(), event })?;
     }
-    writeln!(
-        out,
+    out.line(format_args!(
         "{BOLD}trying{BOLD:#} {}",
-        params.key().replace('|', " ")
-    )?;
+        study_table::params(&params)
+    ));
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
@@ -120,15 +149,22 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             biased;
             signal = signals.next() => {
                 let again = came.replace(signal).is_some();
-                let urgency = if again { Urgency::AtOnce } else { Urgency::Orderly };
-                match urgency {
-                    Urgency::Orderly => control.stop(),
-                    Urgency::AtOnce => control.kill(),
-                }
+                let text = if again {
+                    control.kill();
+                    "ending at once"
+                } else {
+                    control.stop();
+                    "ending the trial; once more ends it at once"
+                };
+                writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}")?;
             }
             report = runner.next() => {
                 let Some((at, report)) = report else { break };
-                say(&mut out, &report)?;
+                say(&mut out, &report);
+                if out.lost && came.is_none() {
+                    // Whoever watched has left: nobody waits for the rest.
+                    control.stop();
+                }
                 if let Ok(event) = fact_of(id, 1, report) {
                     study.apply(&Fact { at, event })?;
                 }
@@ -137,16 +173,20 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     }
     let finished = runner.finish().await;
     for (at, report) in finished.missed {
-        say(&mut out, &report)?;
+        say(&mut out, &report);
         if let Ok(event) = fact_of(id, 1, report) {
             study.apply(&Fact { at, event })?;
         }
     }
-    if let (Some(came), SittingResult::Interrupted) = (came, &finished.result) {
-        writeln!(out, "stopped; nothing of the trial is left running")?;
+    if finished.result == SittingResult::Interrupted {
+        out.line(format_args!(
+            "stopped; nothing of the trial is left running"
+        ));
         return Ok(match came {
-            Came::Interrupt => Exit::Interrupted,
-            Came::Terminate => Exit::Done,
+            Some(Came::Interrupt) => Exit::Interrupted,
+            Some(Came::Terminate) => Exit::Done,
+            None => Exit::Failure
+                .say_text("nobody reads the output any more, so the trial was ended in its midst"),
         });
     }
     let event = conclude(&study, id, 1, finished.result);
@@ -154,27 +194,26 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     summarise(&mut out, &study, id)
 }
 
-fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
+fn say(out: &mut Output<impl Write>, report: &Report) {
     match report {
         Report::StepStarted {
             step,
             run: None,
             pid,
             ..
-        } => {
-            writeln!(out, "{DIM}▶ {step} (process {pid}){DIM:#}")
-        }
+        } => out.line(format_args!("{DIM}▶ {step} (process {pid}){DIM:#}")),
         Report::StepStarted {
             step,
             run: Some(run),
             pid,
             ..
-        } => {
-            writeln!(out, "{DIM}▶ {step}, run {run} (process {pid}){DIM:#}")
-        }
-        Report::ServicesReady { startup, .. } => {
-            writeln!(out, "{GOOD}ready{GOOD:#} after {}", show_duration(*startup))
-        }
+        } => out.line(format_args!(
+            "{DIM}▶ {step}, run {run} (process {pid}){DIM:#}"
+        )),
+        Report::ServicesReady { startup, .. } => out.line(format_args!(
+            "{GOOD}ready{GOOD:#} after {}",
+            show_duration(*startup)
+        )),
         Report::RunEnded(run) => {
             let metrics: Vec<String> = run
                 .metrics
@@ -183,27 +222,33 @@ fn say(out: &mut impl Write, report: &Report) -> std::io::Result<()> {
                 .collect();
             let took = show_duration(run.elapsed);
             match &run.fault {
-                None => writeln!(
-                    out,
+                None => out.line(format_args!(
                     "{GOOD}run {}{GOOD:#}: {} ({took})",
                     run.number,
                     metrics.join(", ")
-                ),
-                Some(fault) => writeln!(out, "{BAD}run {}{BAD:#}: {fault} ({took})", run.number),
+                )),
+                Some(fault) => out.line(format_args!(
+                    "{BAD}run {}{BAD:#}: {} ({took})",
+                    run.number,
+                    clean(fault)
+                )),
             }
         }
-        Report::Warning(text) => writeln!(out, "{text}"),
+        Report::Warning(text) => out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text))),
     }
 }
 
-fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result<Exit> {
+fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow::Result<Exit> {
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     for metric in study.spec().metrics() {
         if let Some(summary) = trial.summary(metric) {
             let shown = number::mean_spread(summary.mean, summary.spread);
-            writeln!(out, "  {metric}: {shown} over {} runs", summary.count)?;
+            out.line(format_args!(
+                "  {metric}: {shown} over {}",
+                counted(summary.count.into(), "run")
+            ));
         }
     }
     let end = trial
@@ -212,9 +257,16 @@ fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result
         .and_then(|sitting| sitting.end.as_ref());
     Ok(match end {
         Some(SittingEnd::Finished(Outcome::Failed(failure))) => {
-            writeln!(out, "{BAD}failed{BAD:#}: {}", failure.message)?;
+            out.line(format_args!(
+                "{BAD}failed{BAD:#}: {}",
+                clean(&failure.message)
+            ));
             if let Some(cause) = &failure.cause {
-                writeln!(out, "  {}: {}", cause.name, cause.hint)?;
+                out.line(format_args!(
+                    "  {}: {}",
+                    clean(&cause.name),
+                    clean(&cause.hint)
+                ));
             }
             Exit::TrialFailed
         }
@@ -224,13 +276,15 @@ fn summarise(out: &mut impl Write, study: &Study, id: TrialId) -> anyhow::Result
                     .summary(&constraint.metric)
                     .map(|summary| summary.mean);
                 if mean.is_some_and(|mean| constraint.violation(mean) > 0.0) {
-                    writeln!(out, "{BAD}infeasible{BAD:#}: {constraint} does not hold")?;
+                    out.line(format_args!(
+                        "{BAD}infeasible{BAD:#}: {constraint} does not hold"
+                    ));
                 }
             }
             Exit::Done
         }
         _ => {
-            writeln!(out, "{GOOD}complete{GOOD:#}; nothing was recorded")?;
+            out.line(format_args!("{GOOD}complete{GOOD:#}; nothing was recorded"));
             Exit::Done
         }
     })

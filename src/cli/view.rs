@@ -42,10 +42,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok((study, _)) => study,
         Err(error) => return exit_of_journal(&error).say(&error),
     };
-    match show(&study, &args.dir) {
-        Ok(()) => Exit::Done,
-        Err(error) => Exit::failure(&error),
-    }
+    Exit::of_output(show(&study, &args.dir))
 }
 
 fn show(study: &Study, dir: &Path) -> std::io::Result<()> {

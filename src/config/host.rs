@@ -92,6 +92,12 @@ fn check_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Problem> {
 
 fn folder_problem(folder: &Path, whose: &str) -> Option<String> {
     let shown = folder.display();
+    // It is handed on as text, to the steps and to the runner.
+    if folder.to_str().is_none() {
+        return Some(format!(
+            "{whose}: the name of {shown} is not UTF-8: rename it, or name another"
+        ));
+    }
     if !folder.exists() {
         return Some(format!(
             "{whose}: there is no folder {shown}: make it, or name another"

@@ -296,6 +296,11 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         "preset",
         "presets are not there yet: write out what the study needs",
     );
+    root.refuse_with(
+        r,
+        "metrics",
+        "[metrics] belongs to a step: write [step.metrics] below the [[step]] that yields them",
+    );
     root.finish(r);
 
     let study = study::study(r, study_section);

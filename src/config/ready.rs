@@ -3,6 +3,8 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use toml::de::DeValue;
+
 use super::reader::{Node, Reader, Section};
 use super::text::{self, Known};
 use crate::model::step::{PortOwner, Probe, Ready, ReadyCheck};
@@ -11,6 +13,16 @@ use crate::model::template::Template;
 type Statuses = Vec<RangeInclusive<u16>>;
 
 pub(super) fn read(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<Ready> {
+    if let DeValue::String(text) = node.value {
+        let key = match text.split_once("://") {
+            Some(("http", _)) => "http",
+            None if text.contains(':') && !text.contains(' ') => "tcp",
+            _ => "log",
+        };
+        let help = format!("write ready = {{ {key} = {text:?} }}");
+        r.error_help(&node.span, "`ready` must be a table", help.as_str());
+        return None;
+    }
     let mut section = node.section(r, "`ready`")?;
     let checks = [
         section.take("http"),

@@ -161,7 +161,10 @@ fn conclude(
             Kind::Rule => "never holds: no combination of values meets it",
             Kind::Condition(_) => "never holds: the parameter would never be active",
         };
-        r.error_help(span, format!("{subject} {what}"), help.as_deref());
+        let help = help
+            .as_deref()
+            .unwrap_or("correct it, or the values that it asks for");
+        r.error_help(span, format!("{subject} {what}"), help);
     } else {
         let message = format!(
             "{subject} held for none of the {} combinations tried",

@@ -101,7 +101,12 @@ pub(super) fn check(
         Ok(template) => template,
         Err(error) => {
             let message = format!("this is not a template: {error}");
-            let help = "{{ NAME }} is filled in; for braces as text write {{ '{{' }}";
+            // A shell's ${#NAME} is the usual way to come here.
+            let help = if source.contains("{#") {
+                "{# begins a comment of the template; for {# as text write {{ '{#' }}"
+            } else {
+                "{{ NAME }} is filled in; for braces as text write {{ '{{' }}"
+            };
             r.error_help(span, message, help);
             return None;
         }
@@ -179,7 +184,7 @@ pub(super) fn command(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Opt
     let elements = node.list(r, "texts")?;
     let Some(program) = elements.first() else {
         let message = format!("`{}` is empty: name at least a program", node.key);
-        r.error(&node.span, message);
+        r.error_help(&node.span, message, "for instance [\"bash\", \"run.sh\"]");
         return None;
     };
     let mut words = vec![filled(r, program, known)];

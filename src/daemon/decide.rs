@@ -11,9 +11,11 @@ use crate::base::clock::Timestamp;
 use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
+use crate::model::step::StepKind;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::report::phrase::counted;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 use crate::wire::request::Steer;
@@ -183,7 +185,8 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 return decision;
             }
             let mut study = Study::clone(&state.study);
-            let event = conclude(&study, trial, sitting, result);
+            let event = conclude(&study, trial, sitting, result.clone());
+            decision.effects.extend(ignored_fault(&result, &event));
             let fact = Fact {
                 at: context.now,
                 event,
@@ -428,10 +431,12 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     }
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        return Some(format!("the budget of {most} trials is used up"));
+        let most = counted(most.into(), "trial");
+        return Some(format!("the budget of {most} is used up"));
     }
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    Some(format!("the budget of {most} runs is used up"))
+    let most = counted(most.into(), "run");
+    Some(format!("the budget of {most} is used up"))
 }
 
 /// The fact that a report amounts to, or a warning that changes nothing.
@@ -470,26 +475,29 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
+    let missing = |trial: &Trial| {
+        let mut steps = study.spec().steps.iter();
+        steps.any(|step| !missing_runs(trial, step).is_empty())
+    };
     let end = match (study.trial(trial), result) {
-        (_, SittingResult::Failed(failure)) => {
-            SittingEnd::Finished(Outcome::Failed(Box::new(Failure::from(failure))))
+        // What was cut short may have been complete all the same.
+        (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
+            SittingEnd::Finished(judge(study, trial))
         }
-        (Some(trial), result) => {
-            let missing = study
-                .spec()
-                .steps
-                .iter()
-                .any(|s| !missing_runs(trial, s).is_empty());
-            match result {
-                // What was cut short may have been complete all the same.
-                SittingResult::Interrupted if missing && trial.skipped => {
-                    SittingEnd::Finished(Outcome::Pruned)
-                }
-                SittingResult::Interrupted if missing => SittingEnd::Interrupted,
-                _ => SittingEnd::Finished(judge(study, trial)),
+        (Some(trial), SittingResult::Interrupted) if trial.skipped => {
+            SittingEnd::Finished(Outcome::Pruned)
+        }
+        (trial, SittingResult::Failed(failure)) => {
+            let mut failure = Failure::from(failure);
+            let of_runs = matches!(failure.kind, FailureKind::SomeRuns | FailureKind::AllRuns);
+            if let (true, Some(trial), Some(step)) = (of_runs, trial, &failure.step) {
+                // The runner knows only of the runs of its own sitting.
+                failure.kind = bad_runs(study, trial, step);
             }
+            SittingEnd::Finished(Outcome::Failed(Box::new(failure)))
         }
-        (None, _) => SittingEnd::Interrupted,
+        (Some(trial), SittingResult::Good) => SittingEnd::Finished(judge(study, trial)),
+        (_, SittingResult::Interrupted) | (None, SittingResult::Good) => SittingEnd::Interrupted,
     };
     Event::SittingEnded {
         trial,
@@ -499,24 +507,52 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
     }
 }
 
+/// What is to be said of a fault that has cost nothing.
+fn ignored_fault(result: &SittingResult, end: &Event) -> Option<Effect> {
+    let (SittingResult::Failed(failure), Event::SittingEnded { end, .. }) = (result, end) else {
+        return None;
+    };
+    let ignored = is_cut_short(result)
+        && !matches!(end, SittingEnd::Finished(outcome) if outcome.host_fault().is_some());
+    ignored.then(|| {
+        let text = format!("{}, when all was measured, ignoring it", failure.message);
+        Effect::Warn(text)
+    })
+}
+
+/// Whether a sitting ended for reasons that say nothing about its runs.
+fn is_cut_short(result: &SittingResult) -> bool {
+    match result {
+        SittingResult::Interrupted => true,
+        SittingResult::Failed(failure) => {
+            FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::RunnerDied))
+        }
+        SittingResult::Good => false,
+    }
+}
+
 /// The outcome of a trial all of whose runs have been run, over all sittings.
 fn judge(study: &Study, trial: &Trial) -> Outcome {
     let bad = trial.runs.iter().find(|run| !run.is_good());
     let Some(bad) = bad else {
         return study.judge(trial);
     };
-    let some = trial.runs.iter().any(|run| run.is_good());
     Outcome::Failed(Box::new(Failure {
-        kind: if some {
-            FailureKind::SomeRuns
-        } else {
-            FailureKind::AllRuns
-        },
+        kind: bad_runs(study, trial, &bad.step),
         step: Some(bad.step.clone()),
         ending: Some(bad.ending.clone()),
         message: bad.fault.as_deref().unwrap_or_default().to_owned(),
         cause: None,
     }))
+}
+
+/// What a bad run of `step` makes of a trial, given its runs over all sittings.
+fn bad_runs(study: &Study, trial: &Trial, step: &str) -> FailureKind {
+    match study.spec().step(step).map(|step| &step.kind) {
+        Some(StepKind::Task { .. }) => FailureKind::Task,
+        _ if trial.good_runs(step).next().is_some() => FailureKind::SomeRuns,
+        _ => FailureKind::AllRuns,
+    }
 }
 
 /// The sittings that an earlier daemon has left open.
@@ -535,3 +571,7 @@ pub fn ask(study: &Study) -> Input {
         ask: search::ask(study),
     }
 }
+
+#[cfg(test)]
+#[path = "decide_tests.rs"]
+mod tests;

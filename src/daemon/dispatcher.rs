@@ -23,11 +23,11 @@ use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urge
 use super::folders::Folders;
 use super::records::{Records, written};
 use super::{DaemonError, Update};
-use crate::base::{clock, random};
+use crate::base::{clock, file, random};
 use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{FailureReport, SittingResult};
-use crate::model::event::Fact;
+use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -50,6 +50,7 @@ pub struct Dispatcher {
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
     running: Option<Running>,
+    forgetting: Option<JoinHandle<()>>,
 }
 
 struct Running {
@@ -89,6 +90,7 @@ impl Dispatcher {
             updates,
             board,
             running: None,
+            forgetting: None,
         }
     }
 
@@ -122,6 +124,9 @@ impl Dispatcher {
         if let Some(running) = self.running.take() {
             running.control.stop();
             let _ = running.task.await;
+        }
+        if let Some(forgetting) = self.forgetting.take() {
+            let _ = forgetting.await;
         }
         self.board.leave();
         self.records.close().await;
@@ -158,23 +163,34 @@ impl Dispatcher {
         if self.state.stopping.is_some() {
             self.board.stopping();
         }
-        if !facts.is_empty() {
-            self.record(facts).await?;
+        let is_start = |fact: &Fact| matches!(fact.event, Event::SittingStarted { .. });
+        let start = facts.iter().position(is_start).unwrap_or(facts.len());
+        let (before, start) = facts.split_at(start);
+        if !before.is_empty() {
+            self.record(before).await?;
+        }
+        if let Some((reply, answer)) = answer {
+            // True from here on, whenever the next sitting starts.
+            let _ = reply.send(answer);
+        }
+        if !start.is_empty() && !self.await_room().await {
+            // The end that is wanted comes next. Nothing was begun.
+            return Ok(false);
+        }
+        if !start.is_empty() {
+            self.record(start).await?;
         }
         let mut last = false;
         for effect in effects {
             last |= effect == Effect::Leave;
             self.carry_out(effect);
         }
-        if let Some((reply, answer)) = answer {
-            let _ = reply.send(answer);
-        }
         Ok(last)
     }
 
     /// Puts facts on disk, takes them up, and publishes the new state.
-    async fn record(&mut self, facts: Vec<Fact>) -> Result<(), DaemonError> {
-        let mut receipt = self.records.append(facts.clone());
+    async fn record(&mut self, facts: &[Fact]) -> Result<(), DaemonError> {
+        let mut receipt = self.records.append(facts.to_vec());
         let mut said = false;
         while let Err(error) = self.await_receipt(&mut receipt).await {
             if self.end_is_wanted() {
@@ -185,12 +201,8 @@ impl Dispatcher {
                 self.board.disk(Some(error.to_string()));
                 self.tell(Update::DiskTrouble(error.to_string()));
             }
-            tokio::select! {
-                biased;
-                Some(urgency) = self.urgent.recv() => self.end_now(urgency),
-                () = tokio::time::sleep(DISK_PAUSE) => {}
-            }
-            receipt = self.records.retry(facts.clone());
+            self.pause().await;
+            receipt = self.records.retry(facts.to_vec());
         }
         if said {
             self.board.disk(None);
@@ -199,12 +211,52 @@ impl Dispatcher {
         for fact in facts {
             let study = Arc::make_mut(&mut self.state.study);
             // The same check was made when the fact was decided.
-            study.apply(&fact).map_err(DaemonError::Inconsistent)?;
-            self.records.follow(&fact, &self.state.study);
-            self.board.took(&fact, &self.state.study);
-            self.tell(Update::Fact(fact, Arc::clone(&self.state.study)));
+            study.apply(fact).map_err(DaemonError::Inconsistent)?;
+            self.records.follow(fact, &self.state.study);
+            self.board.took(fact, &self.state.study);
+            self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
         Ok(())
+    }
+
+    /// Waits until the disk has room for a sitting: one that fails for want of
+    /// it is no use to anybody. Whether it has; else an end is wanted.
+    async fn await_room(&mut self) -> bool {
+        let mut said = false;
+        loop {
+            let path = self.folders.output().to_owned();
+            let probed = path.clone();
+            let probe = tokio::task::spawn_blocking(move || file::check_room(&probed)).await;
+            // What else is wrong with the folder is for those to say who use it.
+            let Some(source) = probe.ok().and_then(Result::err).filter(is_full) else {
+                break;
+            };
+            if self.end_is_wanted() {
+                return false;
+            }
+            if !said {
+                said = true;
+                let error = AppendError::Full { path, source };
+                self.board.disk(Some(error.to_string()));
+                self.tell(Update::DiskTrouble(error.to_string()));
+            }
+            self.pause().await;
+        }
+        if said {
+            self.board.disk(None);
+            self.tell(Update::DiskBack);
+        }
+        true
+    }
+
+    /// Waits before a full disk is tried again; less long where an end is
+    /// asked for.
+    async fn pause(&mut self) {
+        tokio::select! {
+            biased;
+            Some(urgency) = self.urgent.recv() => self.end_now(urgency),
+            () = tokio::time::sleep(DISK_PAUSE) => {}
+        }
     }
 
     async fn await_receipt(&mut self, receipt: &mut Receipt) -> Result<(), AppendError> {
@@ -255,7 +307,11 @@ impl Dispatcher {
             Effect::ForgetSitting { trial, sitting } => {
                 self.running = None;
                 let folders = self.folders.clone();
-                tokio::task::spawn_blocking(move || folders.forget_sitting(trial, sitting));
+                let settled = self.state.study.trial(trial);
+                let settled = settled.is_some_and(|trial| trial.is_settled());
+                self.forgetting = Some(tokio::task::spawn_blocking(move || {
+                    folders.forget_sitting(trial, sitting, settled);
+                }));
             }
             Effect::WakeAfter(pause) => {
                 let sender = self.sender.clone();
@@ -306,8 +362,7 @@ impl Dispatcher {
             .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
         let started = Runner::start(&self.folders.sitting(id, sitting), order);
         let mut runner = started.map_err(|error| {
-            let full = error.source.kind() == std::io::ErrorKind::StorageFull;
-            let fault = if full {
+            let fault = if is_full(&error.source) {
                 HostFault::DiskFull
             } else {
                 HostFault::CannotStart
@@ -346,4 +401,9 @@ impl Dispatcher {
         // Nobody may be looking.
         let _ = self.updates.send(update);
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    matches!(error.kind(), StorageFull | QuotaExceeded)
 }

@@ -34,6 +34,13 @@ impl Folders {
             .join(format!("{:05}.{sitting}", trial.0))
     }
 
+    /// The folders of sittings that are there.
+    pub fn sittings(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.output.join("sittings"));
+        let entries = entries.into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
+    }
+
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
         self.output
@@ -56,11 +63,14 @@ impl Folders {
     }
 
     /// Removes the folder of a sitting that is over, and the trial's own where
-    /// nothing was put into it.
-    pub fn forget_sitting(&self, trial: TrialId, sitting: u32) {
+    /// the trial is settled and nothing was put into it. The next sitting of
+    /// one that is not may have begun to use that already.
+    pub fn forget_sitting(&self, trial: TrialId, sitting: u32, settled: bool) {
         // What cannot be removed now is removed at the next start.
         let _ = std::fs::remove_dir_all(self.sitting(trial, sitting));
-        let _ = std::fs::remove_dir(self.trial(trial));
+        if settled {
+            let _ = std::fs::remove_dir(self.trial(trial));
+        }
     }
 }
 

@@ -104,7 +104,8 @@ pub enum DaemonError {
     Store(#[from] StoreError),
     /// The journal could not be written when an end was asked for.
     #[error(
-        "{0}\nwhat is not in the journal yet is kept beside it, and taken up by the next start"
+        "{0}\nwhat is in the journal stays; the next start takes up what the trial could still write \
+         beside it, and runs the rest again"
     )]
     NotRecorded(AppendError),
     /// A folder cannot be used.
@@ -130,7 +131,7 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub async fn run(
     options: Options,
-    urgent: mpsc::UnboundedReceiver<Urgency>,
+    mut urgent: mpsc::UnboundedReceiver<Urgency>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
@@ -159,7 +160,7 @@ pub async fn run(
     });
     let listener = listen(socket, &spec, tell)?;
     let folders = Folders::new(&output_dir, &spec);
-    recovery::recover(&mut study, &folders, &mut records, tell).await?;
+    let wish = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell).await?;
     let digest = spec.digest.clone();
     let company = Company {
         served: listener.is_some(),
@@ -172,7 +173,8 @@ pub async fn run(
         let server = Server::new(&dispatcher, forwarded, folders, &spec.control);
         tokio::spawn(server.serve(listener))
     });
-    let ended = dispatcher.run(Input::Begin { digest }).await;
+    let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+    let ended = dispatcher.run(first).await;
     if let Some(server) = server {
         // It has seen that the dispatcher left, and lets clients read on for
         // a moment.

@@ -1,23 +1,30 @@
 //! What the daemon writes: the journal, and the files for other programs that
 //! follow from it.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 
 use super::{DaemonError, Update};
 use crate::base::clock;
+use crate::model::Name;
 use crate::model::event::{Event, Fact};
+use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::TrialId;
-use crate::store::error::AppendError;
+use crate::model::trial::{SittingEnd, TrialId};
+use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
 use crate::store::results::ResultsBuilder;
 use crate::store::status::{Status, best_text};
 use crate::store::writer::{FilesThread, JournalThread, Receipt};
+
+/// The pause before the same trouble with a file is told again.
+const FILES_PAUSE: Duration = Duration::from_secs(600);
 
 /// The journal and the files, each on a thread of its own.
 pub struct Records {
@@ -26,6 +33,8 @@ pub struct Records {
     results: ResultsBuilder,
     best: Option<TrialId>,
     facts: u64,
+    /// What the running trial changes in the incumbent.
+    varied: Option<Name>,
 }
 
 /// A study as its folder has it.
@@ -66,15 +75,11 @@ impl Records {
         let facts = journal.facts();
         let records = Self {
             journal: JournalThread::start(journal).map_err(threads)?,
-            files: FilesThread::start(files, move |error| {
-                drop(updates.send(Update::Warning(format!(
-                    "{error}, retrying with the next change"
-                ))));
-            })
-            .map_err(threads)?,
+            files: FilesThread::start(files, complain(updates)).map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
             facts,
+            varied: None,
         };
         records
             .files
@@ -113,19 +118,31 @@ impl Records {
             self.best = Some(best.id);
             self.files.best(best_text(&best.params));
         }
-        let planned = |id: TrialId| {
-            let trial = study.trial(id)?;
-            let names = incumbent.map(|best| trial.params.difference(&best.params));
-            Some((trial, names.unwrap_or_default()))
-        };
         let status = match &fact.event {
-            Event::SittingStarted { trial, .. } => planned(*trial).map(|(trial, names)| {
-                let param = names.first().map(|name| &**name);
+            Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
+                let names = incumbent.map(|best| trial.params.difference(&best.params));
+                self.varied = names.and_then(|names| names.into_iter().next());
+                let param = self.varied.as_deref();
                 Status::TrialStart { trial, param }.text(fact.at, study)
             }),
-            Event::SittingEnded { trial, .. } => study
-                .trial(*trial)
-                .map(|trial| Status::TrialDone { trial, param: None }.text(fact.at, study)),
+            Event::SittingEnded { trial, end, .. } => study.trial(*trial).map(|trial| {
+                let param = self.varied.as_deref();
+                let attempt = study.host_faults();
+                let status = match end {
+                    SittingEnd::Finished(Outcome::Failed(failure))
+                        if failure.kind == FailureKind::Host(HostFault::PortTaken) =>
+                    {
+                        let message = &failure.message;
+                        Status::PortBusy {
+                            trial,
+                            attempt,
+                            message,
+                        }
+                    }
+                    _ => Status::TrialDone { trial, param },
+                };
+                status.text(fact.at, study)
+            }),
             Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
             _ => None,
         };
@@ -142,6 +159,21 @@ impl Records {
             drop(self.files.close());
         });
         let _ = closing.await;
+    }
+}
+
+/// Says what became of a file for other programs, each at most so often: it
+/// is tried with every change.
+fn complain(updates: mpsc::UnboundedSender<Update>) -> impl FnMut(FilesError) {
+    let mut said: HashMap<PathBuf, Instant> = HashMap::new();
+    move |error| {
+        let last = said.get(&error.path);
+        if last.is_some_and(|last| last.elapsed() < FILES_PAUSE) {
+            return;
+        }
+        let text = format!("{error}: {}, retrying with each change", error.source);
+        drop(updates.send(Update::Warning(text)));
+        said.insert(error.path, Instant::now());
     }
 }
 

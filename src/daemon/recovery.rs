@@ -1,7 +1,13 @@
 //! After a crash: ends what is left of the sittings that an earlier daemon had
 //! open, and takes what their runners reported into the journal.
+//!
+//! A folder of a sitting that the journal does not have open is removed: either
+//! all of it is in the journal and the daemon did not come to remove it, or the
+//! journal has lost its end, and then its processes are ended as well.
 
-use super::decide::{conclude, fact_of, open_sittings};
+use tokio::sync::mpsc;
+
+use super::decide::{Urgency, conclude, fact_of, open_sittings};
 use super::folders::Folders;
 use super::records::{Records, written};
 use super::{DaemonError, Update};
@@ -13,8 +19,27 @@ use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::{Sitting, TrialId};
 
+/// The wishes to end that come while the past is cleared up. That is done all
+/// the same; a wish for an end at once ends the patience with old runners.
+struct Wishes<'a> {
+    urgent: &'a mut mpsc::UnboundedReceiver<Urgency>,
+    most: Option<Urgency>,
+}
+
+impl Wishes<'_> {
+    /// Waits for the wish for an end at once, if it has not come yet.
+    async fn at_once(&mut self) {
+        while self.most != Some(Urgency::AtOnce) {
+            match self.urgent.recv().await {
+                Some(urgency) => self.most = self.most.max(Some(urgency)),
+                None => std::future::pending().await,
+            }
+        }
+    }
+}
+
 /// Closes every open sitting of `study`. No process of an old trial is alive
-/// afterwards.
+/// afterwards. Returns the wish to end that came meanwhile.
 ///
 /// # Errors
 /// When the journal cannot be written.
@@ -22,15 +47,18 @@ pub async fn recover(
     study: &mut Study,
     folders: &Folders,
     records: &mut Records,
+    urgent: &mut mpsc::UnboundedReceiver<Urgency>,
     tell: impl Fn(Update),
-) -> Result<(), DaemonError> {
+) -> Result<Option<Urgency>, DaemonError> {
+    let mut wishes = Wishes { urgent, most: None };
     for (trial, sitting) in open_sittings(study) {
         tell(Update::Recovering {
             trial,
             sitting: sitting.number,
         });
         let folder = folders.sitting(trial, sitting.number);
-        let leftover = leftovers::take_over(&folder, &sitting.token).await;
+        let taken = leftovers::take_over(&folder, &sitting.token, wishes.at_once());
+        let leftover = taken.await;
         let leftover = leftover.map_err(|source| DaemonError::Folder {
             path: folder,
             source,
@@ -42,9 +70,18 @@ pub async fn recover(
         for fact in &facts {
             records.follow(fact, study);
         }
-        folders.forget_sitting(trial, sitting.number);
+        let settled = study.trial(trial).is_some_and(|trial| trial.is_settled());
+        folders.forget_sitting(trial, sitting.number, settled);
     }
-    Ok(())
+    for folder in folders.sittings() {
+        if let Some(token) = leftovers::token_of(&folder) {
+            // What it reported belongs to a past that was given up.
+            let _ = leftovers::take_over(&folder, &token, wishes.at_once()).await;
+        }
+        // One that stays is met again at the next start.
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    Ok(wishes.most)
 }
 
 /// Applies what a sitting reported and the journal does not have yet, and its
@@ -55,6 +92,9 @@ fn close(
     sitting: &Sitting,
     leftover: Leftover,
 ) -> Result<Vec<Fact>, DaemonError> {
+    // Since then nothing of it was running, so nobody is charged for the time.
+    let ended = leftover.last_sign.unwrap_or(sitting.started);
+    let ended = ended.clamp(sitting.started, clock::now().max(sitting.started));
     let mut facts = Vec::new();
     let mut take = |study: &mut Study, fact: Fact| {
         study.apply(&fact).map_err(DaemonError::Inconsistent)?;
@@ -74,13 +114,7 @@ fn close(
         None => SittingResult::Failed(not_released(&leftover.stuck)),
     };
     let event = conclude(study, trial, sitting.number, result);
-    take(
-        study,
-        Fact {
-            at: clock::now(),
-            event,
-        },
-    )?;
+    take(study, Fact { at: ended, event })?;
     Ok(facts)
 }
 

@@ -54,6 +54,12 @@ impl Cgroup {
         })
     }
 
+    /// The cgroup of a sitting below our own, if there is one.
+    pub fn find(token: &str) -> Option<Self> {
+        let path = own_cgroup()?.join(format!("{PREFIX}{token}"));
+        Self::known(&path, token)
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

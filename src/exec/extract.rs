@@ -15,6 +15,8 @@ use crate::model::value::Finite;
 
 /// The most that is read of a JSON file, in bytes.
 const FILE_MAX: u64 = 256 << 20;
+/// The most that a complaint quotes of what is no number, in characters.
+const SHOWN_MAX: usize = 80;
 
 /// What identifies one state of a file.
 type Stamp = Option<(u64, u64, i64, i64)>;
@@ -167,14 +169,19 @@ fn at(json: &Json, pointer: &str) -> Result<f64, String> {
 /// Reads a number, strictly.
 fn number(text: &str) -> Result<f64, String> {
     let text = text.trim();
+    // A pattern may have caught megabytes; the complaint goes into the journal.
+    let shown = match text.char_indices().nth(SHOWN_MAX) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    };
     match text.parse::<f64>() {
         Ok(number) => Finite::new(number)
             .map(Finite::get)
-            .ok_or_else(|| not_finite(text)),
+            .ok_or_else(|| not_finite(&shown)),
         Err(_) if text.contains(',') => Err(format!(
-            "`{text}` is not a number: write it with a point and without commas"
+            "`{shown}` is not a number: write it with a point and without commas"
         )),
-        Err(_) => Err(format!("`{text}` is not a number")),
+        Err(_) => Err(format!("`{shown}` is not a number")),
     }
 }
 

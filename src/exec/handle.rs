@@ -31,6 +31,7 @@ pub struct Runner {
     pidfd: AsyncFd<OwnedFd>,
     reports: BufReader<pipe::Receiver>,
     heard: usize,
+    result: Option<SittingResult>,
     control: Control,
     cgroup: Option<Cgroup>,
 }
@@ -99,10 +100,10 @@ impl Runner {
     }
 
     fn spawn(folder: &Path, order: Order, cgroup: Option<Cgroup>) -> io::Result<Self> {
-        std::fs::create_dir_all(folder)?;
-        std::fs::create_dir_all(&order.trial_dir)?;
+        make(folder)?;
+        make(&order.trial_dir)?;
         for step in &order.steps {
-            step.log.parent().map_or(Ok(()), std::fs::create_dir_all)?;
+            step.log.parent().map_or(Ok(()), make)?;
         }
         std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
         let (control_reader, control_writer) = io::pipe()?;
@@ -136,6 +137,7 @@ impl Runner {
             pidfd: watch(pidfd, Interest::READABLE)?,
             reports: BufReader::new(pipe::Receiver::from_owned_fd(reports_reader.into())?),
             heard: 0,
+            result: None,
             control: Control(Arc::new(control_writer)),
             cgroup,
         })
@@ -179,20 +181,27 @@ impl Runner {
                 self.heard += 1;
                 return Some(report);
             }
+            if let Some(result) = report::parse_last_line(&line) {
+                self.result = Some(result);
+            }
         }
     }
 
     /// Waits until the runner is gone, and clears up after one that died.
-    pub async fn finish(self) -> Finished {
+    pub async fn finish(mut self) -> Finished {
         let status = self.ended().await;
+        // On a full disk the runner could only say it.
         let result = report::read_result(&self.folder).ok().flatten();
+        let result = result.or(self.result.take());
         let died = result.is_none();
         let result = match result {
             Some(result) => result,
             None => {
                 let path = self.cgroup.as_ref().map(Cgroup::path);
                 let left = leftovers::clear(&self.order.token, path).await;
-                self.run_stops().await;
+                if let Some(order) = self.order.only_stops() {
+                    run_stops(&self.folder, order, std::future::pending()).await;
+                }
                 SittingResult::Failed(self.describe_death(&status, &left))
             }
         };
@@ -206,12 +215,6 @@ impl Runner {
             Vec::new()
         };
         Finished { missed, result }
-    }
-
-    async fn run_stops(&self) {
-        if let Some(order) = self.order.only_stops() {
-            run_stops(&self.folder, order).await;
-        }
     }
 
     fn describe_death(&self, status: &str, left: &[i32]) -> report::FailureReport {
@@ -232,10 +235,32 @@ impl Runner {
     }
 }
 
-/// Runs the `stop` commands of a sitting whose runner could not.
-pub(super) async fn run_stops(folder: &Path, order: Order) {
-    if let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) {
+/// Makes a folder; an error names it, since it need not be the sitting's.
+fn make(folder: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(folder).map_err(|error| {
+        let text = format!("the folder {} cannot be made: {error}", folder.display());
+        io::Error::new(error.kind(), text)
+    })
+}
+
+/// Runs the `stop` commands of a sitting whose runner could not; `at_once`
+/// shortens the time that they have.
+pub(super) async fn run_stops(folder: &Path, order: Order, at_once: impl Future<Output = ()>) {
+    let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) else {
+        return;
+    };
+    let control = runner.control();
+    let run = async {
         while runner.next().await.is_some() {}
         let _ = runner.ended().await;
+    };
+    let mut run = std::pin::pin!(run);
+    tokio::select! {
+        biased;
+        () = at_once => {
+            control.kill();
+            run.await;
+        }
+        () = &mut run => {}
     }
 }

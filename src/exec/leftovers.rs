@@ -14,14 +14,15 @@ use tokio::io::Interest;
 use super::cgroup::Cgroup;
 use super::environment;
 use super::handle;
-use super::order::{ORDER_FILE, Order};
+use super::order::{ORDER_FILE, Order, TAKEN_ORDER_FILE};
 use super::process;
-use super::report::{self, Report, SittingResult};
-use super::runner::{Identity, RUNNER_FILE};
+use super::report::{self, REPORTS_FILE, RESULT_FILE, Report, SittingResult};
+use super::runner::{Identity, RUNNER_FILE, STOP_LIMIT};
 use super::watch::watch;
 use crate::base::clock::{self, Timestamp};
 
-/// How long a runner may take beyond the grace of its steps.
+/// How long a runner may take beyond the grace and the `stop` commands of its
+/// steps.
 const RUNNER_LIMIT: Duration = Duration::from_secs(15);
 /// How long killed processes may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
@@ -34,20 +35,34 @@ pub struct Leftover {
     pub result: Option<SittingResult>,
     /// Processes that SIGKILL did not end.
     pub stuck: Vec<i32>,
+    /// When its runner last wrote anything.
+    pub last_sign: Option<Timestamp>,
 }
 
 /// Waits until the runner in `folder` has ended, or kills it, ends all that
-/// its sitting has left, and reads what it reported.
+/// its sitting has left, and reads what it reported. A runner that has not
+/// begun yet never does. `at_once` ends the patience with a runner that takes
+/// its time.
 ///
 /// # Errors
 /// When the reports are there and cannot be read.
-pub async fn take_over(folder: &Path, token: &str) -> io::Result<Leftover> {
-    let order = std::fs::read(folder.join(ORDER_FILE))
-        .ok()
-        .and_then(|bytes| serde_json::from_slice::<Order>(&bytes).ok())
-        .filter(|order| order.token == token);
-    let grace = order.as_ref().map(Order::longest_grace).unwrap_or_default();
-    await_runner(folder, grace + RUNNER_LIMIT).await;
+pub async fn take_over(
+    folder: &Path,
+    token: &str,
+    at_once: impl Future<Output = ()>,
+) -> io::Result<Leftover> {
+    let order = take_order(folder).filter(|order| order.token == token);
+    let mut at_once = std::pin::pin!(at_once);
+    let mut hurried = false;
+    let limit = order.as_ref().map(ending_limit).unwrap_or_default();
+    tokio::select! {
+        biased;
+        () = await_runner(folder, limit + RUNNER_LIMIT) => {}
+        () = &mut at_once => {
+            hurried = true;
+            await_runner(folder, Duration::ZERO).await;
+        }
+    }
     let cgroup = order.as_ref().and_then(|order| order.cgroup.as_deref());
     let stuck = clear(token, cgroup).await;
     let result = report::read_result(folder)?;
@@ -55,13 +70,54 @@ pub async fn take_over(folder: &Path, token: &str) -> io::Result<Leftover> {
         .filter(|_| result.is_none())
         .and_then(|order| order.only_stops())
     {
-        handle::run_stops(folder, stops).await;
+        let at_once = async {
+            if !hurried {
+                at_once.await;
+            }
+        };
+        handle::run_stops(folder, stops, at_once).await;
     }
+    let reports = report::read_reports(folder)?;
+    let written = [REPORTS_FILE, RESULT_FILE].map(|name| modified(&folder.join(name)));
+    let reported = reports.last().map(|(at, _)| *at);
     Ok(Leftover {
-        reports: report::read_reports(folder)?,
+        last_sign: written.into_iter().flatten().chain(reported).max(),
+        reports,
         result,
         stuck,
     })
+}
+
+/// The token of the sitting whose folder this is, as its order has it.
+pub fn token_of(folder: &Path) -> Option<String> {
+    let orders = [ORDER_FILE, TAKEN_ORDER_FILE].map(|name| read_order(&folder.join(name)));
+    let order = orders.into_iter().flatten().next()?;
+    Some(order.token)
+}
+
+/// Takes the order away, so that no runner finds it any more, and reads it.
+fn take_order(folder: &Path) -> Option<Order> {
+    let taken = folder.join(TAKEN_ORDER_FILE);
+    // It may have been taken by a daemon that did not live to do more.
+    let _ = std::fs::rename(folder.join(ORDER_FILE), &taken);
+    read_order(&taken)
+}
+
+fn read_order(path: &Path) -> Option<Order> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+/// How long a runner may take to end its trial.
+fn ending_limit(order: &Order) -> Duration {
+    let stops = order.steps.iter().any(|step| step.stop.is_some());
+    order.longest_grace() + if stops { STOP_LIMIT } else { Duration::ZERO }
+}
+
+fn modified(path: &Path) -> Option<Timestamp> {
+    let modified = path.metadata().ok()?.modified().ok()?;
+    let since = modified.duration_since(std::time::UNIX_EPOCH).ok()?;
+    let milliseconds = i64::try_from(since.as_millis()).ok()?;
+    Some(Timestamp::from_millis(milliseconds))
 }
 
 /// Waits for a runner that is still ending; one that does not end is killed.
@@ -96,7 +152,10 @@ async fn await_runner(folder: &Path, limit: Duration) {
 /// Ends every process of the sitting with this token; returns those that did
 /// not end.
 pub async fn clear(token: &str, cgroup: Option<&Path>) -> Vec<i32> {
-    let cgroup = cgroup.and_then(|path| Cgroup::known(path, token));
+    // A daemon may die between making the cgroup and writing that down.
+    let cgroup = cgroup
+        .and_then(|path| Cgroup::known(path, token))
+        .or_else(|| Cgroup::find(token));
     if let Some(cgroup) = &cgroup {
         cgroup.kill();
         cgroup.until_empty(KILL_LIMIT).await;

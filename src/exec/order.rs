@@ -18,6 +18,9 @@ use crate::model::trial::{Trial, log_name};
 
 /// The name of the order within a sitting's folder.
 pub const ORDER_FILE: &str = "trial.json";
+/// What it is renamed to by a daemon that takes the sitting over: a runner that
+/// has not read it by then never begins.
+pub const TAKEN_ORDER_FILE: &str = "trial.taken.json";
 
 /// One sitting of a trial, ready to be carried out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -240,7 +243,7 @@ impl Order {
         (!order.steps.is_empty()).then_some(order)
     }
 
-    /// The longest grace of any step: how long an orderly end may take.
+    /// The longest grace of any step.
     pub fn longest_grace(&self) -> Duration {
         self.steps
             .iter()

@@ -35,6 +35,8 @@ pub struct Program<'a> {
     pub workdir: &'a Path,
     /// Where its output and its errors go.
     pub output: File,
+    /// The time between SIGTERM and SIGKILL.
+    pub grace: Duration,
 }
 
 /// A started process and all that comes of it.
@@ -45,6 +47,7 @@ pub struct Group {
     pidfd: AsyncFd<OwnedFd>,
     cgroup: Option<Cgroup>,
     start_ticks: u64,
+    grace: Duration,
     ended: OnceCell<Ending>,
 }
 
@@ -67,6 +70,7 @@ impl Group {
             mut env,
             workdir,
             output,
+            grace,
         } = program;
         if !workdir.is_dir() {
             let text = format!("its folder {} is not there", workdir.display());
@@ -98,6 +102,7 @@ impl Group {
             pidfd: watch(pidfd, Interest::READABLE)?,
             cgroup,
             start_ticks,
+            grace,
             ended: OnceCell::new(),
         })
     }
@@ -107,9 +112,21 @@ impl Group {
         self.leader.as_raw_nonzero().get().unsigned_abs()
     }
 
+    /// Whether it was started for this step: its name is a number and the
+    /// step's.
+    pub fn is_of(&self, step: &str) -> bool {
+        let name = self.name.split_once('-');
+        name.is_some_and(|(_, of)| of == step)
+    }
+
     /// When the first process started, in clock ticks since boot.
     pub fn start_ticks(&self) -> u64 {
         self.start_ticks
+    }
+
+    /// The time that it is given between SIGTERM and SIGKILL.
+    pub fn grace(&self) -> Duration {
+        self.grace
     }
 
     /// Waits until the first process has ended and says how.

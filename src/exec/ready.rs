@@ -122,31 +122,43 @@ impl<'a> Readiness<'a> {
         }
         let mut pause = FIRST_PAUSE;
         let mut refused_since: Option<Instant> = None;
+        let mut suspect: Option<Holder> = None;
         loop {
-            if self.listens(&members)? && self.check(&mut refused_since).await {
-                return Ok(());
+            match self.listener(&members) {
+                Listener::Member => {
+                    suspect = None;
+                    if self.check(&mut refused_since).await {
+                        return Ok(());
+                    }
+                }
+                Listener::None => suspect = None,
+                // One look proves nothing: the service may have forked, or be
+                // dying with its socket still open, which the caller notices
+                // before there is another look.
+                Listener::Stranger(holder) if suspect.as_ref() == Some(&holder) => {
+                    let port = self.port().unwrap_or_default();
+                    return Err(ReadyError::Stranger { port, holder });
+                }
+                Listener::Stranger(holder) => suspect = Some(holder),
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 3 / 2).min(LAST_PAUSE);
         }
     }
 
-    fn listens(&mut self, members: &impl Fn() -> Vec<i32>) -> Result<bool, ReadyError> {
+    /// Who listens on the service's port; a port that is not to be looked at
+    /// is a member's.
+    fn listener(&mut self, members: &impl Fn() -> Vec<i32>) -> Listener {
         let Some(port) = self.port().filter(|_| !self.order.any_owner) else {
-            return Ok(true);
+            return Listener::Member;
         };
-        match port::listener(port, &members()) {
-            Listener::Member => Ok(true),
-            Listener::None => {
-                self.last = format!("nothing listens on port {port}");
-                Ok(false)
-            }
-            // The process may have forked between the two looks.
-            Listener::Stranger(_) if port::listener(port, &members()) == Listener::Member => {
-                Ok(true)
-            }
-            Listener::Stranger(holder) => Err(ReadyError::Stranger { port, holder }),
-        }
+        let listener = port::listener(port, &members());
+        self.last = match &listener {
+            Listener::None => format!("nothing listens on port {port}"),
+            Listener::Stranger(holder) => format!("port {port} is held by {holder}"),
+            Listener::Member => return listener,
+        };
+        listener
     }
 
     /// Asks once; whether the service is ready.

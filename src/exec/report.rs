@@ -27,6 +27,12 @@ pub struct Line {
     pub report: Report,
 }
 
+/// The last line of a runner's standard output.
+#[derive(Serialize, Deserialize)]
+struct LastLine {
+    result: SittingResult,
+}
+
 /// Something that happened in a sitting.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -178,6 +184,8 @@ impl From<FailureReport> for Failure {
 /// Writes the reports of one sitting.
 pub struct Reporter {
     file: File,
+    /// Lines that a full disk did not take, to be written before any other.
+    kept: Vec<u8>,
     stream: io::Stdout,
 }
 
@@ -191,8 +199,20 @@ impl Reporter {
         let file = OpenOptions::new().create(true).append(true).open(path)?;
         Ok(Self {
             file,
+            kept: Vec::new(),
             stream: io::stdout(),
         })
+    }
+
+    /// Tells the result to the daemon, which cannot read it from the folder
+    /// when the disk is full.
+    pub fn conclude(&mut self, result: &SittingResult) {
+        let line = LastLine {
+            result: result.clone(),
+        };
+        if let Ok(text) = serde_json::to_string(&line) {
+            let _ = writeln!(self.stream, "{text}").and_then(|()| self.stream.flush());
+        }
     }
 
     /// Writes one report, and makes it outlive a crash where it has a result.
@@ -209,7 +229,7 @@ impl Reporter {
             return;
         };
         text.push('\n');
-        let written = self.file.write_all(text.as_bytes());
+        let written = self.append(text.as_bytes());
         if durable && written.is_ok() {
             let _ = self.file.sync_data();
         }
@@ -218,6 +238,20 @@ impl Reporter {
             .stream
             .write_all(text.as_bytes())
             .and_then(|()| self.stream.flush());
+    }
+}
+
+impl Reporter {
+    /// Half a line would hide those that come after it.
+    fn append(&mut self, line: &[u8]) -> io::Result<()> {
+        let end = self.file.metadata()?.len();
+        self.kept.extend_from_slice(line);
+        self.file.write_all(&self.kept).inspect_err(|_| {
+            // At the end of the file it does no harm.
+            let _ = self.file.set_len(end);
+        })?;
+        self.kept.clear();
+        Ok(())
     }
 }
 
@@ -240,6 +274,12 @@ pub fn read_reports(folder: &Path) -> io::Result<Vec<(Timestamp, Report)>> {
 pub fn parse_line(line: &[u8]) -> Option<(Timestamp, Report)> {
     let line: Line = serde_json::from_slice(line).ok()?;
     Some((Timestamp::from_millis(line.at), line.report))
+}
+
+/// The result, where `line` is a runner's last.
+pub fn parse_last_line(line: &[u8]) -> Option<SittingResult> {
+    let line: LastLine = serde_json::from_slice(line).ok()?;
+    Some(line.result)
 }
 
 /// Reads `result.json`; `None` when the runner did not come to write it.

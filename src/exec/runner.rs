@@ -8,8 +8,9 @@
 //!
 //! - The control pipe is standard input. `s` asks for an orderly end, `k` for
 //!   one at once; when the pipe closes the daemon is dead, which is an orderly
-//!   end too. Control is looked at before anything else, whatever the sitting
-//!   waits for.
+//!   end too. So are SIGTERM, SIGINT and SIGHUP: `pkill autotuned` reaches the
+//!   runner as well. Control is looked at before anything else, whatever the
+//!   sitting waits for.
 //! - The work holds no process: groups live in [`Sitting`], so dropping the
 //!   work in its midst leaves them to be ended in order.
 //! - The result is written last, when nothing of the sitting is alive.
@@ -23,23 +24,27 @@ use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::cgroup::Cgroup;
 use super::environment;
-use super::order::{Invocation, ORDER_FILE, Order};
+use super::order::{Invocation, ORDER_FILE, Order, StepOrder};
 use super::process::{self, Group, Program};
 use super::report::{RESULT_FILE, Report, Reporter, SittingResult};
 use super::work;
 use crate::base::{clock, file};
 
-/// The name of the file that says which process the runner is.
+/// The name of the file that says which process the runner is. It is there
+/// before the order is read: whoever takes the order away and finds no such
+/// file knows that nothing will be begun.
 pub const RUNNER_FILE: &str = "runner.json";
 /// How long killed processes may take to be gone: one in an uninterruptible
 /// state (a sick GPU or disk) takes longer, and is then reported.
 const KILL_LIMIT: Duration = Duration::from_secs(30);
-/// How long a `stop` command may take.
-const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// How long the `stop` commands may take.
+pub(super) const STOP_LIMIT: Duration = Duration::from_secs(60);
+/// How long they may take when the end is to be at once.
+const KILLED_STOP_LIMIT: Duration = Duration::from_secs(5);
 
 /// Why a runner cannot do its work.
 #[derive(Debug, thiserror::Error)]
@@ -101,19 +106,22 @@ pub fn run(folder: &Path) -> Result<(), RunnerError> {
         .build()
         .map_err(system("start the runtime"))?;
     runtime.block_on(async {
-        let order = read_order(folder)?;
+        // Nothing is written to a folder that is no sitting's.
+        read_order(folder)?;
         let stdin = io::stdin();
         let stdin: OwnedFd = std::os::fd::AsFd::as_fd(&stdin)
             .try_clone_to_owned()
             .map_err(system("take the control pipe"))?;
-        let mut control =
-            Control(pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?);
+        let pipe = pipe::Receiver::from_owned_fd(stdin).map_err(|_| RunnerError::NoPipe)?;
+        let mut control = Control::new(pipe).map_err(system("listen to signals"))?;
         identify(folder).map_err(system("write runner.json"))?;
+        let order = read_order(folder)?;
         rustix::process::set_child_subreaper(Some(rustix::process::getpid()))
             .map_err(|error| system("become a sub-reaper")(error.into()))?;
         let reporter = Reporter::create(folder).map_err(system("write events.jsonl"))?;
         let sitting = Sitting::begin(order, reporter);
         let result = sitting.carry_out(&mut control).await;
+        sitting.reporter.borrow_mut().conclude(&result);
         let text = serde_json::to_vec(&result).map_err(|e| system("write the result")(e.into()))?;
         file::replace(&folder.join(RESULT_FILE), &text).map_err(system("write the result"))
     })
@@ -134,16 +142,40 @@ fn identify(folder: &Path) -> io::Result<()> {
         start_ticks,
         boot_id: clock::boot_id(),
     };
-    std::fs::write(folder.join(RUNNER_FILE), serde_json::to_vec(&identity)?)
+    // Whole or not at all. It need not outlive a power cut: the process does
+    // not either.
+    let new = folder.join(format!(".{RUNNER_FILE}.new"));
+    std::fs::write(&new, serde_json::to_vec(&identity)?)?;
+    std::fs::rename(new, folder.join(RUNNER_FILE))
 }
 
-struct Control(pipe::Receiver);
+struct Control {
+    pipe: pipe::Receiver,
+    signals: [Signal; 3],
+}
 
 impl Control {
+    fn new(pipe: pipe::Receiver) -> io::Result<Self> {
+        let signals = [
+            signal(SignalKind::terminate())?,
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::hangup())?,
+        ];
+        Ok(Self { pipe, signals })
+    }
+
     /// The next thing that the daemon says. Safe to drop while it waits.
     async fn next(&mut self) -> Command {
+        let [terminate, interrupt, hangup] = &mut self.signals;
         loop {
-            match self.0.read_u8().await {
+            let said = tokio::select! {
+                biased;
+                said = self.pipe.read_u8() => said,
+                _ = terminate.recv() => return Command::Stop,
+                _ = interrupt.recv() => return Command::Stop,
+                _ = hangup.recv() => return Command::Stop,
+            };
+            match said {
                 Ok(b'k') => return Command::Kill,
                 // Standing order: without a daemon there is no trial.
                 Ok(b's') | Err(_) => return Command::Stop,
@@ -155,7 +187,7 @@ impl Control {
     /// Waits for a kill; a daemon that is gone sends none.
     async fn kill(&mut self) {
         loop {
-            match self.0.read_u8().await {
+            match self.pipe.read_u8().await {
                 Ok(b'k') => return,
                 Ok(_) => {}
                 Err(_) => std::future::pending().await,
@@ -199,35 +231,41 @@ impl Sitting {
         }
     }
 
-    /// Ends all that was started: SIGTERM, grace, SIGKILL, until none is left.
+    /// Ends all that was started: the `stop` commands, SIGTERM, grace, SIGKILL,
+    /// until none is left. A kill overtakes all of it but the `stop` commands,
+    /// which are somebody else's programs and the only way to end what runs
+    /// elsewhere: it leaves them a short time.
     async fn end(
         &self,
         control: &mut Control,
         at_once: bool,
     ) -> Option<super::report::FailureReport> {
-        let stops = async {
-            for step in self.order.steps.iter().rev() {
-                if let Some(stop) = &step.stop {
-                    self.run_stop(&step.name, stop).await;
-                }
-            }
-        };
-        // At most as long as it says: it is somebody else's program.
-        let _ = tokio::time::timeout(STOP_LIMIT, stops).await;
-        let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
-        if !at_once {
-            groups.iter().for_each(|group| group.terminate());
-            let gone = async {
-                for group in &groups {
-                    while !group.until_empty().await {}
-                }
+        let started: Vec<Rc<Group>> = self.groups.borrow().clone();
+        let mut stops = std::pin::pin!(self.run_stops());
+        let mut stops_over = false;
+        let killed = if at_once {
+            true
+        } else {
+            let in_order = async {
+                let stopped = tokio::time::timeout(STOP_LIMIT, &mut stops).await;
+                self.warn_of_stops(stopped.is_ok());
+                stops_over = true;
+                Self::terminate(&started).await;
             };
             tokio::select! {
                 biased;
-                () = control.kill() => {}
-                _ = tokio::time::timeout(self.order.longest_grace(), gone) => {}
+                () = control.kill() => true,
+                () = in_order => false,
+            }
+        };
+        if killed {
+            started.iter().for_each(|group| group.kill());
+            if !stops_over {
+                let stopped = tokio::time::timeout(KILLED_STOP_LIMIT, stops).await;
+                self.warn_of_stops(stopped.is_ok());
             }
         }
+        let groups: Vec<Rc<Group>> = self.groups.borrow().clone();
         let mut cleared = true;
         for group in &groups {
             cleared &= group.clear(KILL_LIMIT).await;
@@ -250,33 +288,56 @@ impl Sitting {
         })
     }
 
-    async fn run_stop(&self, step: &str, stop: &Invocation) {
+    /// SIGTERM, and for each group the grace of its own step.
+    async fn terminate(groups: &[Rc<Group>]) {
+        groups.iter().for_each(|group| group.terminate());
+        let begun = tokio::time::Instant::now();
+        let mut by_grace: Vec<&Rc<Group>> = groups.iter().collect();
+        by_grace.sort_by_key(|group| group.grace());
+        for group in by_grace {
+            let gone = async { while !group.until_empty().await {} };
+            if tokio::time::timeout_at(begun + group.grace(), gone)
+                .await
+                .is_err()
+            {
+                group.kill();
+            }
+        }
+    }
+
+    async fn run_stops(&self) {
+        for step in self.order.steps.iter().rev() {
+            if let Some(stop) = &step.stop {
+                self.run_stop(step, stop).await;
+            }
+        }
+    }
+
+    async fn run_stop(&self, step: &StepOrder, stop: &Invocation) {
         let output = std::fs::OpenOptions::new().write(true).open("/dev/null");
-        let started = output.and_then(|output| {
-            let workdir = self
-                .order
-                .steps
-                .iter()
-                .find(|s| s.name == step)
-                .map(|s| &s.workdir);
-            let workdir = workdir.map_or(Path::new("/"), |workdir| workdir);
-            self.start(step, None, stop, workdir, output)
-        });
-        match started {
+        match output.and_then(|output| self.start(step, None, stop, output)) {
             Ok(group) => drop(group.ended().await),
             Err(error) => self.tell(Report::Warning(format!(
-                "the stop command of step `{step}` could not be started: {error}, ignoring it"
+                "the stop command of step `{}` could not be started: {error}, ignoring it",
+                step.name
             ))),
+        }
+    }
+
+    fn warn_of_stops(&self, stopped: bool) {
+        if !stopped {
+            let text = "the stop commands took too long and were killed: \
+                        what they were to end may still run, ignoring it";
+            self.tell(Report::Warning(text.to_owned()));
         }
     }
 
     /// Starts a program as a group of the sitting.
     pub(super) fn start(
         &self,
-        step: &str,
+        step: &StepOrder,
         run: Option<u32>,
         invocation: &Invocation,
-        workdir: &Path,
         output: std::fs::File,
     ) -> io::Result<Rc<Group>> {
         let number = {
@@ -288,16 +349,17 @@ impl Sitting {
         let program = Program {
             command: &invocation.command,
             env,
-            workdir,
+            workdir: &step.workdir,
             output,
+            grace: step.stop_grace,
         };
         let steps = self.cgroup.as_ref().map(Cgroup::steps);
-        let name = format!("{number}-{step}");
+        let name = format!("{number}-{}", step.name);
         let group = Group::start(program, name, &self.order.token, steps.as_ref())?;
         let group = Rc::new(group);
         self.groups.borrow_mut().push(Rc::clone(&group));
         self.tell(Report::StepStarted {
-            step: step.to_owned(),
+            step: step.name.clone(),
             run,
             pid: group.pid(),
             start_ticks: group.start_ticks(),

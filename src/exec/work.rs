@@ -24,6 +24,9 @@ use crate::model::outcome::{Ending, FailureKind, HostFault};
 const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 /// The pause between two looks at a busy port.
 const PORT_PAUSE: Duration = Duration::from_millis(100);
+/// How long a server may take to be gone after a run that went wrong because
+/// of it: its connections close first, and much memory takes a while to free.
+const DEATH_LIMIT: Duration = Duration::from_millis(500);
 /// With less free space than this a failed trial is the disk's fault, in bytes.
 const DISK_LOW: u64 = 1 << 20;
 
@@ -301,6 +304,12 @@ async fn do_run(
     Ok(match fault {
         None => Ok(()),
         Some(fault) => {
+            // Was it the service's death that this run saw first?
+            if !services.is_empty()
+                && let Ok(death) = tokio::time::timeout(DEATH_LIMIT, first_death(services)).await
+            {
+                return Err(death.await);
+            }
             let show_tail = ending != Ending::Exited(0);
             Err(with_tail(
                 FailureKind::AllRuns,
@@ -339,7 +348,7 @@ fn launch(
     let captured = Capture::start(&step.log, sitting.order.log_max, sitting.order.echo, scan);
     captured
         .and_then(|(writer, capture)| {
-            let group = sitting.start(&step.name, run, invocation, &step.workdir, writer)?;
+            let group = sitting.start(step, run, invocation, writer)?;
             Ok((group, capture))
         })
         .map_err(|error| {

@@ -223,6 +223,8 @@ impl Study {
                 token,
                 boot_id,
             } => {
+                // It may have been done before its budget or space grew.
+                self.phase = Phase::Active;
                 self.edit(*trial)?.sittings.push(Sitting {
                     number: *sitting,
                     token: token.as_str().into(),

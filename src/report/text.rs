@@ -31,6 +31,13 @@ pub struct Block {
     pub lines: Vec<String>,
 }
 
+/// A text of others in lines below something, each after so many blanks; of a
+/// long text the beginning.
+pub fn note(text: &str, blanks: usize) -> Vec<String> {
+    let indent = " ".repeat(blanks);
+    wrap(&indent, &indent, &cut(&clean(text), 300))
+}
+
 /// The study in a few lines: where it stands, how much was done, what is next.
 pub fn headline(overview: &Overview) -> Block {
     let phase = match (&overview.phase, &overview.next) {

@@ -85,9 +85,17 @@ pub enum JournalError {
         /// The folder.
         folder: PathBuf,
     },
+    /// The study's folder is not there and cannot be made.
+    #[error("the folder {} cannot be made ({source}): choose another output_dir", .path.display())]
+    NoFolder {
+        /// The folder.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// A file or folder may not be written.
     #[error(
-        "{} may not be written by this user: change its owner or mode, or choose another output_dir",
+        "{} cannot be written ({source}): let this user write there, or choose another output_dir",
         .path.display()
     )]
     NotWritable {
@@ -127,6 +135,20 @@ impl JournalError {
 
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| Self::of(path, source)
+    }
+
+    pub(super) fn making(folder: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| match Self::of(folder, source) {
+            Self::Io { path, source } => {
+                // A path through a file, or one in /proc.
+                let source = match source.kind() {
+                    io::ErrorKind::AlreadyExists => io::Error::other("it is a file"),
+                    _ => source,
+                };
+                Self::NoFolder { path, source }
+            }
+            other => other,
+        }
     }
 }
 

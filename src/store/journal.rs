@@ -98,7 +98,9 @@ impl Journal {
     ) -> Result<(Self, Opened), JournalError> {
         let mut builder = DirBuilder::new();
         builder.recursive(true).mode(0o755);
-        builder.create(folder).map_err(JournalError::at(folder))?;
+        builder
+            .create(folder)
+            .map_err(JournalError::making(folder))?;
         let lock = Lock::take(folder)?;
         let path = folder.join(FILE);
         let file = open_file(&path, true).map_err(JournalError::at(&path))?;

@@ -1,12 +1,15 @@
 //! A small real program that plays the children of a trial: servers and
 //! evaluators that behave, and all the ways in which they do not.
 //!
-//! Every process that it makes appends its pid to `$PIDS`, so that a test can
-//! tell whether one of them is still alive.
+//! Every process that it makes appends its pid and its start time to `$PIDS`, so
+//! that a test can tell whether one of them is still alive.
+//!
+//! A gate is a file that a process waits for. It makes the file `<gate>.waits`
+//! when it gets there, so that a test knows where it is.
 
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -45,6 +48,9 @@ struct Serve {
     refuse: Option<String>,
     #[arg(long)]
     ignore_term: bool,
+    /// End on SIGTERM only once this file is there.
+    #[arg(long)]
+    term_gate: Option<PathBuf>,
     /// Start a process that lives on in a session of its own.
     #[arg(long)]
     leave: bool,
@@ -58,6 +64,12 @@ struct Serve {
     /// Serve only once this file is there.
     #[arg(long)]
     gate: Option<PathBuf>,
+    /// Answer 404 to a GET of any other path.
+    #[arg(long)]
+    path: Option<String>,
+    /// Answer 503 until this file is there.
+    #[arg(long)]
+    ready_gate: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -82,7 +94,7 @@ struct Run {
     /// Append a line to this file first.
     #[arg(long)]
     append: Option<PathBuf>,
-    /// The line for `append`.
+    /// The line for `append` and `done`.
     #[arg(long, default_value = "run")]
     line: String,
     /// Start a process that lives on in a session of its own.
@@ -91,9 +103,19 @@ struct Run {
     /// Wait first until this file is there.
     #[arg(long)]
     gate: Option<PathBuf>,
+    /// Print first how many other processes of the study are alive, as
+    /// `alive=N`.
+    #[arg(long)]
+    census: bool,
+    /// Append `line` to this file last of all.
+    #[arg(long)]
+    done: Option<PathBuf>,
     /// Ask the server on this port to die, and wait until it has.
     #[arg(long)]
     murder: Option<u16>,
+    /// Do not wait for an answer of a server that was asked to die.
+    #[arg(long)]
+    give_up: bool,
 }
 
 #[derive(Args)]
@@ -109,8 +131,14 @@ struct Hold {
 
 fn main() -> ExitCode {
     let role = Role::parse();
-    if let Some(path) = std::env::var_os("PIDS") {
-        note_pid(&path.into());
+    std::thread::spawn(|| {
+        std::thread::sleep(LIFE_MAX);
+        std::process::exit(99);
+    });
+    if !matches!(role, Role::Hold(_))
+        && let Some(path) = std::env::var_os("PIDS")
+    {
+        note_pid(Path::new(&path));
     }
     match role {
         Role::Serve(serve) => serve.play(),
@@ -119,12 +147,39 @@ fn main() -> ExitCode {
     }
 }
 
-fn note_pid(path: &PathBuf) {
-    let line = format!("{}\n", std::process::id());
-    append(path, &line);
+fn note_pid(path: &Path) {
+    let pid = std::process::id();
+    let (_, ticks) = stat(pid).expect("we are alive");
+    append(path, &format!("{pid} {ticks}\n"));
 }
 
-fn append(path: &PathBuf, line: &str) {
+/// State and start time of a process, in clock ticks since boot.
+fn stat(pid: u32) -> Option<(char, u64)> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // Field 3 comes after the name, which stands in parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    Some((
+        fields.first()?.chars().next()?,
+        fields.get(19)?.parse().ok()?,
+    ))
+}
+
+/// How many other processes of the study are alive.
+fn census() -> usize {
+    let path = std::env::var_os("PIDS").expect("PIDS is set");
+    let text = std::fs::read_to_string(path).expect("we are in it");
+    let others = text.lines().filter_map(|line| {
+        let (pid, ticks) = line.split_once(' ')?;
+        Some((pid.parse::<u32>().ok()?, ticks.parse::<u64>().ok()?))
+    });
+    let alive = others.filter(|(pid, ticks)| {
+        let now = stat(*pid);
+        *pid != std::process::id() && now.is_some_and(|(state, t)| t == *ticks && state != 'Z')
+    });
+    alive.count()
+}
+
+fn append(path: &Path, line: &str) {
     let file = std::fs::OpenOptions::new()
         .create(true)
         .append(true)
@@ -138,6 +193,7 @@ fn ignore_term() {
     signal_hook::flag::register(signal_hook::consts::SIGTERM, ignored).expect("a handler");
 }
 
+#[expect(clippy::zombie_processes, reason = "it is to outlive us")]
 fn leave(bare: bool) {
     let mut command = Command::new(std::env::current_exe().expect("our own path"));
     command.args(["hold", "--own-session", "--ignore-term"]);
@@ -145,32 +201,58 @@ fn leave(bare: bool) {
         let pids = std::env::var_os("PIDS").expect("PIDS is set");
         command.arg("--pids").arg(pids).env_clear();
     }
-    let before = count_pids();
-    drop(command.spawn().expect("a child"));
+    let child = command.spawn().expect("a child");
+    let pids = std::env::var_os("PIDS").expect("PIDS is set");
+    let noted = format!("{} ", child.id());
     // It must be on record before anything is killed.
-    while count_pids() == before {
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-fn count_pids() -> usize {
-    let path = std::env::var_os("PIDS").expect("PIDS is set");
-    std::fs::read_to_string(path)
+    while !std::fs::read_to_string(&pids)
         .unwrap_or_default()
         .lines()
-        .count()
+        .any(|line| line.starts_with(&noted))
+    {
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 fn await_gate(gate: Option<&PathBuf>) {
-    while gate.is_some_and(|gate| !gate.exists()) {
+    let Some(gate) = gate else { return };
+    if is_open(gate) {
+        return;
+    }
+    while !gate.exists() {
         std::thread::sleep(Duration::from_millis(1));
     }
+}
+
+/// Whether a gate is open; leaves a mark where it is not.
+fn is_open(gate: &Path) -> bool {
+    let open = gate.exists();
+    if !open {
+        let mut mark = gate.as_os_str().to_owned();
+        mark.push(".waits");
+        std::fs::write(mark, "").expect("the test's folder");
+    }
+    open
+}
+
+/// Ends on SIGTERM only once the gate is open.
+fn end_by_gate(gate: PathBuf) {
+    let mut signals =
+        signal_hook::iterator::Signals::new([signal_hook::consts::SIGTERM]).expect("a handler");
+    std::thread::spawn(move || {
+        signals.forever().next();
+        await_gate(Some(&gate));
+        std::process::exit(0);
+    });
 }
 
 impl Serve {
     fn play(self) -> ExitCode {
         if self.ignore_term {
             ignore_term();
+        }
+        if let Some(gate) = self.term_gate {
+            end_by_gate(gate);
         }
         if self.leave || self.leave_bare {
             leave(self.leave_bare);
@@ -205,27 +287,26 @@ impl Serve {
                 std::process::exit(code.into());
             });
         }
-        std::thread::spawn(|| {
-            std::thread::sleep(LIFE_MAX);
-            std::process::exit(99);
-        });
         for stream in listener.incoming().flatten() {
-            let status = self.status;
-            std::thread::spawn(move || answer(stream, status));
+            let (path, status) = (self.path.clone(), self.status);
+            let gate = self.ready_gate.clone();
+            std::thread::spawn(move || answer(stream, path.as_deref(), status, gate.as_deref()));
         }
         ExitCode::SUCCESS
     }
 }
 
-fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
+fn answer(
+    mut stream: TcpStream,
+    path: Option<&str>,
+    status: u16,
+    gate: Option<&Path>,
+) -> io::Result<()> {
     let mut reader = BufReader::new(stream.try_clone()?);
     loop {
         let mut request = String::new();
         if reader.read_line(&mut request)? == 0 {
             return Ok(());
-        }
-        if request.starts_with("GET /die") {
-            std::process::exit(9);
         }
         let mut length = 0;
         loop {
@@ -238,8 +319,19 @@ fn answer(mut stream: TcpStream, status: u16) -> io::Result<()> {
             }
         }
         io::copy(&mut io::Read::take(&mut reader, length), &mut io::sink())?;
+        if request.starts_with("GET /die") {
+            // A server that holds much memory is not gone at once.
+            stream.shutdown(std::net::Shutdown::Both)?;
+            std::thread::sleep(Duration::from_millis(20));
+            std::process::exit(9);
+        }
+        let asked = request.split(' ').nth(1);
         let status = if request.starts_with("POST") {
             200
+        } else if path.is_some() && path != asked {
+            404
+        } else if gate.is_some_and(|gate| !is_open(gate)) {
+            503
         } else {
             status
         };
@@ -255,6 +347,9 @@ impl Run {
         if let Some(path) = &self.append {
             append(path, &format!("{}\n", self.line));
         }
+        if self.census {
+            writeln!(io::stdout(), "alive={}", census()).expect("printed");
+        }
         if self.leave {
             leave(false);
         }
@@ -266,7 +361,9 @@ impl Run {
                 .write_all(b"GET /die HTTP/1.1\r\n\r\n")
                 .expect("sent");
             drop(io::copy(&mut stream, &mut io::sink()));
-            std::thread::sleep(LIFE_MAX);
+            if !self.give_up {
+                std::thread::sleep(LIFE_MAX);
+            }
         }
         if let Some(path) = &self.env {
             let mut text = String::new();
@@ -287,6 +384,9 @@ impl Run {
         for line in &self.print {
             writeln!(out, "{line}").expect("printed");
         }
+        if let Some(path) = &self.done {
+            append(path, &format!("{}\n", self.line));
+        }
         ExitCode::from(self.code)
     }
 }
@@ -299,9 +399,9 @@ impl Hold {
         if self.ignore_term {
             ignore_term();
         }
-        if let Some(pids) = &self.pids {
-            note_pid(pids);
-        }
+        // Only now, so that whoever reads it may rely on the above.
+        let pids = std::env::var_os("PIDS").map(PathBuf::from).or(self.pids);
+        note_pid(&pids.expect("a file for the pid"));
         std::thread::sleep(LIFE_MAX);
         ExitCode::SUCCESS
     }

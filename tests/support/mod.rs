@@ -3,6 +3,11 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod said;
+
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -23,14 +28,37 @@ pub struct Study {
 pub fn child() -> PathBuf {
     let daemon = Path::new(env!("CARGO_BIN_EXE_autotuned"));
     let child = daemon.parent().expect("a folder").join("examples/child");
-    assert!(child.exists(), "`cargo test` builds the example `child`: {}", child.display());
+    // `cargo test` builds it, `cargo test --test NAME` does not.
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/child.rs");
+    let changed = |path: &Path| path.metadata().and_then(|data| data.modified()).ok();
+    let built = changed(&child).expect("`cargo build --example child` makes it");
+    let fresh = changed(Path::new(source)).is_none_or(|source| source <= built);
+    assert!(
+        fresh,
+        "`cargo build --example child`: it is older than its source"
+    );
     child
 }
 
-/// A port that nobody listens on.
+/// A port that nobody listens on, and that no other test is given as long as
+/// this process lives. Not one of those that the kernel gives to outgoing
+/// connections: it could be in use before it is.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("its address").port()
+    let start = std::process::id() * 50;
+    for number in 0..20_000 {
+        let port = u16::try_from(10_000 + (start + number) % 20_000).expect("a port");
+        // A name in the abstract namespace goes with the process that took it.
+        let name = format!("autotune-test-port-{port}");
+        let address = SocketAddr::from_abstract_name(name).expect("a short name");
+        let Ok(claim) = UnixListener::bind_addr(&address) else {
+            continue;
+        };
+        std::mem::forget(claim);
+        if TcpListener::bind(("0.0.0.0", port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("every port is in use");
 }
 
 impl Study {
@@ -71,6 +99,8 @@ impl Study {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("PIDS", self.path("pids"))
+            // Its control socket is its own, too.
+            .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -80,14 +110,43 @@ impl Study {
 
     /// Starts `autotuned run` on the study.
     pub fn start(&self) -> Daemon {
-        let mut command = self.command(&["run", "study.toml", "--output-dir", "out"]);
+        self.start_verb(&["run", "study.toml", "--output-dir", "out"])
+    }
+
+    /// Starts `autotuned` with these arguments; what it says is added to
+    /// `daemon.log`.
+    pub fn start_verb(&self, arguments: &[&str]) -> Daemon {
+        self.start_with(arguments, &[])
+    }
+
+    /// The same, with these environment variables.
+    pub fn start_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
+        let mut command = self.command(arguments);
+        command.envs(env.iter().copied());
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.path("daemon.log"))
             .expect("a log");
         command.stdout(log.try_clone().expect("a log")).stderr(log);
-        Daemon { child: command.spawn().expect("the daemon") }
+        Daemon {
+            child: command.spawn().expect("the daemon"),
+        }
+    }
+
+    /// What the daemons of this study have said so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.path("daemon.log")).unwrap_or_default()
+    }
+
+    /// The params of every trial so far as `A=1 B=x`, in the order of their
+    /// numbers.
+    pub fn planned(&self) -> Vec<String> {
+        let trials = self.events_of("trial-planned");
+        for (index, trial) in trials.iter().enumerate() {
+            assert_eq!(trial["trial"], index + 1, "{}", self.trace());
+        }
+        trials.iter().map(|trial| key(&trial["params"])).collect()
     }
 
     /// Runs `autotuned run` to its end.
@@ -113,19 +172,28 @@ impl Study {
 
     /// The events of one kind.
     pub fn events_of(&self, kind: &str) -> Vec<Json> {
-        self.events().into_iter().filter_map(|event| event.get(kind).cloned()).collect()
+        self.events()
+            .into_iter()
+            .filter_map(|event| event.get(kind).cloned())
+            .collect()
     }
 
     /// Waits until the journal has `count` events of a kind.
     pub fn await_events(&self, kind: &str, count: usize) {
-        self.wait(&format!("{count} × {kind}"), || self.events_of(kind).len() >= count);
+        self.wait(&format!("{count} × {kind}"), || {
+            self.events_of(kind).len() >= count
+        });
     }
 
     /// Waits until something holds.
     pub fn wait(&self, what: &str, holds: impl Fn() -> bool) {
         let deadline = Instant::now() + DEADLINE;
         while !holds() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}:\n{}", self.trace());
+            assert!(
+                Instant::now() < deadline,
+                "waited in vain for {what}:\n{}",
+                self.trace()
+            );
             std::thread::sleep(Duration::from_millis(2));
         }
     }
@@ -140,7 +208,9 @@ impl Study {
     /// The lines of the results file.
     pub fn results(&self) -> Vec<Json> {
         let text = std::fs::read_to_string(self.out("tune_results.jsonl")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+        text.lines()
+            .map(|line| serde_json::from_str(line).expect("a line of JSON"))
+            .collect()
     }
 
     /// The best params, as their file has them.
@@ -151,8 +221,19 @@ impl Study {
 
     /// The pids of every process that the study has made.
     pub fn pids(&self) -> Vec<i32> {
+        self.processes().into_iter().map(|(pid, _)| pid).collect()
+    }
+
+    /// Every process that the study has made: its pid and its start time.
+    pub fn processes(&self) -> Vec<(i32, u64)> {
         let text = std::fs::read_to_string(self.path("pids")).unwrap_or_default();
-        text.lines().map(|line| line.parse().expect("a pid")).collect()
+        let parse = |line: &str| {
+            let (pid, ticks) = line.split_once(' ')?;
+            Some((pid.parse().ok()?, ticks.parse().ok()?))
+        };
+        text.lines()
+            .map(|line| parse(line).expect("a process"))
+            .collect()
     }
 
     /// Waits until no process of the study is alive.
@@ -160,38 +241,49 @@ impl Study {
         self.wait("the end of every process", || self.alive().is_empty());
     }
 
-    /// The processes of the study that are alive: the pid is in use and its
-    /// program is `child`.
+    /// The processes of the study that are alive. A number that was given to
+    /// another process meanwhile does not count, nor does a zombie.
     pub fn alive(&self) -> Vec<i32> {
-        self.pids().into_iter().filter(|pid| is_child(*pid)).collect()
+        let processes = self.processes().into_iter();
+        let alive = processes.filter(|(pid, ticks)| start_of(*pid) == Some(*ticks));
+        alive.map(|(pid, _)| pid).collect()
     }
 
-    /// The process of the runner that runs now.
+    /// The process of the runner that was started last.
     pub fn runner_pid(&self) -> i32 {
-        let mut found = None;
-        self.wait("a runner", || {
-            let Ok(sittings) = std::fs::read_dir(self.out("sittings")) else { return false };
-            let newest = sittings.flatten().map(|entry| entry.path()).max();
-            newest.is_some_and(|folder| folder.join("runner.json").exists())
-        });
-        for entry in std::fs::read_dir(self.out("sittings")).expect("sittings").flatten() {
-            let text = std::fs::read_to_string(entry.path().join("runner.json"));
-            found = text.ok().and_then(|text| serde_json::from_str::<Json>(&text).ok()).or(found);
-        }
-        let pid = found.expect("a runner")["pid"].as_i64().expect("a pid");
-        i32::try_from(pid).expect("a pid")
+        self.wait("a runner", || self.newest_runner().is_some());
+        self.newest_runner().expect("a runner")
+    }
+
+    /// The same, where there is one.
+    pub fn newest_runner(&self) -> Option<i32> {
+        let sittings = std::fs::read_dir(self.out("sittings")).ok()?;
+        let newest = sittings.flatten().map(|entry| entry.path()).max()?;
+        let text = std::fs::read_to_string(newest.join("runner.json")).ok()?;
+        let runner: Json = serde_json::from_str(&text).ok()?;
+        i32::try_from(runner["pid"].as_i64()?).ok()
     }
 
     /// Opens a gate that children wait at.
     pub fn open_gate(&self, name: &str) {
         std::fs::write(self.path(name), "").expect("a gate");
     }
+
+    /// Waits until a child has come to a gate that is closed.
+    pub fn await_gate(&self, name: &str) {
+        let mark = self.path(&format!("{name}.waits"));
+        self.wait(&format!("a child at the gate {name}"), || mark.exists());
+    }
 }
 
-fn is_child(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    // Zombies are dead; the name stands in parentheses.
-    stat.contains("(child)") && !stat.contains(") Z ")
+/// When a process started, in clock ticks since boot; `None` for one that is
+/// dead.
+pub fn start_of(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The third field comes after the name, which stands in parentheses.
+    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+    let dead = matches!(*fields.first()?, "Z" | "X");
+    fields.get(19).filter(|_| !dead)?.parse().ok()
 }
 
 /// A daemon that was started. It is killed when dropped.
@@ -236,6 +328,18 @@ impl Drop for Daemon {
     }
 }
 
+/// Params as `A=1 B=x`.
+pub fn key(params: &Json) -> String {
+    let pairs = params.as_object().expect("an object").iter();
+    let pairs: Vec<String> = pairs
+        .map(|(name, value)| match value {
+            Json::String(text) => format!("{name}={text}"),
+            other => format!("{name}={other}"),
+        })
+        .collect();
+    pairs.join(" ")
+}
+
 /// Sends SIGKILL to a process of the test.
 pub fn kill(pid: i32) {
     let pid = nix::unistd::Pid::from_raw(pid);
@@ -250,6 +354,7 @@ pub fn code(output: &Output) -> i32 {
 
 /// What a program said, on both its streams.
 pub fn said(output: &Output) -> String {
-    let both = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
+    let both =
+        [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes).into_owned());
     both.concat()
 }

@@ -1,0 +1,304 @@
+//! What the dispatcher decides, without a runtime, a disk or a process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::exec::report::{EndingReport, FailureReport, RunReport};
+use crate::model::outcome::HostFault;
+use crate::model::params::Params;
+use crate::model::spec::{SamplerKind, Spec};
+use crate::model::step::{Step, StepKind};
+use crate::model::template::Template;
+use crate::search::simulation;
+
+/// The dispatcher without its surroundings: facts are on disk at once.
+struct Table {
+    state: State,
+}
+
+fn spec() -> Spec {
+    let space = simulation::space(vec![simulation::list("N", "1 2 3", "")], &[]);
+    let mut spec = simulation::spec(space, SamplerKind::Coordinate);
+    spec.steps = vec![Step {
+        name: "eval".into(),
+        kind: StepKind::Measure {
+            runs: 2,
+            warmup: 0,
+            timeout: Duration::from_secs(9),
+        },
+        command: vec![Template::new("eval").expect("a template")],
+        params_in_env: true,
+        env: Vec::new(),
+        files: Vec::new(),
+        workdir: "/".into(),
+        stop: None,
+        stop_grace: Duration::ZERO,
+        metrics: Vec::new(),
+    }];
+    spec
+}
+
+impl Table {
+    fn new(spec: Spec) -> Self {
+        let study = Arc::new(Study::new(Arc::new(spec)));
+        Self {
+            state: State {
+                study,
+                stopping: None,
+                asking: false,
+                resting: false,
+                company: Company::default(),
+            },
+        }
+    }
+
+    /// Hands in an input, applies the facts, and returns the effects.
+    fn take(&mut self, input: Input) -> Vec<Effect> {
+        let now = Timestamp::from_millis(1_000);
+        let context = Context {
+            now,
+            token: "0123456789abcdef",
+            boot_id: "boot",
+        };
+        let decision = decide(&mut self.state, input, &context);
+        for fact in &decision.facts {
+            let study = Arc::make_mut(&mut self.state.study);
+            study.apply(fact).expect("a fact that fits");
+        }
+        decision.effects
+    }
+
+    fn begin(&mut self) -> Vec<Effect> {
+        self.take(Input::Begin {
+            digest: "d".to_owned(),
+        })
+    }
+
+    fn asked(&mut self, params: Params) -> Vec<Effect> {
+        let trials = self.state.study.trials().len();
+        self.take(Input::Asked {
+            trials,
+            ask: Ask::Try(params),
+        })
+    }
+
+    fn baseline(&self) -> Params {
+        self.state
+            .study
+            .spec()
+            .space
+            .baseline()
+            .expect("a baseline")
+    }
+
+    /// A study whose first trial runs.
+    fn running() -> Self {
+        let mut table = Self::new(spec());
+        table.begin();
+        let baseline = table.baseline();
+        table.asked(baseline);
+        table
+    }
+
+    fn run_ended(&mut self, number: u32) -> Vec<Effect> {
+        let report = Report::RunEnded(RunReport {
+            step: "eval".to_owned(),
+            number,
+            elapsed: Duration::from_secs(1),
+            ending: EndingReport::Exited(0),
+            metrics: vec![("speed".to_owned(), 10.0), ("quality".to_owned(), 0.9)],
+            fault: None,
+        });
+        let at = Timestamp::from_millis(2_000);
+        self.take(Input::Report {
+            trial: TrialId(1),
+            sitting: 1,
+            at,
+            report,
+        })
+    }
+
+    fn over(&mut self, sitting: u32, result: SittingResult) -> Vec<Effect> {
+        self.take(Input::SittingOver {
+            trial: TrialId(1),
+            sitting,
+            result,
+        })
+    }
+
+    fn phase(&self) -> &Phase {
+        self.state.study.phase()
+    }
+}
+
+fn port_taken() -> SittingResult {
+    SittingResult::Failed(FailureReport {
+        kind: FailureKind::Host(HostFault::PortTaken).name().to_owned(),
+        step: None,
+        ending: None,
+        message: "port 1 is held".to_owned(),
+        cause: None,
+        health: None,
+    })
+}
+
+const START: Effect = Effect::StartSitting {
+    trial: TrialId(1),
+    sitting: 1,
+};
+const FORGET: Effect = Effect::ForgetSitting {
+    trial: TrialId(1),
+    sitting: 1,
+};
+
+#[test]
+fn a_fresh_study_asks_plans_and_starts() {
+    let mut table = Table::new(spec());
+    assert_eq!(table.begin(), [Effect::Ask]);
+    let baseline = table.baseline();
+    assert_eq!(table.asked(baseline), [START]);
+    let trial = table.state.study.running().expect("it runs");
+    assert_eq!(trial.origin, Origin::Baseline);
+}
+
+#[test]
+fn an_answer_to_an_older_history_is_thrown_away() {
+    let mut table = Table::new(spec());
+    table.begin();
+    let ask = Ask::Try(table.baseline());
+    assert_eq!(table.take(Input::Asked { trials: 7, ask }), [Effect::Ask]);
+    assert!(table.state.study.trials().is_empty());
+}
+
+#[test]
+fn a_stop_without_a_trial_leaves_at_once_and_starts_none() {
+    let mut table = Table::new(spec());
+    table.begin();
+    assert_eq!(table.take(Input::Stop(Urgency::Orderly)), [Effect::Leave]);
+    let baseline = table.baseline();
+    assert_eq!(table.asked(baseline), [Effect::Leave]);
+    assert!(table.state.study.trials().is_empty());
+}
+
+#[test]
+fn a_second_stop_is_more_urgent_and_a_third_is_nothing() {
+    let mut table = Table::running();
+    let stop = |table: &mut Table, urgency| table.take(Input::Stop(urgency));
+    assert_eq!(
+        stop(&mut table, Urgency::Orderly),
+        [Effect::EndSitting(Urgency::Orderly)]
+    );
+    assert_eq!(stop(&mut table, Urgency::Orderly), []);
+    assert_eq!(
+        stop(&mut table, Urgency::AtOnce),
+        [Effect::EndSitting(Urgency::AtOnce)]
+    );
+    assert_eq!(
+        table.over(1, SittingResult::Interrupted),
+        [FORGET, Effect::Leave]
+    );
+    assert!(!table.state.study.trials()[0].is_settled());
+}
+
+#[test]
+fn what_was_cut_short_goes_on_in_another_sitting() {
+    let mut table = Table::running();
+    table.run_ended(1);
+    table.take(Input::Stop(Urgency::Orderly));
+    table.over(1, SittingResult::Interrupted);
+    table.state.stopping = None;
+    let again = Effect::StartSitting {
+        trial: TrialId(1),
+        sitting: 2,
+    };
+    assert_eq!(table.begin(), [again]);
+    assert_eq!(table.state.study.trials()[0].runs.len(), 1);
+}
+
+#[test]
+fn what_was_cut_short_after_its_last_run_is_complete() {
+    let mut table = Table::running();
+    table.run_ended(1);
+    table.run_ended(2);
+    table.over(1, SittingResult::Interrupted);
+    assert_eq!(
+        table.state.study.trials()[0].outcome,
+        Some(Outcome::Complete)
+    );
+}
+
+#[test]
+fn reports_of_a_sitting_that_is_over_change_nothing() {
+    let mut table = Table::running();
+    table.run_ended(1);
+    table.over(1, SittingResult::Interrupted);
+    let before = table.state.study.trials()[0].clone();
+    table.run_ended(2);
+    assert_eq!(table.over(1, SittingResult::Good), []);
+    assert_eq!(table.state.study.trials()[0].runs, before.runs);
+}
+
+#[test]
+fn five_faults_of_the_host_in_a_row_pause_the_study() {
+    let mut table = Table::running();
+    for sitting in 1..HOST_FAULTS_MAX {
+        table.over(sitting, port_taken());
+        table.take(Input::Wake);
+        assert_eq!(*table.phase(), Phase::Active, "after {sitting}");
+    }
+    let effects = table.over(HOST_FAULTS_MAX, port_taken());
+    assert_eq!(effects.last(), Some(&Effect::Leave));
+    let Phase::Paused(reason) = table.phase() else {
+        panic!("{:?}", table.phase())
+    };
+    assert!(reason.contains("port 1 is held"), "{reason}");
+    // The sampler has learned nothing, and a new start goes on.
+    assert!(!table.state.study.trials()[0].is_settled());
+    let again = Effect::StartSitting {
+        trial: TrialId(1),
+        sitting: HOST_FAULTS_MAX + 1,
+    };
+    assert_eq!(table.begin(), [again]);
+}
+
+#[test]
+fn a_used_up_budget_ends_the_study_once() {
+    let mut spec = spec();
+    spec.budget.trials = Some(1);
+    let mut table = Table::new(spec);
+    table.begin();
+    let baseline = table.baseline();
+    table.asked(baseline);
+    table.run_ended(1);
+    table.run_ended(2);
+    let effects = table.over(1, SittingResult::Good);
+    assert_eq!(effects, [FORGET, Effect::Leave]);
+    assert!(matches!(table.phase(), Phase::Done(_)));
+    let facts = {
+        let now = Timestamp::from_millis(9_000);
+        let context = Context {
+            now,
+            token: "0123456789abcdef",
+            boot_id: "boot",
+        };
+        decide(
+            &mut table.state,
+            Input::Begin {
+                digest: "d".to_owned(),
+            },
+            &context,
+        )
+        .facts
+    };
+    assert!(
+        matches!(
+            &facts[..],
+            [Fact {
+                event: Event::Opened { .. },
+                ..
+            }]
+        ),
+        "{facts:?}"
+    );
+}
