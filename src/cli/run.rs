@@ -32,7 +32,7 @@ Examples:
 
 Started again, it goes on where it was: no finished run is repeated. Ctrl-C
 ends the running trial in order, a second one at once; either way nothing is
-left running.")]
+left running. While it works, `autotunectl` asks and steers it.")]
 pub struct Args {
     /// The study's spec
     spec: PathBuf,
@@ -47,8 +47,7 @@ pub struct Args {
     /// Listen nowhere
     #[arg(long)]
     no_socket: bool,
-    /// Stay when there is nothing left to do, and when the host got in the
-    /// way, for what `autotunectl` brings
+    /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
     #[arg(skip)]

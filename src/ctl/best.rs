@@ -23,7 +23,7 @@ Best is the trial with the best objective among those that keep all
 constraints.")]
 pub struct Args {
     /// Print NAME=VALUE lines, for a shell
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     env: bool,
     /// Write the values to a file: JSON, or NAME=VALUE lines with --env
     #[arg(long, value_name = "FILE")]

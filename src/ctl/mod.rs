@@ -190,10 +190,11 @@ mod tests {
     #[test]
     fn help_fits_80_columns_and_has_examples() {
         let mut whole = Cli::command();
+        whole.build();
         for command in std::iter::once(&mut whole.clone()).chain(whole.get_subcommands_mut()) {
             let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
-            assert!(help.contains("\nExample"), "{name}");
+            assert!(name == "help" || help.contains("\nExample"), "{name}");
             let long = help.lines().find(|line| {
                 // A command stays whole, to be copied.
                 line.chars().count() > 80 && !line.starts_with("  autotunectl ")

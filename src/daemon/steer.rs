@@ -227,3 +227,105 @@ fn planned(study: &Study, params: Params, origin: Origin) -> Event {
         origin,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::model::spec::SamplerKind;
+    use crate::search::simulation;
+
+    fn study() -> Study {
+        let space = simulation::space(vec![simulation::list("N", "1 2 3", "")], &[]);
+        Study::new(Arc::new(simulation::spec(space, SamplerKind::Grid)))
+    }
+
+    fn happen(study: &mut Study, event: Event) {
+        let at = Timestamp::from_millis(1);
+        study.apply(&Fact { at, event }).expect("it fits");
+    }
+
+    /// A study whose first trial runs.
+    fn running() -> Study {
+        let mut study = study();
+        let params = study.spec().space.baseline().expect("params");
+        let event = planned(&study, params, Origin::Baseline);
+        happen(&mut study, event);
+        let event = Event::SittingStarted {
+            trial: TrialId(1),
+            sitting: 1,
+            token: "t".to_owned(),
+            boot_id: "b".into(),
+        };
+        happen(&mut study, event);
+        study
+    }
+
+    fn enqueue(value: &str) -> Steer {
+        Steer::Enqueue(vec![("N".to_owned(), value.to_owned())])
+    }
+
+    #[test]
+    fn what_is_so_already_is_ignored() {
+        let mut study = running();
+        let wish = |study: &Study, steer: &Steer| admit(study, None, steer);
+        assert!(matches!(wish(&study, &Steer::Resume), Admit::Ignore(_)));
+        let pause = Steer::Pause { now: false };
+        assert!(matches!(
+            wish(&study, &pause),
+            Admit::Accept(_, Change::Pause(false))
+        ));
+        let (reason, by_user) = ("r".to_owned(), true);
+        happen(&mut study, Event::Paused { reason, by_user });
+        assert!(matches!(wish(&study, &pause), Admit::Ignore(_)));
+        // But the running trial can still be interrupted.
+        let now = Steer::Pause { now: true };
+        assert!(matches!(
+            wish(&study, &now),
+            Admit::Accept(_, Change::Pause(true))
+        ));
+        assert!(matches!(wish(&study, &Steer::Skip), Admit::Accept(..)));
+        let trial = TrialId(1);
+        happen(&mut study, Event::TrialSkipped { trial });
+        assert!(matches!(wish(&study, &Steer::Skip), Admit::Ignore(_)));
+        let stop = Steer::Stop { now: false };
+        let known = Some(Urgency::Orderly);
+        assert!(matches!(admit(&study, known, &stop), Admit::Ignore(_)));
+        let now = Steer::Stop { now: true };
+        assert!(matches!(admit(&study, known, &now), Admit::Accept(..)));
+        assert_eq!(admit(&study, known, &pause), Admit::Deny(Refusal::Leaving));
+    }
+
+    #[test]
+    fn params_are_checked_and_the_baseline_comes_first() {
+        let study = study();
+        let planned = |admit: &Admit| match admit {
+            Admit::Accept(Accepted::Enqueued { trial, .. }, _) => Some(*trial),
+            _ => None,
+        };
+        assert_eq!(planned(&admit(&study, None, &enqueue("2"))), Some(2));
+        assert_eq!(planned(&admit(&study, None, &enqueue("1"))), Some(1));
+        let wrong = admit(&study, None, &enqueue("9"));
+        assert!(matches!(wrong, Admit::Deny(Refusal::BadParams(_))));
+        let twice = ("N".to_owned(), "1".to_owned());
+        let twice = admit(&study, None, &Steer::Enqueue(vec![twice.clone(), twice]));
+        assert!(matches!(twice, Admit::Deny(Refusal::BadParams(_))));
+        let planned_already = admit(&running(), None, &enqueue("1"));
+        assert!(matches!(planned_already, Admit::Ignore(_)));
+    }
+
+    #[test]
+    fn what_is_done_is_not_paused() {
+        let mut study = running();
+        let reason = "r".to_owned();
+        happen(&mut study, Event::Done { reason });
+        let done = Admit::Deny(Refusal::Done("r".to_owned()));
+        assert_eq!(admit(&study, None, &Steer::Pause { now: false }), done);
+        assert_eq!(admit(&study, None, &Steer::Resume), done);
+        let retry = |number| admit(&study, None, &Steer::Retry(number));
+        assert_eq!(retry(1), Admit::Deny(Refusal::NotSettled(1)));
+        assert_eq!(retry(2), Admit::Deny(Refusal::NoSuchTrial(2)));
+    }
+}
