@@ -9,6 +9,8 @@
 //! is the **incumbent**.
 //!
 //! ```text
+//!  autotunectl ─ ctl ──┐ wire, a Unix socket
+//!                      ▼
 //!  autotuned run ─ cli ─▶ daemon ──── asks ────▶ search
 //!                          │  ▲
 //!              facts, synced  │ reports, through a pipe
@@ -29,10 +31,12 @@
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
-//! | [`daemon`] | dispatcher, decisions, recovery | all but cli, demo, term |
+//! | [`wire`] | the control protocol: its own messages, framed | model |
+//! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, term |
 //! | [`demo`] | a real program to tune: a nearest-neighbour search server | – |
 //! | [`term`] | tables, colours, widths of Chinese text | – |
-//! | [`cli`] | `autotuned`'s verbs | all |
+//! | [`cli`] | `autotuned`'s verbs | all but ctl |
+//! | [`ctl`] | `autotunectl`'s verbs | model, config, wire, report, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!
@@ -51,12 +55,13 @@
 //!
 //! - `model`, `search` and `report` have no clock, no files, no runtime.
 //! - Only `exec` starts or signals processes and holds unsafe code; only `cli`
-//!   prints; only `bin` ends the process.
-//! - No `model` type is serialised: `store` and `exec` own their formats.
+//!   and `ctl` print; only `bin` ends the process.
+//! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
 
 pub mod base;
 pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod exec;
@@ -65,3 +70,4 @@ pub mod report;
 pub mod search;
 pub mod store;
 pub mod term;
+pub mod wire;

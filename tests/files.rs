@@ -193,6 +193,7 @@ fn the_journal_thread_keeps_facts_in_their_places() {
         at: Timestamp::from_millis(1),
         event: Event::Paused {
             reason: reason.to_owned(),
+            by_user: false,
         },
     };
     let thread = JournalThread::start(opening.journal).expect("a thread");

@@ -71,7 +71,10 @@ fn after() -> Fact {
     let reason = "after".to_owned();
     Fact {
         at: Timestamp::from_millis(7),
-        event: Event::Paused { reason },
+        event: Event::Paused {
+            reason,
+            by_user: false,
+        },
     }
 }
 

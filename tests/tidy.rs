@@ -16,14 +16,19 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("report", &["model", "search"]),
     (
         "daemon",
-        &["model", "search", "config", "exec", "store", "report"],
+        &[
+            "model", "search", "config", "exec", "store", "report", "wire",
+        ],
     ),
     (
         "cli",
         &[
             "model", "search", "config", "exec", "store", "report", "daemon", "demo", "term",
+            "wire",
         ],
     ),
+    ("wire", &["model"]),
+    ("ctl", &["model", "config", "wire", "report", "term"]),
 ];
 
 /// Rooms that may hold unsafe code.

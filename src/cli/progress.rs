@@ -14,7 +14,7 @@ use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
-use crate::model::study::Study;
+use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
 use crate::report::phrase::counted;
 use crate::search::count::{self, Planned};
@@ -156,11 +156,28 @@ impl Progress {
                 self.doing = None;
                 return;
             }
+            Event::TrialSkipped { trial } => {
+                self.line(&format!("{DIM}trial {trial} is skipped{DIM:#}"));
+                return;
+            }
+            Event::Paused { reason, by_user } => {
+                if *by_user {
+                    self.line(&format!(
+                        "{ACCENT}paused{ACCENT:#}: {reason}; to go on: autotunectl resume"
+                    ));
+                }
+                return;
+            }
+            Event::Resumed => {
+                let before = self.study.as_deref().map(Study::phase);
+                if matches!(before, Some(Phase::Paused(_))) {
+                    self.line(&format!("{DIM}resumed{DIM:#}"));
+                }
+                return;
+            }
             Event::Opened { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }
-            | Event::Paused { .. }
-            | Event::Resumed
             | Event::Done { .. } => return,
         };
         self.doing = Some((doing, Instant::now()));
@@ -194,7 +211,11 @@ impl Progress {
 
     fn message(&self, study: &Study) -> String {
         let Some(trial) = study.running() else {
-            return "choosing what to try next".to_owned();
+            return match study.phase() {
+                Phase::Active => "choosing what to try next".to_owned(),
+                Phase::Paused(_) => "paused; to go on: autotunectl resume".to_owned(),
+                Phase::Done(reason) => format!("done: {reason}; it stays for what comes"),
+            };
         };
         let of = self
             .total(study)

@@ -15,12 +15,13 @@ use crate::config::Checked;
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
-use crate::daemon::{self, DaemonError, Options};
+use crate::daemon::{self, DaemonError, Options, SocketWish};
 use crate::model::study::{Phase, Study};
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
 use crate::term::color::{BOLD, DIM};
+use crate::wire;
 
 /// How long a display that takes nothing is waited for once an end is asked
 /// for.
@@ -35,7 +36,7 @@ Examples:
 
 Started again, it goes on where it was: no finished run is repeated. Ctrl-C
 ends the running trial in order, a second one at once; either way nothing is
-left running.")]
+left running. While it works, `autotunectl` asks and steers it.")]
 pub struct Args {
     /// The study's spec
     spec: PathBuf,
@@ -43,6 +44,16 @@ pub struct Args {
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
     output_dir: Option<PathBuf>,
+    /// Where to listen for `autotunectl` [default: the spec's, or
+    /// $XDG_RUNTIME_DIR/autotune/control.sock]
+    #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
+    socket: Option<PathBuf>,
+    /// Listen nowhere
+    #[arg(long)]
+    no_socket: bool,
+    /// Stay when nothing is left to do, or when the host is in the way
+    #[arg(long)]
+    stay: bool,
     #[arg(skip)]
     demo: bool,
 }
@@ -52,6 +63,9 @@ impl Args {
         Self {
             spec,
             output_dir: Some(output_dir),
+            socket: None,
+            no_socket: false,
+            stay: false,
             demo: true,
         }
     }
@@ -70,11 +84,17 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failure(&error),
     };
+    let socket = match socket(args, &checked) {
+        Ok(socket) => socket,
+        Err(error) => return Exit::Folder.say(&error),
+    };
     let Checked { spec, text, .. } = checked;
     let options = Options {
         spec: Arc::new(spec),
         spec_text: text,
         output_dir,
+        socket,
+        stay: args.stay,
     };
     let exit = runtime.block_on(tune(args, options));
     // What is stuck in a write to a terminal that takes nothing stays there.
@@ -99,6 +119,20 @@ fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
         return Err(refused("its name is not UTF-8; choose another".to_owned()));
     }
     Ok(absolute)
+}
+
+fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
+    if args.no_socket {
+        return Ok(SocketWish::None);
+    }
+    if let Some(path) = &args.socket {
+        return Ok(SocketWish::Required(std::path::absolute(path)?));
+    }
+    let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let uid = rustix::process::geteuid().as_raw();
+    let own = checked.spec.control.socket.clone();
+    let path = own.unwrap_or_else(|| wire::socket::default_path(variable, uid));
+    Ok(SocketWish::Wanted(path))
 }
 
 async fn tune(args: &Args, options: Options) -> Exit {
@@ -197,10 +231,19 @@ fn last_words(
                 counted(settled.count() as u64, "trial"),
                 command(args),
             );
-            let exit = match came {
-                Some(Came::Interrupt) => Exit::Interrupted,
-                _ => Exit::Done,
-            };
+            let exit = interrupted_or_done(came);
+            let say = move || drop(writeln!(anstream::stdout(), "{text}"));
+            (exit, Box::new(say))
+        }
+        Phase::Paused(_) if study.paused_by_user() => {
+            let text = format!(
+                "
+stopped; the study stays paused, as a user wants it, until `autotunectl resume`.
+\
+                 The same command takes it up: {}",
+                command(args),
+            );
+            let exit = interrupted_or_done(came);
             let say = move || drop(writeln!(anstream::stdout(), "{text}"));
             (exit, Box::new(say))
         }
@@ -216,6 +259,13 @@ fn last_words(
             let say = move || drop(conclude(&study, &reason, &output_dir, &next));
             (Exit::Done, Box::new(say))
         }
+    }
+}
+
+fn interrupted_or_done(came: Option<Came>) -> Exit {
+    match came {
+        Some(Came::Interrupt) => Exit::Interrupted,
+        _ => Exit::Done,
     }
 }
 
@@ -263,9 +313,10 @@ fn command(args: &Args) -> String {
 pub(super) fn exit_of(error: &DaemonError) -> Exit {
     match error {
         DaemonError::Store(StoreError::Journal(error)) => exit_of_journal(error),
-        DaemonError::Store(_) | DaemonError::NotRecorded(_) | DaemonError::Folder { .. } => {
-            Exit::Folder
-        }
+        DaemonError::Store(_)
+        | DaemonError::NotRecorded(_)
+        | DaemonError::Folder { .. }
+        | DaemonError::Socket(_) => Exit::Folder,
         DaemonError::Inconsistent(_) => Exit::Failure,
     }
 }

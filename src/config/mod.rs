@@ -47,6 +47,9 @@
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
+//! | `[control]` | `socket` | path of the control socket | left to the program |
+//! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
+//! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
@@ -279,6 +282,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let space_section = section(r, "space");
     let env = section(r, "env");
     let host = section(r, "host");
+    let control = section(r, "control");
     let files = section(r, "files");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
@@ -305,6 +309,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let budget = study::budget(r, budget);
     let (search, sampler) = study::search(r, search_section);
     let host = study::host(r, host);
+    let control = study::control(r, control);
     let files = study::files(r, files);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
@@ -350,6 +355,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         pass_env: study.pass_env,
         env,
         host,
+        control,
         files,
         log_max: study.log_max,
         digest: hexadecimal(&r.digest.clone().finalize()),

@@ -9,7 +9,7 @@ use super::names;
 use super::reader::{Node, Reader, Section, did_you_mean};
 use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
-use crate::model::spec::{Budget, FileNames, HostCare, SamplerKind, Search};
+use crate::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search};
 
 /// What `[study]` says.
 pub(super) struct Study {
@@ -251,6 +251,24 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
     host.cgroup = cgroup.unwrap_or(host.cgroup);
     section.finish(r);
     host
+}
+
+pub(super) fn control(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Control {
+    let Some(mut section) = section else {
+        return Control::default();
+    };
+    let folder = r.folder.clone();
+    let socket = section.take("socket");
+    let socket = socket.and_then(|node| path(r, &node, &folder));
+    let read = section.take("read");
+    let read = read.and_then(|node| node.choice(r, &["owner", "all"]));
+    let group = section.take("group").and_then(|node| node.filled_text(r));
+    section.finish(r);
+    Control {
+        socket,
+        all_read: read == Some(1),
+        group: group.map(str::to_owned),
+    }
 }
 
 pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNames {

@@ -4,6 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot;
+
+use super::steer;
 use crate::base::clock::Timestamp;
 use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
@@ -14,6 +17,8 @@ use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
 use crate::report::phrase::counted;
 use crate::search::{self, Ask};
+use crate::wire::reply::Reply;
+use crate::wire::request::Steer;
 
 /// So many sittings in a row that the host's fault ended pause the study.
 pub const HOST_FAULTS_MAX: u32 = 5;
@@ -57,6 +62,13 @@ pub enum Input {
     },
     /// A pause is over.
     Wake,
+    /// A user wants a change.
+    Request {
+        /// Which.
+        steer: Steer,
+        /// Gets the answer once it is true on disk. Whoever asked may be gone.
+        reply: oneshot::Sender<Reply>,
+    },
 }
 
 /// How soon an end is wanted; a later one outranks an earlier one.
@@ -109,6 +121,17 @@ pub struct State {
     pub asking: bool,
     /// Whether a pause is running.
     pub resting: bool,
+    /// Who can be waited for when there is nothing to do.
+    pub company: Company,
+}
+
+/// Whether somebody can ask and steer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Company {
+    /// The control socket is served, so that a pause can be ended.
+    pub served: bool,
+    /// It is to stay when there is nothing left to do.
+    pub stay: bool,
 }
 
 /// What a decision may need from outside.
@@ -128,6 +151,8 @@ pub struct Decision {
     pub facts: Vec<Fact>,
     /// To be done then.
     pub effects: Vec<Effect>,
+    /// To be said last, and to whom.
+    pub answer: Option<(oneshot::Sender<Reply>, Reply)>,
 }
 
 /// Decides. `state` is changed in what is not the study; the study changes
@@ -136,15 +161,7 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
     let mut decision = Decision::default();
     match input {
         Input::Begin { digest } => begin(state, digest, context, &mut decision),
-        Input::Stop(urgency) => {
-            if state.stopping.is_none_or(|known| known < urgency) {
-                state.stopping = Some(urgency);
-                match state.study.running() {
-                    Some(_) => decision.effects.push(Effect::EndSitting(urgency)),
-                    None => decision.effects.push(Effect::Leave),
-                }
-            }
-        }
+        Input::Stop(urgency) => stop(state, urgency, &mut decision),
         Input::Report {
             trial,
             sitting,
@@ -197,8 +214,9 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
         Input::Asked { trials, ask } => {
             state.asking = false;
             let study = Arc::clone(&state.study);
-            if trials != study.trials().len() || study.unsettled().is_some() {
-                // An answer to an older history.
+            let paused = matches!(study.phase(), Phase::Paused(_));
+            if trials != study.trials().len() || study.unsettled().is_some() || paused {
+                // An answer to an older history, or one that comes too late.
                 next(state, &study, context, &mut decision);
                 return decision;
             }
@@ -231,7 +249,7 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                     start(trial, 1, context, &mut decision);
                 }
                 Ask::Wait => {}
-                Ask::Exhausted(reason) => done(&study, reason, context, &mut decision),
+                Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
         Input::Wake => {
@@ -239,8 +257,23 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             let study = Arc::clone(&state.study);
             next(state, &study, context, &mut decision);
         }
+        Input::Request { steer, reply } => {
+            let answer = steer::steer(state, &steer, context, &mut decision);
+            decision.answer = Some((reply, answer));
+        }
     }
     decision
+}
+
+/// Ends the running trial, and then the daemon.
+pub(super) fn stop(state: &mut State, urgency: Urgency, decision: &mut Decision) {
+    if state.stopping.is_none_or(|known| known < urgency) {
+        state.stopping = Some(urgency);
+        match state.study.running() {
+            Some(_) => decision.effects.push(Effect::EndSitting(urgency)),
+            None => decision.effects.push(Effect::Leave),
+        }
+    }
 }
 
 fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mut Decision) {
@@ -255,8 +288,10 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         }
     };
     tell(&mut study, Event::Opened { digest });
-    if matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0 {
-        // Whoever starts the daemon again wants it to go on.
+    let held = study.paused_by_user() && state.company.served;
+    if !held && (matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0) {
+        // Whoever starts the daemon again wants it to go on, unless a user
+        // paused it who can also resume it.
         tell(&mut study, Event::Resumed);
     }
     if matches!(study.phase(), Phase::Active) {
@@ -283,25 +318,42 @@ fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
 }
 
 /// What to do when no trial runs. `study` has all facts of the decision.
-fn next(state: &mut State, study: &Study, context: &Context<'_>, decision: &mut Decision) {
+pub(super) fn next(
+    state: &mut State,
+    study: &Study,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     if study.running().is_some() || state.resting {
         return;
     }
-    if state.stopping.is_some() || matches!(study.phase(), Phase::Paused(_)) {
+    if state.stopping.is_some() {
         decision.effects.push(Effect::Leave);
+        return;
+    }
+    if matches!(study.phase(), Phase::Paused(_)) {
+        if !(state.company.served && (state.company.stay || study.paused_by_user())) {
+            decision.effects.push(Effect::Leave);
+        }
         return;
     }
     if study.host_faults() >= HOST_FAULTS_MAX {
         let reason = pause_reason(study);
         decision.facts.push(Fact {
             at: context.now,
-            event: Event::Paused { reason },
+            event: Event::Paused {
+                reason: reason.clone(),
+                by_user: false,
+            },
         });
-        decision.effects.push(Effect::Leave);
+        if !idle(state, decision) {
+            let text = format!("paused: {reason}; when that is mended: autotunectl resume");
+            decision.effects.push(Effect::Warn(text));
+        }
         return;
     }
     if let Some(reason) = budget_used_up(study, context.now) {
-        done(study, reason, context, decision);
+        done(state, study, reason, context, decision);
     } else if let Some(trial) = study.unsettled() {
         let sitting = trial
             .sittings
@@ -330,14 +382,31 @@ fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Dec
         .push(Effect::StartSitting { trial, sitting });
 }
 
-fn done(study: &Study, reason: String, context: &Context<'_>, decision: &mut Decision) {
+/// There is nothing to do: stays for those who may have something, or leaves.
+/// Whether it leaves.
+fn idle(state: &State, decision: &mut Decision) -> bool {
+    let Company { served, stay } = state.company;
+    let leaves = !(served && stay);
+    if leaves {
+        decision.effects.push(Effect::Leave);
+    }
+    leaves
+}
+
+fn done(
+    state: &State,
+    study: &Study,
+    reason: String,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     if *study.phase() != Phase::Done(reason.clone()) {
         decision.facts.push(Fact {
             at: context.now,
             event: Event::Done { reason },
         });
     }
-    decision.effects.push(Effect::Leave);
+    idle(state, decision);
 }
 
 fn pause_reason(study: &Study) -> String {
@@ -414,6 +483,9 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         // What was cut short may have been complete all the same.
         (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
             SittingEnd::Finished(judge(study, trial))
+        }
+        (Some(trial), SittingResult::Interrupted) if trial.skipped => {
+            SittingEnd::Finished(Outcome::Pruned)
         }
         (trial, SittingResult::Failed(failure)) => {
             let mut failure = Failure::from(failure);

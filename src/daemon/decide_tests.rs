@@ -48,6 +48,7 @@ impl Table {
                 stopping: None,
                 asking: false,
                 resting: false,
+                company: Company::default(),
             },
         }
     }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::decide::{self, Context, Decision, Effect, Input, State, Urgency, decide};
+use super::board::{Board, Reader};
+use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
 use super::records::{Records, written};
 use super::{DaemonError, Update};
@@ -47,6 +48,7 @@ pub struct Dispatcher {
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
     updates: mpsc::UnboundedSender<Update>,
+    board: Board,
     running: Option<Running>,
     forgetting: Option<JoinHandle<()>>,
 }
@@ -65,15 +67,18 @@ impl Dispatcher {
         folders: Folders,
         urgent: mpsc::UnboundedReceiver<Urgency>,
         updates: mpsc::UnboundedSender<Update>,
+        company: Company,
     ) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
+        let board = Board::new(Arc::clone(&study), records.facts());
         Self {
             state: State {
                 study,
                 stopping: None,
                 asking: false,
                 resting: false,
+                company,
             },
             records,
             folders,
@@ -83,9 +88,20 @@ impl Dispatcher {
             urgent,
             waiting: VecDeque::new(),
             updates,
+            board,
             running: None,
             forgetting: None,
         }
+    }
+
+    /// What clients see of it.
+    pub fn reader(&self) -> Reader {
+        self.board.reader()
+    }
+
+    /// Takes the wishes of clients.
+    pub fn sender(&self) -> mpsc::UnboundedSender<Input> {
+        self.sender.clone()
     }
 
     /// Works until there is nothing left to do, or an end is asked for. No
@@ -112,6 +128,7 @@ impl Dispatcher {
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
         }
+        self.board.leave();
         self.records.close().await;
         left.map(|()| self.state.study)
     }
@@ -138,12 +155,23 @@ impl Dispatcher {
             token: &token,
             boot_id: &self.boot_id,
         };
-        let Decision { facts, effects } = decide(&mut self.state, input, &context);
+        let Decision {
+            facts,
+            effects,
+            answer,
+        } = decide(&mut self.state, input, &context);
+        if self.state.stopping.is_some() {
+            self.board.stopping();
+        }
         let is_start = |fact: &Fact| matches!(fact.event, Event::SittingStarted { .. });
         let start = facts.iter().position(is_start).unwrap_or(facts.len());
         let (before, start) = facts.split_at(start);
         if !before.is_empty() {
             self.record(before).await?;
+        }
+        if let Some((reply, answer)) = answer {
+            // True from here on, whenever the next sitting starts.
+            let _ = reply.send(answer);
         }
         if !start.is_empty() && !self.await_room().await {
             // The end that is wanted comes next. Nothing was begun.
@@ -170,12 +198,14 @@ impl Dispatcher {
             }
             if !said {
                 said = true;
+                self.board.disk(Some(error.to_string()));
                 self.tell(Update::DiskTrouble(error.to_string()));
             }
             self.pause().await;
             receipt = self.records.retry(facts.to_vec());
         }
         if said {
+            self.board.disk(None);
             self.tell(Update::DiskBack);
         }
         for fact in facts {
@@ -183,6 +213,7 @@ impl Dispatcher {
             // The same check was made when the fact was decided.
             study.apply(fact).map_err(DaemonError::Inconsistent)?;
             self.records.follow(fact, &self.state.study);
+            self.board.took(fact, &self.state.study);
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
         Ok(())
@@ -206,11 +237,13 @@ impl Dispatcher {
             if !said {
                 said = true;
                 let error = AppendError::Full { path, source };
+                self.board.disk(Some(error.to_string()));
                 self.tell(Update::DiskTrouble(error.to_string()));
             }
             self.pause().await;
         }
         if said {
+            self.board.disk(None);
             self.tell(Update::DiskBack);
         }
         true
@@ -262,11 +295,15 @@ impl Dispatcher {
                 tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
-            Effect::EndSitting(urgency) => match (&self.running, urgency) {
-                (Some(running), Urgency::Orderly) => running.control.stop(),
-                (Some(running), Urgency::AtOnce) => running.control.kill(),
-                (None, _) => {}
-            },
+            Effect::EndSitting(urgency) => {
+                if let Some(running) = &self.running {
+                    self.board.ending(clock::now());
+                    match urgency {
+                        Urgency::Orderly => running.control.stop(),
+                        Urgency::AtOnce => running.control.kill(),
+                    }
+                }
+            }
             Effect::ForgetSitting { trial, sitting } => {
                 self.running = None;
                 let folders = self.folders.clone();

@@ -58,6 +58,11 @@ impl Folders {
             .join(format!("trial_{:05}", trial.0))
     }
 
+    /// A log file.
+    pub fn log(&self, name: &str) -> PathBuf {
+        self.logs.join(name)
+    }
+
     /// What an order needs to know.
     pub fn places(&self, trial: TrialId) -> Places {
         Places {

@@ -7,25 +7,36 @@
 //! | [`dispatcher`] | the one task that owns the study |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
+//! | [`steer`] | what users want changed: admitted by a pure function |
+//! | [`board`] | what clients see |
+//! | [`server`], [`socket`], [`rights`], [`handlers`] | the control socket |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
+pub mod board;
 pub mod decide;
 pub mod dispatcher;
 pub mod folders;
+mod handlers;
 pub mod records;
 pub mod recovery;
+pub mod rights;
+pub mod server;
 pub mod signals;
+pub mod socket;
+pub mod steer;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use self::decide::{Input, Urgency};
+use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
 use self::folders::Folders;
 use self::records::{Opened, Records};
+use self::server::Server;
+use self::socket::{ListenError, Listener};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
@@ -41,6 +52,21 @@ pub struct Options {
     pub spec_text: String,
     /// Where the study's files go.
     pub output_dir: PathBuf,
+    /// Where to listen for clients.
+    pub socket: SocketWish,
+    /// Whether to stay when there is nothing left to do.
+    pub stay: bool,
+}
+
+/// Where to listen for clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SocketWish {
+    /// Nowhere.
+    None,
+    /// Here. Where that cannot be, the study goes on without.
+    Wanted(PathBuf),
+    /// Here, or not at all.
+    Required(PathBuf),
 }
 
 /// What a daemon tells whoever looks on.
@@ -90,6 +116,9 @@ pub enum DaemonError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// There can be no control socket.
+    #[error(transparent)]
+    Socket(#[from] ListenError),
     /// A fact does not fit the study: a mistake in this program.
     #[error("the study contradicts itself: {0}; please report this with the journal")]
     Inconsistent(StudyError),
@@ -109,6 +138,8 @@ pub async fn run(
         spec,
         spec_text,
         output_dir,
+        socket,
+        stay,
     } = options;
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
@@ -127,10 +158,59 @@ pub async fn run(
         study: Arc::new(study.clone()),
         notes,
     });
+    let listener = listen(socket, &spec, tell)?;
     let folders = Folders::new(&output_dir, &spec);
     let wish = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell).await?;
     let digest = spec.digest.clone();
-    let dispatcher = Dispatcher::new(study, records, folders, urgent, updates);
+    let company = Company {
+        served: listener.is_some(),
+        stay,
+    };
+    let (forwarded, wishes) = mpsc::unbounded_channel();
+    let forward = tokio::spawn(forward(urgent, forwarded.clone()));
+    let dispatcher = Dispatcher::new(study, records, folders.clone(), wishes, updates, company);
+    let server = listener.map(|listener| {
+        let server = Server::new(&dispatcher, forwarded, folders, &spec.control);
+        tokio::spawn(server.serve(listener))
+    });
     let first = wish.map_or(Input::Begin { digest }, Input::Stop);
-    dispatcher.run(first).await
+    let ended = dispatcher.run(first).await;
+    if let Some(server) = server {
+        // It has seen that the dispatcher left, and lets clients read on for
+        // a moment.
+        let _ = server.await;
+    }
+    forward.abort();
+    ended
+}
+
+/// Passes wishes on, so that clients can have some too.
+async fn forward(mut from: mpsc::UnboundedReceiver<Urgency>, to: mpsc::UnboundedSender<Urgency>) {
+    while let Some(urgency) = from.recv().await {
+        if to.send(urgency).is_err() {
+            return;
+        }
+    }
+}
+
+/// Listens where it is wished; what is in the way is told, or an error where
+/// it must be there.
+fn listen(
+    socket: SocketWish,
+    spec: &Spec,
+    tell: impl Fn(Update),
+) -> Result<Option<Listener>, DaemonError> {
+    match socket {
+        SocketWish::None => Ok(None),
+        SocketWish::Required(path) => Ok(Some(socket::listen(&path, &spec.control)?)),
+        SocketWish::Wanted(path) => Ok(match socket::listen(&path, &spec.control) {
+            Ok(listener) => Some(listener),
+            Err(error) => {
+                tell(Update::Warning(format!(
+                    "{error}; this study goes on without a control socket"
+                )));
+                None
+            }
+        }),
+    }
 }

@@ -32,6 +32,7 @@ pub struct Records {
     files: FilesThread,
     results: ResultsBuilder,
     best: Option<TrialId>,
+    facts: u64,
     /// What the running trial changes in the incumbent.
     varied: Option<Name>,
 }
@@ -71,11 +72,13 @@ impl Records {
             path: output_dir.to_owned(),
             source,
         };
+        let facts = journal.facts();
         let records = Self {
             journal: JournalThread::start(journal).map_err(threads)?,
             files: FilesThread::start(files, complain(updates)).map_err(threads)?,
             results,
             best: study.incumbent().map(|trial| trial.id),
+            facts,
             varied: None,
         };
         records
@@ -86,6 +89,11 @@ impl Records {
             study,
             notes,
         })
+    }
+
+    /// How many facts the journal has that were followed.
+    pub const fn facts(&self) -> u64 {
+        self.facts
     }
 
     /// Appends facts; the receipt tells when they are on disk.
@@ -101,6 +109,7 @@ impl Records {
     /// Brings the files for other programs up to date with a fact that `study`
     /// has just taken up.
     pub fn follow(&mut self, fact: &Fact, study: &Study) {
+        self.facts += 1;
         if let Some(line) = self.results.take(fact, study) {
             self.files.line(line);
         }

@@ -94,10 +94,18 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
+    /// A user does not want the running trial to go on.
+    TrialSkipped {
+        /// The trial.
+        trial: TrialId,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
         reason: String,
+        /// Whether a user wanted it, who alone ends it then. Any other pause
+        /// ends when a daemon takes up the study again.
+        by_user: bool,
     },
     /// Trials are started again.
     Resumed,

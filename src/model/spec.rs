@@ -39,6 +39,8 @@ pub struct Spec {
     pub env: Vec<(String, Template)>,
     /// How the host is treated between trials.
     pub host: HostCare,
+    /// Who may ask and steer, and where.
+    pub control: Control,
     /// The names of the files for other programs.
     pub files: FileNames,
     /// The most that one log file may take, in bytes.
@@ -105,6 +107,17 @@ pub struct HostCare {
     pub fault_wait: Duration,
     /// Whether trials get cgroups of their own where that can be had.
     pub cgroup: bool,
+}
+
+/// Who may ask and steer a running study, and where.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Control {
+    /// The socket; absolute. `None` leaves it to the program.
+    pub socket: Option<PathBuf>,
+    /// Whether every user may ask.
+    pub all_read: bool,
+    /// The group whose members may ask and steer besides the owner and root.
+    pub group: Option<String>,
 }
 
 /// The names of the files for other programs, relative to the output folder.

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Name;
 use super::event::{Event, Fact};
 use super::metric::Summary;
 use super::outcome::Outcome;
@@ -31,6 +32,7 @@ pub struct Study {
     trials: Vec<Arc<Trial>>,
     by_params: HashMap<Params, TrialId>,
     phase: Phase,
+    paused_by_user: bool,
     incumbent: Option<TrialId>,
     host_faults: u32,
 }
@@ -67,6 +69,7 @@ impl Study {
             trials: Vec::new(),
             by_params: HashMap::new(),
             phase: Phase::Active,
+            paused_by_user: false,
             incumbent: None,
             host_faults: 0,
         }
@@ -92,9 +95,19 @@ impl Study {
         self.trial(*self.by_params.get(params)?)
     }
 
+    /// The step whose log has the trial's name alone.
+    pub fn first_service_name(&self) -> Option<Name> {
+        self.spec.first_service().map(|step| step.name.clone())
+    }
+
     /// Whether it goes on.
     pub fn phase(&self) -> &Phase {
         &self.phase
+    }
+
+    /// Whether it is paused since a user wants it to be.
+    pub fn paused_by_user(&self) -> bool {
+        self.paused_by_user && matches!(self.phase, Phase::Paused(_))
     }
 
     /// The trial that runs now.
@@ -200,6 +213,9 @@ impl Study {
                 self.trials
                     .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
                 self.by_params.entry(params.clone()).or_insert(*trial);
+                if matches!(self.phase, Phase::Done(_)) {
+                    self.phase = Phase::Active;
+                }
             }
             Event::SittingStarted {
                 trial,
@@ -253,11 +269,18 @@ impl Study {
             Event::TrialReopened { trial } => {
                 let reopened = self.edit(*trial)?;
                 reopened.outcome = None;
+                reopened.skipped = false;
                 reopened.runs.retain(|run| run.is_good());
-                self.phase = Phase::Active;
+                if matches!(self.phase, Phase::Done(_)) {
+                    self.phase = Phase::Active;
+                }
                 self.find_incumbent();
             }
-            Event::Paused { reason } => self.phase = Phase::Paused(reason.clone()),
+            Event::TrialSkipped { trial } => self.edit(*trial)?.skipped = true,
+            Event::Paused { reason, by_user } => {
+                self.phase = Phase::Paused(reason.clone());
+                self.paused_by_user = *by_user;
+            }
             Event::Resumed => {
                 self.phase = Phase::Active;
                 self.host_faults = 0;

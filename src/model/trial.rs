@@ -28,6 +28,8 @@ pub enum Origin {
     Sampler,
     /// A results file from before the study.
     Imported,
+    /// A user.
+    User,
 }
 
 /// One execution of a task or a measure step that counts.
@@ -102,6 +104,9 @@ pub struct Trial {
     /// What came of it; `None` until it is settled. A trial that the host's
     /// fault ended, or that was interrupted, is not settled.
     pub outcome: Option<Outcome>,
+    /// Whether a user does not want it to go on: what it has when it is
+    /// interrupted is all that it gets.
+    pub skipped: bool,
 }
 
 impl Trial {
@@ -114,6 +119,7 @@ impl Trial {
             runs: Vec::new(),
             sittings: Vec::new(),
             outcome: None,
+            skipped: false,
         }
     }
 

@@ -247,7 +247,8 @@ impl Overview {
     }
 }
 
-fn count(study: &Study) -> Counts {
+/// How many trials came out how.
+pub fn count(study: &Study) -> Counts {
     let mut counts = Counts::default();
     for trial in study.trials() {
         let counter = match trial.outcome {
@@ -262,7 +263,8 @@ fn count(study: &Study) -> Counts {
     counts
 }
 
-fn measured(study: &Study, trial: &Trial) -> Measured {
+/// A trial with all its metrics.
+pub fn measured(study: &Study, trial: &Trial) -> Measured {
     let spec = study.spec();
     let first = std::iter::once(&spec.objective.metric);
     let second = spec.constraints.iter().map(|c| &c.metric);
@@ -282,7 +284,8 @@ fn measured(study: &Study, trial: &Trial) -> Measured {
     }
 }
 
-fn gain(study: &Study) -> Gain {
+/// How much better the incumbent is than the baseline.
+pub fn gain(study: &Study) -> Gain {
     let Some(incumbent) = study.incumbent() else {
         return Gain::NothingFeasible;
     };
@@ -330,7 +333,19 @@ fn held_up(trial: &Trial) -> Option<&Failure> {
     }
 }
 
-fn row(study: &Study, trial: &Trial, changes: Vec<Change>) -> Row {
+/// What came of a trial, in one word; see [`Row::word`].
+pub fn word(trial: &Trial) -> &'static str {
+    match &trial.outcome {
+        Some(outcome) => outcome.word(),
+        None if trial.running().is_some() => "running",
+        None if trial.sittings.is_empty() => "planned",
+        None if held_up(trial).is_some() => "held up",
+        None => "interrupted",
+    }
+}
+
+/// One trial, for a table; `changes` are those from the baseline.
+pub fn row(study: &Study, trial: &Trial, changes: Vec<Change>) -> Row {
     let is = |other: Option<&Arc<Trial>>| other.is_some_and(|t| t.id == trial.id);
     let constraints = study.spec().constraints.iter().map(|constraint| {
         let summary = trial.summary(&constraint.metric)?;
@@ -342,13 +357,7 @@ fn row(study: &Study, trial: &Trial, changes: Vec<Change>) -> Row {
         objective: study.objective(trial),
         constraints: constraints.collect(),
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
-        word: match &trial.outcome {
-            Some(outcome) => outcome.word(),
-            None if trial.running().is_some() => "running",
-            None if trial.sittings.is_empty() => "planned",
-            None if held_up(trial).is_some() => "held up",
-            None => "interrupted",
-        },
+        word: word(trial),
         is_baseline: is(study.baseline()),
         is_incumbent: is(study.incumbent()),
     }

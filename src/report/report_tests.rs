@@ -126,7 +126,10 @@ fn a_study_that_goes_on() {
     });
     simulation.work(trial, &host);
     let reason = "the host was at fault three times in a row".to_owned();
-    simulation.happen(Event::Paused { reason });
+    simulation.happen(Event::Paused {
+        reason,
+        by_user: false,
+    });
     assert_snapshot!("held_up_by_the_host", page(&simulation));
 }
 
@@ -228,7 +231,7 @@ proptest! {
                 (_, speed, quality) => Answer::Runs(vec![(speed, quality), (speed + quality, 0.6)]),
             }
         });
-        simulation.happen(Event::Paused { reason: words });
+        simulation.happen(Event::Paused { reason: words, by_user: false });
         let overview = Overview::of(&simulation.study, Timestamp::from_millis(0));
         let mut blocks = vec![headline(&overview)];
         blocks.extend(findings(&overview));

@@ -3,13 +3,13 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// The columns that every terminal has, less two for an indentation.
-pub(super) const WIDTH: usize = 78;
+pub const WIDTH: usize = 78;
 
 /// `text` in lines of at most [`WIDTH`] columns, the first after `first` and
 /// the others after `rest`. It breaks at spaces; a longer word is cut where it
 /// has letters of two columns, which need no space between them, and is else
 /// left whole so that a path can still be copied.
-pub(super) fn wrap(first: &str, rest: &str, text: &str) -> Vec<String> {
+pub fn wrap(first: &str, rest: &str, text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     let mut line = first.to_owned();
     let mut is_empty = true;

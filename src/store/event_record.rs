@@ -66,8 +66,13 @@ pub(super) enum EventRecord<'a> {
     TrialReopened {
         trial: u32,
     },
+    TrialSkipped {
+        trial: u32,
+    },
     Paused {
         reason: Text<'a>,
+        #[serde(default, skip_serializing_if = "is_false")]
+        by_user: bool,
     },
     Resumed {},
     Done {
@@ -81,6 +86,7 @@ pub(super) enum OriginRecord {
     Baseline,
     Sampler,
     Imported,
+    User,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -129,7 +135,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 11] = [
+    pub(super) const KINDS: [&'static str; 12] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -138,6 +144,7 @@ impl EventRecord<'_> {
         "run-ended",
         "sitting-ended",
         "trial-reopened",
+        "trial-skipped",
         "paused",
         "resumed",
         "done",
@@ -226,8 +233,10 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 health: health.as_deref().map(Text::of),
             },
             Event::TrialReopened { trial } => Self::TrialReopened { trial: trial.0 },
-            Event::Paused { reason } => Self::Paused {
+            Event::TrialSkipped { trial } => Self::TrialSkipped { trial: trial.0 },
+            Event::Paused { reason, by_user } => Self::Paused {
                 reason: Text::of(reason),
+                by_user: *by_user,
             },
             Event::Resumed => Self::Resumed {},
             Event::Done { reason } => Self::Done {
@@ -341,8 +350,12 @@ impl EventRecord<'_> {
             Self::TrialReopened { trial } => Event::TrialReopened {
                 trial: TrialId(trial),
             },
-            Self::Paused { reason } => Event::Paused {
+            Self::TrialSkipped { trial } => Event::TrialSkipped {
+                trial: TrialId(trial),
+            },
+            Self::Paused { reason, by_user } => Event::Paused {
                 reason: reason.owned(),
+                by_user,
             },
             Self::Resumed {} => Event::Resumed,
             Self::Done { reason } => Event::Done {
@@ -350,6 +363,11 @@ impl EventRecord<'_> {
             },
         })
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+const fn is_false(truth: &bool) -> bool {
+    !*truth
 }
 
 /// Whole nanoseconds, so that a duration comes back exactly. Over 584 years
@@ -364,6 +382,7 @@ impl OriginRecord {
             Origin::Baseline => Self::Baseline,
             Origin::Sampler => Self::Sampler,
             Origin::Imported => Self::Imported,
+            Origin::User => Self::User,
         }
     }
 
@@ -372,6 +391,7 @@ impl OriginRecord {
             Self::Baseline => Origin::Baseline,
             Self::Sampler => Origin::Sampler,
             Self::Imported => Origin::Imported,
+            Self::User => Origin::User,
         }
     }
 }

@@ -16,6 +16,10 @@
 //! A reader skips fields that it does not know. A new field or a new kind of
 //! event that older readers may skip raises the minor number of the format,
 //! anything else the major one.
+//!
+//! | format | since then |
+//! |---|---|
+//! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
 
 use std::fmt;
 
@@ -24,7 +28,7 @@ use serde::{Deserialize, Serialize};
 use super::event_record::EventRecord;
 use super::text::Interner;
 use crate::base::clock::Timestamp;
-use crate::model::event::Fact;
+use crate::model::event::{Event, Fact};
 use crate::model::spec::Spec;
 
 /// The version of the journal's format.
@@ -38,13 +42,19 @@ pub struct Format {
 
 impl Format {
     /// The format that this program writes.
-    pub const OURS: Self = Self { major: 1, minor: 0 };
+    pub const OURS: Self = Self { major: 1, minor: 1 };
 }
 
 impl fmt::Display for Format {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.major, self.minor)
     }
+}
+
+/// An event as the journal has it: one JSON object.
+pub fn event_text(event: &Event) -> String {
+    let record = EventRecord::from(event);
+    serde_json::to_string(&record).expect("records have text keys and finite numbers")
 }
 
 /// The first line of a journal: whose it is.
@@ -206,7 +216,10 @@ mod tests {
     fn line() -> Vec<u8> {
         let mut buffer = Vec::new();
         let reason = "say \"no\"\nto `a=b`, 火 🔥 ,\"crc\":\"00000000\"}".to_owned();
-        let event = Event::Paused { reason };
+        let event = Event::Paused {
+            reason,
+            by_user: false,
+        };
         let at = Timestamp::from_millis(1_763_767_212_004);
         push_fact(&mut buffer, 7, &Fact { at, event });
         assert_eq!(buffer.pop(), Some(b'\n'));

@@ -15,7 +15,7 @@ use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::space::{Parameter, Space};
-use autotune::model::spec::{Budget, FileNames, HostCare, SamplerKind, Search, Spec};
+use autotune::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search, Spec};
 use autotune::model::step::{
     MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
@@ -149,6 +149,7 @@ pub(crate) fn spec() -> Spec {
             fault_wait: Duration::ZERO,
             cgroup: true,
         },
+        control: Control::default(),
         files: FileNames::default(),
         log_max: 1 << 20,
         digest: "9b1c2f".repeat(10) + "0a1b",
@@ -289,9 +290,14 @@ impl Story {
                 ),
             ),
         ]);
-        let origin = *[Origin::Baseline, Origin::Sampler, Origin::Imported]
-            .choose(&mut self.random)
-            .expect("three");
+        let origin = *[
+            Origin::Baseline,
+            Origin::Sampler,
+            Origin::Imported,
+            Origin::User,
+        ]
+        .choose(&mut self.random)
+        .expect("four");
         facts.push(self.fact(Event::TrialPlanned {
             trial,
             params,
@@ -317,7 +323,9 @@ impl Story {
             Event::TrialReopened { trial },
             Event::Paused {
                 reason: reason.clone(),
+                by_user: self.random.random(),
             },
+            Event::TrialSkipped { trial },
             Event::Resumed,
             Event::Done { reason },
         ];

@@ -99,6 +99,8 @@ impl Study {
             .args(arguments)
             .current_dir(self.folder.path())
             .env("PIDS", self.path("pids"))
+            // Its control socket is its own, too.
+            .env("XDG_RUNTIME_DIR", self.path("run"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,0 +1,164 @@
+//! `autotunectl events`.
+
+use std::time::Duration;
+
+use serde_json::Value as Json;
+
+use super::exit::Exit;
+use super::prose;
+use super::session::{Session, Trouble};
+use crate::report::phrase::clean;
+use crate::term::color::{DIM, paint};
+use crate::wire::WireError;
+use crate::wire::client::ConnectError;
+use crate::wire::reply::{EndOfStream, EventLine, Reply};
+use crate::wire::request::{EventsQuery, Request};
+
+/// How long to wait before the daemon is looked for again.
+const AGAIN: Duration = Duration::from_millis(500);
+
+/// Prints what has happened, as the journal has it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl events
+  autotunectl events -n 100
+  autotunectl events -f --json | jq -c .event
+
+With -f it goes on until it is ended, also after a restart of the daemon.")]
+pub struct Args {
+    /// Go on with what happens
+    #[arg(long, short)]
+    follow: bool,
+    /// So many of the past; `all` for all
+    #[arg(long, short = 'n', value_name = "N", default_value = "20", value_parser = last)]
+    last: Last,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Last(Option<u32>);
+
+fn last(text: &str) -> Result<Last, String> {
+    match text {
+        "all" => Ok(Last(None)),
+        _ => text
+            .parse()
+            .map(|last| Last(Some(last)))
+            .map_err(|_| "a whole number, or `all`".to_owned()),
+    }
+}
+
+pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
+    let mut query = EventsQuery {
+        after: None,
+        last: args.last.0,
+        follow: args.follow,
+    };
+    let mut lost = false;
+    loop {
+        let end = read(session, &mut query, &mut lost).await;
+        let gone = match end {
+            Ok(EndOfStream::Complete) => return Ok(Exit::Done),
+            Ok(EndOfStream::Leaving) => true,
+            Ok(EndOfStream::TooSlow) => {
+                session.note("too slow: connecting again");
+                false
+            }
+            Err(Trouble::Wire(WireError::Closed)) => true,
+            Err(Trouble::Connect(ConnectError::Nobody { .. })) if lost => true,
+            Err(trouble) => return Err(trouble),
+        };
+        if !args.follow {
+            return Err(Trouble::Wire(WireError::Closed));
+        }
+        if gone && !lost {
+            lost = true;
+            session.note("the daemon has ended; waiting for it");
+        }
+        session.disconnect();
+        if gone {
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+/// Prints a stream up to its end. `query` is then one for the rest.
+async fn read(
+    session: &mut Session,
+    query: &mut EventsQuery,
+    lost: &mut bool,
+) -> Result<EndOfStream, Trouble> {
+    let mut reply = session.ask(&Request::Events(query.clone())).await?;
+    if std::mem::take(lost) {
+        session.note("the daemon is back");
+    }
+    loop {
+        match reply {
+            Reply::Events(events) => {
+                for event in &events {
+                    let line = if session.json {
+                        json(event)
+                    } else {
+                        text(event, session.color)
+                    };
+                    session.print(&line)?;
+                    query.after = Some(event.seq);
+                    query.last = None;
+                }
+            }
+            Reply::End(end) => return Ok(end),
+            _ => return Err(Trouble::OffTopic),
+        }
+        reply = session.receive().await?;
+    }
+}
+
+fn parsed(event: &EventLine) -> Json {
+    serde_json::from_str(&event.event).unwrap_or(Json::Null)
+}
+
+fn json(event: &EventLine) -> String {
+    let (seq, at) = (event.seq, event.at);
+    let line = serde_json::json!({ "seq": seq, "at": at, "event": parsed(event) });
+    format!("{line}\n")
+}
+
+/// `2026-11-22 10:15:02  trial-planned  trial=7 BATCH=32 origin=sampler`.
+fn text(event: &EventLine, color: bool) -> String {
+    let parsed = parsed(event);
+    let one = parsed.as_object().and_then(|object| object.iter().next());
+    let (kind, fields) = match one {
+        Some((kind, fields)) => (kind.as_str(), fields),
+        None => ("?", &Json::Null),
+    };
+    let mut words = Vec::new();
+    flatten("", fields, &mut words);
+    let at = paint(&prose::moment(event.at), DIM, color);
+    let line = format!("{at}  {:<15} {}", clean(kind), words.join(" "));
+    format!("{}\n", line.trim_end())
+}
+
+fn flatten(name: &str, value: &Json, words: &mut Vec<String>) {
+    // What nobody can read.
+    if matches!(name, "token" | "boot_id" | "start_ticks" | "digest") {
+        return;
+    }
+    match value {
+        Json::Object(fields) => {
+            for (name, value) in fields {
+                flatten(name, value, words);
+            }
+        }
+        Json::String(text) => words.push(format!("{name}={}", clean(text))),
+        Json::Number(number) if name.ends_with("_ns") => {
+            let milliseconds = number.as_u64().unwrap_or_default() / 1_000_000;
+            let name = name.trim_end_matches("_ns");
+            words.push(format!(
+                "{name}={}",
+                prose::duration(milliseconds).replace(' ', "")
+            ));
+        }
+        Json::Null => {}
+        other => words.push(format!("{name}={other}")),
+    }
+}

@@ -1,0 +1,215 @@
+//! `autotunectl`: its verbs.
+//!
+//! Every verb asks the daemon for data over [`wire`](crate::wire) and makes
+//! text of it, or JSON. A verb returns how it ended; `bin` alone ends the
+//! process.
+//!
+//! | file | part |
+//! |---|---|
+//! | [`exit`] | the exit codes |
+//! | `session` | the connection, and what its troubles are called |
+//! | `prose` | refusals, params and metrics in words |
+//! | the others | a verb, or a few that are alike |
+
+mod best;
+mod events;
+pub mod exit;
+mod logs;
+mod ping;
+mod prose;
+mod session;
+mod show;
+mod status;
+mod steer;
+mod trials;
+mod wait;
+
+use std::path::PathBuf;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+use self::exit::Exit;
+use self::session::{Session, Trouble};
+
+/// The command line of `autotunectl`.
+#[derive(Debug, Parser)]
+#[command(
+    name = "autotunectl",
+    version,
+    about = "Asks and steers a running autotuned",
+    long_about = "Asks and steers a running autotuned: how its study stands, what is best, why a \
+                  trial failed; pause, resume, try this next. It talks to the daemon over a Unix \
+                  socket, and changes nothing by itself.",
+    after_help = EXAMPLES,
+    after_long_help = EXIT_CODES,
+    max_term_width = 80
+)]
+pub struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// What all verbs take.
+#[derive(Debug, clap::Args)]
+struct Common {
+    /// The daemon's socket [default: $XDG_RUNTIME_DIR/autotune/control.sock,
+    /// or that of the service]
+    #[arg(long, global = true, value_name = "PATH", env = "AUTOTUNE_SOCKET")]
+    socket: Option<PathBuf>,
+    /// Print JSON, for scripts
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  autotunectl status              what runs, how far, how good
+  autotunectl best --env          the best values, for a shell
+  autotunectl show 7              why did trial 7 fail?
+  autotunectl pause               after the running trial
+  autotunectl enqueue BATCH=32    try this next
+  autotunectl wait --for done     until the study is done";
+
+const EXIT_CODES: &str = "\
+Examples:
+  autotunectl status              what runs, how far, how good
+  autotunectl best --env          the best values, for a shell
+  autotunectl show 7              why did trial 7 fail?
+  autotunectl pause               after the running trial
+  autotunectl enqueue BATCH=32    try this next
+  autotunectl wait --for done     until the study is done
+
+Exit codes:
+  0    done, or it was so already
+  1    something unforeseen; the message says what
+  2    the command line is wrong
+  3    no daemon listens on the socket
+  4    the daemon refuses; the message says why
+  5    this user may not
+  6    the daemon is of a version that this program cannot talk to
+  7    `wait`: the time is over";
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Shows what runs, how far the study is, and how good
+    #[command(after_help = "Example:\n  autotunectl status")]
+    Status,
+    Best(best::Args),
+    Trials(trials::Args),
+    Show(show::Args),
+    Logs(logs::Args),
+    Events(events::Args),
+    Pause(steer::Pause),
+    /// Goes on after a pause
+    #[command(after_help = "Example:\n  autotunectl resume")]
+    Resume,
+    Stop(steer::Stop),
+    /// Ends the running trial for good; the next one follows
+    #[command(after_help = "\
+Example:
+  autotunectl skip
+
+What the trial has measured is kept, it counts as `pruned`, and its values are
+not tried again. `autotunectl retry N` takes it up after all.")]
+    Skip,
+    Retry(steer::Retry),
+    Enqueue(steer::Enqueue),
+    Wait(wait::Args),
+    /// Tells whether a daemon answers, and which
+    #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
+    Ping,
+    /// Shows the versions of this program and of the daemon
+    #[command(after_help = "Example:\n  autotunectl version")]
+    Version,
+    /// Prints completions for a shell
+    #[command(after_help = "\
+Example:
+  autotunectl completions bash > ~/.local/share/bash-completion/completions/autotunectl")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+}
+
+impl Cli {
+    /// Carries out the verb.
+    pub fn carry_out(self) -> Exit {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        let mut session = Session::new(self.common.socket, self.common.json);
+        let result = match runtime {
+            Ok(runtime) => runtime.block_on(carry_out(self.verb, &mut session)),
+            Err(error) => Err(Trouble::Io(error)),
+        };
+        match result {
+            Ok(exit) => exit,
+            Err(trouble) => session.say(&trouble),
+        }
+    }
+}
+
+async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
+    match verb {
+        Verb::Status => status::carry_out(session).await,
+        Verb::Best(args) => best::carry_out(session, &args).await,
+        Verb::Trials(args) => trials::carry_out(session, &args).await,
+        Verb::Show(args) => show::carry_out(session, &args).await,
+        Verb::Logs(args) => logs::carry_out(session, args).await,
+        Verb::Events(args) => events::carry_out(session, &args).await,
+        Verb::Pause(args) => steer::pause(session, &args).await,
+        Verb::Resume => steer::resume(session).await,
+        Verb::Stop(args) => steer::stop(session, &args).await,
+        Verb::Skip => steer::skip(session).await,
+        Verb::Retry(args) => steer::retry(session, &args).await,
+        Verb::Enqueue(args) => steer::enqueue(session, args).await,
+        Verb::Wait(args) => wait::carry_out(session, &args).await,
+        Verb::Ping => ping::ping(session).await,
+        Verb::Version => ping::version(session).await,
+        Verb::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "autotunectl", &mut script);
+            session.print(&String::from_utf8_lossy(&script))?;
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_fits_80_columns_and_has_examples() {
+        let mut whole = Cli::command();
+        whole.build();
+        for command in std::iter::once(&mut whole.clone()).chain(whole.get_subcommands_mut()) {
+            let name = command.get_name().to_owned();
+            let help = command.render_long_help().to_string();
+            assert!(name == "help" || help.contains("\nExample"), "{name}");
+            let long = help.lines().find(|line| {
+                // A command stays whole, to be copied.
+                line.chars().count() > 80 && !line.starts_with("  autotunectl ")
+            });
+            assert_eq!(long, None, "in {name}");
+        }
+    }
+
+    #[test]
+    fn every_exit_code_is_in_the_help() {
+        let help = Cli::command().render_long_help().to_string();
+        for exit in Exit::ALL {
+            let line = format!("\n  {:<4} ", exit.code());
+            assert!(help.contains(&line), "{exit:?}");
+        }
+        assert_eq!(Exit::ALL.map(Exit::code), [0, 1, 2, 3, 4, 5, 6, 7]);
+    }
+}

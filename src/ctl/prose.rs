@@ -1,0 +1,159 @@
+//! What the daemon's data is called in words.
+
+use std::time::Duration;
+
+use crate::base::clock::Timestamp;
+use crate::base::quantity;
+use crate::report::phrase::{clean, counted};
+use crate::term::number;
+use crate::wire::reply::{Change, Gain, Measured, Objective, Param, Refusal, Summary};
+
+/// Why the daemon refuses.
+pub fn refusal(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::NotAllowed => "this user may not do that: only the daemon's own user, root, and \
+                                whom the spec's [control] names"
+            .to_owned(),
+        Refusal::Busy => "the daemon has too many connections: try again later".to_owned(),
+        Refusal::NotUnderstood(why) => format!(
+            "the daemon does not understand this program: {why}; \
+             `autotunectl version` tells whether they fit"
+        ),
+        Refusal::TooLong => "the answer is too long for one message".to_owned(),
+        Refusal::Leaving => "the daemon is about to end".to_owned(),
+        Refusal::Done(reason) => format!("the study is done: {}", clean(reason)),
+        Refusal::NoSuchTrial(trial) => format!("there is no trial {trial}"),
+        Refusal::NoSuchLog(what) => format!("there is no log of {}", clean(what)),
+        Refusal::NothingRuns => "no trial runs".to_owned(),
+        Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),
+        Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
+        Refusal::NothingToRepeat(trial) => {
+            format!("trial {trial} has all its runs, and all are good")
+        }
+        Refusal::TriedAlready(trial) => format!(
+            "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of it"
+        ),
+        Refusal::BadParams(errors) => {
+            let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
+            errors.join("\n       ")
+        }
+        Refusal::NotRecorded(trouble) if trouble.is_empty() => {
+            "the daemon did not record it in time; it may still do so".to_owned()
+        }
+        Refusal::NotRecorded(trouble) => format!(
+            "the disk takes no data: {}; it is recorded once it does",
+            clean(trouble)
+        ),
+    }
+}
+
+/// Milliseconds for people.
+pub fn duration(milliseconds: u64) -> String {
+    quantity::show_duration(Duration::from_millis(milliseconds))
+}
+
+/// The time between two moments.
+pub fn since(now: i64, then: i64) -> String {
+    duration(now.saturating_sub(then).max(0).unsigned_abs())
+}
+
+/// A moment in local time.
+pub fn moment(milliseconds: i64) -> String {
+    Timestamp::from_millis(milliseconds)
+        .local_iso()
+        .replace('T', " ")
+}
+
+/// How params differ from the starting ones: `BATCH=32 MODE=fast`.
+pub fn changes(changes: &[Change]) -> String {
+    if changes.is_empty() {
+        return "the starting values".to_owned();
+    }
+    let each = changes.iter().map(|change| {
+        let name = clean(&change.name);
+        match &change.to {
+            Some(value) => format!("{name}={}", clean(value)),
+            None => format!("no {name}"),
+        }
+    });
+    each.collect::<Vec<_>>().join(" ")
+}
+
+/// A mean with its spread.
+pub fn summary(summary: &Summary) -> String {
+    number::mean_spread(summary.mean, summary.spread)
+}
+
+/// The metrics of a trial: `speed 12.1 ± 0.2, quality 0.9 (3 runs)`.
+pub fn metrics(measured: &Measured) -> String {
+    let each = measured
+        .metrics
+        .iter()
+        .map(|metric| format!("{} {}", clean(&metric.name), summary(&metric.summary)));
+    let runs = measured.metrics.first().map_or(0, |m| m.summary.count);
+    let each = each.collect::<Vec<_>>().join(", ");
+    format!("{each} ({})", counted(runs.into(), "run"))
+}
+
+/// How much better the best is; empty where there is nothing to say.
+pub fn gain(gain: &Gain, objective: &Objective) -> String {
+    let Gain::Measured {
+        amount,
+        share,
+        low,
+        high,
+        clear,
+    } = gain
+    else {
+        return match gain {
+            Gain::NothingFeasible => "no trial keeps all constraints yet".to_owned(),
+            Gain::NoBaseline => "the starting values have no result".to_owned(),
+            _ => "the starting values are the best so far".to_owned(),
+        };
+    };
+    let metric = clean(&objective.metric);
+    let turn = if *amount < 0.0 { "worse" } else { "better" };
+    let size = match share {
+        Some(share) => number::percent(share.abs()).replace('+', ""),
+        None => number::significant(amount.abs(), 3),
+    };
+    let mut text = format!("{metric} is {size} {turn} than with the starting values");
+    if let (Some(low), Some(high)) = (low, high) {
+        text += &format!(" ({} to {})", number::percent(*low), number::percent(*high));
+    }
+    match clear {
+        Some(true) => {}
+        Some(false) => text += ", which cannot be told from noise",
+        None => text += "; with a single run it cannot be told from noise",
+    }
+    text
+}
+
+/// `NAME=VALUE` for a shell.
+pub fn assignment(param: &Param) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c);
+    let value = &param.value;
+    if !value.is_empty() && value.chars().all(plain) {
+        return format!("{}={value}", param.name);
+    }
+    format!("{}='{}'", param.name, value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn assignments_survive_a_shell() {
+        let shown = |value: &str| {
+            assignment(&Param {
+                name: "N".to_owned(),
+                value: value.to_owned(),
+            })
+        };
+        assert_eq!(shown("0.97"), "N=0.97");
+        assert_eq!(shown(""), "N=''");
+        assert_eq!(shown("a b; rm $x"), "N='a b; rm $x'");
+        assert_eq!(shown("it's"), r"N='it'\''s'");
+    }
+}

@@ -1,0 +1,168 @@
+//! The connection of one call, what is printed, and what went wrong.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::exit::Exit;
+use super::prose;
+use crate::term::color::{BAD, Choice, wanted};
+use crate::wire::WireError;
+use crate::wire::client::{Client, ConnectError};
+use crate::wire::reply::{Refusal, Reply};
+use crate::wire::request::Request;
+use crate::wire::socket;
+
+/// Why a verb has no result.
+#[derive(Debug, thiserror::Error)]
+pub enum Trouble {
+    /// No connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// The connection broke, or makes no sense.
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    /// The daemon refuses.
+    #[error("{}", prose::refusal(.0))]
+    Refused(Refusal),
+    /// A reply to another question.
+    #[error("the daemon answers something else than was asked")]
+    OffTopic,
+    /// What is printed cannot be printed.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+    /// A file cannot be written.
+    #[error("failed to write {}: {source}", .path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+}
+
+/// One call of the program.
+pub struct Session {
+    socket: Option<PathBuf>,
+    client: Option<Client>,
+    /// Whether to print JSON.
+    pub json: bool,
+    /// Whether to colour what is printed.
+    pub color: bool,
+}
+
+impl Session {
+    /// A call; nothing is connected yet.
+    pub fn new(socket: Option<PathBuf>, json: bool) -> Self {
+        Self {
+            socket,
+            client: None,
+            json,
+            color: wanted(Choice::Auto, &io::stdout()),
+        }
+    }
+
+    /// The daemon, connected to at the first call.
+    pub async fn client(&mut self) -> Result<&mut Client, Trouble> {
+        let client = match self.client.take() {
+            Some(client) => client,
+            None => Client::connect(&self.path()?).await?,
+        };
+        Ok(self.client.insert(client))
+    }
+
+    /// Forgets a connection that is of no use any more.
+    pub fn disconnect(&mut self) {
+        self.client = None;
+    }
+
+    /// Where the daemon is looked for.
+    fn path(&self) -> Result<PathBuf, Trouble> {
+        if let Some(path) = &self.socket {
+            return Ok(path.clone());
+        }
+        let uid = rustix::process::geteuid().as_raw();
+        let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        let own = socket::default_path(variable, uid);
+        let service = Path::new(socket::SERVICE);
+        if !own.exists() && service.exists() {
+            return Ok(service.to_owned());
+        }
+        match socket::check_folder(&own, uid) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(own),
+        }
+    }
+
+    /// Sends a request and receives its reply. A refusal is trouble.
+    pub async fn ask(&mut self, request: &Request) -> Result<Reply, Trouble> {
+        let client = self.client().await?;
+        client.send(request).await?;
+        self.receive().await
+    }
+
+    /// The next reply of a stream. A refusal is trouble.
+    pub async fn receive(&mut self) -> Result<Reply, Trouble> {
+        match self.client().await?.receive().await? {
+            Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
+            reply => Ok(reply),
+        }
+    }
+
+    /// Prints text as it is.
+    pub fn print(&self, text: &str) -> Result<(), Trouble> {
+        let mut out = io::stdout().lock();
+        out.write_all(text.as_bytes())?;
+        Ok(out.flush()?)
+    }
+
+    /// Prints a value as JSON on several lines.
+    pub fn print_json(&self, value: &impl Serialize) -> Result<(), Trouble> {
+        let text = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
+        self.print(&format!("{text}\n"))
+    }
+
+    /// Says something beside the result, on standard error.
+    pub fn note(&self, text: &str) {
+        let _ = writeln!(anstream::stderr(), "{text}");
+    }
+
+    /// Says what went wrong, and how the program ends.
+    pub fn say(&self, trouble: &Trouble) -> Exit {
+        if let Trouble::Io(error) = trouble
+            && error.kind() == io::ErrorKind::BrokenPipe
+        {
+            // Whoever read has read enough.
+            return Exit::Done;
+        }
+        if self.json
+            && let Trouble::Refused(refusal) = trouble
+        {
+            let _ = self.print_json(&serde_json::json!({ "refused": refusal }));
+        }
+        let mut text = trouble.to_string();
+        if let Trouble::Connect(ConnectError::Nobody { .. }) = trouble {
+            text +=
+                "\nWithout a daemon, a study's folder tells what it has found: autotuned view DIR";
+        }
+        self.note(&format!("{BAD}error{BAD:#}: {text}"));
+        exit(trouble)
+    }
+}
+
+fn exit(trouble: &Trouble) -> Exit {
+    match trouble {
+        Trouble::Connect(ConnectError::Nobody { .. }) => Exit::Nobody,
+        Trouble::Connect(ConnectError::Forbidden { .. })
+        | Trouble::Refused(Refusal::NotAllowed) => Exit::NotAllowed,
+        Trouble::Connect(ConnectError::Hello { source, .. }) | Trouble::Wire(source) => {
+            match source {
+                WireError::Foreign | WireError::Version { .. } => Exit::Version,
+                _ => Exit::Failure,
+            }
+        }
+        Trouble::Refused(_) => Exit::Refused,
+        Trouble::OffTopic | Trouble::Io(_) | Trouble::File { .. } => Exit::Failure,
+    }
+}

@@ -1,0 +1,172 @@
+//! `autotunectl show N`.
+
+use super::exit::Exit;
+use super::prose;
+use super::session::{Session, Trouble};
+use crate::report::phrase::clean;
+use crate::report::wrap::wrap;
+use crate::term::color::{BAD, BOLD, paint};
+use crate::term::number::{FIGURES, significant};
+use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table, pairs};
+use crate::wire::reply::{Failure, Reply, TrialDetail};
+use crate::wire::request::Request;
+
+/// Shows all that is known of a trial: runs, timings, why it failed
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  autotunectl show 7")]
+pub struct Args {
+    /// Its number
+    trial: u32,
+}
+
+pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
+    let Reply::Trial(trial) = session.ask(&Request::Trial(args.trial)).await? else {
+        return Err(Trouble::OffTopic);
+    };
+    if session.json {
+        session.print_json(&trial)?;
+    } else {
+        session.print(&text(&trial, session.color))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn text(trial: &TrialDetail, color: bool) -> String {
+    let row = &trial.row;
+    let mut outcome = clean(&row.outcome);
+    if trial.skipped {
+        outcome += ", skipped by a user";
+    }
+    if row.is_best {
+        outcome += ", the best so far";
+    }
+    let by = match row.origin.as_str() {
+        "baseline" => "the starting values",
+        "sampler" => "chosen by the sampler",
+        "imported" => "taken over from a results file",
+        "user" => "wanted by a user",
+        other => other,
+    };
+    let mut shown = vec![
+        ("trial", row.trial.to_string()),
+        ("outcome", outcome),
+        ("origin", clean(by)),
+    ];
+    if !row.changes.is_empty() {
+        shown.push(("changes", prose::changes(&row.changes)));
+    }
+    shown.push(("time", prose::duration(row.elapsed)));
+    for (index, metric) in trial.metrics.iter().enumerate() {
+        let name = if index == 0 { "metrics" } else { "" };
+        let summary = prose::summary(&metric.summary);
+        shown.push((name, format!("{} {summary}", clean(&metric.name))));
+    }
+    for (constraint, checked) in trial.constraints.iter().zip(&row.constraints) {
+        if checked.is_some_and(|checked| checked.missed) {
+            shown.push(("misses", clean(constraint)));
+        }
+    }
+    let mut text = pairs(shown, color);
+    if let Some(failure) = &trial.failure {
+        text += &title("Failed", color);
+        text += &failed(failure, color);
+    }
+    text += &title("Values", color);
+    for param in &trial.params {
+        text += &format!("  {}\n", clean(&prose::assignment(param)));
+    }
+    if !trial.sittings.is_empty() {
+        text += &title("Sittings", color);
+        text += &sittings(trial, color);
+    }
+    if !trial.runs.is_empty() {
+        text += &title("Runs", color);
+        text += &runs(trial, color);
+    }
+    for log in &trial.logs {
+        let head = format!("Log of {}: {}", clean(&log.step), clean(&log.path));
+        text += &title(&head, color);
+        for line in log.tail.lines() {
+            text += &format!("  {}\n", clean(line));
+        }
+    }
+    text
+}
+
+fn title(text: &str, color: bool) -> String {
+    format!("\n{}\n", paint(text, BOLD, color))
+}
+
+fn failed(failure: &Failure, color: bool) -> String {
+    let step = failure
+        .step
+        .as_deref()
+        .map(|step| format!("step {}: ", clean(step)));
+    let message = format!(
+        "{}{} ({})",
+        step.unwrap_or_default(),
+        clean(&failure.message),
+        clean(&failure.kind)
+    );
+    let mut lines = wrap("  ", "  ", &message);
+    if let Some(cause) = &failure.cause {
+        let line = clean(cause.line.trim());
+        let found = format!("Cause: {}: {line}", clean(&cause.name));
+        lines.extend(wrap("  ", "    ", &found));
+        let hint = format!("Hint: {}", clean(&cause.hint));
+        lines.extend(wrap("  ", "    ", &hint));
+    }
+    lines
+        .iter()
+        .map(|line| format!("{}\n", paint(line, BAD, color)))
+        .collect()
+}
+
+fn sittings(trial: &TrialDetail, color: bool) -> String {
+    let mut table = Table::new([
+        Column::right("SITTING"),
+        Column::left("BEGAN"),
+        Column::right("READY AFTER"),
+        Column::right("TOOK"),
+        Column::left("END"),
+    ]);
+    for sitting in &trial.sittings {
+        let took = sitting
+            .ended
+            .map(|ended| prose::since(ended, sitting.started));
+        table.row([
+            sitting.number.to_string(),
+            prose::moment(sitting.started),
+            sitting.startup.map(prose::duration).unwrap_or_default(),
+            took.unwrap_or_default(),
+            clean(&sitting.end),
+        ]);
+    }
+    table.render(DEFAULT_WIDTH, color)
+}
+
+fn runs(trial: &TrialDetail, color: bool) -> String {
+    let mut table = Table::new([
+        Column::left("STEP"),
+        Column::right("RUN"),
+        Column::right("TOOK"),
+        Column::left("RESULT").flexible(),
+    ]);
+    for run in &trial.runs {
+        let metrics = run.metrics.iter().map(|number| {
+            let value = significant(number.value, FIGURES);
+            format!("{} {value}", clean(&number.name))
+        });
+        let result = match &run.fault {
+            None => Cell::from(metrics.collect::<Vec<_>>().join(", ")),
+            Some(fault) => Cell::styled(clean(fault), BAD),
+        };
+        table.row([
+            Cell::from(clean(&run.step)),
+            run.number.to_string().into(),
+            prose::duration(run.elapsed).into(),
+            result,
+        ]);
+    }
+    table.render(DEFAULT_WIDTH, color)
+}

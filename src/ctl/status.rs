@@ -1,0 +1,153 @@
+//! `autotunectl status`.
+
+use super::exit::Exit;
+use super::prose;
+use super::session::{Session, Trouble};
+use crate::report::phrase::{clean, counted};
+use crate::report::wrap::wrap;
+use crate::term::tables::pairs;
+use crate::wire::reply::{Doing, Phase, Reply, Running, Status};
+use crate::wire::request::Request;
+
+pub async fn carry_out(session: &mut Session) -> Result<Exit, Trouble> {
+    let Reply::Status(status) = session.ask(&Request::Status).await? else {
+        return Err(Trouble::OffTopic);
+    };
+    if session.json {
+        session.print_json(&status)?;
+    } else {
+        session.print(&text(&status, session.color))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// The names take so many columns, with the gap.
+const NAMES: usize = 10;
+
+fn text(status: &Status, color: bool) -> String {
+    let mut shown: Vec<(&str, String)> = Vec::new();
+    let mut add = |name: &'static str, text: String| {
+        // Indented as the table will, so that the lines break in time.
+        let indent = " ".repeat(NAMES);
+        let lines = wrap(&indent, &indent, &text);
+        let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+        shown.push((name, lines.join("\n")));
+    };
+    add(
+        "study",
+        format!("{} {}", clean(&status.study), phase(status)),
+    );
+    if let Some(trouble) = &status.disk_trouble {
+        add("disk", format!("takes no data: {}", clean(trouble)));
+    }
+    if let Some(running) = &status.running {
+        add("running", running_text(status, running));
+    }
+    match &status.best {
+        Some(best) => {
+            let metrics = prose::metrics(best);
+            add("best", format!("trial {}: {metrics}", best.trial));
+            if !status.changes.is_empty() {
+                add("with", prose::changes(&status.changes));
+            }
+            add("gain", prose::gain(&status.gain, &status.objective));
+        }
+        None => add("best", prose::gain(&status.gain, &status.objective)),
+    }
+    let is_best = |trial| status.best.as_ref().is_some_and(|best| best.trial == trial);
+    if let Some(start) = status
+        .baseline
+        .as_ref()
+        .filter(|start| !is_best(start.trial))
+    {
+        let metrics = prose::metrics(start);
+        let outcome = match start.outcome.as_str() {
+            "complete" => "",
+            other => &format!(", {}", clean(other)),
+        };
+        add(
+            "baseline",
+            format!("trial {}: {metrics}{outcome}", start.trial),
+        );
+    }
+    if !status.constraints.is_empty() {
+        let constraints: Vec<String> = status.constraints.iter().map(|c| clean(c)).collect();
+        add("where", constraints.join(" and "));
+    }
+    add("trials", trials(status));
+    let left = status.left.filter(|left| *left > 0);
+    let left = left.map(|left| format!(", about {} left at most", prose::duration(left)));
+    let busy = prose::duration(status.busy);
+    add("time", format!("{busy} so far{}", left.unwrap_or_default()));
+    if !status.waiting.is_empty() {
+        let each = status.waiting.iter();
+        let each = each.map(|w| format!("trial {} ({})", w.trial, prose::changes(&w.changes)));
+        add("next", each.collect::<Vec<_>>().join(", "));
+    }
+    shown.push(("files", clean(&status.output_dir)));
+    pairs(shown, color)
+}
+
+fn phase(status: &Status) -> String {
+    if status.stopping {
+        return "is being stopped".to_owned();
+    }
+    match &status.phase {
+        Phase::Active => "goes on".to_owned(),
+        Phase::Paused { reason, by_user } => {
+            let after = match &status.running {
+                Some(running) => format!(" after trial {}", running.trial),
+                None => String::new(),
+            };
+            let reason = if *by_user {
+                String::new()
+            } else {
+                format!(" ({})", clean(reason))
+            };
+            format!("is paused{after}{reason}; to go on: autotunectl resume")
+        }
+        Phase::Done { reason } => format!("is done: {}", clean(reason)),
+    }
+}
+
+fn running_text(status: &Status, running: &Running) -> String {
+    let doing = match &running.doing {
+        Doing::Starting => "starting".to_owned(),
+        Doing::Readying { step } => format!("waiting until {} is ready", clean(step)),
+        Doing::Ready => "ready".to_owned(),
+        Doing::Step { step } => format!("in step {}", clean(step)),
+        Doing::Ending => "being ended".to_owned(),
+    };
+    format!(
+        "trial {} ({}): {} of {}; {doing} for {}",
+        running.trial,
+        prose::changes(&running.changes),
+        running.runs,
+        counted(running.runs_all.into(), "run"),
+        prose::since(status.now, running.since),
+    )
+}
+
+fn trials(status: &Status) -> String {
+    let counts = status.counts;
+    let parts = [
+        (counts.complete, "complete"),
+        (counts.infeasible, "infeasible"),
+        (counts.pruned, "pruned"),
+        (counts.failed, "failed"),
+        (counts.unsettled, "not settled"),
+    ];
+    let all: u32 = parts.iter().map(|(count, _)| count).sum();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, word)| format!("{count} {word}"))
+        .collect();
+    let most = status.trials_most.map(|most| format!(" of {most} at most"));
+    let parts = if parts.is_empty() {
+        String::new()
+    } else {
+        format!(": {}", parts.join(", "))
+    };
+    format!("{all}{}{parts}", most.unwrap_or_default())
+}

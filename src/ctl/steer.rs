@@ -1,0 +1,152 @@
+//! The verbs that change something.
+
+use super::exit::Exit;
+use super::session::{Session, Trouble};
+use crate::wire::reply::{Accepted, Reply};
+use crate::wire::request::{Request, Steer};
+
+/// Starts no further trial until `resume`
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl pause
+  autotunectl pause --now
+
+The running trial is finished first. With --now it is interrupted: its good
+runs are kept, and `resume` goes on with those that are missing. A pause
+outlives a restart of the daemon.")]
+pub struct Pause {
+    /// Interrupt the running trial
+    #[arg(long)]
+    now: bool,
+}
+
+/// Ends the daemon; started again, it goes on
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl stop
+  autotunectl stop --now
+
+The running trial is interrupted in order; its good runs are kept.")]
+pub struct Stop {
+    /// Kill the running trial instead of ending it in order
+    #[arg(long)]
+    now: bool,
+}
+
+/// Repeats the bad and missing runs of a trial, next
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  autotunectl retry 7")]
+pub struct Retry {
+    /// The trial
+    trial: u32,
+}
+
+/// Tries these values next
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl enqueue BATCH=32
+  autotunectl enqueue BATCH=32 MODE=fast
+
+What is not named has its starting value. The values must be in the spec's
+[space]. They are tried even when the budget of trials is used up, but not
+after the budget of time.")]
+pub struct Enqueue {
+    /// What differs from the starting values
+    #[arg(value_name = "NAME=VALUE", required = true, value_parser = assignment)]
+    values: Vec<(String, String)>,
+}
+
+fn assignment(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub async fn pause(session: &mut Session, args: &Pause) -> Result<Exit, Trouble> {
+    steer(session, Steer::Pause { now: args.now }).await
+}
+
+pub async fn resume(session: &mut Session) -> Result<Exit, Trouble> {
+    steer(session, Steer::Resume).await
+}
+
+pub async fn stop(session: &mut Session, args: &Stop) -> Result<Exit, Trouble> {
+    steer(session, Steer::Stop { now: args.now }).await
+}
+
+pub async fn skip(session: &mut Session) -> Result<Exit, Trouble> {
+    steer(session, Steer::Skip).await
+}
+
+pub async fn retry(session: &mut Session, args: &Retry) -> Result<Exit, Trouble> {
+    steer(session, Steer::Retry(args.trial)).await
+}
+
+pub async fn enqueue(session: &mut Session, args: Enqueue) -> Result<Exit, Trouble> {
+    steer(session, Steer::Enqueue(args.values)).await
+}
+
+async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, Trouble> {
+    let (answer, changed) = match session.ask(&Request::Steer(steer)).await? {
+        Reply::Accepted(answer) => (answer, true),
+        Reply::Ignored(answer) => (answer, false),
+        _ => return Err(Trouble::OffTopic),
+    };
+    if session.json {
+        session.print_json(&serde_json::json!({ "changed": changed, "result": answer }))?;
+    } else {
+        session.print(&format!("{}\n", sentence(&answer, changed)))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn sentence(answer: &Accepted, changed: bool) -> String {
+    let already = if changed { "" } else { " already" };
+    let after = |running: &Option<u32>| match running {
+        Some(trial) => format!(" after trial {trial}, which runs now"),
+        None => String::new(),
+    };
+    match answer {
+        Accepted::Paused {
+            running: Some(trial),
+            interrupted: true,
+        } => format!("paused; trial {trial} is interrupted, its good runs are kept"),
+        Accepted::Paused {
+            running: Some(trial),
+            ..
+        } => format!("paused{already}; trial {trial} is finished first"),
+        Accepted::Paused { running: None, .. } => format!("paused{already}"),
+        Accepted::Resumed if changed => "the study goes on".to_owned(),
+        Accepted::Resumed => "the study goes on already".to_owned(),
+        Accepted::Stopping {
+            running: Some(trial),
+        } => format!("autotuned is ending{already}; trial {trial} is interrupted"),
+        Accepted::Stopping { running: None } => format!("autotuned is ending{already}"),
+        Accepted::Skipped { trial } => format!("trial {trial} is being ended{already}"),
+        Accepted::Reopened { trial, running } => {
+            format!("trial {trial} is repeated{}", after(running))
+        }
+        Accepted::Enqueued {
+            trial,
+            running,
+            paused,
+        } => {
+            let planned = if changed { "it" } else { "planned already: it" };
+            let then = if *paused {
+                ", once the study is resumed"
+            } else {
+                ""
+            };
+            format!(
+                "{planned} is tried as trial {trial}{}{then}",
+                after(running)
+            )
+        }
+    }
+}

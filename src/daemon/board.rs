@@ -1,0 +1,156 @@
+//! What clients see: the state as it is on disk, and the facts as they come.
+
+use std::sync::Arc;
+
+use tokio::sync::{broadcast, watch};
+
+use crate::base::clock::Timestamp;
+use crate::model::event::{Event, Fact};
+use crate::model::step::StepKind;
+use crate::model::study::Study;
+use crate::wire::reply::Doing;
+
+/// So many facts a reader may lag behind before it is dropped.
+const LAG: usize = 4096;
+
+/// The state of a moment.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// The study, as far as it is on disk.
+    pub study: Arc<Study>,
+    /// How many facts that is.
+    pub facts: u64,
+    /// What the running sitting does, and since when.
+    pub doing: Option<(Doing, Timestamp)>,
+    /// Whether an end was asked for.
+    pub stopping: bool,
+    /// What the disk says, while it takes no facts.
+    pub disk_trouble: Option<String>,
+    /// Nothing more will happen.
+    pub leaving: bool,
+}
+
+/// A fact with its number in the journal.
+#[derive(Clone, Debug)]
+pub struct Numbered {
+    /// The number, from 1.
+    pub seq: u64,
+    /// The fact.
+    pub fact: Fact,
+}
+
+/// The dispatcher's end.
+pub struct Board {
+    views: watch::Sender<View>,
+    facts: broadcast::Sender<Arc<Numbered>>,
+}
+
+/// A reader's end.
+#[derive(Clone)]
+pub struct Reader {
+    /// The latest view.
+    pub views: watch::Receiver<View>,
+    facts: broadcast::Sender<Arc<Numbered>>,
+}
+
+impl Board {
+    /// A board for a study whose journal has so many facts.
+    pub fn new(study: Arc<Study>, facts: u64) -> Self {
+        let (views, _) = watch::channel(View {
+            study,
+            facts,
+            doing: None,
+            stopping: false,
+            disk_trouble: None,
+            leaving: false,
+        });
+        let (facts, _) = broadcast::channel(LAG);
+        Self { views, facts }
+    }
+
+    /// A reader.
+    pub fn reader(&self) -> Reader {
+        Reader {
+            views: self.views.subscribe(),
+            facts: self.facts.clone(),
+        }
+    }
+
+    /// Shows a fact that `study` has just taken up.
+    pub fn took(&self, fact: &Fact, study: &Arc<Study>) {
+        let mut seq = 0;
+        self.views.send_modify(|view| {
+            view.study = Arc::clone(study);
+            view.facts += 1;
+            seq = view.facts;
+            match doing(&fact.event, study) {
+                Some(Some(doing)) => view.doing = Some((doing, fact.at)),
+                Some(None) => view.doing = None,
+                None => {}
+            }
+        });
+        // After the view: a reader that missed it here finds it there counted.
+        let numbered = Numbered {
+            seq,
+            fact: fact.clone(),
+        };
+        // Nobody may be looking.
+        let _ = self.facts.send(Arc::new(numbered));
+    }
+
+    /// The running sitting is being ended.
+    pub fn ending(&self, now: Timestamp) {
+        self.views
+            .send_modify(|view| view.doing = Some((Doing::Ending, now)));
+    }
+
+    /// An end was asked for.
+    pub fn stopping(&self) {
+        self.views.send_if_modified(|view| {
+            let changed = !view.stopping;
+            view.stopping = true;
+            changed
+        });
+    }
+
+    /// The disk takes no facts, or takes them again.
+    pub fn disk(&self, trouble: Option<String>) {
+        self.views.send_modify(|view| view.disk_trouble = trouble);
+    }
+
+    /// Nothing more will happen.
+    pub fn leave(&self) {
+        self.views.send_modify(|view| view.leaving = true);
+    }
+}
+
+impl Reader {
+    /// Facts from here on. To be called before a view is taken that tells how
+    /// many there were before.
+    pub fn facts(&self) -> broadcast::Receiver<Arc<Numbered>> {
+        self.facts.subscribe()
+    }
+
+    /// The state now.
+    pub fn view(&self) -> View {
+        self.views.borrow().clone()
+    }
+}
+
+/// What is done after an event: `None` for no change.
+fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
+    Some(match event {
+        Event::SittingStarted { .. } => Some(Doing::Starting),
+        Event::StepStarted { step, .. } => {
+            let kind = study.spec().step(step).map(|step| &step.kind);
+            let step = step.to_string();
+            Some(match kind {
+                Some(StepKind::Service(_)) => Doing::Readying { step },
+                _ => Doing::Step { step },
+            })
+        }
+        Event::ServicesReady { .. } => Some(Doing::Ready),
+        Event::SittingEnded { .. } => None,
+        _ => return None,
+    })
+}

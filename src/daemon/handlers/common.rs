@@ -1,0 +1,106 @@
+//! What several answers have.
+
+use crate::base::clock::Timestamp;
+use crate::model::metric::Constraint;
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::params::Params;
+use crate::model::study::Study;
+use crate::model::trial::{SittingEnd, Trial};
+use crate::report::overview;
+use crate::search::statistics::Interval;
+use crate::wire::convert::{self, milliseconds};
+use crate::wire::reply::{Change, Checked, Gain, Measured, Metric, TrialRow};
+
+/// How params differ from the baseline's.
+pub fn changes(study: &Study, params: &Params) -> Vec<Change> {
+    let space = &study.spec().space;
+    let Ok(start) = space.baseline() else {
+        return Vec::new();
+    };
+    let changes = overview::changes(space, &start, params).into_iter();
+    let text = |value: Option<crate::model::value::Value>| value.map(|value| value.to_string());
+    let changes = changes.map(|change| Change {
+        name: change.name.to_string(),
+        from: text(change.from),
+        to: text(change.to),
+    });
+    changes.collect()
+}
+
+/// A trial with its metrics.
+pub fn measured(study: &Study, trial: &Trial) -> Measured {
+    let measured = overview::measured(study, trial);
+    let metrics = measured.metrics.into_iter().map(|(name, summary)| Metric {
+        name: name.to_string(),
+        summary: summary.into(),
+    });
+    Measured {
+        trial: trial.id.0,
+        outcome: overview::word(trial).to_owned(),
+        metrics: metrics.collect(),
+    }
+}
+
+/// How much better the incumbent is than the baseline.
+pub fn gain(study: &Study) -> Gain {
+    match overview::gain(study) {
+        overview::Gain::NothingFeasible => Gain::NothingFeasible,
+        overview::Gain::NoBaseline => Gain::NoBaseline,
+        overview::Gain::None => Gain::None,
+        overview::Gain::Measured {
+            amount,
+            share,
+            comparison,
+        } => {
+            let interval: Option<Interval> = comparison
+                .filter(|found| found.freedom.is_finite())
+                .and_then(|found| found.gain);
+            Gain::Measured {
+                amount,
+                share,
+                low: interval.map(|interval| interval.low),
+                high: interval.map(|interval| interval.high),
+                clear: comparison.map(|found| found.is_clear()),
+            }
+        }
+    }
+}
+
+/// The constraints as texts.
+pub fn constraints(study: &Study) -> Vec<String> {
+    let constraints = study.spec().constraints.iter();
+    constraints.map(Constraint::to_string).collect()
+}
+
+/// A trial for a table.
+pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
+    let row = overview::row(study, trial, Vec::new());
+    let constraints = row.constraints.into_iter().map(|checked| {
+        let (summary, missed) = checked?;
+        let mean = summary.mean;
+        Some(Checked { mean, missed })
+    });
+    TrialRow {
+        trial: trial.id.0,
+        outcome: row.word.to_owned(),
+        origin: convert::origin(trial.origin).to_owned(),
+        changes: changes(study, &trial.params),
+        objective: row.objective.map(Into::into),
+        constraints: constraints.collect(),
+        runs: row.runs,
+        elapsed: milliseconds(trial.elapsed(now)),
+        is_baseline: row.is_baseline,
+        is_best: row.is_incumbent,
+        failure: failure(trial).map(|failure| failure.message.clone()),
+    }
+}
+
+/// What broke the trial, or its last sitting where it is not settled.
+pub fn failure(trial: &Trial) -> Option<&Failure> {
+    let last = trial.sittings.last().and_then(|s| s.end.as_ref());
+    match (&trial.outcome, last) {
+        (Some(Outcome::Failed(failure)), _)
+        | (None, Some(SittingEnd::Finished(Outcome::Failed(failure)))) => Some(failure),
+        _ => None,
+    }
+}

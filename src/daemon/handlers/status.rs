@@ -1,0 +1,115 @@
+//! `Status`: how the study stands.
+
+use super::common;
+use crate::base::clock;
+use crate::daemon::board::View;
+use crate::daemon::folders::Folders;
+use crate::model::study::{Phase, Study};
+use crate::model::trial::Trial;
+use crate::report::overview;
+use crate::search::count::{self, Planned};
+use crate::wire::convert::milliseconds;
+use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
+
+/// So many trials that wait are told.
+const WAITING: usize = 20;
+
+pub fn answer(view: &View, folders: &Folders) -> Reply {
+    let study = &*view.study;
+    let spec = study.spec();
+    let now = clock::now();
+    let counts = overview::count(study);
+    let running = study.running().map(|trial| &**trial);
+    let waiting = study.trials().iter().filter(|trial| {
+        let is_running = trial.running().is_some();
+        !trial.is_settled() && !is_running
+    });
+    let waiting = waiting.take(WAITING).map(|trial| Waiting {
+        trial: trial.id.0,
+        changes: common::changes(study, &trial.params),
+    });
+    let baseline = study.baseline();
+    let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
+    let busy = study.busy(now);
+    let trials_most = trials_most(study);
+    let settled = counts.all() - counts.unsettled;
+    let mean = busy.checked_div(settled);
+    let left = trials_most.zip(mean).map(|(most, mean)| {
+        let open = most.saturating_sub(settled.into());
+        mean.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX))
+    });
+    let goes_on = !matches!(study.phase(), Phase::Done(_));
+    Reply::Status(Box::new(Status {
+        study: spec.name.clone(),
+        output_dir: folders.output().display().to_string(),
+        pid: std::process::id(),
+        now: now.as_millis(),
+        phase: phase(study),
+        stopping: view.stopping,
+        disk_trouble: view.disk_trouble.clone(),
+        counts: Counts {
+            complete: counts.complete,
+            infeasible: counts.infeasible,
+            pruned: counts.pruned,
+            failed: counts.failed,
+            unsettled: counts.unsettled,
+        },
+        runs: study.runs(),
+        busy: milliseconds(busy),
+        running: running.and_then(|trial| running_trial(view, trial)),
+        waiting: waiting.collect(),
+        objective: (&spec.objective).into(),
+        constraints: common::constraints(study),
+        baseline: baseline.map(|trial| common::measured(study, trial)),
+        best: study
+            .incumbent()
+            .map(|trial| common::measured(study, trial)),
+        changes: study
+            .incumbent()
+            .map(|trial| common::changes(study, &trial.params))
+            .unwrap_or_default(),
+        gain: common::gain(study),
+        trials_most,
+        left: left.filter(|_| goes_on).map(milliseconds),
+    }))
+}
+
+fn phase(study: &Study) -> reply::Phase {
+    match study.phase() {
+        Phase::Active => reply::Phase::Active,
+        Phase::Paused(reason) => reply::Phase::Paused {
+            reason: reason.clone(),
+            by_user: study.paused_by_user(),
+        },
+        Phase::Done(reason) => reply::Phase::Done {
+            reason: reason.clone(),
+        },
+    }
+}
+
+fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
+    let sitting = trial.running()?;
+    let (doing, since) = match &view.doing {
+        Some((doing, since)) => (doing.clone(), *since),
+        None => (Doing::Starting, sitting.started),
+    };
+    Some(Running {
+        trial: trial.id.0,
+        sitting: sitting.number,
+        changes: common::changes(&view.study, &trial.params),
+        started: sitting.started.as_millis(),
+        doing,
+        since: since.as_millis(),
+        runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
+        runs_all: view.study.spec().runs_per_trial(),
+    })
+}
+
+/// How many trials there will be at most.
+fn trials_most(study: &Study) -> Option<u64> {
+    let spec = study.spec();
+    match count::trials(spec).within(spec.budget.trials) {
+        Planned::Exactly(most) | Planned::AtMost(most) => Some(most),
+        Planned::Unlimited => None,
+    }
+}

@@ -1,0 +1,71 @@
+//! `Trial`: all that is known of one.
+
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::Path;
+
+use super::common;
+use crate::base::clock;
+use crate::daemon::server::Server;
+use crate::model::trial::{TrialId, log_name};
+use crate::report::overview;
+use crate::wire::convert;
+use crate::wire::reply::{LogTail, Metric, Refusal, Reply, TrialDetail};
+
+/// So much of the end of a log is shown, in bytes and lines.
+const TAIL: u64 = 4096;
+const LINES: usize = 20;
+
+pub async fn answer(server: &Server, number: u32) -> Reply {
+    let study = server.board.view().study;
+    let Some(trial) = study.trial(TrialId(number)).cloned() else {
+        return Reply::Refused(Refusal::NoSuchTrial(number));
+    };
+    let first = study.first_service_name();
+    let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
+    let steps = study.spec().steps.iter().map(|step| {
+        let own = (first.as_deref() != Some(&*step.name)).then_some(&*step.name);
+        let path = server.folders.log(&log_name(trial.id, sitting, own));
+        (step.name.to_string(), path)
+    });
+    let steps: Vec<_> = steps.collect();
+    let tails = tokio::task::spawn_blocking(move || {
+        let tails = steps.into_iter().filter_map(|(step, path)| {
+            Some(LogTail {
+                step,
+                tail: tail(&path)?,
+                path: path.display().to_string(),
+            })
+        });
+        tails.collect::<Vec<_>>()
+    });
+    let metrics = overview::measured(&study, &trial).metrics.into_iter();
+    let metrics = metrics.map(|(name, summary)| Metric {
+        name: name.to_string(),
+        summary: summary.into(),
+    });
+    Reply::Trial(Box::new(TrialDetail {
+        row: common::row(&study, &trial, clock::now()),
+        params: convert::params(&trial.params),
+        metrics: metrics.collect(),
+        constraints: common::constraints(&study),
+        runs: trial.runs.iter().map(Into::into).collect(),
+        sittings: trial.sittings.iter().map(Into::into).collect(),
+        failure: common::failure(&trial).map(Into::into),
+        skipped: trial.skipped,
+        logs: tails.await.unwrap_or_default(),
+    }))
+}
+
+/// The last lines of a file; `None` when there is none.
+fn tail(path: &Path) -> Option<String> {
+    let mut file = File::open(path).ok()?;
+    let length = file.metadata().ok()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(TAIL)))
+        .ok()?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().collect();
+    Some(lines[lines.len().saturating_sub(LINES)..].join("\n"))
+}

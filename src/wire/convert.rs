@@ -1,0 +1,114 @@
+//! From the words of the project to those that are sent.
+
+use std::time::Duration;
+
+use super::reply::{self, Param};
+use crate::model::metric::{Direction, Objective, Summary};
+use crate::model::outcome::{Cause, Failure};
+use crate::model::params::Params;
+use crate::model::trial::{Origin, Run, Sitting, SittingEnd};
+
+/// Whole milliseconds.
+pub fn milliseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl From<Summary> for reply::Summary {
+    fn from(summary: Summary) -> Self {
+        Self {
+            count: summary.count,
+            mean: summary.mean,
+            spread: summary.spread,
+            min: summary.min,
+            max: summary.max,
+        }
+    }
+}
+
+impl From<&Objective> for reply::Objective {
+    fn from(objective: &Objective) -> Self {
+        Self {
+            metric: objective.metric.to_string(),
+            maximize: objective.direction == Direction::Maximize,
+        }
+    }
+}
+
+impl From<&Failure> for reply::Failure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            kind: failure.kind.name().to_owned(),
+            step: failure.step.as_deref().map(str::to_owned),
+            ending: failure.ending.as_ref().map(ToString::to_string),
+            message: failure.message.clone(),
+            cause: failure.cause.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl From<&Cause> for reply::Cause {
+    fn from(cause: &Cause) -> Self {
+        Self {
+            name: cause.name.clone(),
+            hint: cause.hint.clone(),
+            line: cause.line.clone(),
+        }
+    }
+}
+
+impl From<&Run> for reply::Run {
+    fn from(run: &Run) -> Self {
+        let metrics = run.metrics.iter();
+        Self {
+            step: run.step.to_string(),
+            number: run.number,
+            sitting: run.sitting,
+            elapsed: milliseconds(run.elapsed),
+            ending: run.ending.to_string(),
+            fault: run.fault.as_deref().map(str::to_owned),
+            metrics: metrics
+                .map(|(name, value)| reply::Number {
+                    name: name.to_string(),
+                    value: value.get(),
+                })
+                .collect(),
+        }
+    }
+}
+
+impl From<&Sitting> for reply::Sitting {
+    fn from(sitting: &Sitting) -> Self {
+        let end = match &sitting.end {
+            None => "running",
+            Some(SittingEnd::Interrupted) => "interrupted",
+            Some(SittingEnd::Finished(outcome)) => outcome.word(),
+        };
+        Self {
+            number: sitting.number,
+            started: sitting.started.as_millis(),
+            ended: sitting.ended.map(|ended| ended.as_millis()),
+            startup: sitting.startup.map(milliseconds),
+            end: end.to_owned(),
+            health: sitting.health.as_deref().map(str::to_owned),
+        }
+    }
+}
+
+/// Params, each with the text that a program gets.
+pub fn params(params: &Params) -> Vec<Param> {
+    let each = params.iter().map(|(name, value)| Param {
+        name: name.to_string(),
+        value: value.to_string(),
+    });
+    each.collect()
+}
+
+/// Who wanted a trial, in one word.
+pub const fn origin(origin: Origin) -> &'static str {
+    match origin {
+        Origin::Baseline => "baseline",
+        Origin::Sampler => "sampler",
+        Origin::Imported => "imported",
+        Origin::User => "user",
+    }
+}

@@ -1,0 +1,412 @@
+//! The bytes of every message: they must not change within a version of the
+//! protocol. And what comes of bytes that are no message.
+
+use std::fmt::Write as _;
+
+use proptest::prelude::*;
+
+use super::WireError;
+use super::codec::{Message, decode, encode};
+use super::frame::{REPLY_MAX, REQUEST_MAX};
+use super::reply::*;
+use super::request::*;
+
+fn text(text: &str) -> String {
+    text.to_owned()
+}
+
+fn requests() -> Vec<Request> {
+    let steer = [
+        Steer::Pause { now: true },
+        Steer::Resume,
+        Steer::Stop { now: false },
+        Steer::Skip,
+        Steer::Retry(7),
+        Steer::Enqueue(vec![(text("模型"), text("a b"))]),
+    ];
+    let until = [Until::Done, Until::Best, Until::Paused, Until::Trial(300)];
+    let sorts = [Sort::Number, Sort::Objective, Sort::Time];
+    let mut all = vec![
+        Request::Ping,
+        Request::Status,
+        Request::Best,
+        Request::Trial(70_000),
+        Request::Log(LogQuery {
+            trial: 1,
+            step: Some(text("eval")),
+            follow: true,
+        }),
+        Request::Events(EventsQuery {
+            after: Some(9),
+            last: None,
+            follow: false,
+        }),
+    ];
+    all.extend(sorts.map(|sort| {
+        Request::Trials(TrialsQuery {
+            outcomes: vec![text("failed")],
+            sort,
+            reverse: true,
+            offset: 100,
+            limit: u32::MAX,
+        })
+    }));
+    all.extend(until.map(Request::Wait));
+    all.extend(steer.map(Request::Steer));
+    all
+}
+
+fn summary() -> Summary {
+    Summary {
+        count: 3,
+        mean: 12.5,
+        spread: Some(0.25),
+        min: 12.0,
+        max: 13.0,
+    }
+}
+
+fn change() -> Change {
+    Change {
+        name: text("BATCH"),
+        from: Some(text("16")),
+        to: None,
+    }
+}
+
+fn objective() -> Objective {
+    Objective {
+        metric: text("speed"),
+        maximize: true,
+    }
+}
+
+fn measured() -> Measured {
+    Measured {
+        trial: 3,
+        outcome: text("complete"),
+        metrics: vec![Metric {
+            name: text("speed"),
+            summary: summary(),
+        }],
+    }
+}
+
+fn row() -> TrialRow {
+    TrialRow {
+        trial: 3,
+        outcome: text("failed"),
+        origin: text("user"),
+        changes: vec![change()],
+        objective: Some(summary()),
+        constraints: vec![
+            None,
+            Some(Checked {
+                mean: 0.5,
+                missed: true,
+            }),
+        ],
+        runs: 2,
+        elapsed: 1500,
+        is_baseline: false,
+        is_best: true,
+        failure: Some(text("died")),
+    }
+}
+
+fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
+    Reply::Status(Box::new(Status {
+        study: text("s"),
+        output_dir: text("/o"),
+        pid: 42,
+        now: 1_763_767_212_000,
+        phase,
+        stopping: false,
+        disk_trouble: None,
+        counts: Counts {
+            complete: 1,
+            infeasible: 2,
+            pruned: 3,
+            failed: 4,
+            unsettled: 5,
+        },
+        runs: 30,
+        busy: 60_000,
+        running: Some(Running {
+            trial: 5,
+            sitting: 1,
+            changes: vec![change()],
+            started: 1,
+            doing,
+            since: 2,
+            runs: 1,
+            runs_all: 3,
+        }),
+        waiting: vec![Waiting {
+            trial: 6,
+            changes: Vec::new(),
+        }],
+        objective: objective(),
+        constraints: vec![text("quality >= 0.5")],
+        baseline: None,
+        best: Some(measured()),
+        changes: vec![change()],
+        gain,
+        trials_most: Some(200),
+        left: None,
+    }))
+}
+
+fn replies() -> Vec<Reply> {
+    let reason = || text("r");
+    let gain = Gain::Measured {
+        amount: 2.0,
+        share: Some(0.25),
+        low: None,
+        high: Some(0.5),
+        clear: Some(true),
+    };
+    let step = || text("eval");
+    let by_user = true;
+    let mut all = vec![
+        Reply::Pong(Pong {
+            version: text("0.1.0"),
+            protocol: 1,
+            pid: 42,
+            study: text("s"),
+            output_dir: text("/o"),
+            may_steer: true,
+        }),
+        status(Phase::Active, Doing::Starting, Gain::NothingFeasible),
+        status(
+            Phase::Paused {
+                reason: reason(),
+                by_user,
+            },
+            Doing::Readying { step: step() },
+            Gain::NoBaseline,
+        ),
+        status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
+        status(Phase::Active, Doing::Step { step: step() }, gain),
+        status(Phase::Active, Doing::Ending, gain),
+        Reply::Best(Box::new(Best {
+            measured: measured(),
+            params: vec![Param {
+                name: text("BATCH"),
+                value: text("32"),
+            }],
+            changes: vec![change()],
+            gain,
+            objective: objective(),
+        })),
+        Reply::Trials(Trials {
+            total: 300,
+            objective: objective(),
+            constraints: vec![text("quality >= 0.5")],
+            rows: vec![row()],
+        }),
+        Reply::Trial(Box::new(detail())),
+        Reply::Log(vec![0, 255, 10]),
+        Reply::Events(vec![EventLine {
+            seq: 8,
+            at: 1_763_767_212_000,
+            event: text(r#"{"resumed":{}}"#),
+        }]),
+        Reply::Reached,
+    ];
+    let ends = [
+        EndOfStream::Complete,
+        EndOfStream::Leaving,
+        EndOfStream::TooSlow,
+    ];
+    all.extend(ends.map(Reply::End));
+    all.extend(answers().map(Reply::Accepted));
+    all.extend(answers().map(Reply::Ignored));
+    let refusals = [
+        Refusal::NotAllowed,
+        Refusal::Busy,
+        Refusal::NotUnderstood(reason()),
+        Refusal::TooLong,
+        Refusal::Leaving,
+        Refusal::Done(reason()),
+        Refusal::NoSuchTrial(9),
+        Refusal::NoSuchLog(reason()),
+        Refusal::NothingRuns,
+        Refusal::NothingBest,
+        Refusal::NotSettled(9),
+        Refusal::NothingToRepeat(9),
+        Refusal::TriedAlready(9),
+        Refusal::BadParams(vec![reason(), reason()]),
+        Refusal::NotRecorded(reason()),
+    ];
+    all.extend(refusals.map(Reply::Refused));
+    all
+}
+
+fn answers() -> [Accepted; 6] {
+    let running = Some(4);
+    [
+        Accepted::Paused {
+            running,
+            interrupted: true,
+        },
+        Accepted::Resumed,
+        Accepted::Stopping { running },
+        Accepted::Skipped { trial: 4 },
+        Accepted::Reopened { trial: 2, running },
+        Accepted::Enqueued {
+            trial: 5,
+            running,
+            paused: true,
+        },
+    ]
+}
+
+fn detail() -> TrialDetail {
+    TrialDetail {
+        row: row(),
+        params: vec![Param {
+            name: text("BATCH"),
+            value: text("32"),
+        }],
+        metrics: measured().metrics,
+        constraints: vec![text("quality >= 0.5")],
+        runs: vec![Run {
+            step: text("eval"),
+            number: 1,
+            sitting: 2,
+            elapsed: 900,
+            ending: text("exited with code 0"),
+            fault: Some(text("no speed")),
+            metrics: vec![Number {
+                name: text("quality"),
+                value: -0.5,
+            }],
+        }],
+        sittings: vec![Sitting {
+            number: 2,
+            started: 5,
+            ended: Some(6),
+            startup: None,
+            end: text("failed"),
+            health: Some(text("ok")),
+        }],
+        failure: Some(Failure {
+            kind: text("all-runs"),
+            step: Some(text("eval")),
+            ending: None,
+            message: text("died"),
+            cause: Some(Cause {
+                name: text("oom"),
+                hint: text("less"),
+                line: text("CUDA"),
+            }),
+        }),
+        skipped: false,
+        logs: vec![LogTail {
+            step: text("eval"),
+            path: text("/o/l"),
+            tail: text("a\nb"),
+        }],
+    }
+}
+
+/// A line for each: the message as JSON, and its bytes.
+fn golden<M: Message>(messages: &[M]) -> String {
+    let mut all = String::new();
+    for message in messages {
+        let bytes = encode(message).expect("a short message");
+        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        let json = serde_json::to_string(message).expect("JSON");
+        writeln!(all, "{json}\n    {hex}").expect("memory");
+    }
+    all
+}
+
+#[test]
+fn bytes_of_requests() {
+    insta::assert_snapshot!(golden(&requests()));
+}
+
+#[test]
+fn bytes_of_replies() {
+    insta::assert_snapshot!(golden(&replies()));
+}
+
+#[test]
+fn messages_come_back() {
+    for request in requests() {
+        let bytes = encode(&request).expect("encoded");
+        assert_eq!(decode::<Request>(&bytes).expect("decoded"), request);
+    }
+    for reply in replies() {
+        let bytes = encode(&reply).expect("encoded");
+        assert_eq!(decode::<Reply>(&bytes).expect("decoded"), reply);
+    }
+}
+
+#[test]
+fn cut_and_longer_messages_are_refused() {
+    for bytes in replies()
+        .iter()
+        .map(|reply| encode(reply).expect("encoded"))
+    {
+        for cut in 0..bytes.len() {
+            let result = decode::<Reply>(&bytes[..cut]);
+            assert!(matches!(result, Err(WireError::Unreadable(_))), "{cut}");
+        }
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(decode::<Reply>(&longer).is_err());
+    }
+}
+
+#[test]
+fn what_is_too_long_is_not_sent() {
+    let long = Reply::Log(vec![0; REPLY_MAX]);
+    assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
+    let long = Request::Steer(Steer::Enqueue(vec![(text("N"), "x".repeat(REQUEST_MAX))]));
+    assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
+}
+
+#[test]
+fn claims_of_length_cost_nothing() {
+    // A Log, Events and Enqueue of 2^64 - 1 elements each.
+    let huge = [253, 255, 255, 255, 255, 255, 255, 255, 255];
+    for variant in [5_u8, 6] {
+        let bytes: Vec<u8> = [variant].into_iter().chain(huge).collect();
+        assert!(decode::<Reply>(&bytes).is_err());
+    }
+    let bytes: Vec<u8> = [8_u8, 5].into_iter().chain(huge).collect();
+    assert!(decode::<Request>(&bytes).is_err());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn random_bytes_do_no_harm(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        // Whatever they are read as is as long as they are.
+        if let Ok(request) = decode::<Request>(&bytes) {
+            let shown = format!("{request:?}").len();
+            prop_assert!(shown < 4000 + bytes.len() * 40);
+        }
+        let _ = decode::<Reply>(&bytes);
+    }
+
+    #[test]
+    fn mutated_messages_do_no_harm(
+        which in any::<prop::sample::Index>(),
+        places in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let replies = replies();
+        let mut bytes = encode(which.get(&replies)).expect("encoded");
+        for (place, byte) in places {
+            let place = place.index(bytes.len());
+            bytes[place] = byte;
+        }
+        if let Ok(reply) = decode::<Reply>(&bytes) {
+            let _ = encode(&reply).expect("as short as it was");
+        }
+    }
+}

@@ -1,0 +1,545 @@
+//! What a daemon answers: data, no prose. Times are milliseconds since 1970
+//! (UTC), durations are milliseconds.
+
+use serde::{Deserialize, Serialize};
+
+/// One answer. Variants are only added at the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Reply {
+    /// To [`super::request::Request::Ping`].
+    Pong(Pong),
+    /// To [`super::request::Request::Status`].
+    Status(Box<Status>),
+    /// To [`super::request::Request::Best`].
+    Best(Box<Best>),
+    /// To [`super::request::Request::Trials`].
+    Trials(Trials),
+    /// To [`super::request::Request::Trial`].
+    Trial(Box<TrialDetail>),
+    /// Bytes of a log; more may follow, up to [`Reply::End`].
+    Log(Vec<u8>),
+    /// Events in order; more may follow, up to [`Reply::End`].
+    Events(Vec<EventLine>),
+    /// A stream is over.
+    End(EndOfStream),
+    /// What was waited for holds.
+    Reached,
+    /// A change was made, and is on disk.
+    Accepted(Accepted),
+    /// It was so already.
+    Ignored(Accepted),
+    /// Not done.
+    Refused(Refusal),
+}
+
+/// Who answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pong {
+    /// The version of the program.
+    pub version: String,
+    /// The version of the protocol that is spoken.
+    pub protocol: u16,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The study's name.
+    pub study: String,
+    /// The study's folder.
+    pub output_dir: String,
+    /// Whether the asking user may steer.
+    pub may_steer: bool,
+}
+
+/// How a study stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// The study's name.
+    pub study: String,
+    /// The study's folder.
+    pub output_dir: String,
+    /// The daemon's process.
+    pub pid: u32,
+    /// The time by the daemon's clock.
+    pub now: i64,
+    /// Whether it goes on.
+    pub phase: Phase,
+    /// Whether the daemon is about to end.
+    pub stopping: bool,
+    /// What the disk says, while it takes no facts.
+    pub disk_trouble: Option<String>,
+    /// How many trials came out how.
+    pub counts: Counts,
+    /// Good runs, over all trials.
+    pub runs: u32,
+    /// The time with a trial running.
+    pub busy: u64,
+    /// The trial that runs.
+    pub running: Option<Running>,
+    /// Trials that are planned or interrupted, in the order in which they are
+    /// taken up; 20 at most.
+    pub waiting: Vec<Waiting>,
+    /// The metric that is optimised.
+    pub objective: Objective,
+    /// What a trial must keep to, as `accuracy >= 0.88`.
+    pub constraints: Vec<String>,
+    /// The starting params, once they are measured.
+    pub baseline: Option<Measured>,
+    /// The best so far.
+    pub best: Option<Measured>,
+    /// How the best differs from the starting params.
+    pub changes: Vec<Change>,
+    /// How much better the best is.
+    pub gain: Gain,
+    /// How many trials there will be at most, where that is known.
+    pub trials_most: Option<u64>,
+    /// The expected time for the rest, at most.
+    pub left: Option<u64>,
+}
+
+/// Whether a study goes on. Variants are only added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// It goes on.
+    Active,
+    /// No new trial is started.
+    Paused {
+        /// Why.
+        reason: String,
+        /// Whether a user wanted it.
+        by_user: bool,
+    },
+    /// There is nothing left to do.
+    Done {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Numbers of trials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Complete and feasible.
+    pub complete: u32,
+    /// Complete, and a constraint is missed.
+    pub infeasible: u32,
+    /// Ended early.
+    pub pruned: u32,
+    /// Failed.
+    pub failed: u32,
+    /// Planned, running, interrupted or held up.
+    pub unsettled: u32,
+}
+
+/// A trial that runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Running {
+    /// Its number.
+    pub trial: u32,
+    /// The number of its sitting.
+    pub sitting: u32,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+    /// Since when this sitting runs.
+    pub started: i64,
+    /// What it does.
+    pub doing: Doing,
+    /// Since when it does that.
+    pub since: i64,
+    /// Its good runs.
+    pub runs: u32,
+    /// How many it is to have.
+    pub runs_all: u32,
+}
+
+/// What a sitting does. Variants are only added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Doing {
+    /// It is being started.
+    Starting,
+    /// A service is not ready yet.
+    Readying {
+        /// The step.
+        step: String,
+    },
+    /// All services are ready.
+    Ready,
+    /// A task or a measure step runs.
+    Step {
+        /// The step.
+        step: String,
+    },
+    /// It is being ended.
+    Ending,
+}
+
+/// A trial that will be taken up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Its number.
+    pub trial: u32,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+}
+
+/// What is optimised.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Objective {
+    /// The metric.
+    pub metric: String,
+    /// Whether more is better.
+    pub maximize: bool,
+}
+
+/// A trial with its metrics.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Its number.
+    pub trial: u32,
+    /// What came of it, or its state; see [`TrialRow::outcome`].
+    pub outcome: String,
+    /// The objective, the metrics of the constraints, then the others.
+    pub metrics: Vec<Metric>,
+}
+
+/// The summary of a metric over the good runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Metric {
+    /// Its name.
+    pub name: String,
+    /// Its summary.
+    pub summary: Summary,
+}
+
+/// A summary over runs.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// How many runs.
+    pub count: u32,
+    /// The mean.
+    pub mean: f64,
+    /// The standard deviation; `None` for a single run.
+    pub spread: Option<f64>,
+    /// The least.
+    pub min: f64,
+    /// The most.
+    pub max: f64,
+}
+
+/// One parameter that differs from the starting params.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The parameter.
+    pub name: String,
+    /// Its starting value; `None` where it is not active there.
+    pub from: Option<String>,
+    /// Its value; `None` where it is not active.
+    pub to: Option<String>,
+}
+
+/// How much better the best is than the starting params. Variants are only
+/// added at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Gain {
+    /// No trial is feasible yet.
+    NothingFeasible,
+    /// The starting params have no result.
+    NoBaseline,
+    /// The starting params are the best.
+    None,
+    /// Both were measured.
+    Measured {
+        /// In the metric's unit; positive is better.
+        amount: f64,
+        /// As a share of the starting params' mean.
+        share: Option<f64>,
+        /// The least that it is with the confidence of a report, as a share.
+        low: Option<f64>,
+        /// The most.
+        high: Option<f64>,
+        /// Whether it is more than noise; `None` when that cannot be told.
+        clear: Option<bool>,
+    },
+}
+
+/// The best trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Its metrics.
+    pub measured: Measured,
+    /// Its params, each with the text that a program gets.
+    pub params: Vec<Param>,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+    /// How much better it is.
+    pub gain: Gain,
+    /// The metric that is optimised.
+    pub objective: Objective,
+}
+
+/// A parameter and its value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Param {
+    /// Its name.
+    pub name: String,
+    /// The text of its value.
+    pub value: String,
+}
+
+/// A page of trials.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Trials {
+    /// How many there are, over all pages.
+    pub total: u32,
+    /// The metric that is optimised.
+    pub objective: Objective,
+    /// The constraints, as `accuracy >= 0.88`.
+    pub constraints: Vec<String>,
+    /// The trials of this page.
+    pub rows: Vec<TrialRow>,
+}
+
+/// One trial, for a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialRow {
+    /// Its number.
+    pub trial: u32,
+    /// `complete`, `infeasible`, `pruned`, `failed`; before that `planned`,
+    /// `running`, `interrupted`, `held up`.
+    pub outcome: String,
+    /// Who wanted it: `baseline`, `sampler`, `imported`, `user`.
+    pub origin: String,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+    /// The objective, where it was measured.
+    pub objective: Option<Summary>,
+    /// The metric of each constraint in turn.
+    pub constraints: Vec<Option<Checked>>,
+    /// Its good runs.
+    pub runs: u32,
+    /// The time spent on it.
+    pub elapsed: u64,
+    /// Whether it has the starting params.
+    pub is_baseline: bool,
+    /// Whether it is the best.
+    pub is_best: bool,
+    /// What broke, of a failed trial.
+    pub failure: Option<String>,
+}
+
+/// The metric of a constraint.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checked {
+    /// Its mean.
+    pub mean: f64,
+    /// Whether it misses the constraint.
+    pub missed: bool,
+}
+
+/// All that is known of a trial.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TrialDetail {
+    /// As in the table.
+    pub row: TrialRow,
+    /// Its params.
+    pub params: Vec<Param>,
+    /// The metrics that it has.
+    pub metrics: Vec<Metric>,
+    /// The constraints, as `accuracy >= 0.88`.
+    pub constraints: Vec<String>,
+    /// Its runs, in the order in which they ended.
+    pub runs: Vec<Run>,
+    /// Its sittings, in order.
+    pub sittings: Vec<Sitting>,
+    /// What broke.
+    pub failure: Option<Failure>,
+    /// Whether a user ended it.
+    pub skipped: bool,
+    /// The names of its log files below the study's folder, and the end of
+    /// each.
+    pub logs: Vec<LogTail>,
+}
+
+/// A run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Run {
+    /// The step.
+    pub step: String,
+    /// Its number within the step.
+    pub number: u32,
+    /// The sitting.
+    pub sitting: u32,
+    /// How long it took.
+    pub elapsed: u64,
+    /// How its process ended, as `exited with code 0`.
+    pub ending: String,
+    /// Why it does not count; `None` for a good run.
+    pub fault: Option<String>,
+    /// What it measured.
+    pub metrics: Vec<Number>,
+}
+
+/// A metric of one run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Number {
+    /// The metric.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// A sitting.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Sitting {
+    /// Its number.
+    pub number: u32,
+    /// When it began.
+    pub started: i64,
+    /// When it was over.
+    pub ended: Option<i64>,
+    /// How long the services took to be ready.
+    pub startup: Option<u64>,
+    /// `running`, `interrupted`, or an outcome.
+    pub end: String,
+    /// The last answer to a readiness check.
+    pub health: Option<String>,
+}
+
+/// What broke.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    /// Its kind, as in the results file.
+    pub kind: String,
+    /// The step.
+    pub step: Option<String>,
+    /// How the step's process ended.
+    pub ending: Option<String>,
+    /// In words.
+    pub message: String,
+    /// The cause that its log names.
+    pub cause: Option<Cause>,
+}
+
+/// A cause that was found in a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cause {
+    /// Its name.
+    pub name: String,
+    /// What helps.
+    pub hint: String,
+    /// The line that tells it.
+    pub line: String,
+}
+
+/// The end of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogTail {
+    /// The step.
+    pub step: String,
+    /// The file's path.
+    pub path: String,
+    /// Its last lines.
+    pub tail: String,
+}
+
+/// An event, as the journal has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its number.
+    pub seq: u64,
+    /// When it happened.
+    pub at: i64,
+    /// One JSON object with one field, the event's kind.
+    pub event: String,
+}
+
+/// Why a stream is over. Variants are only added at the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndOfStream {
+    /// There is no more.
+    Complete,
+    /// The daemon ends.
+    Leaving,
+    /// The reader was too slow: what came since is left out.
+    TooSlow,
+}
+
+/// A change that was made, or was made already. Variants are only added at the
+/// end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Accepted {
+    /// The study is paused.
+    Paused {
+        /// The trial that still runs.
+        running: Option<u32>,
+        /// Whether that one is being interrupted.
+        interrupted: bool,
+    },
+    /// The study goes on.
+    Resumed,
+    /// The daemon ends.
+    Stopping {
+        /// The trial that is ended first.
+        running: Option<u32>,
+    },
+    /// The trial is being ended.
+    Skipped {
+        /// The trial.
+        trial: u32,
+    },
+    /// The trial will be measured again.
+    Reopened {
+        /// The trial.
+        trial: u32,
+        /// The trial that runs before.
+        running: Option<u32>,
+    },
+    /// The params will be tried.
+    Enqueued {
+        /// The number of their trial.
+        trial: u32,
+        /// The trial that runs before.
+        running: Option<u32>,
+        /// Whether the study is paused, so that it must be resumed first.
+        paused: bool,
+    },
+}
+
+/// Why something is not done. Variants are only added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Refusal {
+    /// This user may not.
+    NotAllowed,
+    /// There are too many connections.
+    Busy,
+    /// The request cannot be understood.
+    NotUnderstood(String),
+    /// The answer would be too long.
+    TooLong,
+    /// The daemon ends.
+    Leaving,
+    /// There is nothing left to do, for this reason.
+    Done(String),
+    /// There is no such trial.
+    NoSuchTrial(u32),
+    /// There is no such step, or it has no log.
+    NoSuchLog(String),
+    /// No trial runs.
+    NothingRuns,
+    /// No trial is feasible yet.
+    NothingBest,
+    /// The trial is not settled.
+    NotSettled(u32),
+    /// The trial has all its runs.
+    NothingToRepeat(u32),
+    /// The params were tried already.
+    TriedAlready(u32),
+    /// The params are not in the space, for these reasons.
+    BadParams(Vec<String>),
+    /// The journal takes no facts, or the daemon does not answer in time.
+    NotRecorded(String),
+}
