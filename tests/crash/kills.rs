@@ -216,8 +216,9 @@ fn a_runner_that_comes_too_late_begins_nothing() {
     study.await_gate("start");
     let sitting = study.out("sittings/00001.1");
     let order = std::fs::read(sitting.join("trial.json")).expect("the order");
+    let runner = study.runner_pid();
     daemon.kill();
-    study.await_nothing_alive();
+    study.wait("the runner's end", || start_of(runner).is_none());
     let known = study.processes().len();
 
     let begin = |folder: &std::path::Path| {

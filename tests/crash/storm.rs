@@ -24,6 +24,7 @@ name = "serve"
 kind = "service"
 command = ["{child}", "serve", "--port", "{port}", "--leave"]
 ready = { http = "http://127.0.0.1:{port}/" }
+stop_grace = "50ms"
 [[step]]
 name = "eval"
 kind = "measure"
