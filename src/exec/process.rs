@@ -167,13 +167,22 @@ impl Group {
 
     /// Asks every process of the group to end.
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        drop(self.signal(Signal::TERM));
     }
 
-    /// Ends every process of the group at once, however many it forks.
+    /// Ends every process of the group at once.
     pub fn kill(&self) {
+        drop(self.kill_round());
+    }
+
+    /// The same. Returns the processes that it found, where it had to look for
+    /// them: one that was forked meanwhile is not among them.
+    fn kill_round(&self) -> Vec<OwnedFd> {
         match &self.cgroup {
-            Some(cgroup) => cgroup.kill(),
+            Some(cgroup) => {
+                cgroup.kill();
+                Vec::new()
+            }
             None => self.signal(Signal::KILL),
         }
     }
@@ -184,9 +193,16 @@ impl Group {
     pub async fn clear(&self, limit: Duration) -> bool {
         let clear = async {
             loop {
-                self.kill();
+                let killed = self.kill_round();
                 self.ended().await;
-                if self.until_empty().await {
+                // Only what was killed is waited for: what was forked in
+                // between would live on, and is killed in the next round.
+                await_all(killed).await;
+                let empty = match &self.cgroup {
+                    Some(cgroup) => cgroup.until_empty(Duration::MAX).await,
+                    None => self.pinned().is_empty(),
+                };
+                if empty {
                     return;
                 }
             }
@@ -205,11 +221,8 @@ impl Group {
         if let Some(cgroup) = &self.cgroup {
             return cgroup.until_empty(Duration::MAX).await;
         }
-        for (_, pidfd) in self.pinned() {
-            if let Ok(pidfd) = watch(pidfd, Interest::READABLE) {
-                let _ = pidfd.readable().await;
-            }
-        }
+        let alive = self.pinned().into_iter().map(|(_, pidfd)| pidfd);
+        await_all(alive.collect()).await;
         self.pinned().is_empty()
     }
 
@@ -221,11 +234,14 @@ impl Group {
         }
     }
 
-    fn signal(&self, signal: Signal) {
-        for (_, pidfd) in self.pinned() {
-            // It may have ended in between, which is all that is wanted.
-            let _ = rustix::process::pidfd_send_signal(&pidfd, signal);
-        }
+    fn signal(&self, signal: Signal) -> Vec<OwnedFd> {
+        let found = self.pinned().into_iter().map(|(_, pidfd)| pidfd);
+        found
+            .inspect(|pidfd| {
+                // It may have ended in between, which is all that is wanted.
+                let _ = rustix::process::pidfd_send_signal(pidfd, signal);
+            })
+            .collect()
     }
 
     /// The processes of the group, each pinned by a pidfd: opened first,
@@ -313,6 +329,15 @@ impl Group {
         }
         members.retain(|pid| alive.iter().any(|process| process.pid == *pid));
         members
+    }
+}
+
+/// Waits until each of these processes has ended.
+async fn await_all(processes: Vec<OwnedFd>) {
+    for pidfd in processes {
+        if let Ok(pidfd) = watch(pidfd, Interest::READABLE) {
+            let _ = pidfd.readable().await;
+        }
     }
 }
 
