@@ -34,7 +34,7 @@ fn study() -> Study {
 }
 
 fn socket(study: &Study) -> PathBuf {
-    study.path("run/autotune/control.sock")
+    study.path("runtime/autotune/control.sock")
 }
 
 fn open_gates(study: &Study, value: u32) {
@@ -48,7 +48,7 @@ fn client(study: &Study, arguments: &[&str]) -> Command {
     command
         .args(arguments)
         .current_dir(study.path(""))
-        .env("XDG_RUNTIME_DIR", study.path("run"))
+        .env("XDG_RUNTIME_DIR", study.path("runtime"))
         .env_remove("AUTOTUNE_SOCKET")
         .env("NO_COLOR", "1")
         .stdin(Stdio::null())
@@ -299,7 +299,7 @@ fn a_second_daemon_leaves_the_socket_alone() {
     (1..=3).for_each(|value| open_gates(&second, value));
     let mut command = second.command(&["run", "study.toml", "--output-dir", "out"]);
     let output = command
-        .env("XDG_RUNTIME_DIR", study.path("run"))
+        .env("XDG_RUNTIME_DIR", study.path("runtime"))
         .output()
         .expect("runs");
     assert_eq!(code(&output), 0, "{}", said(&output));

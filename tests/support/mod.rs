@@ -100,7 +100,7 @@ impl Study {
             .current_dir(self.folder.path())
             .env("PIDS", self.path("pids"))
             // Its control socket is its own, too.
-            .env("XDG_RUNTIME_DIR", self.path("run"))
+            .env("XDG_RUNTIME_DIR", self.path("runtime"))
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
