@@ -9,7 +9,7 @@
 //! | [`recovery`] | after a crash |
 //! | [`steer`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
-//! | [`server`], [`socket`], [`rights`], [`handlers`] | the control socket |
+//! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
