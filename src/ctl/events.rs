@@ -9,6 +9,8 @@ use super::prose;
 use super::session::{Session, Trouble};
 use crate::report::phrase::clean;
 use crate::term::color::{DIM, paint};
+use crate::term::tables::DEFAULT_WIDTH;
+use crate::term::width::shorten;
 use crate::wire::WireError;
 use crate::wire::client::ConnectError;
 use crate::wire::reply::{EndOfStream, EventLine, Reply};
@@ -99,7 +101,7 @@ async fn read(
                     let line = if session.json {
                         json(event)
                     } else {
-                        text(event, session.color)
+                        text(event, session)
                     };
                     session.print(&line)?;
                     query.after = Some(event.seq);
@@ -124,7 +126,7 @@ fn json(event: &EventLine) -> String {
 }
 
 /// `2026-11-22 10:15:02  trial-planned  trial=7 BATCH=32 origin=sampler`.
-fn text(event: &EventLine, color: bool) -> String {
+fn text(event: &EventLine, session: &Session) -> String {
     let parsed = parsed(event);
     let one = parsed.as_object().and_then(|object| object.iter().next());
     let (kind, fields) = match one {
@@ -133,9 +135,14 @@ fn text(event: &EventLine, color: bool) -> String {
     };
     let mut words = Vec::new();
     flatten("", fields, &mut words);
-    let at = paint(&prose::moment(event.at), DIM, color);
-    let line = format!("{at}  {:<15} {}", clean(kind), words.join(" "));
-    format!("{}\n", line.trim_end())
+    let moment = prose::moment(event.at);
+    let mut rest = format!("{:<15} {}", clean(kind), words.join(" "));
+    if session.terminal {
+        // For programs, and in a file, it is whole.
+        rest = shorten(&rest, DEFAULT_WIDTH - moment.len() - 2).into_owned();
+    }
+    let at = paint(&moment, DIM, session.color);
+    format!("{at}  {}\n", rest.trim_end())
 }
 
 fn flatten(name: &str, value: &Json, words: &mut Vec<String>) {

@@ -1,6 +1,6 @@
 //! The connection of one call, what is printed, and what went wrong.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -50,6 +50,8 @@ pub struct Session {
     pub json: bool,
     /// Whether to colour what is printed.
     pub color: bool,
+    /// Whether somebody reads it on a terminal.
+    pub terminal: bool,
 }
 
 impl Session {
@@ -60,6 +62,7 @@ impl Session {
             client: None,
             json,
             color: wanted(Choice::Auto, &io::stdout()),
+            terminal: io::stdout().is_terminal(),
         }
     }
 
