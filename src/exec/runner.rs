@@ -11,7 +11,7 @@
 //!   end too. So are SIGTERM, SIGINT and SIGHUP: `pkill autotuned` reaches the
 //!   runner as well. Control is looked at before anything else, whatever the
 //!   sitting waits for.
-//! - The work holds no process: groups live in [`Sitting`], so dropping the
+//! - The work holds no process: groups live in `Sitting`, so dropping the
 //!   work in its midst leaves them to be ended in order.
 //! - The result is written last, when nothing of the sitting is alive.
 
