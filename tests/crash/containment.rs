@@ -81,13 +81,7 @@ fn services_that_stay_are_gone(cgroup: bool) {
             run: "",
             timeout: "60s",
         });
-        let output = study.run();
-        assert_eq!(
-            crate::support::code(&output),
-            0,
-            "{serve}: {}",
-            crate::support::said(&output)
-        );
+        assert_eq!(study.start().end(), 0, "{serve}: {}", study.trace());
         assert_nothing_left(&study);
         assert_eq!(ends(&study), ["complete", "complete"], "{serve}");
         for trial in [1, 2] {
@@ -114,13 +108,7 @@ fn a_service_whose_leader_exits_takes_all_along(cgroup: bool) {
             run: "",
             timeout: "60s",
         });
-        let output = study.run();
-        assert_eq!(
-            crate::support::code(&output),
-            0,
-            "{serve}: {}",
-            crate::support::said(&output)
-        );
+        assert_eq!(study.start().end(), 0, "{serve}: {}", study.trace());
         assert_nothing_left(&study);
         assert_eq!(failures(&study), ["died", "died"], "{serve}");
         // The leader and the one that it started, in each of two trials.
@@ -135,13 +123,7 @@ fn what_a_run_leaves_is_gone_before_the_next(cgroup: bool) {
         run: "--leave",
         timeout: "60s",
     });
-    let output = study.run();
-    assert_eq!(
-        crate::support::code(&output),
-        0,
-        "{}",
-        crate::support::said(&output)
-    );
+    assert_eq!(study.start().end(), 0, "{}", study.trace());
     assert_nothing_left(&study);
     for trial in [1, 2] {
         // The service, and nobody else.
@@ -161,13 +143,7 @@ fn a_run_that_times_out_takes_its_tree(cgroup: bool) {
     for gate in ["run-1-2", "run-1-3", "run-2-1", "run-2-2", "run-2-3"] {
         study.open_gate(gate);
     }
-    let output = study.run();
-    assert_eq!(
-        crate::support::code(&output),
-        0,
-        "{}",
-        crate::support::said(&output)
-    );
+    assert_eq!(study.start().end(), 0, "{}", study.trace());
     assert_nothing_left(&study);
     let runs = study.events_of("run-ended");
     assert_eq!(runs[0]["ending"], "timed-out", "{}", study.trace());

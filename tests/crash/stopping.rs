@@ -175,13 +175,10 @@ both_ways! {
     a_restart_waits_for_a_runner_that_is_still_ending,
 }
 
-/// A `stop` command that hangs must not keep an end at once waiting for
-/// longer than it has to say so.
-#[test]
-fn twice_with_a_stop_command_that_hangs() {
-    let spec = r#"
+/// A service that does not heed SIGTERM, and has a command that ends it.
+const STOPPED: &str = r#"
 [study]
-name = "hanging"
+name = "stopped"
 pass_env = ["PIDS"]
 [objective]
 maximize = "m"
@@ -192,7 +189,7 @@ name = "serve"
 kind = "service"
 command = ["{child}", "serve", "--port", "{port}", "--ignore-term"]
 ready = { http = "http://127.0.0.1:{port}/" }
-stop = ["{child}", "run", "--gate", "{dir}/never"]
+stop = ["{child}", "run", "--gate", "{dir}/stop", "--done", "{dir}/stopped"]
 stop_grace = "10m"
 [[step]]
 name = "eval"
@@ -200,17 +197,39 @@ kind = "measure"
 command = ["{child}", "run", "--gate", "{dir}/run", "--print", "m=1"]
 metrics.m = 'm=(\S+)'
 "#;
-    let study = Study::new(spec);
+
+/// A trial that is to end at once is killed while a `stop` command still runs,
+/// and that has a short time to come to its end.
+#[test]
+fn twice_while_a_stop_command_runs() {
+    let study = Study::new(STOPPED);
     let mut daemon = study.start();
     study.await_gate("run");
     let service = study.processes()[0];
     daemon.signal(Signal::SIGTERM);
-    study.await_gate("never");
+    study.await_gate("stop");
     daemon.signal(Signal::SIGTERM);
-    // The trial is killed whether or not the stop command ends.
     study.wait("the service's end", || {
         start_of(service.0) != Some(service.1)
     });
+    study.open_gate("stop");
     assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert!(study.path("stopped").exists());
     assert_nothing_left(&study);
+}
+
+/// One that hangs holds up an end at once for some seconds, not for ever.
+#[test]
+fn twice_with_a_stop_command_that_hangs() {
+    let study = Study::new(STOPPED);
+    let mut daemon = study.start();
+    study.await_gate("run");
+    daemon.signal(Signal::SIGTERM);
+    study.await_gate("stop");
+    daemon.signal(Signal::SIGTERM);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert!(!study.path("stopped").exists());
+    assert_nothing_left(&study);
+    let log = std::fs::read_to_string(study.path("daemon.log")).expect("the log");
+    assert!(log.contains("the stop commands took too long"), "{log}");
 }
