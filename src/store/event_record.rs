@@ -317,12 +317,13 @@ impl EventRecord<'_> {
                 metrics,
                 fault,
             } => {
-                let metrics = metrics.0.into_iter().map(|(name, number)| {
+                // Of exactly the size that is kept: a journal has a great many.
+                let mut kept = Vec::with_capacity(metrics.0.len());
+                for (name, number) in metrics.0 {
                     let finite = Finite::new(number);
                     let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-                    Ok::<_, String>((names.name(name.as_str()), finite?))
-                });
-                let metrics = metrics.collect::<Result<_, _>>()?;
+                    kept.push((names.name(name.as_str()), finite?));
+                }
                 Event::RunEnded {
                     trial: TrialId(trial),
                     run: Run {
@@ -331,7 +332,7 @@ impl EventRecord<'_> {
                         sitting,
                         elapsed: Duration::from_nanos(elapsed_ns),
                         ending: ending.into_ending(),
-                        metrics,
+                        metrics: kept.into_boxed_slice(),
                         fault: fault.map(|fault| fault.as_str().into()),
                     },
                 }
