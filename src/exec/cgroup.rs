@@ -165,6 +165,16 @@ impl Cgroup {
             .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
     }
 
+    /// Moves the calling process out of it, to its parent, and removes it. Where
+    /// the parent may not have processes of its own it stays, empty.
+    pub fn leave_and_remove(&self) {
+        if let Some(parent) = self.path.parent()
+            && fs::write(parent.join("cgroup.procs"), "0").is_ok()
+        {
+            self.remove();
+        }
+    }
+
     /// Removes it with all below; what still has processes stays.
     pub fn remove(&self) {
         let mut folders = Vec::new();

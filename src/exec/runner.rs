@@ -121,6 +121,10 @@ pub fn run(folder: &Path) -> Result<(), RunnerError> {
         let reporter = Reporter::create(folder).map_err(system("write events.jsonl"))?;
         let sitting = Sitting::begin(order, reporter);
         let result = sitting.carry_out(&mut control).await;
+        if let (true, Some(cgroup)) = (control.is_closed(), &sitting.cgroup) {
+            // Perhaps nobody comes after us who would.
+            cgroup.leave_and_remove();
+        }
         let reported = sitting.reporter.borrow_mut().conclude(&result);
         reported.map_err(system("write events.jsonl"))?;
         let text = serde_json::to_vec(&result).map_err(|e| system("write the result")(e.into()))?;
@@ -183,6 +187,11 @@ impl Control {
                 Ok(_) => {}
             }
         }
+    }
+
+    /// Whether the daemon is known to be gone.
+    fn is_closed(&self) -> bool {
+        matches!(self.pipe.try_read(&mut [0]), Ok(0))
     }
 
     /// Waits for a kill; a daemon that is gone sends none.

@@ -151,6 +151,11 @@ pub fn assert_nothing_left(study: &Study) {
     assert_eq!(study.alive(), [0; 0], "still alive\n{}", study.trace());
     let folders = entries(&study.out("sittings"));
     assert!(folders.is_empty(), "{folders:?}\n{}", study.trace());
+    assert_no_cgroup_left(study);
+}
+
+/// No cgroup of a sitting is left, not even an empty one.
+pub fn assert_no_cgroup_left(study: &Study) {
     let tokens = study.events_of("sitting-started");
     for token in tokens
         .iter()

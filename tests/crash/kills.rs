@@ -7,8 +7,8 @@ use autotune::exec::leftovers;
 use nix::sys::signal::Signal;
 
 use crate::checks::{
-    assert_complete, assert_nothing_left, ends, failures, gated, go_on, journalled, kill_both,
-    on_disk, open_all, performed, signal,
+    assert_complete, assert_no_cgroup_left, assert_nothing_left, ends, failures, gated, go_on,
+    journalled, kill_both, on_disk, open_all, performed, signal,
 };
 use crate::support::{Study, kill, start_of};
 
@@ -93,6 +93,7 @@ fn crash(phase: Phase, victim: Victim, cgroup: bool) {
             study.open_gate("stop");
             study.wait("the runner's end", || start_of(runner).is_none());
             assert_eq!(study.alive(), [0; 0], "{}", study.trace());
+            assert_no_cgroup_left(&study);
         }
         assert_eq!(go_on(&study), 0, "{}", study.trace());
         let stopping = phase == Phase::Stopping;
