@@ -112,13 +112,6 @@ impl Group {
         self.leader.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Whether it was started for this step: its name is a number and the
-    /// step's.
-    pub fn is_of(&self, step: &str) -> bool {
-        let name = self.name.split_once('-');
-        name.is_some_and(|(_, of)| of == step)
-    }
-
     /// When the first process started, in clock ticks since boot.
     pub fn start_ticks(&self) -> u64 {
         self.start_ticks

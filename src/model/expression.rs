@@ -11,7 +11,7 @@ use std::sync::Arc;
 use minijinja::Value as EngineValue;
 
 use super::Name;
-use super::template::{ENGINE, TemplateError};
+use super::template::{ENGINE, TemplateError, sorted};
 use super::value::Value;
 
 /// A checked expression that is true or false for a choice of values.
@@ -31,12 +31,7 @@ impl Expression {
         let parsed = ENGINE
             .compile_expression(&source)
             .map_err(|error| TemplateError::from_engine(&error))?;
-        let mut names: Vec<Name> = parsed
-            .undeclared_variables(false)
-            .into_iter()
-            .map(Name::from)
-            .collect();
-        names.sort();
+        let names = sorted(parsed.undeclared_variables(false));
         Ok(Self { source, names })
     }
 
@@ -49,8 +44,8 @@ impl Expression {
     /// value (the parameter is not active).
     ///
     /// # Errors
-    /// When the values do not fit the expression: `'a' < 1`, a division by
-    /// zero.
+    /// When the values do not fit the expression: a division by zero, for
+    /// instance. The engine orders a text and a number without complaint.
     pub fn holds<'a>(
         &self,
         lookup: impl Fn(&str) -> Option<&'a Value>,

@@ -48,12 +48,6 @@ impl Summary {
             max,
         })
     }
-
-    /// The spread as a share of the mean: 0.03 is 3 %.
-    pub fn relative_spread(&self) -> Option<f64> {
-        let spread = self.spread?;
-        (self.mean != 0.0).then(|| spread / self.mean.abs())
-    }
 }
 
 /// Which way is better.

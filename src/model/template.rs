@@ -49,12 +49,7 @@ impl Template {
         let parsed = ENGINE
             .template_from_str(&source)
             .map_err(|error| TemplateError::from_engine(&error))?;
-        let mut names: Vec<Name> = parsed
-            .undeclared_variables(false)
-            .into_iter()
-            .map(Name::from)
-            .collect();
-        names.sort();
+        let names = sorted(parsed.undeclared_variables(false));
         Ok(Self { source, names })
     }
 
@@ -87,6 +82,13 @@ impl Template {
                 None => TemplateError::from_engine(&error),
             })
     }
+}
+
+/// The names that the engine has found, in an order that does not change.
+pub(super) fn sorted(found: impl IntoIterator<Item = String>) -> Vec<Name> {
+    let mut names: Vec<Name> = found.into_iter().map(Name::from).collect();
+    names.sort();
+    names
 }
 
 #[cfg(test)]
