@@ -66,6 +66,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             sampler,
             passes: 2,
             levels: 4,
+            racing: true,
         },
         space,
         steps: Vec::new(),

@@ -135,6 +135,7 @@ pub(crate) fn spec() -> Spec {
             sampler: SamplerKind::Random,
             passes: 1,
             levels: 5,
+            racing: true,
         },
         space: Space::new(parameters, Vec::new()).expect("a space"),
         steps: vec![
