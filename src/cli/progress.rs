@@ -156,6 +156,8 @@ impl Progress {
                 self.doing = None;
                 return;
             }
+            // Its row will say why.
+            Event::TrialPruned { .. } => "it cannot win any more".to_owned(),
             Event::TrialSkipped { trial } => {
                 self.line(&format!("{DIM}trial {trial} is skipped{DIM:#}"));
                 return;

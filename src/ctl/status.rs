@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::prose;
 use super::session::{Session, Trouble};
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::{clean, counted, saved};
 use crate::report::wrap::wrap;
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, Phase, Reply, Running, Status};
@@ -149,5 +149,7 @@ fn trials(status: &Status) -> String {
     } else {
         format!(": {}", parts.join(", "))
     };
-    format!("{all}{}{parts}", most.unwrap_or_default())
+    let saved = saved(status.runs, status.runs_saved).map(|saved| format!("; {saved}"));
+    let (most, saved) = (most.unwrap_or_default(), saved.unwrap_or_default());
+    format!("{all}{most}{parts}{saved}")
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::params::Params;
-use super::trial::{Origin, Run, SittingEnd, TrialId};
+use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
 
 /// A fact and when it became one.
@@ -98,6 +98,13 @@ pub enum Event {
     TrialSkipped {
         /// The trial.
         trial: TrialId,
+    },
+    /// Racing ends the running trial: it cannot win any more.
+    TrialPruned {
+        /// The trial.
+        trial: TrialId,
+        /// Why.
+        pruning: Box<Pruning>,
     },
     /// No new trial is started until the study is resumed.
     Paused {

@@ -55,6 +55,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
             unsettled: counts.unsettled,
         },
         runs: study.runs(),
+        runs_saved: study.runs_saved(),
         busy: milliseconds(busy),
         running: running.and_then(|trial| running_trial(view, trial)),
         waiting: waiting.collect(),
