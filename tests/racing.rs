@@ -77,6 +77,11 @@ fn ends(study: &Study) -> Vec<Json> {
     ends.map(|end| end["end"].clone()).collect()
 }
 
+/// A text as if its lines had not been broken.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 const WHY: &str = "after 1 of 4 runs score is 50.1, trial 1 has 100.2: chance to win below 1 %";
 
 #[test]
@@ -87,7 +92,7 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     let text = said(&output);
-    assert!(text.contains(WHY), "{text}");
+    assert!(flat(&text).contains(WHY), "{text}");
     assert_eq!(ends(&study), ["complete", "pruned", "complete"]);
     assert_eq!(runs_of(&study, 2), [1]);
     assert_eq!(study.best(), json!({"N": "3"}));
@@ -98,7 +103,7 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
         (&json!(true), &json!(1))
     );
     let view = said(&study.autotuned(&["view", "out"]));
-    assert!(view.contains("racing saved 3 of 12 runs"), "{view}");
+    assert!(flat(&view).contains("racing saved 3 of 12 runs"), "{view}");
 
     // It is settled: another start does not repeat it.
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
@@ -107,8 +112,7 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
         study.path("runtime/autotune/control.sock").exists()
     });
     let show = ctl(&study, &["show", "2"]);
-    let flat = show.split_whitespace().collect::<Vec<_>>().join(" ");
-    assert!(flat.contains(&format!("pruned {WHY}")), "{show}");
+    assert!(flat(&show).contains(&format!("pruned {WHY}")), "{show}");
     assert!(
         show.lines()
             .all(|line| line.chars().count() <= 80 || line.contains('/')),
@@ -120,7 +124,10 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
         (&json!(1), &json!(4))
     );
     let status = ctl(&study, &["status"]);
-    assert!(status.contains("racing saved 3 of 12 runs"), "{status}");
+    assert!(
+        flat(&status).contains("racing saved 3 of 12 runs"),
+        "{status}"
+    );
     assert!(ctl(&study, &["trials", "--outcome", "pruned"]).contains("N=2"));
     assert_eq!(study.events_of("sitting-started").len(), 3);
 
