@@ -19,6 +19,8 @@ name = "steered"
 pass_env = ["PIDS"]
 [objective]
 maximize = "score"
+[search]
+racing = false
 [space]
 N = [1, 2, 3]
 [[step]]
@@ -333,10 +335,10 @@ fn a_second_daemon_leaves_the_socket_alone() {
 /// A greeted connection.
 fn connection(study: &Study) -> UnixStream {
     let mut stream = UnixStream::connect(socket(study)).expect("connected");
-    stream.write_all(b"autotune\x00\x01\x00\x01").expect("sent");
+    stream.write_all(b"autotune\x00\x02\x00\x02").expect("sent");
     let mut hello = [0; 12];
     stream.read_exact(&mut hello).expect("greeted");
-    assert_eq!(&hello, b"autotune\x00\x01\x00\x01");
+    assert_eq!(&hello, b"autotune\x00\x02\x00\x02");
     stream
 }
 
