@@ -89,6 +89,11 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
     let study = study();
     study.open_gate("gate-2-1");
     study.open_gate("term-2");
+    let plan = said(&study.autotuned(&["plan", "study.toml"]));
+    assert!(
+        plan.contains("12 runs that count or fewer by racing"),
+        "{plan}"
+    );
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     let text = said(&output);

@@ -25,6 +25,9 @@
 //! than `N` (imported, or from before `runs` was raised) adds what its own
 //! mean may still move by.
 //!
+//! A metric whose runs are all done, while those of other steps are still to
+//! come, needs no chance: it stays as it is.
+//!
 //! What could make that too sure of itself is granted to the trial:
 //! - Runs that get better by their number (caches fill, a clock goes up): by
 //!   how much the runs after the first `n` were better than those, on average
