@@ -55,7 +55,7 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     };
     let mut shown = vec![
         ("trial", row.trial.to_string()),
-        ("outcome", below(&outcome)),
+        ("outcome", prose::below(&outcome, NAMES)),
         ("origin", clean(by)),
     ];
     if !row.changes.is_empty() {
@@ -97,14 +97,6 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         }
     }
     text
-}
-
-/// A text that goes on below itself, next to the names.
-fn below(text: &str) -> String {
-    let indent = " ".repeat(NAMES);
-    let lines = wrap(&indent, &indent, text);
-    let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
-    lines.join("\n")
 }
 
 fn title(text: &str, color: bool) -> String {

@@ -54,6 +54,7 @@
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use crate::model::metric::{Direction, Summary};
+use crate::model::step::MetricRule;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Pruning, Trial};
 use crate::model::value::Finite;
@@ -105,9 +106,8 @@ pub fn prune(study: &Study, trial: &Trial) -> Option<Pruning> {
 
 /// How many runs the trial still gets, of those that yield the metric.
 fn runs_to_come(study: &Study, trial: &Trial, metric: Option<&str>) -> u32 {
-    let yields = |name: &str, metrics: &[crate::model::step::MetricRule]| {
-        metrics.iter().any(|rule| &*rule.metric == name)
-    };
+    let yields =
+        |name: &str, metrics: &[MetricRule]| metrics.iter().any(|rule| &*rule.metric == name);
     let steps = study.spec().steps.iter();
     let steps = steps.filter(|step| metric.is_none_or(|name| yields(name, &step.metrics)));
     let open = steps.map(|step| {
@@ -133,9 +133,10 @@ impl Criterion<'_> {
     /// `level`, spread over all looks.
     fn missed(&self, study: &Study, trial: &Trial, level: f64) -> Option<Pruning> {
         let so_far = trial.summary(self.metric)?;
-        let ahead = match self.rises {
-            true => so_far.mean > self.needed,
-            false => so_far.mean < self.needed,
+        let ahead = if self.rises {
+            so_far.mean > self.needed
+        } else {
+            so_far.mean < self.needed
         };
         if ahead || (self.met_when_equal && so_far.mean == self.needed) {
             return None;
