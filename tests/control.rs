@@ -279,13 +279,15 @@ fn one_that_stays_takes_more() {
     study.write_spec(&format!("{SPEC}\n[budget]\ntrials = 1\n"));
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
     study.await_events("done", 1);
+    // What is on disk is told a moment later.
+    good(&study, &["wait", "--for", "done", "--timeout", "60s"]);
     let status = good(&study, &["status"]);
     assert!(
         status.contains("is done: the budget of 1 trial"),
         "{status}"
     );
     good(&study, &["enqueue", "N=2"]);
-    study.await_events("done", 2);
+    good(&study, &["wait", "--for", "done", "--timeout", "60s"]);
     assert_eq!(outcomes(&study), ["complete", "complete"]);
     assert!(refused(&study, &["pause"], 4).contains("the study is done"));
     good(&study, &["stop"]);
