@@ -59,8 +59,14 @@ pub fn extend_timeout(by: Duration) -> io::Result<()> {
 /// The crate joins states by newlines as they are, so a newline in a text
 /// would begin another state.
 fn one_line(text: &str) -> String {
-    let end = text.floor_char_boundary(STATUS_MAX);
-    text[..end].replace(char::is_control, " ")
+    let mut line = String::new();
+    for letter in text.chars() {
+        if line.len() + letter.len_utf8() > STATUS_MAX {
+            break;
+        }
+        line.push(if letter.is_control() { ' ' } else { letter });
+    }
+    line
 }
 
 #[cfg(test)]
