@@ -62,6 +62,8 @@ pub enum Input {
     },
     /// A pause is over.
     Wake,
+    /// A sign of life is due: it is given once all that came before is done.
+    Tick,
     /// A user wants a change.
     Request {
         /// Which.
@@ -259,6 +261,7 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
+        Input::Tick => {}
         Input::Wake => {
             state.resting = false;
             let study = Arc::clone(&state.study);

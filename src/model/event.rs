@@ -122,3 +122,23 @@ pub enum Event {
         reason: String,
     },
 }
+
+impl Event {
+    /// Its name, in the journal and everywhere else.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::TrialPlanned { .. } => "trial-planned",
+            Self::SittingStarted { .. } => "sitting-started",
+            Self::StepStarted { .. } => "step-started",
+            Self::ServicesReady { .. } => "services-ready",
+            Self::RunEnded { .. } => "run-ended",
+            Self::SittingEnded { .. } => "sitting-ended",
+            Self::TrialReopened { .. } => "trial-reopened",
+            Self::TrialSkipped { .. } => "trial-skipped",
+            Self::Paused { .. } => "paused",
+            Self::Resumed => "resumed",
+            Self::Done { .. } => "done",
+        }
+    }
+}

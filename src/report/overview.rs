@@ -315,7 +315,8 @@ pub fn gain(study: &Study) -> Gain {
     }
 }
 
-fn misses(constraints: &[Constraint], trial: &Trial) -> Vec<Miss> {
+/// The constraints that a trial misses, and by how much.
+pub fn misses(constraints: &[Constraint], trial: &Trial) -> Vec<Miss> {
     let missed = constraints.iter().filter_map(|constraint| {
         let mean = trial.summary(&constraint.metric)?.mean;
         let amount = constraint.violation(mean);

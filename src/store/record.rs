@@ -243,6 +243,34 @@ mod tests {
     }
 
     #[test]
+    fn events_have_one_name() {
+        let trial = crate::model::trial::TrialId(7);
+        let text = String::new;
+        let events = [
+            Event::Opened { digest: text() },
+            Event::SittingStarted {
+                trial,
+                sitting: 1,
+                token: text(),
+                boot_id: "".into(),
+            },
+            Event::TrialReopened { trial },
+            Event::TrialSkipped { trial },
+            Event::Resumed,
+            Event::Done { reason: text() },
+        ];
+        let at = Timestamp::from_millis(0);
+        for event in events {
+            let name = event.name();
+            let mut line = Vec::new();
+            push_fact(&mut line, 1, &Fact { at, event });
+            let line = String::from_utf8_lossy(&line);
+            assert!(line.contains(&format!("\"event\":{{\"{name}\":")), "{line}");
+            assert!(EventRecord::KINDS.contains(&name));
+        }
+    }
+
+    #[test]
     fn every_flipped_bit_is_noticed() {
         let line = line();
         for index in 0..line.len() {
