@@ -136,6 +136,7 @@ impl Event {
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
             Self::TrialSkipped { .. } => "trial-skipped",
+            Self::TrialPruned { .. } => "trial-pruned",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::Done { .. } => "done",
