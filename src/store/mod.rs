@@ -36,6 +36,7 @@ pub mod import;
 pub mod journal;
 pub mod lock;
 pub mod opening;
+pub mod page;
 pub mod record;
 pub mod results;
 mod scan;
