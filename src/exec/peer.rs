@@ -56,8 +56,8 @@ mod tests {
         let (socket, _peer) = std::os::unix::net::UnixStream::pair().expect("a pair");
         let mut found = groups(&socket).expect("groups");
         let mut own = nix::unistd::getgroups().expect("groups");
-        found.sort();
-        own.sort();
+        found.sort_by_key(|group| group.as_raw());
+        own.sort_by_key(|group| group.as_raw());
         assert_eq!(found, own);
         let file = std::fs::File::open("/dev/null").expect("open");
         assert!(groups(file).is_err());
