@@ -238,6 +238,7 @@ fn one_that_stays_takes_more() {
     );
     good(&study, &["enqueue", "N=2"]);
     study.await_events("done", 2);
+    good(&study, &["wait", "--for", "done"]);
     assert_eq!(outcomes(&study), ["complete", "complete"]);
     assert!(refused(&study, &["pause"], 4).contains("the study is done"));
     good(&study, &["stop"]);

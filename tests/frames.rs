@@ -15,9 +15,9 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 const FRAMES: usize = 1_000_000;
 
-/// What a claim may take before its bytes are there: serde allocates as much
-/// for a sequence, whatever is claimed.
-const CLAIM: usize = 2 << 20;
+/// What claims may take before their bytes are there: serde allocates 1 MiB
+/// at most for a sequence, whatever is claimed, and no message nests deeper.
+const CLAIM: usize = 4 << 20;
 /// A byte may become so many: an empty text in a growing list.
 const GROWTH: usize = 100;
 

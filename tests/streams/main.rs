@@ -11,6 +11,7 @@ mod support;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 
+use autotune::model::trial::TrialId;
 use support::Study;
 
 /// Three values, one run each, which waits at the gate of its value; what it
@@ -26,7 +27,7 @@ N = [1, 2, 3]
 [[step]]
 name = "eval"
 kind = "measure"
-command = ["{child}", "run", "--print", "begun", "--gate", "{dir}gate-{{ N }}", "--print", "score={{ N }}"]
+command = ["sh", "-c", "echo begun; exec \"$0\" \"$@\"", "{child}", "run", "--gate", "{dir}gate-{{ N }}", "--print", "score={{ N }}"]
 metrics.score = 'score=(\S+)'
 "#;
 
@@ -87,4 +88,10 @@ fn sockets(pid: i32) -> usize {
     targets
         .filter(|target| target.to_string_lossy().starts_with("socket:"))
         .count()
+}
+
+/// The log of trial 1 in one of its sittings.
+fn log(study: &Study, sitting: u32) -> Vec<u8> {
+    let name = autotune::model::trial::log_name(TrialId(1), sitting, Some("eval"));
+    std::fs::read(study.out("tune_server_logs").join(name)).expect("a log")
 }

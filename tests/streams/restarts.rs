@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use super::support::Study;
 use super::support::control::{client, ctl, good};
 use super::support::{code, said};
-use super::{Follower, GATED, open_gates, sockets};
+use super::{Follower, GATED, log, open_gates, sockets};
 
 fn started(study: &Study) -> super::support::Daemon {
     let daemon = study.start();
@@ -54,7 +54,8 @@ fn following_and_waiting_outlive_a_kill() {
     let all: Vec<u64> = (1..=study.events().len() as u64).collect();
     assert_eq!(numbers, all, "none is lost, none is there twice");
     // The log of the first sitting, then that of the second.
-    assert_eq!(logs.out(), "begun\nbegun\nscore=1\n", "{}", study.trace());
+    let expected = [log(&study, 1), log(&study, 2)].concat();
+    assert_eq!(logs.out().as_bytes(), expected, "{}", study.trace());
     assert!(logs.err().contains("trial 1 is gone on with: sitting 2"));
 }
 

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::support::Study;
 use super::support::control::{client, connection, good};
-use super::{GATED, open_gates};
+use super::{GATED, log, open_gates, sockets};
 
 /// The next reply; `None` at the end of the connection.
 fn receive(stream: &mut UnixStream) -> Option<Reply> {
@@ -38,7 +38,7 @@ fn await_end(stream: &UnixStream) {
 
 #[test]
 fn a_reader_that_stops_is_told_and_goes_on_from_there() {
-    let study = Study::new(&GATED.replace("\"begun\"", "\"begun\", \"--flood\", \"3\""));
+    let study = Study::new(&GATED.replace("\"run\", ", "\"run\", \"--flood\", \"3\", "));
     let mut daemon = study.start();
     study.await_gate("gate-1");
     let mut stopped = connection(&study);
@@ -64,11 +64,14 @@ fn a_reader_that_stops_is_told_and_goes_on_from_there() {
     study.wait("the socket", || {
         super::support::code(&super::support::control::ctl(&study, &["ping"])) == 0
     });
-    let whole = std::fs::read(study.out("tune_server_logs").join(log_of(&study))).expect("a log");
+    let whole = log(&study, 1);
+    let before = sockets(daemon.pid());
     let mut stopped = connection(&study);
     stopped.write_all(&frame).expect("asked");
     let stuck = client(&study, &follow).spawn().expect("autotunectl");
+    study.wait("two connections", || sockets(daemon.pid()) == before + 2);
     await_end(&stopped);
+    study.wait("no connection", || sockets(daemon.pid()) == before);
     // What was sent is whole up to some place, and the last word says why.
     let mut read = Vec::new();
     let end = loop {
@@ -98,15 +101,4 @@ fn a_reader_that_stops_is_told_and_goes_on_from_there() {
     assert!(said.contains("dropped this reader"), "{said}");
     good(&study, &["stop"]);
     assert_eq!(daemon.end(), 0);
-}
-
-/// The name of the only step's log of trial 1.
-fn log_of(study: &Study) -> String {
-    let logs = std::fs::read_dir(study.out("tune_server_logs")).expect("logs");
-    let names = logs.flatten().map(|log| log.file_name());
-    let mut names: Vec<String> = names
-        .map(|name| name.to_string_lossy().into_owned())
-        .collect();
-    names.sort();
-    names.into_iter().next().expect("a log")
 }
