@@ -21,7 +21,8 @@ Examples:
   autotunectl events -n 100
   autotunectl events -f --json | jq -c .event
 
-With -f it goes on until it is ended, also after a restart of the daemon.")]
+With -f it goes on until it is ended, also after a restart of the daemon: no
+event is left out, none comes twice.")]
 pub struct Args {
     /// Go on with what happens
     #[arg(long, short)]
