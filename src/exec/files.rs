@@ -12,7 +12,7 @@ static BEFORE: OnceLock<Rlimit> = OnceLock::new();
 /// here on gets the former limit: programs that use `select` do not bear with
 /// a high one.
 pub fn raise_limit() {
-    let before = BEFORE.get_or_init(|| getrlimit(Resource::Nofile)).clone();
+    let before = *BEFORE.get_or_init(|| getrlimit(Resource::Nofile));
     let raised = Rlimit {
         current: before.maximum,
         maximum: before.maximum,

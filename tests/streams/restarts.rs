@@ -88,7 +88,7 @@ fn an_end_is_told_to_those_who_do_not_wait() {
     let mut paused = Follower::start(
         &study,
         "paused",
-        client(&study, &["wait", "--for", "paused", "--timeout", "1s"]),
+        client(&study, &["wait", "--for", "paused", "--timeout", "10s"]),
     );
     study.wait("connections", || sockets(daemon.pid()) >= before + 2);
     good(&study, &["stop", "--now"]);
