@@ -66,7 +66,13 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
                 session.note("too slow: connecting again");
                 false
             }
-            Err(Trouble::Wire(WireError::Closed)) => true,
+            Err(
+                Trouble::Wire(WireError::Closed)
+                | Trouble::Connect(ConnectError::Hello {
+                    source: WireError::Closed,
+                    ..
+                }),
+            ) => true,
             Err(Trouble::Connect(ConnectError::Nobody { .. })) if lost => true,
             Err(trouble) => return Err(trouble),
         };

@@ -24,14 +24,21 @@ use crate::support::{code, said};
 /// refuses by itself after 20 s.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// The threads of all clients.
-pub struct Clients(Vec<JoinHandle<()>>);
+/// The threads of all clients. They end when this is dropped, also by a test
+/// that fails.
+pub struct Clients {
+    storm: Arc<Storm>,
+    threads: Vec<JoinHandle<()>>,
+}
 
-impl Clients {
-    /// Waits for all of them.
-    pub fn join(self) {
-        for client in self.0 {
-            client.join().expect("a client has panicked");
+impl Drop for Clients {
+    fn drop(&mut self) {
+        self.storm.steering.store(false, Relaxed);
+        self.storm.over.store(true, Relaxed);
+        for client in self.threads.drain(..) {
+            if client.join().is_err() {
+                self.storm.fault("a client has panicked".to_owned());
+            }
         }
     }
 }
@@ -42,14 +49,18 @@ pub fn start(storm: &Arc<Storm>) -> Clients {
         let (storm, random) = (Arc::clone(storm), generator(storm.seed, stream));
         spawn(move || work(&storm, random))
     };
-    Clients(vec![
+    let threads = vec![
         own(poll, 1),
         own(follow, 2),
         own(steer, 3),
         own(call, 4),
         own(follow_to_the_end, 5),
         own(read_files, 6),
-    ])
+    ];
+    Clients {
+        storm: Arc::clone(storm),
+        threads,
+    }
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
