@@ -1,13 +1,15 @@
 //! What clients see: the state as it is on disk, and the facts as they come.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{broadcast, watch};
 
 use crate::base::clock::Timestamp;
 use crate::model::event::{Event, Fact};
+use crate::model::spec::Spec;
 use crate::model::step::StepKind;
 use crate::model::study::Study;
+use crate::search::count::{self, Planned};
 use crate::wire::reply::Doing;
 
 /// So many facts a reader may lag behind before it is dropped.
@@ -28,6 +30,18 @@ pub struct View {
     pub disk_trouble: Option<String>,
     /// Nothing more will happen.
     pub leaving: bool,
+    /// See [`View::trials_most`]: counting a large space takes long, and only
+    /// another spec changes it.
+    trials_most: Arc<OnceLock<Option<u64>>>,
+}
+
+impl View {
+    /// How many trials there will be at most, where that is known.
+    pub fn trials_most(&self) -> Option<u64> {
+        *self
+            .trials_most
+            .get_or_init(|| trials_most(self.study.spec()))
+    }
 }
 
 /// A fact with its number in the journal.
@@ -63,6 +77,7 @@ impl Board {
             stopping: false,
             disk_trouble: None,
             leaving: false,
+            trials_most: Arc::default(),
         });
         let (facts, _) = broadcast::channel(LAG);
         Self { views, facts }
@@ -80,6 +95,9 @@ impl Board {
     pub fn took(&self, fact: &Fact, study: &Arc<Study>) {
         let mut seq = 0;
         self.views.send_modify(|view| {
+            if !Arc::ptr_eq(view.study.spec(), study.spec()) {
+                view.trials_most = Arc::default();
+            }
             view.study = Arc::clone(study);
             view.facts += 1;
             seq = view.facts;
@@ -134,6 +152,13 @@ impl Reader {
     /// The state now.
     pub fn view(&self) -> View {
         self.views.borrow().clone()
+    }
+}
+
+fn trials_most(spec: &Spec) -> Option<u64> {
+    match count::trials(spec).within(spec.budget.trials) {
+        Planned::Exactly(most) | Planned::AtMost(most) => Some(most),
+        Planned::Unlimited => None,
     }
 }
 

@@ -115,3 +115,20 @@ pub enum Event {
         reason: String,
     },
 }
+
+impl Event {
+    /// The trial that it changes.
+    pub const fn trial(&self) -> Option<TrialId> {
+        match self {
+            Self::TrialPlanned { trial, .. }
+            | Self::SittingStarted { trial, .. }
+            | Self::StepStarted { trial, .. }
+            | Self::ServicesReady { trial, .. }
+            | Self::RunEnded { trial, .. }
+            | Self::SittingEnded { trial, .. }
+            | Self::TrialReopened { trial }
+            | Self::TrialSkipped { trial } => Some(*trial),
+            Self::Opened { .. } | Self::Paused { .. } | Self::Resumed | Self::Done { .. } => None,
+        }
+    }
+}

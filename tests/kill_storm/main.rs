@@ -119,6 +119,7 @@ fn storm(cgroup: bool, kills: u64, seed: Option<u64>) {
         .replace("{cgroup}", &cgroup.to_string());
     let storm = Arc::new(Storm::new(&spec, seed, values));
     let begun = Instant::now();
+    std::mem::forget(Arc::clone(&storm));
     let mut killer = Killer::new(&storm);
     let clients = clients::start(&storm);
     for number in 1..=kills {
