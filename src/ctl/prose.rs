@@ -27,11 +27,13 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NothingRuns => "no trial runs".to_owned(),
         Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),
         Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
+        Refusal::Settled(trial) => format!("trial {trial} is over already"),
         Refusal::NothingToRepeat(trial) => {
             format!("trial {trial} has all its runs, and all are good")
         }
         Refusal::TriedAlready(trial) => format!(
-            "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of it"
+            "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of \
+             it; `enqueue --again` tries it once more"
         ),
         Refusal::BadParams(errors) => {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();

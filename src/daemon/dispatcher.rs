@@ -18,7 +18,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::board::{Board, Reader};
+use super::board::Board;
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
 use super::records::{Records, written};
@@ -48,9 +48,23 @@ pub struct Dispatcher {
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
     updates: mpsc::UnboundedSender<Update>,
-    board: Board,
+    board: Arc<Board>,
     running: Option<Running>,
     forgetting: Option<JoinHandle<()>>,
+}
+
+/// What connects a dispatcher with the others.
+pub struct Lines {
+    /// Sends to `inputs`.
+    pub sender: mpsc::UnboundedSender<Input>,
+    /// What is to be decided about.
+    pub inputs: mpsc::UnboundedReceiver<Input>,
+    /// The wishes to end.
+    pub urgent: mpsc::UnboundedReceiver<Urgency>,
+    /// Hears what is told.
+    pub updates: mpsc::UnboundedSender<Update>,
+    /// What clients see.
+    pub board: Arc<Board>,
 }
 
 struct Running {
@@ -59,22 +73,24 @@ struct Running {
 }
 
 impl Dispatcher {
-    /// A dispatcher for a study whose journal `records` has open. `urgent`
-    /// brings the wishes to end.
+    /// A dispatcher for a study whose journal `records` has open.
     pub fn new(
         study: Study,
         records: Records,
         folders: Folders,
-        urgent: mpsc::UnboundedReceiver<Urgency>,
-        updates: mpsc::UnboundedSender<Update>,
+        lines: Lines,
         company: Company,
     ) -> Self {
-        let (sender, inputs) = mpsc::unbounded_channel();
-        let study = Arc::new(study);
-        let board = Board::new(Arc::clone(&study), records.facts());
+        let Lines {
+            sender,
+            inputs,
+            urgent,
+            updates,
+            board,
+        } = lines;
         Self {
             state: State {
-                study,
+                study: Arc::new(study),
                 stopping: None,
                 asking: false,
                 resting: false,
@@ -92,16 +108,6 @@ impl Dispatcher {
             running: None,
             forgetting: None,
         }
-    }
-
-    /// What clients see of it.
-    pub fn reader(&self) -> Reader {
-        self.board.reader()
-    }
-
-    /// Takes the wishes of clients.
-    pub fn sender(&self) -> mpsc::UnboundedSender<Input> {
-        self.sender.clone()
     }
 
     /// Works until there is nothing left to do, or an end is asked for. No

@@ -31,8 +31,9 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+use self::board::Board;
 use self::decide::{Company, Input, Urgency};
-use self::dispatcher::Dispatcher;
+use self::dispatcher::{Dispatcher, Lines};
 use self::folders::Folders;
 use self::records::{Opened, Records};
 use self::server::Server;
@@ -131,7 +132,7 @@ pub enum DaemonError {
 /// See [`DaemonError`].
 pub async fn run(
     options: Options,
-    mut urgent: mpsc::UnboundedReceiver<Urgency>,
+    urgent: mpsc::UnboundedReceiver<Urgency>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
@@ -160,21 +161,54 @@ pub async fn run(
     });
     let listener = listen(socket, &spec, tell)?;
     let folders = Folders::new(&output_dir, &spec);
-    let wish = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell).await?;
     let digest = spec.digest.clone();
     let company = Company {
         served: listener.is_some(),
         stay,
     };
-    let (forwarded, wishes) = mpsc::unbounded_channel();
+    let board = Arc::new(Board::new(Arc::new(study.clone()), records.facts()));
+    let (sender, inputs) = mpsc::unbounded_channel();
+    let (forwarded, mut wishes) = mpsc::unbounded_channel();
     let forward = tokio::spawn(forward(urgent, forwarded.clone()));
-    let dispatcher = Dispatcher::new(study, records, folders.clone(), wishes, updates, company);
+    // Also while the past is cleared up, which may take as long as a trial has
+    // to end; what clients want is done after that.
     let server = listener.map(|listener| {
-        let server = Server::new(&dispatcher, forwarded, folders, &spec.control);
+        let control = &spec.control;
+        let server = Server::new(
+            board.reader(),
+            sender.clone(),
+            forwarded,
+            folders.clone(),
+            control,
+        );
         tokio::spawn(server.serve(listener))
     });
-    let first = wish.map_or(Input::Begin { digest }, Input::Stop);
-    let ended = dispatcher.run(first).await;
+    let recovered = recovery::recover(
+        &mut study,
+        &folders,
+        &mut records,
+        &board,
+        &mut wishes,
+        tell,
+    );
+    let ended = match recovered.await {
+        Ok(wish) => {
+            let lines = Lines {
+                sender,
+                inputs,
+                urgent: wishes,
+                updates,
+                board: Arc::clone(&board),
+            };
+            let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+            let dispatcher = Dispatcher::new(study, records, folders, lines, company);
+            dispatcher.run(first).await
+        }
+        Err(error) => {
+            board.leave();
+            Err(error)
+        }
+    };
     if let Some(server) = server {
         // It has seen that the dispatcher left, and lets clients read on for
         // a moment.

@@ -5,8 +5,11 @@
 //! all of it is in the journal and the daemon did not come to remove it, or the
 //! journal has lost its end, and then its processes are ended as well.
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
+use super::board::Board;
 use super::decide::{Urgency, conclude, fact_of, open_sittings};
 use super::folders::Folders;
 use super::records::{Records, written};
@@ -47,6 +50,7 @@ pub async fn recover(
     study: &mut Study,
     folders: &Folders,
     records: &mut Records,
+    board: &Board,
     urgent: &mut mpsc::UnboundedReceiver<Urgency>,
     tell: impl Fn(Update),
 ) -> Result<Option<Urgency>, DaemonError> {
@@ -56,6 +60,7 @@ pub async fn recover(
             trial,
             sitting: sitting.number,
         });
+        board.ending(clock::now());
         let folder = folders.sitting(trial, sitting.number);
         let taken = leftovers::take_over(&folder, &sitting.token, wishes.at_once());
         let leftover = taken.await;
@@ -67,8 +72,10 @@ pub async fn recover(
         written(&mut records.append(facts.clone()))
             .await
             .map_err(DaemonError::NotRecorded)?;
+        let shown = Arc::new(study.clone());
         for fact in &facts {
             records.follow(fact, study);
+            board.took(fact, &shown);
         }
         let settled = study.trial(trial).is_some_and(|trial| trial.is_settled());
         folders.forget_sitting(trial, sitting.number, settled);

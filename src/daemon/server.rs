@@ -27,7 +27,6 @@ use tokio::time::timeout;
 
 use super::board::Reader;
 use super::decide::{Input, Urgency};
-use super::dispatcher::Dispatcher;
 use super::folders::Folders;
 use super::handlers;
 use super::rights::{Right, Rights};
@@ -63,17 +62,19 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server for the clients of `dispatcher`.
+    /// A server that shows what is on `board`, and hands on what its clients
+    /// want.
     pub fn new(
-        dispatcher: &Dispatcher,
+        board: Reader,
+        inputs: mpsc::UnboundedSender<Input>,
         urgent: mpsc::UnboundedSender<Urgency>,
         folders: Folders,
         control: &Control,
     ) -> Self {
         let group = control.group.as_deref().map(group_id);
         Self {
-            board: dispatcher.reader(),
-            inputs: dispatcher.sender(),
+            board,
+            inputs,
             urgent,
             folders,
             // Listening has failed when there is no such group.

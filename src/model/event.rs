@@ -94,7 +94,8 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
-    /// A user does not want the running trial to go on.
+    /// A user does not want a trial to go on. One that does not run is pruned
+    /// by that, one that runs when its sitting ends.
     TrialSkipped {
         /// The trial.
         trial: TrialId,

@@ -306,7 +306,14 @@ impl Study {
                 }
                 self.find_incumbent();
             }
-            Event::TrialSkipped { trial } => self.edit(*trial)?.skipped = true,
+            Event::TrialSkipped { trial } => {
+                let skipped = self.edit(*trial)?;
+                skipped.skipped = true;
+                if skipped.running().is_none() {
+                    // There is no sitting whose end would settle it.
+                    skipped.outcome = Some(Outcome::Pruned);
+                }
+            }
             Event::Paused { reason, by_user } => {
                 self.phase = Phase::Paused(reason.clone());
                 self.paused_by_user = *by_user;

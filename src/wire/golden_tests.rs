@@ -20,9 +20,13 @@ fn requests() -> Vec<Request> {
         Steer::Pause { now: true },
         Steer::Resume,
         Steer::Stop { now: false },
-        Steer::Skip,
+        Steer::Skip(None),
+        Steer::Skip(Some(300)),
         Steer::Retry(7),
-        Steer::Enqueue(vec![(text("模型"), text("a b"))]),
+        Steer::Enqueue {
+            values: vec![(text("模型"), text("a b"))],
+            again: true,
+        },
     ];
     let until = [Until::Done, Until::Best, Until::Paused, Until::Trial(300)];
     let sorts = [Sort::Number, Sort::Objective, Sort::Time];
@@ -252,7 +256,10 @@ fn answers() -> [Accepted; 6] {
         },
         Accepted::Resumed,
         Accepted::Stopping { running },
-        Accepted::Skipped { trial: 4 },
+        Accepted::Skipped {
+            trial: 4,
+            running: true,
+        },
         Accepted::Reopened { trial: 2, running },
         Accepted::Enqueued {
             trial: 5,
@@ -365,7 +372,10 @@ fn cut_and_longer_messages_are_refused() {
 fn what_is_too_long_is_not_sent() {
     let long = Reply::Log(vec![0; REPLY_MAX]);
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
-    let long = Request::Steer(Steer::Enqueue(vec![(text("N"), "x".repeat(REQUEST_MAX))]));
+    let long = Request::Steer(Steer::Enqueue {
+        values: vec![(text("N"), "x".repeat(REQUEST_MAX))],
+        again: false,
+    });
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
 }
 

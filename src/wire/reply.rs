@@ -485,10 +485,12 @@ pub enum Accepted {
         /// The trial that is ended first.
         running: Option<u32>,
     },
-    /// The trial is being ended.
+    /// The trial gets no further run.
     Skipped {
         /// The trial.
         trial: u32,
+        /// Whether it runs, and is being ended.
+        running: bool,
     },
     /// The trial will be measured again.
     Reopened {
@@ -542,4 +544,6 @@ pub enum Refusal {
     BadParams(Vec<String>),
     /// The journal takes no facts, or the daemon does not answer in time.
     NotRecorded(String),
+    /// The trial is settled.
+    Settled(u32),
 }

@@ -276,15 +276,18 @@ fn steer(storm: &Storm, mut random: Generator) {
                 0..12 if paused => ("resume", Steer::Resume),
                 0..2 => ("pause", Steer::Pause { now: false }),
                 2..4 => ("pause --now", Steer::Pause { now: true }),
-                4..6 => ("skip", Steer::Skip),
+                4 => ("skip", Steer::Skip(None)),
+                5 => ("skip N", Steer::Skip(Some(number))),
                 6..11 => ("retry", Steer::Retry(number)),
                 11 => ("stop", Steer::Stop { now: false }),
                 12 => ("stop --now", Steer::Stop { now: true }),
                 13..18 => {
                     // Some of them are not in the space.
                     let value = random.random_range(1..=storm.values + 1);
-                    let params = vec![("N".to_owned(), value.to_string())];
-                    ("enqueue", Steer::Enqueue(params))
+                    let values = vec![("N".to_owned(), value.to_string())];
+                    let again = random.random_range(0..8) == 0;
+                    let verb = if again { "enqueue --again" } else { "enqueue" };
+                    (verb, Steer::Enqueue { values, again })
                 }
                 _ => ("resume", Steer::Resume),
             };
@@ -317,15 +320,15 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
         // It may have been paused already, and only the trial is interrupted.
         Accepted::Paused { interrupted, .. } => (!interrupted).then_some(Promise::Paused),
         Accepted::Resumed => Some(Promise::Resumed),
-        Accepted::Skipped { trial } => Some(Promise::Skipped((*trial).into())),
+        Accepted::Skipped { trial, .. } => Some(Promise::Skipped((*trial).into())),
         Accepted::Reopened { trial, .. } => Some(Promise::Reopened((*trial).into())),
         Accepted::Enqueued { trial, .. } => {
-            let Steer::Enqueue(params) = steer else {
+            let Steer::Enqueue { values, .. } = steer else {
                 return storm.fault(format!("{steer:?}: {accepted:?}"));
             };
             Some(Promise::Planned {
                 trial: (*trial).into(),
-                value: params[0].1.parse().expect("a number"),
+                value: values[0].1.parse().expect("a number"),
             })
         }
         Accepted::Stopping { .. } => None,

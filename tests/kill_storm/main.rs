@@ -64,6 +64,7 @@ stop_grace = "50ms"
 name = "eval"
 kind = "measure"
 runs = 3
+stop_grace = "50ms"
 command = ["{child}", "run", "--sleep", "20", "--leave", "--print", "speed={{ N }}", "--stamp", "--done", "{dir}/runs", "--line", "{{ trial }} eval {{ run }}"]
 metrics.speed = 'speed=(\S+)'
 metrics.stamp = 'stamp=(\S+)'
@@ -119,7 +120,6 @@ fn storm(cgroup: bool, kills: u64, seed: Option<u64>) {
         .replace("{cgroup}", &cgroup.to_string());
     let storm = Arc::new(Storm::new(&spec, seed, values));
     let begun = Instant::now();
-    std::mem::forget(Arc::clone(&storm));
     let mut killer = Killer::new(&storm);
     let clients = clients::start(&storm);
     for number in 1..=kills {
