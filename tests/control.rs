@@ -278,6 +278,27 @@ fn what_waits_is_dropped_and_what_was_tried_is_tried_again() {
     study.await_events("run-ended", 1);
     good(&study, &["pause", "--now"]);
     good(&study, &["wait", "--for", "paused", "--timeout", "60s"]);
+    let table = good(
+        &study,
+        &["trials", "--columns", "runs,trial,origin,params,metrics"],
+    );
+    let table: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(table[0], ["RUNS", "TRIAL", "ORIGIN", "TRIED", "METRICS"]);
+    assert_eq!(
+        table[1],
+        [
+            "1", "1", "baseline", "the", "starting", "values", "score", "1"
+        ]
+    );
+    assert_eq!(table[3], ["0", "3", "user", "N=2"]);
+    let wrong = refused(&study, &["trials", "--columns", "run"], 2);
+    assert!(
+        wrong.contains("similar value") && wrong.contains("'runs'"),
+        "{wrong}"
+    );
     let dropped = json(&study, &["skip", "1"]);
     assert_eq!(dropped["result"]["skipped"]["running"], false);
     daemon.kill();

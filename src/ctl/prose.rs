@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::report::phrase::{clean, counted};
 use crate::term::number;
-use crate::wire::reply::{Change, Gain, Measured, Objective, Param, Refusal, Summary};
+use crate::wire::reply::{Change, Gain, Measured, Metric, Objective, Param, Refusal, Summary};
 
 /// Why the daemon refuses.
 pub fn refusal(refusal: &Refusal) -> String {
@@ -86,15 +86,18 @@ pub fn summary(summary: &Summary) -> String {
     number::mean_spread(summary.mean, summary.spread)
 }
 
+/// Metrics in a line: `speed 12.1 ± 0.2, quality 0.9`.
+pub fn listed(metrics: &[Metric]) -> String {
+    let each = metrics.iter();
+    let each = each.map(|m| format!("{} {}", clean(&m.name), summary(&m.summary)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// The metrics of a trial: `speed 12.1 ± 0.2, quality 0.9 (3 runs)`.
 pub fn metrics(measured: &Measured) -> String {
-    let each = measured
-        .metrics
-        .iter()
-        .map(|metric| format!("{} {}", clean(&metric.name), summary(&metric.summary)));
     let runs = measured.metrics.first().map_or(0, |m| m.summary.count);
-    let each = each.collect::<Vec<_>>().join(", ");
-    format!("{each} ({})", counted(runs.into(), "run"))
+    let runs = counted(runs.into(), "run");
+    format!("{} ({runs})", listed(&measured.metrics))
 }
 
 /// How much better the best is; empty where there is nothing to say.

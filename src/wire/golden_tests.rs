@@ -115,6 +115,12 @@ fn row() -> TrialRow {
         is_baseline: false,
         is_best: true,
         failure: Some(text("died")),
+        startup: Some(700),
+        metrics: vec![Metric {
+            name: text("speed"),
+            summary: summary(),
+        }],
+        cause: Some(text("gpu-out-of-memory")),
     }
 }
 

@@ -326,6 +326,12 @@ pub struct TrialRow {
     pub is_best: bool,
     /// What broke, of a failed trial.
     pub failure: Option<String>,
+    /// How long the services took to be ready.
+    pub startup: Option<u64>,
+    /// The metrics that it has.
+    pub metrics: Vec<Metric>,
+    /// What the failure is called: the cause that a log names, or its kind.
+    pub cause: Option<String>,
 }
 
 /// The metric of a constraint.
