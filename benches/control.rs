@@ -30,7 +30,7 @@ const TRIALS: u32 = 10_000;
 const FOLLOWERS: usize = 1_000;
 /// Trials of a study that is followed, and how often it is run in each way.
 const FOLLOWED: usize = 60;
-const REPETITIONS: usize = 5;
+const REPETITIONS: usize = 3;
 const IDLE: Duration = Duration::from_secs(30);
 
 /// The study of the helpers, whose budget is used up.
@@ -88,7 +88,7 @@ metrics.speed = 'speed=(\S+)'
 
 fn main() {
     allow_many_files();
-    let large = Daemon::start(LARGE, |out| write_journal(out));
+    let large = Daemon::start(LARGE, write_journal);
     large.await_done();
     latencies(&large);
     followers();
