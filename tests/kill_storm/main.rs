@@ -173,6 +173,8 @@ struct Killer<'a> {
     journal: Journal,
     daemon: Daemon,
     starts: u32,
+    /// How often the study had been opened before this daemon.
+    opened: usize,
     struck: BTreeMap<String, u32>,
 }
 
@@ -184,6 +186,7 @@ impl<'a> Killer<'a> {
             journal: Journal::default(),
             daemon: storm.study.start(),
             starts: 1,
+            opened: 0,
             struck: BTreeMap::new(),
         }
     }
@@ -195,7 +198,7 @@ impl<'a> Killer<'a> {
         std::thread::sleep(Duration::from_millis(pause));
         let runner = self.storm.living_runner();
         let before = on_disk(study, &mut self.journal);
-        let phase = self.journal.phase(self.starts);
+        let phase = self.journal.phase(self.opened);
         let victim = match self.random.random_range(0..8) {
             0..4 => {
                 self.daemon.kill();
@@ -211,10 +214,16 @@ impl<'a> Killer<'a> {
                 self.daemon.kill();
                 "the runner, then the daemon"
             }
-            _ => {
-                runner.into_iter().for_each(kill);
-                "the runner"
-            }
+            _ => match runner {
+                Some(runner) => {
+                    kill(runner);
+                    "the runner"
+                }
+                None => {
+                    self.daemon.kill();
+                    "the daemon"
+                }
+            },
         };
         let of = if runner.is_some() { "" } else { " (no runner)" };
         *self.struck.entry(format!("{victim}{of}")).or_default() += 1;
@@ -229,6 +238,7 @@ impl<'a> Killer<'a> {
     fn start_again(&mut self) -> bool {
         let ended = !self.daemon.is_alive();
         if ended {
+            self.opened = self.journal.read(&self.storm.study).count("opened");
             self.daemon = self.storm.study.start();
             self.starts += 1;
         }

@@ -217,13 +217,12 @@ impl Journal {
             .is_some_and(|event| event.get("done").is_some())
     }
 
-    /// What the daemon does that was started as number `starts`, by its last
-    /// event.
-    pub fn phase(&self, starts: u32) -> &'static str {
-        let opened = self.count("opened") as u32;
+    /// What the daemon does by its last event; the study had been opened
+    /// `before` times when it was started.
+    pub fn phase(&self, before: usize) -> &'static str {
         let last = self.events.last().and_then(Json::as_object);
         let last = last.and_then(|event| event.iter().next());
-        let Some((kind, fields)) = last.filter(|_| opened >= starts) else {
+        let Some((kind, fields)) = last.filter(|_| self.count("opened") > before) else {
             return "opening, recovering";
         };
         match kind.as_str() {
