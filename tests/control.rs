@@ -125,6 +125,9 @@ fn a_study_is_asked_and_steered() {
 
     await_step(&study, 4);
     assert_eq!(outcomes(&study), ["complete", "pruned", "running"]);
+    assert!(good(&study, &["skip", "2"]).contains("trial 2 is dropped already"));
+    assert!(refused(&study, &["skip", "1"], 4).contains("trial 1 is over already"));
+    assert!(refused(&study, &["skip", "9"], 4).contains("there is no trial 9"));
     let retried = good(&study, &["retry", "2"]);
     assert!(
         retried.contains("trial 2 is repeated after trial 3"),
@@ -211,6 +214,66 @@ fn what_users_wanted_survives_a_kill() {
         .filter(|run| run["trial"] == 1 && run["run"] == 1);
     assert_eq!(first.count(), 1, "a good run is kept");
     assert_eq!(runs.len(), 6);
+}
+
+#[test]
+fn what_waits_is_dropped_and_what_was_tried_is_tried_again() {
+    let study = study();
+    let mut daemon = started(&study);
+    good(&study, &["enqueue", "N=2"]);
+    let dropped = good(&study, &["skip", "2"]);
+    assert!(dropped.contains("trial 2 is dropped"), "{dropped}");
+    assert_eq!(outcomes(&study), ["running", "pruned"]);
+    assert!(refused(&study, &["enqueue", "N=2"], 4).contains("enqueue --again"));
+    let again = json(&study, &["enqueue", "--again", "N=2"]);
+    assert_eq!(again["result"]["enqueued"]["trial"], 3);
+    let twice = good(&study, &["enqueue", "--again", "N=2"]);
+    assert!(twice.contains("planned already"), "{twice}");
+    // One that has begun and waits keeps what it has.
+    study.open_gate("gate-1-1");
+    study.await_events("run-ended", 1);
+    good(&study, &["pause", "--now"]);
+    good(&study, &["wait", "--for", "paused", "--timeout", "60s"]);
+    let table = good(
+        &study,
+        &["trials", "--columns", "runs,trial,origin,params,metrics"],
+    );
+    let table: Vec<Vec<&str>> = table
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(table[0], ["RUNS", "TRIAL", "ORIGIN", "TRIED", "METRICS"]);
+    assert_eq!(
+        table[1],
+        [
+            "1", "1", "baseline", "the", "starting", "values", "score", "1"
+        ]
+    );
+    assert_eq!(table[3], ["0", "3", "user", "N=2"]);
+    let wrong = refused(&study, &["trials", "--columns", "run"], 2);
+    assert!(
+        wrong.contains("similar value") && wrong.contains("'runs'"),
+        "{wrong}"
+    );
+    let dropped = json(&study, &["skip", "1"]);
+    assert_eq!(dropped["result"]["skipped"]["running"], false);
+    daemon.kill();
+
+    let mut daemon = study.start();
+    study.wait("the socket", || code(&ctl(&study, &["ping"])) == 0);
+    assert_eq!(outcomes(&study), ["pruned", "pruned", "planned"]);
+    let first = json(&study, &["show", "1"]);
+    assert_eq!(first["row"]["runs"], 1);
+    (2..=3).for_each(|value| open_gates(&study, value));
+    good(&study, &["resume"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    let values: Vec<Json> = study.events_of("trial-planned");
+    let values: Vec<&Json> = values.iter().map(|trial| &trial["params"]["N"]).collect();
+    assert_eq!(values, [1, 2, 2, 3]);
+    let lines = study.results();
+    let shown = |line: &Json| format!("{} {}", line["trial"], line["status"]);
+    let lines: Vec<String> = lines.iter().map(shown).collect();
+    assert_eq!(lines, ["1 \"partial\"", "3 \"ok\"", "4 \"ok\""]);
 }
 
 #[test]

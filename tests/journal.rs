@@ -5,9 +5,11 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use autotune::base::clock::Timestamp;
 use autotune::model::event::{Event, Fact};
+use autotune::model::outcome::Outcome;
 use autotune::model::spec::Spec;
 use autotune::model::study::Study;
 use autotune::store::journal::{self, Journal, Opened};
@@ -101,6 +103,28 @@ fn exactly(facts: &[Fact]) -> Vec<String> {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_counted_as_facts_come_is_what_there_is(seed: u64, trials in 1usize..6) {
+        let mut study = Study::new(Arc::new(study::spec()));
+        for fact in wild(seed, trials) {
+            // Not every wild fact fits.
+            let _ = study.apply(&fact);
+            let all = study.trials();
+            let now = Timestamp::from_millis(fact.at.as_millis() + 5);
+            let elapsed: Duration = all.iter().map(|trial| trial.elapsed(now)).sum();
+            prop_assert_eq!(study.busy(now), elapsed);
+            let runs = all.iter().flat_map(|trial| &trial.runs);
+            prop_assert_eq!(study.runs() as usize, runs.filter(|run| run.is_good()).count());
+            let unsettled: Vec<_> = all.iter().filter(|trial| !trial.is_settled()).collect();
+            prop_assert_eq!(study.all_unsettled().collect::<Vec<_>>(), unsettled);
+            let running = all.iter().rev().find(|trial| trial.running().is_some());
+            prop_assert_eq!(study.running(), running);
+            let complete = all.iter().filter(|t| t.outcome == Some(Outcome::Complete));
+            prop_assert_eq!(study.counts().complete as usize, complete.count());
+            prop_assert_eq!(study.counts().all() as usize, all.len());
+        }
+    }
 
     #[test]
     fn facts_come_back_exactly(seed: u64, trials in 1usize..6) {

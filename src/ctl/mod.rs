@@ -109,14 +109,7 @@ enum Verb {
     #[command(after_help = "Example:\n  autotunectl resume")]
     Resume,
     Stop(steer::Stop),
-    /// Ends the running trial for good; the next one follows
-    #[command(after_help = "\
-Example:
-  autotunectl skip
-
-What the trial has measured is kept, it counts as `pruned`, and its values are
-not tried again. `autotunectl retry N` takes it up after all.")]
-    Skip,
+    Skip(steer::Skip),
     Retry(steer::Retry),
     Enqueue(steer::Enqueue),
     Wait(wait::Args),
@@ -165,7 +158,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Pause(args) => steer::pause(session, &args).await,
         Verb::Resume => steer::resume(session).await,
         Verb::Stop(args) => steer::stop(session, &args).await,
-        Verb::Skip => steer::skip(session).await,
+        Verb::Skip(args) => steer::skip(session, &args).await,
         Verb::Retry(args) => steer::retry(session, &args).await,
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,

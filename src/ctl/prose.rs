@@ -7,7 +7,7 @@ use crate::base::quantity;
 use crate::report::phrase::{clean, counted};
 use crate::report::wrap::wrap;
 use crate::term::number;
-use crate::wire::reply::{Change, Gain, Measured, Objective, Param, Refusal, Summary};
+use crate::wire::reply::{Change, Gain, Measured, Metric, Objective, Param, Refusal, Summary};
 
 /// Why the daemon refuses.
 pub fn refusal(refusal: &Refusal) -> String {
@@ -28,11 +28,13 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NothingRuns => "no trial runs".to_owned(),
         Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),
         Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
+        Refusal::Settled(trial) => format!("trial {trial} is over already"),
         Refusal::NothingToRepeat(trial) => {
             format!("trial {trial} has all its runs, and all are good")
         }
         Refusal::TriedAlready(trial) => format!(
-            "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of it"
+            "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of \
+             it; `enqueue --again` tries it once more"
         ),
         Refusal::BadParams(errors) => {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
@@ -107,15 +109,18 @@ pub fn summary(summary: &Summary) -> String {
     number::mean_spread(summary.mean, summary.spread)
 }
 
+/// Metrics in a line: `speed 12.1 ± 0.2, quality 0.9`.
+pub fn listed(metrics: &[Metric]) -> String {
+    let each = metrics.iter();
+    let each = each.map(|m| format!("{} {}", clean(&m.name), summary(&m.summary)));
+    each.collect::<Vec<_>>().join(", ")
+}
+
 /// The metrics of a trial: `speed 12.1 ± 0.2, quality 0.9 (3 runs)`.
 pub fn metrics(measured: &Measured) -> String {
-    let each = measured
-        .metrics
-        .iter()
-        .map(|metric| format!("{} {}", clean(&metric.name), summary(&metric.summary)));
     let runs = measured.metrics.first().map_or(0, |m| m.summary.count);
-    let each = each.collect::<Vec<_>>().join(", ");
-    format!("{each} ({})", counted(runs.into(), "run"))
+    let runs = counted(runs.into(), "run");
+    format!("{} ({runs})", listed(&measured.metrics))
 }
 
 /// How much better the best is; empty where there is nothing to say.

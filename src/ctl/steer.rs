@@ -45,17 +45,36 @@ pub struct Retry {
     trial: u32,
 }
 
+/// Ends the running trial for good, or drops one that waits
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl skip
+  autotunectl skip 12
+
+What the trial has measured is kept, it counts as `pruned`, and its values are
+not tried again. `autotunectl retry N` takes it up after all.")]
+pub struct Skip {
+    /// The trial, which runs or waits [default: the one that runs]
+    trial: Option<u32>,
+}
+
 /// Tries these values next
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   autotunectl enqueue BATCH=32
   autotunectl enqueue BATCH=32 MODE=fast
+  autotunectl enqueue --again BATCH=32
 
 What is not named has its starting value. The values must be in the spec's
 [space]. They are tried even when the budget of trials is used up, but not
-after the budget of time.")]
+after the budget of time. What was tried before is tried once more only with
+--again: as a trial of its own, which is not averaged with the first.")]
 pub struct Enqueue {
+    /// Also when these values were tried before
+    #[arg(long)]
+    again: bool,
     /// What differs from the starting values
     #[arg(value_name = "NAME=VALUE", required = true, value_parser = assignment)]
     values: Vec<(String, String)>,
@@ -80,8 +99,8 @@ pub async fn stop(session: &mut Session, args: &Stop) -> Result<Exit, Trouble> {
     steer(session, Steer::Stop { now: args.now }).await
 }
 
-pub async fn skip(session: &mut Session) -> Result<Exit, Trouble> {
-    steer(session, Steer::Skip).await
+pub async fn skip(session: &mut Session, args: &Skip) -> Result<Exit, Trouble> {
+    steer(session, Steer::Skip(args.trial)).await
 }
 
 pub async fn retry(session: &mut Session, args: &Retry) -> Result<Exit, Trouble> {
@@ -89,7 +108,8 @@ pub async fn retry(session: &mut Session, args: &Retry) -> Result<Exit, Trouble>
 }
 
 pub async fn enqueue(session: &mut Session, args: Enqueue) -> Result<Exit, Trouble> {
-    steer(session, Steer::Enqueue(args.values)).await
+    let Enqueue { again, values } = args;
+    steer(session, Steer::Enqueue { values, again }).await
 }
 
 async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, Trouble> {
@@ -128,7 +148,11 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
             running: Some(trial),
         } => format!("autotuned is ending{already}; trial {trial} is interrupted"),
         Accepted::Stopping { running: None } => format!("autotuned is ending{already}"),
-        Accepted::Skipped { trial } => format!("trial {trial} is being ended{already}"),
+        Accepted::Skipped {
+            trial,
+            running: true,
+        } => format!("trial {trial} is being ended{already}"),
+        Accepted::Skipped { trial, .. } => format!("trial {trial} is dropped{already}"),
         Accepted::Reopened { trial, running } => {
             format!("trial {trial} is repeated{}", after(running))
         }

@@ -9,7 +9,7 @@ use crate::report::phrase::clean;
 use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table};
-use crate::wire::reply::{Reply, TrialRow, Trials};
+use crate::wire::reply::{Checked, Reply, TrialRow, Trials};
 use crate::wire::request::{self, Request, TrialsQuery};
 
 /// Lists the trials
@@ -18,7 +18,11 @@ use crate::wire::request::{self, Request, TrialsQuery};
 Examples:
   autotunectl trials
   autotunectl trials --outcome failed --outcome infeasible
-  autotunectl trials --sort objective --limit 10")]
+  autotunectl trials --sort objective --limit 10
+  autotunectl trials --columns trial,params,metrics
+  autotunectl trials --columns trial,startup,cause --outcome failed
+
+With --json every trial has everything.")]
 pub struct Args {
     /// Only those of this outcome; may be given several times
     #[arg(long, value_name = "OUTCOME")]
@@ -32,7 +36,49 @@ pub struct Args {
     /// At most so many
     #[arg(long, short = 'n', value_name = "N")]
     limit: Option<u32>,
+    /// These columns, in this order
+    #[arg(long, value_name = "COLUMN,...", value_delimiter = ',')]
+    columns: Vec<Shown>,
 }
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Shown {
+    /// Its number
+    Trial,
+    /// What came of it
+    Outcome,
+    /// Who wanted it
+    Origin,
+    /// The values that differ from the starting ones
+    Params,
+    /// The metric that is optimised
+    Objective,
+    /// The metric of each constraint
+    Constraints,
+    /// All metrics
+    Metrics,
+    /// Good runs
+    Runs,
+    /// How long the services took to be ready
+    Startup,
+    /// The time spent on it
+    Elapsed,
+    /// What made it fail, in a word
+    Cause,
+    /// What made it fail, in a sentence
+    Failure,
+}
+
+/// What is shown when nothing is chosen; of the constraints the first.
+const USUAL: [Shown; 7] = [
+    Shown::Trial,
+    Shown::Outcome,
+    Shown::Params,
+    Shown::Objective,
+    Shown::Constraints,
+    Shown::Runs,
+    Shown::Elapsed,
+];
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Outcome {
@@ -100,7 +146,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     if session.json {
         session.print_json(&all)?;
     } else {
-        session.print(&text(&all, session.color))?;
+        session.print(&text(&all, &args.columns, session.color))?;
     }
     Ok(Exit::Done)
 }
@@ -118,48 +164,38 @@ const fn word(outcome: Outcome) -> &'static str {
     }
 }
 
-fn text(trials: &Trials, color: bool) -> String {
+fn text(trials: &Trials, chosen: &[Shown], color: bool) -> String {
     if trials.rows.is_empty() {
         return "no trial yet\n".to_owned();
     }
-    let constrained = trials.rows.iter().any(|row| !row.constraints.is_empty());
-    let mut columns = vec![
-        Column::right("TRIAL"),
-        Column::left("OUTCOME"),
-        Column::left("TRIED").flexible(),
-        Column::right(clean(&trials.objective.metric)),
-    ];
-    if constrained {
-        let name = trials.constraints.first().map_or("", String::as_str);
-        columns.push(Column::right(clean(name)));
-    }
-    columns.push(Column::right("RUNS"));
-    columns.push(Column::right("TIME"));
+    let all = trials.constraints.len();
+    let (shown, constraints) = match chosen {
+        [] => (&USUAL[..], all.min(1)),
+        chosen => (chosen, all),
+    };
+    let constraints = &trials.constraints[..constraints];
+    let columns = shown.iter().flat_map(|shown| match shown {
+        Shown::Trial => vec![Column::right("TRIAL")],
+        Shown::Outcome => vec![Column::left("OUTCOME")],
+        Shown::Origin => vec![Column::left("ORIGIN")],
+        Shown::Params => vec![Column::left("TRIED").flexible()],
+        Shown::Objective => vec![Column::right(clean(&trials.objective.metric))],
+        Shown::Constraints => {
+            let names = constraints.iter().map(|name| Column::right(clean(name)));
+            names.collect()
+        }
+        Shown::Metrics => vec![Column::left("METRICS").flexible()],
+        Shown::Runs => vec![Column::right("RUNS")],
+        Shown::Startup => vec![Column::right("STARTUP")],
+        Shown::Elapsed => vec![Column::right("TIME")],
+        Shown::Cause => vec![Column::left("CAUSE")],
+        Shown::Failure => vec![Column::left("FAILURE").flexible()],
+    });
     let mut table = Table::new(columns);
     for row in &trials.rows {
-        let mut cells = vec![
-            Cell::from(row.trial.to_string()),
-            outcome(row),
-            Cell::from(prose::changes(&row.changes)),
-            Cell::from(
-                row.objective
-                    .as_ref()
-                    .map(prose::summary)
-                    .unwrap_or_default(),
-            ),
-        ];
-        if constrained {
-            let checked = row.constraints.first().copied().flatten();
-            cells.push(match checked {
-                Some(checked) if checked.missed => {
-                    Cell::styled(significant(checked.mean, FIGURES), BAD)
-                }
-                Some(checked) => significant(checked.mean, FIGURES).into(),
-                None => "".into(),
-            });
-        }
-        cells.push(row.runs.to_string().into());
-        cells.push(Cell::from(prose::duration(row.elapsed)));
+        let cells = shown
+            .iter()
+            .flat_map(|shown| cells(*shown, row, constraints.len()));
         table.row(cells);
     }
     let mut text = table.render(DEFAULT_WIDTH, color);
@@ -168,6 +204,48 @@ fn text(trials: &Trials, color: bool) -> String {
         text += &format!("{shown} of {} trials\n", trials.total);
     }
     text
+}
+
+fn cells(shown: Shown, row: &TrialRow, constraints: usize) -> Vec<Cell> {
+    let one = match shown {
+        Shown::Trial => row.trial.to_string().into(),
+        Shown::Outcome => outcome(row),
+        Shown::Origin => Cell::from(row.origin.as_str()),
+        Shown::Params => prose::changes(&row.changes).into(),
+        Shown::Objective => row
+            .objective
+            .as_ref()
+            .map(prose::summary)
+            .unwrap_or_default()
+            .into(),
+        Shown::Constraints => {
+            let checked = row
+                .constraints
+                .iter()
+                .copied()
+                .chain(std::iter::repeat(None));
+            return checked.take(constraints).map(constraint).collect();
+        }
+        Shown::Metrics => prose::listed(&row.metrics).into(),
+        Shown::Runs => row.runs.to_string().into(),
+        Shown::Startup => row.startup.map(prose::duration).unwrap_or_default().into(),
+        Shown::Elapsed => prose::duration(row.elapsed).into(),
+        Shown::Cause => Cell::from(row.cause.as_deref().unwrap_or_default()),
+        Shown::Failure => Cell::from(row.failure.as_deref().unwrap_or_default()),
+    };
+    vec![one]
+}
+
+fn constraint(checked: Option<Checked>) -> Cell {
+    let Some(Checked { mean, missed }) = checked else {
+        return Cell::default();
+    };
+    let mean = significant(mean, FIGURES);
+    if missed {
+        Cell::styled(mean, BAD)
+    } else {
+        mean.into()
+    }
 }
 
 fn outcome(row: &TrialRow) -> Cell {

@@ -8,6 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::model::event::{Event, Fact};
 use crate::model::step::StepKind;
 use crate::model::study::Study;
+use crate::search::count;
 use crate::wire::reply::Doing;
 
 /// So many facts a reader may lag behind before it has to read the journal.
@@ -28,6 +29,19 @@ pub struct View {
     pub disk_trouble: Option<String>,
     /// Nothing more will happen.
     pub leaving: bool,
+    /// See [`View::trials_most`]: counting a large space takes long, and only
+    /// another spec changes it.
+    trials_most: Arc<OnceLock<Option<u64>>>,
+}
+
+impl View {
+    /// How many trials there will be at most, where that is known.
+    pub fn trials_most(&self) -> Option<u64> {
+        *self.trials_most.get_or_init(|| {
+            let spec = self.study.spec();
+            count::trials(spec).within(spec.budget.trials).most()
+        })
+    }
 }
 
 /// A fact with its number in the journal.
@@ -66,6 +80,7 @@ impl Board {
             stopping: false,
             disk_trouble: None,
             leaving: false,
+            trials_most: Arc::default(),
         });
         let (facts, _) = broadcast::channel(LAG);
         Self { views, facts }
@@ -83,6 +98,9 @@ impl Board {
     pub fn took(&self, fact: &Fact, study: &Arc<Study>) {
         let mut seq = 0;
         self.views.send_modify(|view| {
+            if !Arc::ptr_eq(view.study.spec(), study.spec()) {
+                view.trials_most = Arc::default();
+            }
             view.study = Arc::clone(study);
             view.facts += 1;
             seq = view.facts;

@@ -1,12 +1,10 @@
 //! What systemd is told while the daemon works: see [`systemd`](crate::systemd).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::board::{Reader, View};
 use crate::model::spec::Spec;
 use crate::report::status_line::status_line;
-use crate::search::count;
 use crate::systemd::notify;
 use crate::systemd::watchdog::Watchdog;
 use crate::wire::reply::Doing;
@@ -77,18 +75,9 @@ pub async fn beginning<T>(part: impl Future<Output = T>) -> T {
 /// Keeps the line for `systemctl status` up to date, for ever.
 pub async fn keep_status(mut reader: Reader) {
     let mut said = String::new();
-    let mut counted: Option<(Arc<Spec>, Option<u64>)> = None;
     loop {
         let view = reader.views.borrow_and_update().clone();
-        let spec = view.study.spec();
-        // Counting can take a while, and the spec hardly ever changes.
-        let known = counted.as_ref().filter(|known| Arc::ptr_eq(&known.0, spec));
-        let most = match known {
-            Some((_, most)) => *most,
-            None => count::trials(spec).within(spec.budget.trials).most(),
-        };
-        counted = Some((Arc::clone(spec), most));
-        let line = line(&view, most);
+        let line = line(&view);
         if line != said {
             let _ = notify::status(&line);
             said = line;
@@ -100,12 +89,12 @@ pub async fn keep_status(mut reader: Reader) {
     }
 }
 
-fn line(view: &View, most: Option<u64>) -> String {
+fn line(view: &View) -> String {
     if let Some(trouble) = &view.disk_trouble {
         return format!("waiting for the disk: {trouble}");
     }
     let doing = view.doing.as_ref().map(|(doing, _)| words(doing));
-    let line = status_line(&view.study, most, doing.as_deref());
+    let line = status_line(&view.study, view.trials_most(), doing.as_deref());
     if view.stopping {
         format!("stopping; {line}")
     } else {

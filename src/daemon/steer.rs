@@ -33,7 +33,7 @@ pub enum Change {
     Resume,
     /// End.
     Stop(Urgency),
-    /// End the running trial for good.
+    /// End a trial for good.
     Skip(TrialId),
     /// Repeat what is bad or missing.
     Reopen(TrialId),
@@ -81,16 +81,13 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             Phase::Active => Admit::Ignore(Accepted::Resumed),
             Phase::Paused(_) => Admit::Accept(Accepted::Resumed, Change::Resume),
         },
-        Steer::Skip => match study.running() {
+        Steer::Skip(None) => match study.running() {
             None => Admit::Deny(Refusal::NothingRuns),
-            Some(trial) => {
-                let answer = Accepted::Skipped { trial: trial.id.0 };
-                if trial.skipped {
-                    Admit::Ignore(answer)
-                } else {
-                    Admit::Accept(answer, Change::Skip(trial.id))
-                }
-            }
+            Some(trial) => skip(trial),
+        },
+        Steer::Skip(Some(number)) => match study.trial(TrialId(*number)) {
+            None => Admit::Deny(Refusal::NoSuchTrial(*number)),
+            Some(trial) => skip(trial),
         },
         Steer::Retry(number) => {
             let Some(trial) = study.trial(TrialId(*number)) else {
@@ -108,11 +105,25 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             };
             Admit::Accept(answer, Change::Reopen(trial.id))
         }
-        Steer::Enqueue(given) => enqueue(study, given, running_number),
+        Steer::Enqueue { values, again } => enqueue(study, values, *again, running_number),
     }
 }
 
-fn enqueue(study: &Study, given: &[(String, String)], running: Option<u32>) -> Admit {
+fn skip(trial: &Trial) -> Admit {
+    let answer = Accepted::Skipped {
+        trial: trial.id.0,
+        running: trial.running().is_some(),
+    };
+    if trial.skipped {
+        Admit::Ignore(answer)
+    } else if trial.is_settled() {
+        Admit::Deny(Refusal::Settled(trial.id.0))
+    } else {
+        Admit::Accept(answer, Change::Skip(trial.id))
+    }
+}
+
+fn enqueue(study: &Study, given: &[(String, String)], again: bool, running: Option<u32>) -> Admit {
     let mut values = BTreeMap::new();
     for (name, value) in given {
         let value = Value::text(value.as_str());
@@ -133,10 +144,12 @@ fn enqueue(study: &Study, given: &[(String, String)], running: Option<u32>) -> A
         running,
         paused: matches!(study.phase(), Phase::Paused(_)),
     };
+    if let Some(trial) = study.all_unsettled().find(|trial| trial.params == params) {
+        return Admit::Ignore(answer(trial.id));
+    }
     match study.trial_of(&params) {
-        Some(trial) if trial.is_settled() => Admit::Deny(Refusal::TriedAlready(trial.id.0)),
-        Some(trial) => Admit::Ignore(answer(trial.id)),
-        None => {
+        Some(trial) if !again => Admit::Deny(Refusal::TriedAlready(trial.id.0)),
+        _ => {
             let TrialId(next) = study.next_id();
             let first = u32::from(unplanned_baseline(study, &params).is_some());
             Admit::Accept(answer(TrialId(next + first)), Change::Plan(params))
@@ -203,8 +216,10 @@ fn carry_out(state: &mut State, change: Change, context: &Context<'_>, decision:
         Change::Stop(urgency) => return decide::stop(state, urgency, decision),
         Change::Skip(trial) => {
             tell(&mut study, Event::TrialSkipped { trial });
-            decision.effects.push(Effect::EndSitting(Urgency::Orderly));
-            return;
+            if study.running().is_some_and(|running| running.id == trial) {
+                decision.effects.push(Effect::EndSitting(Urgency::Orderly));
+                return;
+            }
         }
         Change::Resume => tell(&mut study, Event::Resumed),
         Change::Reopen(trial) => tell(&mut study, Event::TrialReopened { trial }),
@@ -264,7 +279,10 @@ mod tests {
     }
 
     fn enqueue(value: &str) -> Steer {
-        Steer::Enqueue(vec![("N".to_owned(), value.to_owned())])
+        Steer::Enqueue {
+            values: vec![("N".to_owned(), value.to_owned())],
+            again: false,
+        }
     }
 
     #[test]
@@ -286,10 +304,13 @@ mod tests {
             wish(&study, &now),
             Admit::Accept(_, Change::Pause(true))
         ));
-        assert!(matches!(wish(&study, &Steer::Skip), Admit::Accept(..)));
+        assert!(matches!(
+            wish(&study, &Steer::Skip(None)),
+            Admit::Accept(..)
+        ));
         let trial = TrialId(1);
         happen(&mut study, Event::TrialSkipped { trial });
-        assert!(matches!(wish(&study, &Steer::Skip), Admit::Ignore(_)));
+        assert!(matches!(wish(&study, &Steer::Skip(None)), Admit::Ignore(_)));
         let stop = Steer::Stop { now: false };
         let known = Some(Urgency::Orderly);
         assert!(matches!(admit(&study, known, &stop), Admit::Ignore(_)));
@@ -310,7 +331,9 @@ mod tests {
         let wrong = admit(&study, None, &enqueue("9"));
         assert!(matches!(wrong, Admit::Deny(Refusal::BadParams(_))));
         let twice = ("N".to_owned(), "1".to_owned());
-        let twice = admit(&study, None, &Steer::Enqueue(vec![twice.clone(), twice]));
+        let values = vec![twice.clone(), twice];
+        let again = false;
+        let twice = admit(&study, None, &Steer::Enqueue { values, again });
         assert!(matches!(twice, Admit::Deny(Refusal::BadParams(_))));
         let planned_already = admit(&running(), None, &enqueue("1"));
         assert!(matches!(planned_already, Admit::Ignore(_)));

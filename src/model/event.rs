@@ -94,7 +94,8 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
-    /// A user does not want the running trial to go on.
+    /// A user does not want a trial to go on. One that does not run is pruned
+    /// by that, one that runs when its sitting ends.
     TrialSkipped {
         /// The trial.
         trial: TrialId,
@@ -140,6 +141,22 @@ impl Event {
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::Done { .. } => "done",
+        }
+    }
+
+    /// The trial that it changes.
+    pub const fn trial(&self) -> Option<TrialId> {
+        match self {
+            Self::TrialPlanned { trial, .. }
+            | Self::SittingStarted { trial, .. }
+            | Self::StepStarted { trial, .. }
+            | Self::ServicesReady { trial, .. }
+            | Self::RunEnded { trial, .. }
+            | Self::SittingEnded { trial, .. }
+            | Self::TrialReopened { trial }
+            | Self::TrialSkipped { trial }
+            | Self::TrialPruned { trial, .. } => Some(*trial),
+            Self::Opened { .. } | Self::Paused { .. } | Self::Resumed | Self::Done { .. } => None,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod space;
 pub mod spec;
 pub mod step;
 pub mod study;
+mod tally;
 pub mod template;
 pub mod trial;
 pub mod value;

@@ -10,6 +10,8 @@ use super::metric::Summary;
 use super::outcome::Outcome;
 use super::params::Params;
 use super::spec::Spec;
+pub use super::tally::Counts;
+use super::tally::Tally;
 use super::trial::{Sitting, SittingEnd, Trial, TrialId};
 use crate::base::clock::Timestamp;
 
@@ -24,8 +26,8 @@ pub enum Phase {
     Done(String),
 }
 
-/// A study: its spec and everything that happened. Cheap to clone: trials are
-/// shared.
+/// A study: its spec and everything that happened. Cheap to clone: trials, and
+/// where to find them, are shared.
 #[derive(Clone, Debug)]
 pub struct Study {
     spec: Arc<Spec>,
@@ -33,6 +35,7 @@ pub struct Study {
     /// Shared, since it changes with a new trial only and is as large as the
     /// study.
     by_params: Arc<HashMap<Params, TrialId>>,
+    tally: Tally,
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
@@ -70,6 +73,7 @@ impl Study {
             spec,
             trials: Vec::new(),
             by_params: Arc::default(),
+            tally: Tally::default(),
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
@@ -89,7 +93,7 @@ impl Study {
 
     /// The trial of that number.
     pub fn trial(&self, id: TrialId) -> Option<&Arc<Trial>> {
-        self.trials.get((id.0 as usize).checked_sub(1)?)
+        index(&self.trials, id)
     }
 
     /// The trial of these params.
@@ -114,15 +118,21 @@ impl Study {
 
     /// The trial that runs now.
     pub fn running(&self) -> Option<&Arc<Trial>> {
-        self.trials
-            .iter()
-            .rev()
+        let open = self.tally.open.iter().rev();
+        open.filter_map(|id| self.trial(*id))
             .find(|trial| trial.running().is_some())
+    }
+
+    /// The trials that are begun or planned and not settled, in the order of
+    /// their numbers.
+    pub fn all_unsettled(&self) -> impl Iterator<Item = &Arc<Trial>> {
+        let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
+        open.filter(|trial| !trial.is_settled())
     }
 
     /// The first trial that is begun or planned and not settled.
     pub fn unsettled(&self) -> Option<&Arc<Trial>> {
-        self.trials.iter().find(|trial| !trial.is_settled())
+        self.all_unsettled().next()
     }
 
     /// The number of the next trial.
@@ -180,12 +190,14 @@ impl Study {
         }
     }
 
+    /// How many trials came out how.
+    pub fn counts(&self) -> Counts {
+        self.tally.counts
+    }
+
     /// Good runs that count, over all trials.
     pub fn runs(&self) -> u32 {
-        self.trials
-            .iter()
-            .map(|t| t.runs.iter().filter(|r| r.is_good()).count() as u32)
-            .sum()
+        self.tally.runs
     }
 
     /// Runs that racing has saved: those that its pruned trials did not get.
@@ -200,7 +212,11 @@ impl Study {
 
     /// The time with a trial running; one that runs now counts up to `now`.
     pub fn busy(&self, now: Timestamp) -> Duration {
-        self.trials.iter().map(|trial| trial.elapsed(now)).sum()
+        let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
+        let sittings = open.flat_map(|trial| &trial.sittings);
+        let not_over = sittings.filter(|sitting| sitting.ended.is_none());
+        let running: Duration = not_over.map(|sitting| now.since(sitting.started)).sum();
+        self.tally.busy + running
     }
 
     /// Takes up a fact.
@@ -208,6 +224,18 @@ impl Study {
     /// # Errors
     /// When it does not fit what came before; the state is then unchanged.
     pub fn apply(&mut self, fact: &Fact) -> Result<(), StudyError> {
+        let changed = fact.event.trial();
+        if let Some(trial) = changed.and_then(|id| index(&self.trials, id)) {
+            self.tally.subtract(trial);
+        }
+        let applied = self.take_up(fact);
+        if let Some(trial) = changed.and_then(|id| index(&self.trials, id)) {
+            self.tally.add(trial);
+        }
+        applied
+    }
+
+    fn take_up(&mut self, fact: &Fact) -> Result<(), StudyError> {
         match &fact.event {
             Event::Opened { .. } | Event::StepStarted { .. } => {}
             Event::TrialPlanned {
@@ -294,7 +322,14 @@ impl Study {
                 }
                 self.find_incumbent();
             }
-            Event::TrialSkipped { trial } => self.edit(*trial)?.skipped = true,
+            Event::TrialSkipped { trial } => {
+                let skipped = self.edit(*trial)?;
+                skipped.skipped = true;
+                if skipped.running().is_none() {
+                    // There is no sitting whose end would settle it.
+                    skipped.outcome = Some(Outcome::Pruned);
+                }
+            }
             Event::TrialPruned { trial, pruning } => {
                 self.edit(*trial)?.pruning = Some(pruning.clone());
             }
@@ -375,4 +410,8 @@ impl Study {
             .filter(|s| s.number == number && s.end.is_none())
             .ok_or(unknown)
     }
+}
+
+fn index(trials: &[Arc<Trial>], id: TrialId) -> Option<&Arc<Trial>> {
+    trials.get((id.0 as usize).checked_sub(1)?)
 }

@@ -9,7 +9,7 @@ use crate::model::metric::{Constraint, Objective, Summary};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::params::Params;
 use crate::model::space::Space;
-use crate::model::study::{Phase, Study};
+use crate::model::study::{Counts, Phase, Study};
 use crate::model::trial::{SittingEnd, Trial, TrialId};
 use crate::model::value::Value;
 use crate::search::statistics::{Comparison, compare};
@@ -55,28 +55,6 @@ pub struct Overview {
     pub next_changes: Vec<Change>,
     /// Every trial, in order.
     pub rows: Vec<Row>,
-}
-
-/// Numbers of trials.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Complete and feasible.
-    pub complete: u32,
-    /// Complete, and a constraint is missed.
-    pub infeasible: u32,
-    /// Ended early.
-    pub pruned: u32,
-    /// Failed.
-    pub failed: u32,
-    /// Not settled: planned, running, interrupted or held up.
-    pub unsettled: u32,
-}
-
-impl Counts {
-    /// All of them.
-    pub const fn all(&self) -> u32 {
-        self.complete + self.infeasible + self.pruned + self.failed + self.unsettled
-    }
 }
 
 /// One parameter that differs.
@@ -207,7 +185,7 @@ impl Overview {
             phase: study.phase().clone(),
             objective: spec.objective.clone(),
             constraints: spec.constraints.clone(),
-            counts: count(study),
+            counts: study.counts(),
             runs: study.runs(),
             runs_saved: study.runs_saved(),
             busy: study.busy(now),
@@ -248,22 +226,6 @@ impl Overview {
                 .collect(),
         }
     }
-}
-
-/// How many trials came out how.
-pub fn count(study: &Study) -> Counts {
-    let mut counts = Counts::default();
-    for trial in study.trials() {
-        let counter = match trial.outcome {
-            Some(Outcome::Complete) => &mut counts.complete,
-            Some(Outcome::Infeasible) => &mut counts.infeasible,
-            Some(Outcome::Pruned) => &mut counts.pruned,
-            Some(Outcome::Failed(_)) => &mut counts.failed,
-            None => &mut counts.unsettled,
-        };
-        *counter += 1;
-    }
-    counts
 }
 
 /// A trial with all its metrics.

@@ -65,7 +65,17 @@ impl ResultsBuilder {
                 let trial = study.trial(*trial)?;
                 let sitting = trial.sittings.iter().rfind(|s| s.number == *sitting)?;
                 let imported = &*sitting.token == IMPORTED;
-                return (!imported).then(|| self.line(fact.at, study, trial, sitting, outcome));
+                let line = || self.line(fact.at, study, trial, sitting, outcome, self.service);
+                return (!imported).then(line);
+            }
+            Event::TrialSkipped { trial } => {
+                // One that was interrupted is settled by it, with what it has.
+                let trial = study.trial(*trial)?;
+                let outcome = trial.outcome.as_ref()?;
+                let last = trial.sittings.last();
+                let sitting = last.filter(|s| s.end == Some(SittingEnd::Interrupted))?;
+                let service = sitting.startup.map(|_| sitting.started);
+                return Some(self.line(fact.at, study, trial, sitting, outcome, service));
             }
             _ => {}
         }
@@ -79,6 +89,7 @@ impl ResultsBuilder {
         trial: &Trial,
         sitting: &Sitting,
         outcome: &Outcome,
+        service: Option<Timestamp>,
     ) -> Vec<u8> {
         let line = Line {
             at,
@@ -87,7 +98,7 @@ impl ResultsBuilder {
             sitting,
             outcome,
             under_test: self.under_test(study, trial),
-            service: self.service,
+            service,
         };
         let mut text = serde_json::to_vec(&line).expect("texts and numbers");
         text.push(b'\n');

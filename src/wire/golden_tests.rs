@@ -20,9 +20,13 @@ fn requests() -> Vec<Request> {
         Steer::Pause { now: true },
         Steer::Resume,
         Steer::Stop { now: false },
-        Steer::Skip,
+        Steer::Skip(None),
+        Steer::Skip(Some(300)),
         Steer::Retry(7),
-        Steer::Enqueue(vec![(text("模型"), text("a b"))]),
+        Steer::Enqueue {
+            values: vec![(text("模型"), text("a b"))],
+            again: true,
+        },
     ];
     let until = [
         Until::Done,
@@ -120,6 +124,12 @@ fn row() -> TrialRow {
         is_baseline: false,
         is_best: true,
         failure: Some(text("died")),
+        startup: Some(700),
+        metrics: vec![Metric {
+            name: text("speed"),
+            summary: summary(),
+        }],
+        cause: Some(text("gpu-out-of-memory")),
     }
 }
 
@@ -275,7 +285,10 @@ fn answers() -> [Accepted; 6] {
         },
         Accepted::Resumed,
         Accepted::Stopping { running },
-        Accepted::Skipped { trial: 4 },
+        Accepted::Skipped {
+            trial: 4,
+            running: true,
+        },
         Accepted::Reopened { trial: 2, running },
         Accepted::Enqueued {
             trial: 5,
@@ -397,7 +410,10 @@ fn cut_and_longer_messages_are_refused() {
 fn what_is_too_long_is_not_sent() {
     let long = Reply::Log(piece(vec![0; REPLY_MAX]));
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
-    let long = Request::Steer(Steer::Enqueue(vec![(text("N"), "x".repeat(REQUEST_MAX))]));
+    let long = Request::Steer(Steer::Enqueue {
+        values: vec![(text("N"), "x".repeat(REQUEST_MAX))],
+        again: false,
+    });
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
 }
 

@@ -332,6 +332,12 @@ pub struct TrialRow {
     pub is_best: bool,
     /// What broke, of a failed trial.
     pub failure: Option<String>,
+    /// How long the services took to be ready.
+    pub startup: Option<u64>,
+    /// The metrics that it has.
+    pub metrics: Vec<Metric>,
+    /// What the failure is called: the cause that a log names, or its kind.
+    pub cause: Option<String>,
 }
 
 /// The metric of a constraint.
@@ -526,10 +532,12 @@ pub enum Accepted {
         /// The trial that is ended first.
         running: Option<u32>,
     },
-    /// The trial is being ended.
+    /// The trial gets no further run.
     Skipped {
         /// The trial.
         trial: u32,
+        /// Whether it runs, and is being ended.
+        running: bool,
     },
     /// The trial will be measured again.
     Reopened {
@@ -587,4 +595,6 @@ pub enum Refusal {
     Starting(Option<u32>),
     /// The journal has only so many events.
     NoSuchEvent(u64),
+    /// The trial is settled.
+    Settled(u32),
 }

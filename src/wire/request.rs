@@ -40,12 +40,18 @@ pub enum Steer {
         /// Whether the running trial is killed.
         now: bool,
     },
-    /// End the running trial for good.
-    Skip,
+    /// End a trial for good: this one, which runs or waits, or the running
+    /// one.
+    Skip(Option<u32>),
     /// Repeat the bad and missing runs of a trial.
     Retry(u32),
-    /// Try these values next: names with the texts of their values.
-    Enqueue(Vec<(String, String)>),
+    /// Try these values next.
+    Enqueue {
+        /// Names with the texts of their values.
+        values: Vec<(String, String)>,
+        /// Whether they are tried also when they have been already.
+        again: bool,
+    },
 }
 
 /// Which trials, in which order.

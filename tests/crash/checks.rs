@@ -1,6 +1,6 @@
 //! The study that most tests run, and what must hold when it is over.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use nix::sys::signal::Signal;
@@ -156,14 +156,12 @@ pub fn assert_nothing_left(study: &Study) {
 
 /// No cgroup of a sitting is left, not even an empty one.
 pub fn assert_no_cgroup_left(study: &Study) {
-    let tokens = study.events_of("sitting-started");
-    for token in tokens
-        .iter()
-        .map(|sitting| sitting["token"].as_str().expect("a token"))
-    {
-        let left = cgroups_of(token);
-        assert!(left.is_empty(), "{left:?}\n{}", study.trace());
-    }
+    let sittings = study.events_of("sitting-started").into_iter();
+    let names: HashSet<String> = sittings
+        .map(|sitting| format!("autotune-{}", sitting["token"].as_str().expect("a token")))
+        .collect();
+    let left = cgroups_named(&names);
+    assert!(left.is_empty(), "{left:?}\n{}", study.trace());
 }
 
 /// The gated study is complete: each run is in the journal once and good, was
@@ -213,14 +211,15 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     entries.map(|entry| entry.path()).collect()
 }
 
-/// The cgroups of a sitting, wherever cgroups are mounted.
-fn cgroups_of(token: &str) -> Vec<PathBuf> {
+/// The cgroups of these names, wherever cgroups are mounted.
+fn cgroups_named(names: &HashSet<String>) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut stack = vec![PathBuf::from("/sys/fs/cgroup")];
     while let Some(folder) = stack.pop() {
         for path in entries(&folder) {
             let is_folder = path.symlink_metadata().is_ok_and(|data| data.is_dir());
-            if path.ends_with(format!("autotune-{token}")) {
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            if names.contains(&*name) {
                 found.push(path);
             } else if is_folder {
                 stack.push(path);

@@ -5,7 +5,6 @@
 //! | file | part |
 //! |---|---|
 //! | `kills` | SIGKILL of daemon, runner and both, in every phase of a trial |
-//! | `storm` | SIGKILL at random, again and again |
 //! | `containment` | children that try to stay |
 //! | `stopping` | SIGINT and SIGTERM, once and twice |
 //! | `environment` | what a step sees |
@@ -34,5 +33,4 @@ mod environment;
 mod kills;
 mod repair;
 mod stopping;
-mod storm;
 mod strangers;

@@ -110,6 +110,10 @@ struct Run {
     /// Append `line` to this file last of all.
     #[arg(long)]
     done: Option<PathBuf>,
+    /// Print which execution this is, as `stamp=NUMBER`, and add the number to
+    /// `line`.
+    #[arg(long)]
+    stamp: bool,
     /// Ask the server on this port to die, and wait until it has.
     #[arg(long)]
     murder: Option<u16>,
@@ -384,8 +388,14 @@ impl Run {
         for line in &self.print {
             writeln!(out, "{line}").expect("printed");
         }
+        let mut line = self.line;
+        if self.stamp {
+            let stamp = std::process::id();
+            writeln!(out, "stamp={stamp}").expect("printed");
+            line += &format!(" {stamp}");
+        }
         if let Some(path) = &self.done {
-            append(path, &format!("{}\n", self.line));
+            append(path, &format!("{line}\n"));
         }
         ExitCode::from(self.code)
     }

@@ -77,7 +77,10 @@ fn every_length_and_every_cut() {
     }
     // Requests that end too early, at every byte: with the end of the
     // connection, and with silence.
-    let long = Steer::Enqueue(vec![("N".to_owned(), "2".to_owned())]);
+    let long = Steer::Enqueue {
+        values: vec![("N".to_owned(), "2".to_owned())],
+        again: false,
+    };
     let mut held = Vec::new();
     for request in [Request::Status, Request::Steer(long)] {
         let body = encode(&request).expect("encoded");

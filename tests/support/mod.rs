@@ -309,6 +309,11 @@ impl Daemon {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("sent");
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.try_wait().expect("its status").is_none()
+    }
+
     /// Waits for its end and returns its exit code.
     pub fn end(&mut self) -> i32 {
         let deadline = Instant::now() + DEADLINE;

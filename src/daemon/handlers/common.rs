@@ -29,16 +29,26 @@ pub fn changes(study: &Study, params: &Params) -> Vec<Change> {
 
 /// A trial with its metrics.
 pub fn measured(study: &Study, trial: &Trial) -> Measured {
-    let measured = overview::measured(study, trial);
-    let metrics = measured.metrics.into_iter().map(|(name, summary)| Metric {
-        name: name.to_string(),
-        summary: summary.into(),
-    });
     Measured {
         trial: trial.id.0,
         outcome: overview::word(trial).to_owned(),
-        metrics: metrics.collect(),
+        metrics: metrics(study, trial),
     }
+}
+
+/// The metrics that a trial has.
+pub fn metrics(study: &Study, trial: &Trial) -> Vec<Metric> {
+    let metrics = overview::measured(study, trial).metrics.into_iter();
+    let metrics = metrics.map(|(name, summary)| Metric {
+        name: name.to_string(),
+        summary: summary.into(),
+    });
+    metrics.collect()
+}
+
+fn cause(failure: &Failure) -> String {
+    let cause = failure.cause.as_ref().map(|cause| cause.name.clone());
+    cause.unwrap_or_else(|| failure.kind.name().to_owned())
 }
 
 /// How much better the incumbent is than the baseline.
@@ -92,6 +102,9 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
         is_baseline: row.is_baseline,
         is_best: row.is_incumbent,
         failure: failure(trial).map(|failure| failure.message.clone()),
+        startup: trial.startup().map(milliseconds),
+        metrics: metrics(study, trial),
+        cause: failure(trial).map(cause),
     }
 }
 

@@ -6,8 +6,6 @@ use crate::daemon::board::View;
 use crate::daemon::folders::Folders;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
-use crate::report::overview;
-use crate::search::count;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
 
@@ -18,12 +16,10 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
     let study = &*view.study;
     let spec = study.spec();
     let now = clock::now();
-    let counts = overview::count(study);
+    let counts = study.counts();
     let running = study.running().map(|trial| &**trial);
-    let waiting = study.trials().iter().filter(|trial| {
-        let is_running = trial.running().is_some();
-        !trial.is_settled() && !is_running
-    });
+    let waiting = study.all_unsettled();
+    let waiting = waiting.filter(|trial| trial.running().is_none());
     let waiting = waiting.take(WAITING).map(|trial| Waiting {
         trial: trial.id.0,
         changes: common::changes(study, &trial.params),
@@ -31,7 +27,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
     let baseline = study.baseline();
     let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
     let busy = study.busy(now);
-    let trials_most = count::trials(spec).within(spec.budget.trials).most();
+    let trials_most = view.trials_most();
     let settled = counts.all() - counts.unsettled;
     let mean = busy.checked_div(settled);
     let left = trials_most.zip(mean).map(|(most, mean)| {

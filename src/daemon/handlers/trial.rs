@@ -7,9 +7,8 @@ use std::path::Path;
 use super::{Context, common};
 use crate::base::clock;
 use crate::model::trial::{TrialId, log_name};
-use crate::report::overview;
 use crate::wire::convert;
-use crate::wire::reply::{LogTail, Metric, Refusal, Reply, TrialDetail};
+use crate::wire::reply::{LogTail, Refusal, Reply, TrialDetail};
 
 /// So much of the end of a log is shown, in bytes and lines.
 const TAIL: u64 = 4096;
@@ -38,15 +37,10 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         });
         tails.collect::<Vec<_>>()
     });
-    let metrics = overview::measured(&study, &trial).metrics.into_iter();
-    let metrics = metrics.map(|(name, summary)| Metric {
-        name: name.to_string(),
-        summary: summary.into(),
-    });
     Reply::Trial(Box::new(TrialDetail {
         row: common::row(&study, &trial, clock::now()),
         params: convert::params(&trial.params),
-        metrics: metrics.collect(),
+        metrics: common::metrics(&study, &trial),
         constraints: common::constraints(&study),
         runs: trial.runs.iter().map(Into::into).collect(),
         sittings: trial.sittings.iter().map(Into::into).collect(),
