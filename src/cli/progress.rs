@@ -16,7 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
-use crate::report::phrase::counted;
+use crate::report::phrase::{clean, counted};
 use crate::search::count::{self, Planned};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -134,7 +134,7 @@ impl Progress {
     fn take_fact(&mut self, fact: &Fact, study: &Study) {
         let runs_of = |step: &str| {
             study
-                .spec()
+                .spec_of_running()
                 .step(step)
                 .map_or(0, |step| step.counted_runs())
         };
@@ -173,6 +173,20 @@ impl Progress {
                 if matches!(before, Some(Phase::Paused(_))) {
                     self.line(&format!("{DIM}resumed{DIM:#}"));
                 }
+                return;
+            }
+            Event::SpecAmended { amendments } => {
+                let before = self.study.as_deref().map(Study::amendments);
+                let new = amendments.iter().filter(|one| {
+                    before.is_none_or(|before| !before.iter().any(|known| known == *one))
+                });
+                let new: Vec<String> = new.map(|one| clean(&one.to_string())).collect();
+                let what = match new.is_empty() {
+                    true => "back to what the spec says".to_owned(),
+                    false => new.join("; "),
+                };
+                self.most = most_trials(study);
+                self.line(&format!("{ACCENT}changed{ACCENT:#}: {what}"));
                 return;
             }
             Event::Opened { .. }
@@ -285,7 +299,7 @@ fn whole_seconds(seconds: u64) -> String {
 
 /// What a trial tries, next to the incumbent.
 fn what_differs(study: &Study, trial: &Trial) -> String {
-    let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
+    let incumbent = study.incumbent().map(|incumbent| &**incumbent);
     study_table::differences(study, trial, incumbent)
 }
 

@@ -78,14 +78,17 @@ fn assignment(name: &str, value: &Value) -> String {
 
 /// How a trial's params differ from those of `best`, or from the baseline's
 /// where nothing is best yet; words where they do not.
-pub fn differences(study: &Study, trial: &Trial, best: Option<&Params>) -> String {
+pub fn differences(study: &Study, trial: &Trial, best: Option<&Trial>) -> String {
     if trial.origin == Origin::Baseline {
         return "baseline".to_owned();
     }
-    let baseline = study.spec().space.baseline().ok();
-    match best.or(baseline.as_ref()) {
+    let other = match best {
+        Some(best) => Some(study.params_of(best)),
+        None => study.spec().space.baseline().ok(),
+    };
+    match other {
         None => params(&trial.params),
-        Some(other) => match changes(&trial.params, other) {
+        Some(other) => match changes(&study.params_of(trial), &other) {
             same if same.is_empty() && best.is_some() => "as the best so far".to_owned(),
             same if same.is_empty() => "as the baseline".to_owned(),
             changes => changes,
@@ -108,7 +111,7 @@ impl Row {
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
             number: trial.id.to_string(),
-            differs: differences(study, trial, incumbent.map(|best| &best.params)),
+            differs: differences(study, trial, incumbent),
             objective: shown.unwrap_or_default(),
             constraints: constraints.collect(),
             verdict,

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Name;
+use super::amendment::Amendments;
 use super::params::Params;
 use super::trial::{Origin, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
@@ -109,6 +110,11 @@ pub enum Event {
     },
     /// Trials are started again.
     Resumed,
+    /// Users changed the spec.
+    SpecAmended {
+        /// All that is in force from here on.
+        amendments: Amendments,
+    },
     /// There is nothing left to do.
     Done {
         /// Why, for people.

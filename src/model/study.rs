@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::amendment::{Amendments, Unfit};
 use super::event::{Event, Fact};
 use super::metric::Summary;
 use super::outcome::Outcome;
@@ -28,7 +29,15 @@ pub enum Phase {
 /// shared.
 #[derive(Clone, Debug)]
 pub struct Study {
+    written: Arc<Spec>,
+    amendments: Amendments,
+    unfit: Vec<Unfit>,
+    /// How often the spec was amended.
+    revision: u32,
+    /// `written` with the amendments laid over it.
     spec: Arc<Spec>,
+    /// The spec that the latest sitting was started under.
+    begun: Option<Arc<Spec>>,
     trials: Vec<Arc<Trial>>,
     by_params: HashMap<Params, TrialId>,
     phase: Phase,
@@ -65,7 +74,12 @@ impl Study {
     /// A study to which nothing has happened.
     pub fn new(spec: Arc<Spec>) -> Self {
         Self {
+            written: Arc::clone(&spec),
+            amendments: Amendments::default(),
+            unfit: Vec::new(),
+            revision: 0,
             spec,
+            begun: None,
             trials: Vec::new(),
             by_params: HashMap::new(),
             phase: Phase::Active,
@@ -75,9 +89,35 @@ impl Study {
         }
     }
 
-    /// What its owner wrote.
+    /// What it goes by: what its owner wrote, with the amendments.
     pub fn spec(&self) -> &Arc<Spec> {
         &self.spec
+    }
+
+    /// What its owner wrote.
+    pub fn written(&self) -> &Arc<Spec> {
+        &self.written
+    }
+
+    /// What users have changed since.
+    pub fn amendments(&self) -> &Amendments {
+        &self.amendments
+    }
+
+    /// The amendments that do not fit what its owner wrote, and are ignored.
+    pub fn unfit(&self) -> &[Unfit] {
+        &self.unfit
+    }
+
+    /// How often the spec was amended so far.
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The spec that the running sitting was started under: it is finished by
+    /// that.
+    pub fn spec_of_running(&self) -> &Arc<Spec> {
+        self.begun.as_ref().unwrap_or(&self.spec)
     }
 
     /// All trials, in the order of their numbers.
@@ -90,7 +130,13 @@ impl Study {
         self.trials.get((id.0 as usize).checked_sub(1)?)
     }
 
-    /// The trial of these params.
+    /// The params of a trial as the space has them now; see
+    /// [`Space::completed`](super::space::Space::completed).
+    pub fn params_of(&self, trial: &Trial) -> Params {
+        self.spec.space.completed(&trial.params)
+    }
+
+    /// The trial of these params, which are of the present space.
     pub fn trial_of(&self, params: &Params) -> Option<&Arc<Trial>> {
         self.trial(*self.by_params.get(params)?)
     }
@@ -212,7 +258,8 @@ impl Study {
                 }
                 self.trials
                     .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
-                self.by_params.entry(params.clone()).or_insert(*trial);
+                let params = self.spec.space.completed(params);
+                self.by_params.entry(params).or_insert(*trial);
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }
@@ -225,6 +272,7 @@ impl Study {
             } => {
                 // It may have been done before its budget or space grew.
                 self.phase = Phase::Active;
+                self.begun = Some(Arc::clone(&self.spec));
                 self.edit(*trial)?.sittings.push(Sitting {
                     number: *sitting,
                     token: token.as_str().into(),
@@ -285,6 +333,7 @@ impl Study {
                 self.phase = Phase::Active;
                 self.host_faults = 0;
             }
+            Event::SpecAmended { amendments } => self.amend(amendments),
             Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
         }
         Ok(())
@@ -302,8 +351,45 @@ impl Study {
         }
         self.host_faults = 0;
         self.edit(id)?.outcome = Some(outcome.clone());
+        // The constraints of today decide, also where its owner has changed
+        // them since it was journalled.
+        self.judge_anew(id);
         self.challenge(id);
         Ok(())
+    }
+
+    fn amend(&mut self, amendments: &Amendments) {
+        let (spec, unfit) = amendments.over(&self.written);
+        self.amendments = amendments.clone();
+        self.unfit = unfit;
+        self.spec = Arc::new(spec);
+        self.revision += 1;
+        self.by_params.clear();
+        for trial in &self.trials {
+            let params = self.spec.space.completed(&trial.params);
+            self.by_params.entry(params).or_insert(trial.id);
+        }
+        for index in 0..self.trials.len() {
+            self.judge_anew(TrialId(index as u32 + 1));
+        }
+        self.find_incumbent();
+    }
+
+    /// Judges a trial that has all its runs by the constraints of today.
+    fn judge_anew(&mut self, id: TrialId) {
+        let Some(trial) = self.trial(id) else { return };
+        if !matches!(
+            trial.outcome,
+            Some(Outcome::Complete | Outcome::Infeasible)
+        ) {
+            return;
+        }
+        let outcome = Some(self.judge(trial));
+        if trial.outcome != outcome
+            && let Ok(trial) = self.edit(id)
+        {
+            trial.outcome = outcome;
+        }
     }
 
     /// The incumbent always competes: it changes only for a better one.

@@ -194,7 +194,7 @@ impl Overview {
         };
         let failed = |trial: &Trial, failure: &Failure| Failed {
             id: trial.id,
-            changes: changes(&trial.params),
+            changes: changes(&study.params_of(trial)),
             failure: failure.clone(),
         };
         let trials = study.trials();
@@ -212,7 +212,7 @@ impl Overview {
             incumbent: study.incumbent().map(|trial| measured(study, trial)),
             changes: study
                 .incumbent()
-                .map(|trial| changes(&trial.params))
+                .map(|trial| changes(&study.params_of(trial)))
                 .unwrap_or_default(),
             gain: gain(study),
             failed: trials
@@ -227,7 +227,7 @@ impl Overview {
                 .filter(|trial| trial.outcome == Some(Outcome::Infeasible))
                 .map(|trial| Missing {
                     id: trial.id,
-                    changes: changes(&trial.params),
+                    changes: changes(&study.params_of(trial)),
                     misses: misses(&spec.constraints, trial),
                 })
                 .collect(),
@@ -241,7 +241,7 @@ impl Overview {
             next,
             rows: trials
                 .iter()
-                .map(|trial| row(study, trial, changes(&trial.params)))
+                .map(|trial| row(study, trial, changes(&study.params_of(trial))))
                 .collect(),
         }
     }
@@ -278,7 +278,7 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
     }
     Measured {
         id: trial.id,
-        params: trial.params.clone(),
+        params: study.params_of(trial),
         outcome: trial.outcome.clone(),
         metrics,
     }

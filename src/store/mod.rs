@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`lock`] | one daemon a folder |
 //! | [`spec_copy`] | the text of the spec, kept beside the journal |
@@ -30,6 +30,7 @@
 //!   is never by accident a change of a format.
 
 pub mod error;
+mod amendment_record;
 mod event_record;
 pub mod files;
 pub mod import;

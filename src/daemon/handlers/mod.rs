@@ -5,6 +5,8 @@ mod common;
 mod events;
 mod log;
 mod ping;
+mod settings;
+mod space;
 mod status;
 mod steer;
 mod trial;
@@ -36,6 +38,8 @@ pub async fn handle(
         Request::Log(query) => return log::stream(server, query, exchange).await,
         Request::Events(query) => return events::stream(server, query, exchange).await,
         Request::Wait(until) => return wait::stream(server, until, exchange).await,
+        Request::Space(offset) => space::answer(&server.board.view().study, offset),
+        Request::Settings => settings::answer(&server.board.view().study),
         Request::Steer(_) if peer.right < Right::Steer => Reply::Refused(Refusal::NotAllowed),
         Request::Steer(steer) => steer::answer(server, steer).await,
     };
