@@ -96,14 +96,9 @@ impl<'a> Draft<'a> {
     }
 
     fn allow(&mut self, parameter: &Parameter, values: Vec<Value>, allowed: bool) -> Checked {
-        for value in values {
-            self.put(Amendment::Value {
-                parameter: parameter.name.clone(),
-                value,
-                allowed,
-            })?;
-        }
-        Ok(())
+        let name = &parameter.name;
+        let amendments = &self.amendments;
+        self.become_these(amendments.with_values(name, values, allowed, self.written))
     }
 
     /// Gives a parameter another domain, written as in a spec's `[space]`.

@@ -33,7 +33,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::TriedAlready(trial) => format!(
             "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of it"
         ),
-        Refusal::BadParams(errors) => {
+        Refusal::BadParams(errors) | Refusal::BadChange(errors) => {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
             errors.join("\n       ")
         }

@@ -3,19 +3,24 @@
 use super::steer::{Admit, Change};
 use crate::base::clock::Timestamp;
 use crate::config::Draft;
-use crate::model::amendment::{Amendment, Amendments};
+use crate::model::amendment::Amendments;
 use crate::model::event::{Event, Fact};
-use crate::model::params::Params;
-use crate::model::space::Space;
 use crate::model::study::{Phase, Study};
 use crate::wire::reply::{Accepted, Amended, Refusal};
 use crate::wire::request::Edit;
+
+/// So many changes may be made at once: the dispatcher is not to be held up.
+const EDITS: usize = 100;
 
 /// So many planned trials are named in an answer.
 const NAMED: usize = 20;
 
 /// Whether the spec can be changed so: by all edits, or by none.
 pub fn admit(study: &Study, edits: &[Edit]) -> Admit {
+    if edits.len() > EDITS {
+        let errors = vec![format!("more than {EDITS} changes at once")];
+        return Admit::Deny(Refusal::BadChange(errors));
+    }
     let mut draft = Draft::new(study);
     let errors: Vec<String> = edits
         .iter()
@@ -68,34 +73,27 @@ fn answer(before: &Study, amendments: &Amendments) -> Amended {
     let space = &study.spec().space;
     let outside = study.trials().iter().filter(|trial| {
         let waits = !trial.is_settled() && trial.running().is_none();
-        waits && !is_of(space, &study.params_of(trial))
+        waits && !space.allows(&study.params_of(trial))
     });
     let best = study.incumbent();
     Amended {
-        changed: texts(amendments, before.amendments()),
-        withdrawn: texts(before.amendments(), amendments),
+        changed: amendments
+            .iter()
+            .filter(|new| !before.amendments().iter().any(|old| old == *new))
+            .map(ToString::to_string)
+            .collect(),
+        withdrawn: before
+            .amendments()
+            .iter()
+            .filter(|old| !amendments.iter().any(|new| new == *old || old.is_replaced_by(new)))
+            .map(ToString::to_string)
+            .collect(),
         running: study.running().map(|trial| trial.id.0),
         outside: outside.take(NAMED).map(|trial| trial.id.0).collect(),
         best_before: before.incumbent().map(|trial| trial.id.0),
         best: best.map(|trial| trial.id.0),
-        best_outside: best.is_some_and(|trial| !is_of(space, &study.params_of(trial))),
+        best_outside: best.is_some_and(|trial| !space.allows(&study.params_of(trial))),
         paused: matches!(study.phase(), Phase::Paused(_)),
         done: matches!(study.phase(), Phase::Done(_)),
     }
-}
-
-/// Those of `these` that `those` lack.
-fn texts(these: &Amendments, those: &Amendments) -> Vec<String> {
-    let lacks = |one: &&Amendment| !those.iter().any(|other| other == *one);
-    let texts = these.iter().filter(lacks);
-    texts.map(ToString::to_string).collect()
-}
-
-/// Whether params could still be chosen.
-fn is_of(space: &Space, params: &Params) -> bool {
-    let again = space.choose(|parameter| {
-        let own = params.get(&parameter.name);
-        own.unwrap_or(&parameter.base).clone()
-    });
-    again.as_ref() == Ok(params)
 }

@@ -106,7 +106,7 @@ impl fmt::Display for Unfit {
 
 impl Amendment {
     /// Whether `other` takes the place of this one.
-    fn is_replaced_by(&self, other: &Self) -> bool {
+    pub fn is_replaced_by(&self, other: &Self) -> bool {
         match (self, other) {
             (
                 Self::Domain { parameter, .. } | Self::Value { parameter, .. },
@@ -242,6 +242,35 @@ impl Amendments {
         } else {
             with
         }
+    }
+
+    /// These, with some values of a parameter's list allowed or not. Those
+    /// that are so without it are left out.
+    #[must_use]
+    pub fn with_values(
+        &self,
+        parameter: &Name,
+        values: Vec<Value>,
+        allowed: bool,
+        written: &Spec,
+    ) -> Self {
+        let new = values.into_iter().map(|value| Amendment::Value {
+            parameter: parameter.clone(),
+            value,
+            allowed,
+        });
+        let new: Vec<Amendment> = new.collect();
+        let mut with = self.only(|old| !new.iter().any(|new| old.is_replaced_by(new)));
+        let (spec, _) = with.over(written);
+        let domain = spec.space.parameter(parameter).map(|found| &found.domain);
+        let is_so = |amendment: &Amendment| match (amendment, domain) {
+            (Amendment::Value { value, .. }, Some(Domain::Values(values))) => {
+                values.contains(value) == allowed
+            }
+            _ => false,
+        };
+        with.0.extend(new.into_iter().filter(|one| !is_so(one)));
+        with
     }
 
     /// Those for which `keep` holds.

@@ -297,6 +297,17 @@ impl Space {
         Params::from_checked(values)
     }
 
+    /// Whether `params` could still be chosen. Imported trials, and those from
+    /// before the space was changed, may have parameters or values that it
+    /// does not know any more.
+    pub fn allows(&self, params: &Params) -> bool {
+        let again = self.choose(|parameter| {
+            let own = params.get(&parameter.name);
+            own.unwrap_or(&parameter.base).clone()
+        });
+        again.as_ref() == Ok(params)
+    }
+
     fn assemble(
         &self,
         mut value_of: impl FnMut(&Parameter) -> Result<Value, ParamsError>,

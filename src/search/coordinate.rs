@@ -41,7 +41,7 @@
 //!   that were added since counts as having had their base values.
 
 use super::Ask;
-use super::standing::{Standing, fits};
+use super::standing::Standing;
 use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
@@ -157,7 +157,7 @@ impl<'a> Walk<'a> {
         let wins = Standing::of(self.study, trial)
             .filter(|standing| standing.beats(self.standing, &spec.objective));
         let params = self.study.params_of(trial);
-        let wins = wins.filter(|_| fits(&spec.space, &params));
+        let wins = wins.filter(|_| spec.space.allows(&params));
         if wins.is_some() {
             self.standing = wins;
             self.base = params;
