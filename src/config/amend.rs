@@ -385,8 +385,8 @@ fn list_of(parameter: &Parameter) -> Checked<&[Value]> {
 
 /// The value of a parameter's list that a user means, or a new one like them.
 fn value_for(parameter: &Parameter, known: &[Value], text: &str) -> Checked<Value> {
-    let value = value_like(known.first(), text)
-        .map_err(|error| format!("`{}` {error}", parameter.name))?;
+    let value =
+        value_like(known.first(), text).map_err(|error| format!("`{}` {error}", parameter.name))?;
     let same = known.iter().find(|known| {
         **known != value && value.number().is_some() && known.number() == value.number()
     });

@@ -79,6 +79,8 @@
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
 
 mod amend;
+#[cfg(test)]
+mod amend_tests;
 mod bounds;
 mod complaint;
 mod host;

@@ -36,7 +36,9 @@ pub fn sentences(amended: &Amended, changed: bool) -> String {
         ));
     }
     match (amended.best_before, amended.best) {
-        (before, Some(best)) if before != Some(best) => add(format!("the best is now trial {best}")),
+        (before, Some(best)) if before != Some(best) => {
+            add(format!("the best is now trial {best}"))
+        }
         (Some(_), None) => add("no trial so far keeps the constraints as they are now".to_owned()),
         _ => {}
     }

@@ -70,10 +70,7 @@ async fn show(session: &mut Session) -> Result<Exit, Trouble> {
 
 fn text(settings: &Settings, color: bool) -> String {
     let changed = settings.settings.iter().any(|row| row.written.is_some());
-    let mut columns = vec![
-        Column::left("SETTING").flexible(),
-        Column::left("VALUE"),
-    ];
+    let mut columns = vec![Column::left("SETTING").flexible(), Column::left("VALUE")];
     if changed {
         columns.push(Column::left("IN THE SPEC"));
     }

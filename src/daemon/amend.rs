@@ -85,7 +85,11 @@ fn answer(before: &Study, amendments: &Amendments) -> Amended {
         withdrawn: before
             .amendments()
             .iter()
-            .filter(|old| !amendments.iter().any(|new| new == *old || old.is_replaced_by(new)))
+            .filter(|old| {
+                !amendments
+                    .iter()
+                    .any(|new| new == *old || old.is_replaced_by(new))
+            })
             .map(ToString::to_string)
             .collect(),
         running: study.running().map(|trial| trial.id.0),

@@ -125,7 +125,8 @@ impl Records {
         }
         let status = match &fact.event {
             Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
-                let names = incumbent.map(|best| study.params_of(trial).difference(&study.params_of(best)));
+                let names =
+                    incumbent.map(|best| study.params_of(trial).difference(&study.params_of(best)));
                 self.varied = names.and_then(|names| names.into_iter().next());
                 let param = self.varied.as_deref();
                 Status::TrialStart { trial, param }.text(fact.at, study)

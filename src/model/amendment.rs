@@ -233,6 +233,10 @@ impl Amendments {
     /// left out where `written` says the same without it.
     #[must_use]
     pub fn with(&self, amendment: Amendment, written: &Spec) -> Self {
+        let replaced = |old: &&Amendment| old.is_replaced_by(&amendment);
+        if self.0.iter().filter(replaced).eq([&amendment]) {
+            return self.clone();
+        }
         let mut without = self.clone();
         without.0.retain(|old| !old.is_replaced_by(&amendment));
         let mut with = without.clone();
@@ -259,7 +263,7 @@ impl Amendments {
             value,
             allowed,
         });
-        let new: Vec<Amendment> = new.collect();
+        let new: Vec<Amendment> = new.filter(|new| !self.0.contains(new)).collect();
         let mut with = self.only(|old| !new.iter().any(|new| old.is_replaced_by(new)));
         let (spec, _) = with.over(written);
         let domain = spec.space.parameter(parameter).map(|found| &found.domain);

@@ -378,10 +378,7 @@ impl Study {
     /// Judges a trial that has all its runs by the constraints of today.
     fn judge_anew(&mut self, id: TrialId) {
         let Some(trial) = self.trial(id) else { return };
-        if !matches!(
-            trial.outcome,
-            Some(Outcome::Complete | Outcome::Infeasible)
-        ) {
+        if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
             return;
         }
         let outcome = Some(self.judge(trial));

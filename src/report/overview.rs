@@ -26,6 +26,8 @@ pub struct Overview {
     pub objective: Objective,
     /// What a trial must keep to.
     pub constraints: Vec<Constraint>,
+    /// What users have changed in the spec, each in words.
+    pub amendments: Vec<String>,
     /// How many trials came out how.
     pub counts: Counts,
     /// Good runs, over all trials.
@@ -205,6 +207,7 @@ impl Overview {
             phase: study.phase().clone(),
             objective: spec.objective.clone(),
             constraints: spec.constraints.clone(),
+            amendments: study.amendments().iter().map(ToString::to_string).collect(),
             counts: count(study),
             runs: study.runs(),
             busy: study.busy(now),

@@ -29,8 +29,8 @@
 //! - The types that are written stand here, in this room: a change of `model`
 //!   is never by accident a change of a format.
 
-pub mod error;
 mod amendment_record;
+pub mod error;
 mod event_record;
 pub mod files;
 pub mod import;
