@@ -111,8 +111,10 @@ fn a_space_is_changed_while_a_trial_runs_and_outlives_a_kill() {
     study.await_gate("gate-3-a");
     // The order holds, what is out is out, and the first trial is known.
     let space = json(&study, &["space"]);
-    let names: Vec<_> = space["parameters"].as_array().expect("a list").iter();
-    let names: Vec<&str> = names.map(|p| p["name"].as_str().expect("a name")).collect();
+    let parameters = space["parameters"].as_array().expect("a list").iter();
+    let names: Vec<&str> = parameters
+        .map(|p| p["name"].as_str().expect("a name"))
+        .collect();
     assert_eq!(names, ["MODE", "N", "CACHE"]);
     let shown = good(&study, &["space"]);
     assert!(shown.contains("1, 3, 7"), "{shown}");
@@ -280,7 +282,8 @@ fn a_change_that_the_edited_spec_does_not_fit_is_ignored_and_kept() {
     good(&study, &["space", "remove", "MODE", "b"]);
     good(&study, &["stop", "--now"]);
     assert_eq!(daemon.end(), 0);
-    let edited = SPEC.replace("N = [1, 2, 3]", "N = { int = [1, 3] }");
+    let range = "N = { int = [1, 3] }\n[base]\nN = 1\n[space]";
+    let edited = SPEC.replace("N = [1, 2, 3]", range);
     study.write_spec(&edited);
     open(&study, &["1-a", "2-a", "3-a"]);
     let output = study.run();

@@ -41,7 +41,7 @@ enum Change {
         /// The parameter
         parameter: String,
         /// The values
-        #[arg(required = true, value_name = "VALUE", allow_hyphen_values = true)]
+        #[arg(required = true, value_name = "VALUE", allow_negative_numbers = true)]
         values: Vec<String>,
     },
     /// Takes values out of a parameter's list
@@ -54,7 +54,7 @@ The starting value cannot be taken out: all gains are measured against it.")]
         /// The parameter
         parameter: String,
         /// The values
-        #[arg(required = true, value_name = "VALUE", allow_hyphen_values = true)]
+        #[arg(required = true, value_name = "VALUE", allow_negative_numbers = true)]
         values: Vec<String>,
     },
     /// Gives a parameter another list or range
@@ -87,7 +87,7 @@ the base value: give what they really ran with, such as the program's default.")
         /// Which values may be tried, as in [space] of a spec
         domain: String,
         /// The value that the trials so far ran with
-        #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
+        #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
         base: String,
         /// The condition under which it has a meaning
         #[arg(long, value_name = "CONDITION")]

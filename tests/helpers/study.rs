@@ -344,6 +344,12 @@ impl Story {
         facts
     }
 
+    /// A change of the spec, as wild as may be.
+    pub(crate) fn amended(&mut self) -> Fact {
+        let amendments = self.wild_amendments();
+        self.fact(Event::SpecAmended { amendments })
+    }
+
     fn wild_amendments(&mut self) -> Amendments {
         let (low, high) = (-1, 1 << 40);
         let name = Name::from(self.nasty());
