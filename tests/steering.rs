@@ -282,8 +282,9 @@ fn a_change_that_the_edited_spec_does_not_fit_is_ignored_and_kept() {
     good(&study, &["space", "remove", "MODE", "b"]);
     good(&study, &["stop", "--now"]);
     assert_eq!(daemon.end(), 0);
-    let range = "N = { int = [1, 3] }\n[base]\nN = 1\n[space]";
-    let edited = SPEC.replace("N = [1, 2, 3]", range);
+    let edited = SPEC
+        .replace("N = [1, 2, 3]", "N = { int = [1, 3] }")
+        .replace("[space]", "[base]\nN = 1\n[space]");
     study.write_spec(&edited);
     open(&study, &["1-a", "2-a", "3-a"]);
     let output = study.run();

@@ -450,8 +450,8 @@ fn condition(text: &str) -> Checked<Expression> {
 
 /// The first error that a reader has met.
 fn first_error(r: Reader<'_>) -> Checked {
-    let complaints = r.into_complaints().into_iter();
-    let error = complaints.filter(|c| c.level == Level::Error).next();
+    let mut complaints = r.into_complaints().into_iter();
+    let error = complaints.find(|c| c.level == Level::Error);
     let Some(Complaint { message, help, .. }) = error else {
         return Ok(());
     };

@@ -321,8 +321,8 @@ impl Amendments {
                 min: min.get().to_string(),
                 max: max.get().to_string(),
             };
-            let written = written.constraints.iter();
-            let own = written.filter(|own| own.metric == constraint.metric).next();
+            let mut written = written.constraints.iter();
+            let own = written.find(|own| own.metric == constraint.metric);
             (constraint.min, constraint.max) = own.map_or((None, None), |own| (own.min, own.max));
             for amendment in &self.0 {
                 if let Amendment::Setting(setting) = amendment
