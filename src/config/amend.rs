@@ -372,12 +372,14 @@ fn list_of(parameter: &Parameter) -> Checked<&[Value]> {
     match &parameter.domain {
         Domain::Values(values) => Ok(values),
         range => {
-            let name = &parameter.name;
-            let Parameter { base, .. } = parameter;
+            let Parameter { name, base, .. } = parameter;
+            let kind = match range {
+                Domain::Int(_) => "int",
+                _ => "float",
+            };
             Err(format!(
                 "`{name}` is {range}, not a list: give it another range with `autotunectl space \
-                 set {name} '{{ int = [LOWEST, HIGHEST] }}'` (`float` for numbers with a point), or \
-                 a list with {base} in it"
+                 set {name} '{{ {kind} = [LOWEST, HIGHEST] }}'`, or a list with {base} in it"
             ))
         }
     }
