@@ -150,7 +150,12 @@ fn a_threshold_moves_the_best_and_its_file() {
     let mut daemon = stays(&study);
     study.await_events("done", 1);
     assert_eq!(study.best()["N"], "3");
-    let best = |n: &str| study.wait("the file of the best", || study.best()["N"] == n);
+    let best = |n: &str| {
+        let path = study.out("best_params.json");
+        study.wait("the file of the best", || {
+            path.exists() && study.best()["N"] == n
+        });
+    };
 
     let lower = good(&study, &["set", "score.max=2.5"]);
     assert!(
