@@ -84,7 +84,7 @@ the base value: give what they really ran with, such as the program's default.")
     New {
         /// Its name
         parameter: String,
-        /// Which values may be tried, as in [space] of a spec
+        /// Which values may be tried, as in a spec's space
         domain: String,
         /// The value that the trials so far ran with
         #[arg(long, value_name = "VALUE", allow_negative_numbers = true)]
