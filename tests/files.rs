@@ -56,7 +56,7 @@ fn five_trials() -> (TempDir, Vec<u8>) {
     let best = opening.study.incumbent().expect("complete trials");
     opening
         .files
-        .best(&status::best_text(&best.params))
+        .best(Some(&status::best_text(&best.params)))
         .expect("room");
     let results = fs::read(folder.path().join(RESULTS)).expect("read");
     assert_eq!(results.iter().filter(|byte| **byte == b'\n').count(), 5);

@@ -416,6 +416,55 @@ fn the_first_format_stays_readable() {
 }
 
 #[test]
+fn the_second_format_stays_readable() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal/v1.2");
+    let (study, seen) = journal::view(&path, Arc::new(study::spec())).expect("readable");
+    assert!(!seen.torn);
+    let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
+    insta::assert_snapshot!(amendments.join("\n"));
+    let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        unfit,
+        ["constraint.gone.max = none: there is no setting `constraint.gone.max`"]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(20))]
+
+    /// Wherever the journal ends, reading it gives the spec, the outcomes and
+    /// the best of that moment.
+    #[test]
+    fn amendments_replay_from_every_fact(seed: u64) {
+        let spec = Arc::new(study::spec());
+        let mut story = study::Story::new(Arc::clone(&spec), seed);
+        let facts: Vec<Fact> = (0..6)
+            .flat_map(|_| {
+                let mut facts = story.good_trial();
+                facts.insert(seed as usize % 10, story.amended());
+                facts
+            })
+            .collect();
+        let mut now = Study::new(Arc::clone(&spec));
+        let folder = folder();
+        let (mut journal, ..) = open(folder.path()).expect("a new journal");
+        for fact in &facts {
+            journal.append(std::slice::from_ref(fact)).expect("room");
+            now.apply(fact).expect("it fits");
+            let (then, _) = journal::view(folder.path(), Arc::clone(&spec)).expect("readable");
+            prop_assert_eq!(then.spec(), now.spec());
+            prop_assert_eq!(then.spec_of_running(), now.spec_of_running());
+            prop_assert_eq!(then.amendments(), now.amendments());
+            prop_assert_eq!(then.unfit(), now.unfit());
+            prop_assert_eq!(then.trials(), now.trials());
+            prop_assert_eq!(then.revision(), now.revision());
+            let id = |study: &Study| study.incumbent().map(|trial| trial.id);
+            prop_assert_eq!(id(&then), id(&now));
+        }
+    }
+}
+
+#[test]
 fn somebody_elses_bytes_are_not_written_over() {
     let folder = folder();
     let (mut journal, ..) = open(folder.path()).expect("a new journal");

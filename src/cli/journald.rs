@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
-use super::study_table::differences;
+use super::study_table::{amended, differences};
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
@@ -172,7 +172,7 @@ impl Entries {
             Event::SittingStarted { trial, sitting, .. } => {
                 let tried = study.trial(*trial)?;
                 let best = self.study.as_deref().and_then(Study::incumbent);
-                let differs = differences(study, tried, best.map(|best| &best.params));
+                let differs = differences(study, tried, best.map(|best| &**best));
                 let again = match sitting {
                     1 => String::new(),
                     again => format!(", sitting {again}"),
@@ -209,6 +209,13 @@ impl Entries {
                     Said::of(Priority::Notice, MessageId::Paused, message)
                 } else {
                     Said::of(Priority::Error, MessageId::HostFaults, message)
+                }
+            }
+            Event::SpecAmended { amendments } => {
+                let what = amended(self.study.as_deref(), amendments);
+                Said {
+                    priority: Priority::Notice,
+                    ..Said::info(format!("changed: {what}"))
                 }
             }
             Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),

@@ -134,7 +134,7 @@ impl Progress {
     fn take_fact(&mut self, fact: &Fact, study: &Study) {
         let runs_of = |step: &str| {
             study
-                .spec()
+                .spec_of_running()
                 .step(step)
                 .map_or(0, |step| step.counted_runs())
         };
@@ -175,6 +175,12 @@ impl Progress {
                 if matches!(before, Some(Phase::Paused(_))) {
                     self.line(&format!("{DIM}resumed{DIM:#}"));
                 }
+                return;
+            }
+            Event::SpecAmended { amendments } => {
+                let what = study_table::amended(self.study.as_deref(), amendments);
+                self.most = count::trials(study.spec()).most();
+                self.line(&format!("{ACCENT}changed{ACCENT:#}: {what}"));
                 return;
             }
             Event::Opened { .. }
@@ -287,6 +293,6 @@ fn whole_seconds(seconds: u64) -> String {
 
 /// What a trial tries, next to the incumbent.
 fn what_differs(study: &Study, trial: &Trial) -> String {
-    let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
+    let incumbent = study.incumbent().map(|incumbent| &**incumbent);
     study_table::differences(study, trial, incumbent)
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::base::clock;
+use crate::model::amendment::Amendments;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::spec::Spec;
@@ -78,18 +79,34 @@ fn assignment(name: &str, value: &Value) -> String {
 
 /// How a trial's params differ from those of `best`, or from the baseline's
 /// where nothing is best yet; words where they do not.
-pub fn differences(study: &Study, trial: &Trial, best: Option<&Params>) -> String {
+pub fn differences(study: &Study, trial: &Trial, best: Option<&Trial>) -> String {
     if trial.origin == Origin::Baseline {
         return "baseline".to_owned();
     }
-    let baseline = study.spec().space.baseline().ok();
-    match best.or(baseline.as_ref()) {
+    let other = match best {
+        Some(best) => Some(study.params_of(best)),
+        None => study.spec().space.baseline().ok(),
+    };
+    match other {
         None => params(&trial.params),
-        Some(other) => match changes(&trial.params, other) {
+        Some(other) => match changes(&study.params_of(trial), &other) {
             same if same.is_empty() && best.is_some() => "as the best so far".to_owned(),
             same if same.is_empty() => "as the baseline".to_owned(),
             changes => changes,
         },
+    }
+}
+
+/// What a change of the spec says that was not in force `before`.
+pub fn amended(before: Option<&Study>, amendments: &Amendments) -> String {
+    let before = before.map(Study::amendments);
+    let new = amendments
+        .iter()
+        .filter(|one| before.is_none_or(|before| !before.iter().any(|known| known == *one)));
+    let new: Vec<String> = new.map(|one| clean(&one.to_string())).collect();
+    match new.is_empty() {
+        true => "back to what the spec says".to_owned(),
+        false => new.join("; "),
     }
 }
 
@@ -108,7 +125,7 @@ impl Row {
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
             number: trial.id.to_string(),
-            differs: differences(study, trial, incumbent.map(|best| &best.params)),
+            differs: differences(study, trial, incumbent),
             objective: shown.unwrap_or_default(),
             constraints: constraints.collect(),
             verdict,

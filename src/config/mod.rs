@@ -78,6 +78,9 @@
 //! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
 
+mod amend;
+#[cfg(test)]
+mod amend_tests;
 mod bounds;
 mod complaint;
 mod host;
@@ -99,6 +102,7 @@ use std::path::{Path, PathBuf};
 use sha2::Digest;
 use toml::de::DeTable;
 
+pub use self::amend::Draft;
 pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;

@@ -17,7 +17,7 @@ use crate::model::value::{Finite, Value};
 
 /// No duration of a spec may be longer: what waits adds it to the current
 /// time, and the sum must stay a time.
-const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
+pub(super) const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
 /// What is known while a text is read.
 pub(super) struct Reader<'t> {

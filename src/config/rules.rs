@@ -65,6 +65,15 @@ pub(super) fn read(
     rules
 }
 
+/// Checks the condition of a parameter that is added to others, which must
+/// answer at once: only what is proven with few combinations is an error.
+pub(super) fn check_condition(r: &mut Reader<'_>, declared: &Declared, new: &Parameter) {
+    if let Some(when) = &new.when {
+        let kind = Kind::Condition(&new.name);
+        check(r, declared, when, &(0..0), kind, MOST_IN_ALL);
+    }
+}
+
 fn knows_all(
     r: &mut Reader<'_>,
     declared: &Declared,

@@ -12,7 +12,7 @@ use crate::model::value::Value;
 
 /// The most parameters, and the most values in a list. More cannot be searched
 /// by trials that take minutes, and would take long to check.
-const MOST: usize = 1000;
+pub(super) const MOST: usize = 1000;
 
 /// The parameters of a spec, as far as they are good.
 #[derive(Default)]
@@ -227,7 +227,8 @@ fn place_base(
 
 type Condition = (Expression, Range<usize>);
 
-fn domain(r: &mut Reader<'_>, node: &Node<'_>) -> (Option<Domain>, Option<Condition>) {
+/// What a parameter of `[space]` may be, and where it has a meaning.
+pub(super) fn domain(r: &mut Reader<'_>, node: &Node<'_>) -> (Option<Domain>, Option<Condition>) {
     use toml::de::DeValue;
     let examples = "[1, 2, 4], { int = [1, 64] } or { float = [0.1, 0.9] }";
     match node.value {

@@ -12,6 +12,7 @@
 //! | `prose` | refusals, params and metrics in words |
 //! | the others | a verb, or a few that are alike |
 
+mod amend;
 mod best;
 mod events;
 pub mod exit;
@@ -20,7 +21,9 @@ mod persist;
 mod ping;
 mod prose;
 mod session;
+mod set;
 mod show;
+mod space;
 mod status;
 mod steer;
 mod trials;
@@ -73,6 +76,8 @@ Examples:
   autotunectl show 7              why did trial 7 fail?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl space               what may be tried; change it
+  autotunectl set                 limits and budgets; change them
   autotunectl wait --for done     until the study is done";
 
 const EXIT_CODES: &str = "\
@@ -82,6 +87,8 @@ Examples:
   autotunectl show 7              why did trial 7 fail?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl space               what may be tried; change it
+  autotunectl set                 limits and budgets; change them
   autotunectl wait --for done     until the study is done
 
 Exit codes:
@@ -112,6 +119,8 @@ enum Verb {
     Skip(steer::Skip),
     Retry(steer::Retry),
     Enqueue(steer::Enqueue),
+    Space(space::Args),
+    Set(set::Args),
     Wait(wait::Args),
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
@@ -161,6 +170,8 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Skip(args) => steer::skip(session, &args).await,
         Verb::Retry(args) => steer::retry(session, &args).await,
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
+        Verb::Space(args) => space::carry_out(session, args).await,
+        Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Ping => ping::ping(session).await,
         Verb::Version => ping::version(session).await,

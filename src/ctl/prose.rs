@@ -36,7 +36,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             "trial {trial} has tried that already: `autotunectl show {trial}` tells what came of \
              it; `enqueue --again` tries it once more"
         ),
-        Refusal::BadParams(errors) => {
+        Refusal::BadParams(errors) | Refusal::BadChange(errors) => {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
             errors.join("\n       ")
         }

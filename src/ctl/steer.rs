@@ -1,5 +1,6 @@
 //! The verbs that change something.
 
+use super::amend;
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use crate::wire::reply::{Accepted, Reply};
@@ -112,7 +113,7 @@ pub async fn enqueue(session: &mut Session, args: Enqueue) -> Result<Exit, Troub
     steer(session, Steer::Enqueue { values, again }).await
 }
 
-async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, Trouble> {
+pub(super) async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, Trouble> {
     let (answer, changed) = match session.ask(&Request::Steer(steer)).await? {
         Reply::Accepted(answer) => (answer, true),
         Reply::Ignored(answer) => (answer, false),
@@ -156,6 +157,7 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
         Accepted::Reopened { trial, running } => {
             format!("trial {trial} is repeated{}", after(running))
         }
+        Accepted::Amended(amended) => amend::sentences(amended, changed),
         Accepted::Enqueued {
             trial,
             running,

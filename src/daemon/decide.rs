@@ -12,6 +12,7 @@ use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
+use crate::model::spec::Spec;
 use crate::model::step::StepKind;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
@@ -57,6 +58,8 @@ pub enum Input {
     Asked {
         /// How many trials there were when it was asked.
         trials: usize,
+        /// How often the spec was amended by then.
+        revision: u32,
         /// Its answer.
         ask: Ask,
     },
@@ -220,12 +223,18 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 next(state, &study, context, &mut decision);
             }
         }
-        Input::Asked { trials, ask } => {
+        Input::Asked {
+            trials,
+            revision,
+            ask,
+        } => {
             state.asking = false;
             let study = Arc::clone(&state.study);
             let paused = matches!(study.phase(), Phase::Paused(_));
-            if trials != study.trials().len() || study.unsettled().is_some() || paused {
-                // An answer to an older history, or one that comes too late.
+            let is_old = trials != study.trials().len() || revision != study.revision();
+            if is_old || study.unsettled().is_some() || paused {
+                // An answer to an older history or spec, or one that comes too
+                // late.
                 next(state, &study, context, &mut decision);
                 return decision;
             }
@@ -234,6 +243,12 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 return decision;
             }
             match ask {
+                Ask::Try(_) if goes_on_with_partial(&study) => {
+                    // It was done, and has more to do now: these first.
+                    let mut study = Study::clone(&study);
+                    reopen_partial(&mut study, context, &mut decision);
+                    next(state, &study, context, &mut decision);
+                }
                 Ask::Try(params) => {
                     let trial = study.next_id();
                     let baseline = study
@@ -305,17 +320,29 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         tell(&mut study, Event::Resumed);
     }
     if matches!(study.phase(), Phase::Active) {
-        let partial: Vec<TrialId> = study
-            .trials()
-            .iter()
-            .filter(|trial| is_partial(trial))
-            .map(|trial| trial.id)
-            .collect();
-        for trial in partial {
-            tell(&mut study, Event::TrialReopened { trial });
-        }
+        reopen_partial(&mut study, context, decision);
     }
     next(state, &study, context, decision);
+}
+
+/// Whether a study that was done goes on, and has trials that lack runs.
+fn goes_on_with_partial(study: &Study) -> bool {
+    matches!(study.phase(), Phase::Done(_)) && study.trials().iter().any(|trial| is_partial(trial))
+}
+
+/// Takes up again the trials that have only some of their runs.
+fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decision) {
+    let partial = study.trials().iter().filter(|trial| is_partial(trial));
+    let partial: Vec<TrialId> = partial.map(|trial| trial.id).collect();
+    for trial in partial {
+        let fact = Fact {
+            at: context.now,
+            event: Event::TrialReopened { trial },
+        };
+        if study.apply(&fact).is_ok() {
+            decision.facts.push(fact);
+        }
+    }
 }
 
 fn is_partial(trial: &Trial) -> bool {
@@ -504,10 +531,14 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
-    let missing = |trial: &Trial| {
-        let mut steps = study.spec().steps.iter();
+    let lacks = |spec: &Spec, trial: &Trial| {
+        let mut steps = spec.steps.iter();
         steps.any(|step| !missing_runs(trial, step).is_empty())
     };
+    // It is whole with the runs that it was started for, and with those that
+    // are asked for now.
+    let missing =
+        |trial: &Trial| lacks(study.spec(), trial) && lacks(study.spec_of_running(), trial);
     let end = match (study.trial(trial), result) {
         // What was cut short may have been complete all the same.
         (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
@@ -611,6 +642,7 @@ pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
 pub fn ask(study: &Study) -> Input {
     Input::Asked {
         trials: study.trials().len(),
+        revision: study.revision(),
         ask: search::ask(study),
     }
 }

@@ -11,6 +11,8 @@ use crate::model::spec::{SamplerKind, Spec};
 use crate::model::step::{Step, StepKind};
 use crate::model::template::Template;
 use crate::search::simulation;
+use crate::wire::reply::{Accepted, Amended};
+use crate::wire::request::Edit;
 
 /// The dispatcher without its surroundings: facts are on disk at once.
 struct Table {
@@ -76,9 +78,11 @@ impl Table {
     }
 
     fn asked(&mut self, params: Params) -> Vec<Effect> {
-        let trials = self.state.study.trials().len();
+        let study = &self.state.study;
+        let (trials, revision) = (study.trials().len(), study.revision());
         self.take(Input::Asked {
             trials,
+            revision,
             ask: Ask::Try(params),
         })
     }
@@ -198,9 +202,165 @@ fn a_fresh_study_asks_plans_and_starts() {
 fn an_answer_to_an_older_history_is_thrown_away() {
     let mut table = Table::new(spec());
     table.begin();
-    let ask = Ask::Try(table.baseline());
-    assert_eq!(table.take(Input::Asked { trials: 7, ask }), [Effect::Ask]);
-    assert!(table.state.study.trials().is_empty());
+    for (trials, revision) in [(7, 0), (0, 1)] {
+        let ask = Ask::Try(table.baseline());
+        let asked = Input::Asked {
+            trials,
+            revision,
+            ask,
+        };
+        assert_eq!(table.take(asked), [Effect::Ask]);
+        assert!(table.state.study.trials().is_empty());
+    }
+}
+
+/// Makes these changes, as a client would.
+fn amend(table: &mut Table, edits: Vec<Edit>) -> (Vec<Effect>, Reply) {
+    let (reply, mut answer) = oneshot::channel();
+    let steer = Steer::Amend(edits);
+    let input = Input::Request { steer, reply };
+    let now = Timestamp::from_millis(3_000);
+    let context = Context {
+        now,
+        token: "0123456789abcdef",
+        boot_id: "boot",
+    };
+    let decision = decide(&mut table.state, input, &context);
+    for fact in &decision.facts {
+        let study = Arc::make_mut(&mut table.state.study);
+        study.apply(fact).expect("a fact that fits");
+    }
+    let (to, reply) = decision.answer.expect("an answer");
+    to.send(reply).expect("it is waited for");
+    (decision.effects, answer.try_recv().expect("sent"))
+}
+
+fn set(name: &str, value: &str) -> Edit {
+    let (name, value) = (name.to_owned(), value.to_owned());
+    Edit::Set { name, value }
+}
+
+fn remove(value: &str) -> Edit {
+    Edit::RemoveValues {
+        parameter: "N".to_owned(),
+        values: vec![value.to_owned()],
+    }
+}
+
+fn answer(reply: Reply) -> Amended {
+    match reply {
+        Reply::Accepted(Accepted::Amended(answer)) => answer,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_answer_for_an_older_spec_is_thrown_away() {
+    let mut table = Table::running();
+    (1..=2).for_each(|number| drop(table.run_ended(number)));
+    assert_eq!(
+        table.over(1, SittingResult::Good),
+        [FORGET, Effect::Ask],
+        "the sampler is asked"
+    );
+    let old = ask(&table.state.study);
+    let (effects, _) = amend(&mut table, vec![remove("2")]);
+    assert_eq!(effects, [], "it thinks already");
+    assert_eq!(table.take(old), [Effect::Ask]);
+    assert_eq!(table.state.study.trials().len(), 1);
+    let Input::Asked { ask, .. } = ask(&table.state.study) else {
+        panic!("an answer")
+    };
+    let Ask::Try(params) = ask else {
+        panic!("{ask:?}")
+    };
+    assert_eq!(params.key(), "N=3");
+}
+
+#[test]
+fn the_running_trial_is_finished_as_it_was_started() {
+    let mut table = Table::running();
+    let (effects, reply) = amend(&mut table, vec![set("runs", "5"), set("trials", "1")]);
+    // Two settings end like this.
+    assert!(matches!(reply, Reply::Refused(_)), "{reply:?}");
+    assert_eq!(effects, []);
+    assert!(table.state.study.amendments().is_empty(), "all or nothing");
+    let (_, reply) = amend(&mut table, vec![set("eval.runs", "5"), set("trials", "1")]);
+    let answer = answer(reply);
+    assert_eq!(answer.running, Some(1));
+    assert_eq!(answer.changed, ["step.eval.runs = 5", "budget.trials = 1"]);
+    (1..=2).for_each(|number| drop(table.run_ended(number)));
+    let effects = table.over(1, SittingResult::Good);
+    assert_eq!(effects, [FORGET, Effect::Leave]);
+    let trial = table.state.study.trial(TrialId(1)).expect("planned");
+    assert_eq!(trial.outcome, Some(Outcome::Complete));
+    assert!(
+        matches!(table.phase(), Phase::Done(_)),
+        "{:?}",
+        table.phase()
+    );
+}
+
+#[test]
+fn a_threshold_judges_what_is_over() {
+    let mut table = Table::running();
+    (1..=2).for_each(|number| drop(table.run_ended(number)));
+    table.over(1, SittingResult::Good);
+    let (_, reply) = amend(&mut table, vec![set("quality.min", "0.95")]);
+    let strict = answer(reply);
+    assert_eq!((strict.best_before, strict.best), (Some(1), None));
+    let trial = table.state.study.trial(TrialId(1)).expect("planned");
+    assert_eq!(trial.outcome, Some(Outcome::Infeasible));
+    let (_, reply) = amend(&mut table, vec![set("quality.min", "0.5")]);
+    let back = answer(reply);
+    assert_eq!(back.best, Some(1));
+    assert_eq!(back.withdrawn, ["constraint.quality.min = 0.95"]);
+    assert!(table.state.study.amendments().is_empty(), "as in the spec");
+    let (effects, reply) = amend(&mut table, vec![set("quality.min", "0.5")]);
+    assert!(matches!(reply, Reply::Ignored(_)), "{reply:?}");
+    assert_eq!(effects, []);
+}
+
+#[test]
+fn a_finished_study_goes_on_with_its_partial_trials_first() {
+    let mut table = Table::running();
+    table.state.company = Company {
+        served: true,
+        stay: true,
+    };
+    table.run_ended(1);
+    let report = RunReport {
+        step: "eval".to_owned(),
+        number: 2,
+        elapsed: Duration::from_secs(1),
+        ending: EndingReport::Exited(1),
+        metrics: Vec::new(),
+        fault: Some("it failed".to_owned()),
+    };
+    let at = Timestamp::from_millis(2_000);
+    let report = Report::RunEnded(report);
+    let (trial, sitting) = (TrialId(1), 1);
+    table.take(Input::Report {
+        trial,
+        sitting,
+        at,
+        report,
+    });
+    amend(&mut table, vec![set("trials", "1")]);
+    table.over(1, SittingResult::Good);
+    assert!(
+        matches!(table.phase(), Phase::Done(_)),
+        "{:?}",
+        table.phase()
+    );
+    let (effects, reply) = amend(&mut table, vec![set("trials", "2")]);
+    assert!(answer(reply).done);
+    assert_eq!(effects, [Effect::Ask]);
+    let sitting = 2;
+    let start = Effect::StartSitting { trial, sitting };
+    let asked = ask(&table.state.study);
+    assert_eq!(table.take(asked), [start]);
+    assert_eq!(table.state.study.trials().len(), 1);
 }
 
 #[test]

@@ -7,13 +7,14 @@
 //! | [`dispatcher`] | the one task that owns the study |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
-//! | [`steer`] | what users want changed: admitted by a pure function |
+//! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | [`service`] | what systemd is told |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
+pub mod amend;
 pub mod board;
 pub mod decide;
 pub mod dispatcher;

@@ -14,8 +14,9 @@ use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
-use crate::model::study::Study;
+use crate::model::study::{Phase, Study};
 use crate::model::trial::{SittingEnd, TrialId};
+use crate::report::phrase::clean;
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
@@ -122,13 +123,18 @@ impl Records {
             self.files.line(line);
         }
         let incumbent = study.incumbent();
-        if let Some(best) = incumbent.filter(|best| Some(best.id) != self.best) {
+        let amended = matches!(fact.event, Event::SpecAmended { .. });
+        if let Some(best) = incumbent.filter(|best| amended || Some(best.id) != self.best) {
             self.best = Some(best.id);
-            self.files.best(best_text(&best.params));
+            self.files.best(Some(best_text(&study.params_of(best))));
+        } else if amended && incumbent.is_none() && self.best.take().is_some() {
+            // No trial keeps the constraints any more.
+            self.files.best(None);
         }
         let status = match &fact.event {
             Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
-                let names = incumbent.map(|best| trial.params.difference(&best.params));
+                let names =
+                    incumbent.map(|best| study.params_of(trial).difference(&study.params_of(best)));
                 self.varied = names.and_then(|names| names.into_iter().next());
                 let param = self.varied.as_deref();
                 Status::TrialStart { trial, param }.text(fact.at, study)
@@ -152,10 +158,23 @@ impl Records {
                 status.text(fact.at, study)
             }),
             Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
+            Event::SpecAmended { .. } => Some(self.status(study).text(fact.at, study)),
             _ => None,
         };
         if let Some(status) = status {
             self.files.status(status);
+        }
+    }
+
+    /// What happens now.
+    fn status<'a>(&'a self, study: &'a Study) -> Status<'a> {
+        match (study.running(), study.phase()) {
+            (Some(trial), _) => Status::TrialStart {
+                trial,
+                param: self.varied.as_deref(),
+            },
+            (None, Phase::Done(reason)) => Status::Done { message: reason },
+            (None, _) => Status::Start,
         }
     }
 
@@ -223,6 +242,20 @@ fn notes(opening: &Opening) -> Vec<String> {
         notes.push(format!(
             "the spec has changed; the former one is kept in {}",
             former.display()
+        ));
+    }
+    let amendments = opening.study.amendments();
+    if !amendments.is_empty() {
+        let amendments: Vec<String> = amendments.iter().map(ToString::to_string).collect();
+        notes.push(format!(
+            "changed by autotunectl, on top of the spec: {}",
+            clean(&amendments.join("; "))
+        ));
+    }
+    for unfit in opening.study.unfit() {
+        notes.push(format!(
+            "this change does not fit the spec any more: {}, ignoring it",
+            clean(&unfit.to_string())
         ));
     }
     for repaired in &opening.repaired {

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use super::amend;
 use super::decide::{self, Context, Decision, Effect, State, Urgency};
 use crate::exec::order::missing_runs;
+use crate::model::amendment::Amendments;
 use crate::model::event::{Event, Fact};
 use crate::model::params::Params;
 use crate::model::study::{Phase, Study};
@@ -39,6 +41,8 @@ pub enum Change {
     Reopen(TrialId),
     /// Try these next.
     Plan(Params),
+    /// Go by the spec with these.
+    Amend(Amendments),
 }
 
 /// Whether a wish can be granted.
@@ -106,6 +110,7 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             Admit::Accept(answer, Change::Reopen(trial.id))
         }
         Steer::Enqueue { values, again } => enqueue(study, values, *again, running_number),
+        Steer::Amend(edits) => amend::admit(study, edits),
     }
 }
 
@@ -221,6 +226,7 @@ fn carry_out(state: &mut State, change: Change, context: &Context<'_>, decision:
                 return;
             }
         }
+        Change::Amend(amendments) => tell(&mut study, Event::SpecAmended { amendments }),
         Change::Resume => tell(&mut study, Event::Resumed),
         Change::Reopen(trial) => tell(&mut study, Event::TrialReopened { trial }),
         Change::Plan(params) => {

@@ -40,6 +40,30 @@ pub struct FloatRange {
     scale: Scale,
 }
 
+impl IntRange {
+    /// The lowest and the highest number.
+    pub const fn ends(&self) -> (i64, i64) {
+        (self.low, self.high)
+    }
+
+    /// How its points are spread.
+    pub const fn scale(&self) -> Scale {
+        self.scale
+    }
+}
+
+impl FloatRange {
+    /// The lowest and the highest number.
+    pub const fn ends(&self) -> (f64, f64) {
+        (self.low.get(), self.high.get())
+    }
+
+    /// How its points are spread.
+    pub const fn scale(&self) -> Scale {
+        self.scale
+    }
+}
+
 /// Why a domain, or a value of one, is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DomainError {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::Name;
+use super::amendment::Amendments;
 use super::params::Params;
 use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
@@ -117,6 +118,11 @@ pub enum Event {
     },
     /// Trials are started again.
     Resumed,
+    /// Users changed the spec.
+    SpecAmended {
+        /// All that is in force from here on.
+        amendments: Amendments,
+    },
     /// There is nothing left to do.
     Done {
         /// Why, for people.
@@ -140,6 +146,7 @@ impl Event {
             Self::TrialPruned { .. } => "trial-pruned",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
+            Self::SpecAmended { .. } => "spec-amended",
             Self::Done { .. } => "done",
         }
     }
@@ -156,7 +163,11 @@ impl Event {
             | Self::TrialReopened { trial }
             | Self::TrialSkipped { trial }
             | Self::TrialPruned { trial, .. } => Some(*trial),
-            Self::Opened { .. } | Self::Paused { .. } | Self::Resumed | Self::Done { .. } => None,
+            Self::Opened { .. }
+            | Self::Paused { .. }
+            | Self::Resumed
+            | Self::SpecAmended { .. }
+            | Self::Done { .. } => None,
         }
     }
 }

@@ -35,6 +35,11 @@ impl Expression {
         Ok(Self { source, names })
     }
 
+    /// Its text.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
     /// The names that it asks for, sorted.
     pub fn names(&self) -> &[Name] {
         &self.names

@@ -8,14 +8,17 @@
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
 //! | [`outcome`], [`trial`] | what happened to a trial |
+//! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
+pub mod amendment;
 pub mod domain;
 pub mod event;
 pub mod expression;
 pub mod metric;
 pub mod outcome;
 pub mod params;
+pub mod setting;
 pub mod space;
 pub mod spec;
 pub mod step;

@@ -270,6 +270,44 @@ impl Space {
         })
     }
 
+    /// `params` as this space has them: a parameter that they lack counts as
+    /// at its base value, where it is active. So a trial from before a
+    /// parameter was added is still known.
+    pub fn completed(&self, params: &Params) -> Params {
+        let lacks = |parameter: &&Parameter| params.get(&parameter.name).is_none();
+        if !self.parameters.iter().any(|parameter| lacks(&parameter)) {
+            return params.clone();
+        }
+        let given = params.iter().map(|(n, v)| (n.clone(), v.clone()));
+        let mut values: Vec<(Name, Value)> = given.collect();
+        let count = values.len();
+        for parameter in self.parameters.iter().filter(lacks) {
+            let active = match &parameter.when {
+                None => true,
+                // One that cannot be answered makes nothing active.
+                Some(when) => matches!(holds(when, &values), Ok(Some(true))),
+            };
+            if active {
+                values.push((parameter.name.clone(), parameter.base.clone()));
+            }
+        }
+        if values.len() == count {
+            return params.clone();
+        }
+        Params::from_checked(values)
+    }
+
+    /// Whether `params` could still be chosen. Imported trials, and those from
+    /// before the space was changed, may have parameters or values that it
+    /// does not know any more.
+    pub fn allows(&self, params: &Params) -> bool {
+        let again = self.choose(|parameter| {
+            let own = params.get(&parameter.name);
+            own.unwrap_or(&parameter.base).clone()
+        });
+        again.as_ref() == Ok(params)
+    }
+
     fn assemble(
         &self,
         mut value_of: impl FnMut(&Parameter) -> Result<Value, ParamsError>,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::amendment::{Amendments, Unfit};
 use super::event::{Event, Fact};
 use super::metric::Summary;
 use super::outcome::Outcome;
@@ -30,7 +31,15 @@ pub enum Phase {
 /// where to find them, are shared.
 #[derive(Clone, Debug)]
 pub struct Study {
+    written: Arc<Spec>,
+    amendments: Amendments,
+    unfit: Vec<Unfit>,
+    /// How often the spec was amended.
+    revision: u32,
+    /// `written` with the amendments laid over it.
     spec: Arc<Spec>,
+    /// The spec that the latest sitting was started under.
+    begun: Option<Arc<Spec>>,
     trials: Vec<Arc<Trial>>,
     /// Shared, since it changes with a new trial only and is as large as the
     /// study.
@@ -70,7 +79,12 @@ impl Study {
     /// A study to which nothing has happened.
     pub fn new(spec: Arc<Spec>) -> Self {
         Self {
+            written: Arc::clone(&spec),
+            amendments: Amendments::default(),
+            unfit: Vec::new(),
+            revision: 0,
             spec,
+            begun: None,
             trials: Vec::new(),
             by_params: Arc::default(),
             tally: Tally::default(),
@@ -81,9 +95,35 @@ impl Study {
         }
     }
 
-    /// What its owner wrote.
+    /// What it goes by: what its owner wrote, with the amendments.
     pub fn spec(&self) -> &Arc<Spec> {
         &self.spec
+    }
+
+    /// What its owner wrote.
+    pub fn written(&self) -> &Arc<Spec> {
+        &self.written
+    }
+
+    /// What users have changed since.
+    pub fn amendments(&self) -> &Amendments {
+        &self.amendments
+    }
+
+    /// The amendments that do not fit what its owner wrote, and are ignored.
+    pub fn unfit(&self) -> &[Unfit] {
+        &self.unfit
+    }
+
+    /// How often the spec was amended so far.
+    pub fn revision(&self) -> u32 {
+        self.revision
+    }
+
+    /// The spec that the running sitting was started under: it is finished by
+    /// that.
+    pub fn spec_of_running(&self) -> &Arc<Spec> {
+        self.begun.as_ref().unwrap_or(&self.spec)
     }
 
     /// All trials, in the order of their numbers.
@@ -96,7 +136,13 @@ impl Study {
         index(&self.trials, id)
     }
 
-    /// The trial of these params.
+    /// The params of a trial as the space has them now; see
+    /// [`Space::completed`](super::space::Space::completed).
+    pub fn params_of(&self, trial: &Trial) -> Params {
+        self.spec.space.completed(&trial.params)
+    }
+
+    /// The trial of these params, which are of the present space.
     pub fn trial_of(&self, params: &Params) -> Option<&Arc<Trial>> {
         self.trial(*self.by_params.get(params)?)
     }
@@ -202,12 +248,8 @@ impl Study {
 
     /// Runs that racing has saved: those that its pruned trials did not get.
     pub fn runs_saved(&self) -> u32 {
-        let whole = self.spec.runs_per_trial();
-        self.trials
-            .iter()
-            .filter(|trial| trial.pruned_by_racing().is_some())
-            .map(|trial| whole.saturating_sub(trial.runs.len() as u32))
-            .sum()
+        let whole = self.spec.runs_per_trial() * self.tally.raced;
+        whole.saturating_sub(self.tally.raced_runs)
     }
 
     /// The time with a trial running; one that runs now counts up to `now`.
@@ -253,7 +295,8 @@ impl Study {
                 self.trials
                     .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
                 let by_params = Arc::make_mut(&mut self.by_params);
-                by_params.entry(params.clone()).or_insert(*trial);
+                let params = self.spec.space.completed(params);
+                by_params.entry(params).or_insert(*trial);
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }
@@ -266,6 +309,7 @@ impl Study {
             } => {
                 // It may have been done before its budget or space grew.
                 self.phase = Phase::Active;
+                self.begun = Some(Arc::clone(&self.spec));
                 let trial = self.edit(*trial)?;
                 // A sitting that was to end it met a fault of the host instead.
                 trial.pruning = None;
@@ -341,6 +385,7 @@ impl Study {
                 self.phase = Phase::Active;
                 self.host_faults = 0;
             }
+            Event::SpecAmended { amendments } => self.amend(amendments),
             Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
         }
         Ok(())
@@ -358,8 +403,44 @@ impl Study {
         }
         self.host_faults = 0;
         self.edit(id)?.outcome = Some(outcome.clone());
+        // The constraints of today decide, also where its owner has changed
+        // them since it was journalled.
+        self.judge_anew(id);
         self.challenge(id);
         Ok(())
+    }
+
+    fn amend(&mut self, amendments: &Amendments) {
+        let (spec, unfit) = amendments.over(&self.written);
+        self.amendments = amendments.clone();
+        self.unfit = unfit;
+        self.spec = Arc::new(spec);
+        self.revision += 1;
+        let by_params = Arc::make_mut(&mut self.by_params);
+        by_params.clear();
+        for trial in &self.trials {
+            let params = self.spec.space.completed(&trial.params);
+            by_params.entry(params).or_insert(trial.id);
+        }
+        for index in 0..self.trials.len() {
+            self.judge_anew(TrialId(index as u32 + 1));
+        }
+        self.tally = Tally::of(&self.trials);
+        self.find_incumbent();
+    }
+
+    /// Judges a trial that has all its runs by the constraints of today.
+    fn judge_anew(&mut self, id: TrialId) {
+        let Some(trial) = self.trial(id) else { return };
+        if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
+            return;
+        }
+        let outcome = Some(self.judge(trial));
+        if trial.outcome != outcome
+            && let Ok(trial) = self.edit(id)
+        {
+            trial.outcome = outcome;
+        }
     }
 
     /// The incumbent always competes: it changes only for a better one.

@@ -2,6 +2,7 @@
 //! have a great many trials, and is asked often.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Outcome;
@@ -47,6 +48,10 @@ pub(super) struct Tally {
     pub counts: Counts,
     /// Good runs.
     pub runs: u32,
+    /// The trials that racing has pruned.
+    pub raced: u32,
+    /// Their runs.
+    pub raced_runs: u32,
     /// The time of all sittings that are over.
     pub busy: Duration,
     /// The trials that are not settled, or have a sitting that is not over.
@@ -54,9 +59,19 @@ pub(super) struct Tally {
 }
 
 impl Tally {
+    pub(super) fn of(trials: &[Arc<Trial>]) -> Self {
+        let mut tally = Self::default();
+        trials.iter().for_each(|trial| tally.add(trial));
+        tally
+    }
+
     pub(super) fn add(&mut self, trial: &Trial) {
         *self.counts.counter(trial) += 1;
         self.runs += good_runs(trial);
+        if trial.pruned_by_racing().is_some() {
+            self.raced += 1;
+            self.raced_runs += trial.runs.len() as u32;
+        }
         self.busy += busy(trial);
         if is_open(trial) {
             self.open.insert(trial.id);
@@ -66,6 +81,10 @@ impl Tally {
     pub(super) fn subtract(&mut self, trial: &Trial) {
         *self.counts.counter(trial) -= 1;
         self.runs -= good_runs(trial);
+        if trial.pruned_by_racing().is_some() {
+            self.raced -= 1;
+            self.raced_runs -= trial.runs.len() as u32;
+        }
         self.busy -= busy(trial);
         self.open.remove(&trial.id);
     }

@@ -26,6 +26,8 @@ pub struct Overview {
     pub objective: Objective,
     /// What a trial must keep to.
     pub constraints: Vec<Constraint>,
+    /// What users have changed in the spec, each in words.
+    pub amendments: Vec<String>,
     /// How many trials came out how.
     pub counts: Counts,
     /// Good runs, over all trials.
@@ -174,7 +176,7 @@ impl Overview {
         };
         let failed = |trial: &Trial, failure: &Failure| Failed {
             id: trial.id,
-            changes: changes(&trial.params),
+            changes: changes(&study.params_of(trial)),
             failure: failure.clone(),
         };
         let trials = study.trials();
@@ -185,6 +187,7 @@ impl Overview {
             phase: study.phase().clone(),
             objective: spec.objective.clone(),
             constraints: spec.constraints.clone(),
+            amendments: study.amendments().iter().map(ToString::to_string).collect(),
             counts: study.counts(),
             runs: study.runs(),
             runs_saved: study.runs_saved(),
@@ -193,7 +196,7 @@ impl Overview {
             incumbent: study.incumbent().map(|trial| measured(study, trial)),
             changes: study
                 .incumbent()
-                .map(|trial| changes(&trial.params))
+                .map(|trial| changes(&study.params_of(trial)))
                 .unwrap_or_default(),
             gain: gain(study),
             failed: trials
@@ -208,7 +211,7 @@ impl Overview {
                 .filter(|trial| trial.outcome == Some(Outcome::Infeasible))
                 .map(|trial| Missing {
                     id: trial.id,
-                    changes: changes(&trial.params),
+                    changes: changes(&study.params_of(trial)),
                     misses: misses(&spec.constraints, trial),
                 })
                 .collect(),
@@ -222,7 +225,7 @@ impl Overview {
             next,
             rows: trials
                 .iter()
-                .map(|trial| row(study, trial, changes(&trial.params)))
+                .map(|trial| row(study, trial, changes(&study.params_of(trial))))
                 .collect(),
         }
     }
@@ -243,7 +246,7 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
     }
     Measured {
         id: trial.id,
-        params: trial.params.clone(),
+        params: study.params_of(trial),
         outcome: trial.outcome.clone(),
         metrics,
     }

@@ -75,6 +75,11 @@ pub fn headline(overview: &Overview) -> Block {
         );
         lines.extend(wrap("", "", &done));
     }
+    if !overview.amendments.is_empty() {
+        let amendments = clean(&overview.amendments.join("; "));
+        let text = format!("Changed by autotunectl, on top of the spec: {amendments}.");
+        lines.extend(wrap("", "  ", &text));
+    }
     if let Some(Ask::Try(_)) = &overview.next {
         let number = counts.all() + 1;
         let next = difference(&overview.next_changes);

@@ -37,10 +37,11 @@
 //!   better objective. A failed trial never is, except the baseline for want
 //!   of any other.
 //! - A trial whose params do not fit the space any more (imported, or from
-//!   before a change of the spec) is no base.
+//!   before a change of the spec) is no base. One that only lacks parameters
+//!   that were added since counts as having had their base values.
 
 use super::Ask;
-use super::standing::{Standing, fits};
+use super::standing::Standing;
 use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
@@ -153,12 +154,13 @@ impl<'a> Walk<'a> {
         let trial = trial.filter(|trial| trial.is_settled()).ok_or(Ask::Wait)?;
         self.judged += 1;
         let spec = self.study.spec();
-        let wins = Standing::of(self.study, trial).filter(|standing| {
-            standing.beats(self.standing, &spec.objective) && fits(&spec.space, &trial.params)
-        });
+        let wins = Standing::of(self.study, trial)
+            .filter(|standing| standing.beats(self.standing, &spec.objective));
+        let params = self.study.params_of(trial);
+        let wins = wins.filter(|_| spec.space.allows(&params));
         if wins.is_some() {
             self.standing = wins;
-            self.base = trial.params.clone();
+            self.base = params;
         }
         Ok(wins.is_some())
     }

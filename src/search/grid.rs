@@ -20,8 +20,10 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
     let lattice = Lattice::of_levels(&spec.space, spec.search.levels);
     let asked = study.trials().iter().rev();
     let newest = asked
-        .filter(|trial| trial.origin == Origin::Sampler && trial.params != *baseline)
-        .find_map(|trial| lattice.position(&trial.params));
+        .filter(|trial| trial.origin == Origin::Sampler)
+        .map(|trial| study.params_of(trial))
+        .filter(|params| params != baseline)
+        .find_map(|params| lattice.position(&params));
     let untried = |params: &_| study.trial_of(params).is_none();
     let next = match newest {
         Some(position) => lattice.round_from(position).find(untried),

@@ -2,8 +2,6 @@
 
 use crate::model::metric::Objective;
 use crate::model::outcome::Outcome;
-use crate::model::params::Params;
-use crate::model::space::Space;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 
@@ -65,19 +63,6 @@ impl Standing {
             }
         }
     }
-}
-
-/// Whether `params` could still be asked. Imported trials, and those from
-/// before the spec was changed, may have parameters or values that the space
-/// does not know any more.
-pub(super) fn fits(space: &Space, params: &Params) -> bool {
-    let again = space.choose(|parameter| {
-        params
-            .get(&parameter.name)
-            .unwrap_or(&parameter.base)
-            .clone()
-    });
-    again.as_ref() == Ok(params)
 }
 
 #[cfg(test)]

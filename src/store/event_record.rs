@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::amendment_record::AmendmentRecord;
 use super::text::{Interner, Pairs, Scalar, Text};
+use crate::model::amendment::Amendments;
 use crate::model::event::Event;
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
@@ -89,6 +91,9 @@ pub(super) enum EventRecord<'a> {
     Done {
         reason: Text<'a>,
     },
+    SpecAmended {
+        amendments: Vec<AmendmentRecord<'a>>,
+    },
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -146,7 +151,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 13] = [
+    pub(super) const KINDS: [&'static str; 14] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -160,6 +165,7 @@ impl EventRecord<'_> {
         "paused",
         "resumed",
         "done",
+        "spec-amended",
     ];
 }
 
@@ -263,6 +269,9 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             Event::Resumed => Self::Resumed {},
             Event::Done { reason } => Self::Done {
                 reason: Text::of(reason),
+            },
+            Event::SpecAmended { amendments } => Self::SpecAmended {
+                amendments: amendments.iter().map(AmendmentRecord::of).collect(),
             },
         }
     }
@@ -405,6 +414,13 @@ impl EventRecord<'_> {
             Self::Done { reason } => Event::Done {
                 reason: reason.owned(),
             },
+            Self::SpecAmended { amendments } => {
+                let amendments = amendments.into_iter();
+                let amendments = amendments.map(|one| one.into_amendment(names));
+                Event::SpecAmended {
+                    amendments: Amendments::recorded(amendments.collect::<Result<_, _>>()?),
+                }
+            }
         })
     }
 }

@@ -15,6 +15,7 @@ use super::results::TIME;
 use super::status;
 use crate::base::file;
 use crate::model::Name;
+use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::spec::FileNames;
 use crate::model::study::Study;
@@ -79,12 +80,17 @@ impl Files {
     }
 
     /// Replaces the file of the best params; `text` is
-    /// [`status::best_text`]'s.
+    /// [`status::best_text`]'s. With `None` it goes by another name from here
+    /// on: what it has is not the best any more, and nothing else is.
     ///
     /// # Errors
     /// Whatever the file system answers; the old file is then still there.
-    pub fn best(&self, text: &[u8]) -> Result<(), FilesError> {
-        file::replace(&self.best, text).map_err(FilesError::at(&self.best))
+    pub fn best(&self, text: Option<&[u8]>) -> Result<(), FilesError> {
+        let done = match text {
+            Some(text) => file::replace(&self.best, text),
+            None => retire(&self.best),
+        };
+        done.map_err(FilesError::at(&self.best))
     }
 
     /// Replaces the status file; `text` is [`status::Status::text`]'s.
@@ -299,14 +305,23 @@ impl Repair {
         }
     }
 
-    /// Without an incumbent the file is left alone: it may be the base that
-    /// its owner wants to start from.
+    /// Without an incumbent the file is left alone, unless it has what misses
+    /// a constraint: it may be the base that its owner wants to start from.
     fn finish_best(&self, study: &Study) -> io::Result<Option<Repaired>> {
+        let path = self.best.clone();
+        let known = |text: &[u8]| {
+            let params = study.spec().space.completed(&params_of(text)?);
+            study.trial_of(&params)
+        };
         let Some(incumbent) = study.incumbent() else {
+            let found = fs::read(&path).unwrap_or_default();
+            let trial = known(&found);
+            if trial.is_some_and(|trial| trial.outcome == Some(Outcome::Infeasible)) {
+                retire(&path)?;
+            }
             return Ok(None);
         };
-        let path = self.best.clone();
-        let right = status::best_text(&incumbent.params);
+        let right = status::best_text(&study.params_of(incumbent));
         let found = match fs::read(&path) {
             Ok(found) if found == right => return Ok(None),
             Ok(found) => Some(found),
@@ -314,9 +329,7 @@ impl Repair {
             Err(error) => return Err(error),
         };
         // The params of an earlier incumbent are ours, only late.
-        let stale = found.as_deref().is_some_and(|text| {
-            params_of(text).is_some_and(|params| study.trial_of(&params).is_some())
-        });
+        let stale = found.as_deref().is_some_and(|text| known(text).is_some());
         let kept = if found.is_some() && !stale {
             keep_aside(&path)?
         } else {
@@ -347,6 +360,15 @@ fn params_of(text: &[u8]) -> Option<Params> {
         .into_iter()
         .map(|(name, value)| (Name::from(name), Value::text(value)));
     Some(Params::recorded(values))
+}
+
+/// Leaves the file under another name only.
+fn retire(path: &Path) -> io::Result<()> {
+    if keep_aside(path)?.is_none() {
+        return Ok(());
+    }
+    fs::remove_file(path)?;
+    file::sync_folder(file::folder_of(path))
 }
 
 /// Gives the file a second name, `<name>.old-<n>`, so that it is never without

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -30,6 +30,7 @@
 //! - The types that are written stand here, in this room: a change of `model`
 //!   is never by accident a change of a format.
 
+mod amendment_record;
 pub mod error;
 mod event_record;
 pub mod files;

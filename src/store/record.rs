@@ -19,6 +19,7 @@
 //!
 //! | format | since then |
 //! |---|---|
+//! | 1.2 | `spec-amended` |
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
 //! | 1.2 | `trial-pruned` |
 

@@ -112,10 +112,10 @@ impl ResultsBuilder {
         let against = self.against.get(index).copied().flatten();
         let against = against
             .and_then(|id| study.trial(id))
-            .map(|incumbent| incumbent.params.clone())
+            .map(|incumbent| study.params_of(incumbent))
             .or_else(|| study.spec().space.baseline().ok());
         against
-            .map(|against| trial.params.difference(&against).join(","))
+            .map(|against| study.params_of(trial).difference(&against).join(","))
             .unwrap_or_default()
     }
 }

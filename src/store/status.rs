@@ -130,7 +130,11 @@ impl Serialize for Line<'_> {
             }
             Status::Crashed { error } => map.serialize_entry("error", error)?,
         }
-        let best = self.study.incumbent().map(|trial| Texts(&trial.params));
+        let best = self
+            .study
+            .incumbent()
+            .map(|trial| self.study.params_of(trial));
+        let best = best.as_ref().map(Texts);
         map.serialize_entry("best_params", &best)?;
         map.end()
     }

@@ -134,7 +134,7 @@ pub struct FilesThread {
 #[derive(Debug)]
 enum Update {
     Line(Vec<u8>),
-    Best(Vec<u8>),
+    Best(Option<Vec<u8>>),
     Status(Vec<u8>),
     Flush(oneshot::Sender<()>),
 }
@@ -172,8 +172,8 @@ impl FilesThread {
         self.send(Update::Line(line));
     }
 
-    /// Replaces the file of the best params.
-    pub fn best(&self, text: Vec<u8>) {
+    /// Replaces the file of the best params; `None` retires it.
+    pub fn best(&self, text: Option<Vec<u8>>) {
         self.send(Update::Best(text));
     }
 
@@ -220,7 +220,7 @@ struct FilesWriter<R> {
     files: Files,
     report: R,
     lines: Vec<u8>,
-    best: Option<Vec<u8>>,
+    best: Option<Option<Vec<u8>>>,
     status: Option<Vec<u8>>,
 }
 
@@ -251,7 +251,7 @@ impl<R: FnMut(FilesError)> FilesWriter<R> {
             }
         }
         if let Some(text) = self.best.take()
-            && let Err(error) = self.files.best(&text)
+            && let Err(error) = self.files.best(text.as_deref())
         {
             self.best = Some(text);
             (self.report)(error);

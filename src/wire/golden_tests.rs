@@ -27,6 +27,7 @@ fn requests() -> Vec<Request> {
             values: vec![(text("模型"), text("a b"))],
             again: true,
         },
+        Steer::Amend(edits()),
     ];
     let until = [
         Until::Done,
@@ -39,6 +40,8 @@ fn requests() -> Vec<Request> {
         Request::Ping,
         Request::Status,
         Request::Best,
+        Request::Space(300),
+        Request::Settings,
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -67,6 +70,84 @@ fn requests() -> Vec<Request> {
     all.extend(until.map(Request::Wait));
     all.extend(steer.map(Request::Steer));
     all
+}
+
+fn edits() -> Vec<Edit> {
+    let parameter = || text("BATCH");
+    vec![
+        Edit::AddValues {
+            parameter: parameter(),
+            values: vec![text("64")],
+        },
+        Edit::RemoveValues {
+            parameter: parameter(),
+            values: vec![text("16")],
+        },
+        Edit::Domain {
+            parameter: parameter(),
+            domain: text("[1]"),
+        },
+        Edit::AddParameter {
+            parameter: parameter(),
+            domain: text("[1]"),
+            base: text("1"),
+            when: Some(text("A")),
+        },
+        Edit::Order(vec![parameter()]),
+        Edit::Set {
+            name: text("trials"),
+            value: text("9"),
+        },
+        Edit::ResetSpace(vec![parameter()]),
+        Edit::ResetSettings(Vec::new()),
+    ]
+}
+
+fn space() -> Space {
+    let values = vec![TriedValue {
+        value: text("16"),
+        trials: 3,
+    }];
+    let domains = [
+        Domain::Values(values),
+        Domain::Int {
+            low: -4,
+            high: 64,
+            log: false,
+        },
+        Domain::Float {
+            low: text("1e-5"),
+            high: text("0.1"),
+            log: true,
+        },
+    ];
+    let parameter = |domain| Parameter {
+        name: text("BATCH"),
+        domain,
+        base: text("16"),
+        when: Some(text("A")),
+        best: None,
+        tried: 2,
+        changed: true,
+    };
+    Space {
+        total: 3,
+        parameters: domains.map(parameter).into(),
+        rules: vec![text("A < B")],
+        changed: vec![text("c")],
+        ignored: vec![text("i")],
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        settings: vec![Setting {
+            name: text("budget.trials"),
+            value: text("40"),
+            written: Some(text("none")),
+        }],
+        ignored: Vec::new(),
+    }
 }
 
 fn summary() -> Summary {
@@ -235,6 +316,8 @@ fn replies() -> Vec<Reply> {
             event: text(r#"{"resumed":{}}"#),
         }]),
         Reply::Reached,
+        Reply::Space(Box::new(space())),
+        Reply::Settings(Box::new(settings())),
     ];
     let ends = [
         EndOfStream::Complete,
@@ -262,6 +345,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NotRecorded(reason()),
         Refusal::Starting(Some(9)),
         Refusal::NoSuchEvent(300),
+        Refusal::BadChange(vec![reason()]),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -276,7 +360,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 6] {
+fn answers() -> [Accepted; 7] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -295,6 +379,17 @@ fn answers() -> [Accepted; 6] {
             running,
             paused: true,
         },
+        Accepted::Amended(Amended {
+            changed: vec![text("c")],
+            withdrawn: vec![text("w")],
+            running,
+            outside: vec![6, 7],
+            best_before: Some(2),
+            best: None,
+            best_outside: false,
+            paused: false,
+            done: true,
+        }),
     ]
 }
 

@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`] | the messages |
+//! | [`request`], [`reply`], [`space`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -38,6 +38,7 @@ pub mod hello;
 pub mod reply;
 pub mod request;
 pub mod socket;
+pub mod space;
 
 /// A message of the peer's that cannot be understood, or a connection that
 /// breaks.

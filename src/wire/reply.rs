@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
+
 /// One answer. Variants are only added at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Reply {
@@ -30,6 +32,10 @@ pub enum Reply {
     Ignored(Accepted),
     /// Not done.
     Refused(Refusal),
+    /// To [`super::request::Request::Space`].
+    Space(Box<Space>),
+    /// To [`super::request::Request::Settings`].
+    Settings(Box<Settings>),
 }
 
 /// Who answers.
@@ -555,6 +561,32 @@ pub enum Accepted {
         /// Whether the study is paused, so that it must be resumed first.
         paused: bool,
     },
+    /// The spec is changed.
+    Amended(Amended),
+}
+
+/// What came of a change of the spec.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Amended {
+    /// What is new, in words.
+    pub changed: Vec<String>,
+    /// What was taken back or replaced, in words.
+    pub withdrawn: Vec<String>,
+    /// The trial that runs, and is finished as it was started.
+    pub running: Option<u32>,
+    /// Trials that were planned before, are not of the space any more, and are
+    /// tried all the same; 20 at most.
+    pub outside: Vec<u32>,
+    /// The best trial before.
+    pub best_before: Option<u32>,
+    /// The best trial now.
+    pub best: Option<u32>,
+    /// Whether the best is not of the space any more: it still competes.
+    pub best_outside: bool,
+    /// Whether the study is paused, so that it must be resumed first.
+    pub paused: bool,
+    /// Whether the study was done, and looks for more to do.
+    pub done: bool,
 }
 
 /// Why something is not done. Variants are only added at the end.
@@ -597,4 +629,6 @@ pub enum Refusal {
     NoSuchEvent(u64),
     /// The trial is settled.
     Settled(u32),
+    /// The spec cannot be changed like that, for these reasons.
+    BadChange(Vec<String>),
 }

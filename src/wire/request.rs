@@ -23,6 +23,11 @@ pub enum Request {
     Wait(Until),
     /// A change.
     Steer(Steer),
+    /// The search space: a page of its parameters, so many left out at the
+    /// beginning.
+    Space(u32),
+    /// The settings that can be changed.
+    Settings,
 }
 
 /// A change that a user wants. Variants are only added at the end.
@@ -52,6 +57,59 @@ pub enum Steer {
         /// Whether they are tried also when they have been already.
         again: bool,
     },
+    /// Change the spec: all of it, or nothing.
+    Amend(Vec<Edit>),
+}
+
+/// One change of the spec; texts are as a user writes them. Variants are only
+/// added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Edit {
+    /// Add values to a parameter's list.
+    AddValues {
+        /// The parameter.
+        parameter: String,
+        /// The values.
+        values: Vec<String>,
+    },
+    /// Take values out of a parameter's list.
+    RemoveValues {
+        /// The parameter.
+        parameter: String,
+        /// The values.
+        values: Vec<String>,
+    },
+    /// Give a parameter another domain.
+    Domain {
+        /// The parameter.
+        parameter: String,
+        /// The domain, as in a spec's `[space]`.
+        domain: String,
+    },
+    /// Add a parameter.
+    AddParameter {
+        /// Its name.
+        parameter: String,
+        /// Its domain, as in a spec's `[space]`.
+        domain: String,
+        /// The value that all trials so far count as having had.
+        base: String,
+        /// Where it has a meaning.
+        when: Option<String>,
+    },
+    /// Put these parameters first.
+    Order(Vec<String>),
+    /// Give a setting a value.
+    Set {
+        /// Its name, or the end of it.
+        name: String,
+        /// The value.
+        value: String,
+    },
+    /// Take back what was changed about these parameters, or the whole space.
+    ResetSpace(Vec<String>),
+    /// Take back what was changed about these settings, or all.
+    ResetSettings(Vec<String>),
 }
 
 /// Which trials, in which order.

@@ -9,11 +9,14 @@ use std::time::Duration;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::{Generator, generator};
 use autotune::model::Name;
+use autotune::model::amendment::{Amendment, Amendments};
 use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
+use autotune::model::expression::Expression;
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
+use autotune::model::setting::Setting;
 use autotune::model::space::{Parameter, Space};
 use autotune::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search, Spec};
 use autotune::model::step::{
@@ -341,6 +344,9 @@ impl Story {
             },
             Event::Resumed,
             Event::Done { reason },
+            Event::SpecAmended {
+                amendments: self.wild_amendments(),
+            },
         ];
         for event in more {
             if self.random.random() {
@@ -348,6 +354,51 @@ impl Story {
             }
         }
         facts
+    }
+
+    /// A change of the spec, as wild as may be.
+    pub(crate) fn amended(&mut self) -> Fact {
+        let amendments = self.wild_amendments();
+        self.fact(Event::SpecAmended { amendments })
+    }
+
+    fn wild_amendments(&mut self) -> Amendments {
+        let (low, high) = (-1, 1 << 40);
+        let name = Name::from(self.nasty());
+        let float = Domain::float(1e-300, 0.1, Scale::Log).expect("a range");
+        let base = Value::Float(Finite::new(0.1).expect("finite"));
+        let all = [
+            Amendment::Parameter(Parameter {
+                name: "NEW".into(),
+                domain: float,
+                base,
+                when: Some(Expression::new("CHUNKED == true").expect("a condition")),
+            }),
+            Amendment::Domain {
+                parameter: "MAX_NUM_SEQS".into(),
+                domain: Domain::int(low, high, Scale::Linear).expect("a range"),
+            },
+            Amendment::Domain {
+                parameter: "STOP_STRINGS".into(),
+                domain: Domain::values(vec!["<|im_end|>".into(), Value::text(self.nasty())])
+                    .expect("a list"),
+            },
+            Amendment::Value {
+                parameter: "MAX_MODEL_LEN".into(),
+                value: Value::text(self.nasty()),
+                allowed: self.random.random(),
+            },
+            Amendment::Order(vec!["NEW".into(), name.clone(), "CHUNKED".into()]),
+            Amendment::Setting(Setting::Min("accuracy".into(), Finite::new(0.875))),
+            Amendment::Setting(Setting::Max(name, None)),
+            Amendment::Setting(Setting::Runs("eval".into(), 7)),
+            Amendment::Setting(Setting::BudgetTrials(Some(u32::MAX))),
+            Amendment::Setting(Setting::BudgetRuns(None)),
+            Amendment::Setting(Setting::BudgetWall(Some(Duration::from_nanos(1)))),
+            Amendment::Setting(Setting::Racing(self.random.random())),
+        ];
+        let some = all.into_iter().filter(|_| self.random.random());
+        Amendments::recorded(some.collect())
     }
 
     fn wild_run(&mut self, sitting: u32, number: u32) -> Run {

@@ -13,7 +13,7 @@ use autotune::base::random::{Generator, generator};
 use autotune::wire::WireError;
 use autotune::wire::client::{Client, ConnectError};
 use autotune::wire::reply::{Accepted, Refusal, Reply, TrialDetail};
-use autotune::wire::request::{EventsQuery, LogQuery, Request, Steer, TrialsQuery};
+use autotune::wire::request::{Edit, EventsQuery, LogQuery, Request, Steer, TrialsQuery};
 use rand::RngExt;
 use serde_json::Value as Json;
 
@@ -275,8 +275,7 @@ fn steer(storm: &Storm, mut random: Generator) {
         while storm.steering.load(Relaxed) {
             let trials = journal.read(&storm.study).count("trial-planned").max(1) as u32;
             let number = random.random_range(1..=trials);
-            // To be added to as verbs are.
-            let (verb, steer) = match random.random_range(0..20) {
+            let (verb, steer) = match random.random_range(0..23) {
                 0..12 if paused => ("resume", Steer::Resume),
                 0..2 => ("pause", Steer::Pause { now: false }),
                 2..4 => ("pause --now", Steer::Pause { now: true }),
@@ -292,6 +291,22 @@ fn steer(storm: &Storm, mut random: Generator) {
                     let again = random.random_range(0..8) == 0;
                     let verb = if again { "enqueue --again" } else { "enqueue" };
                     (verb, Steer::Enqueue { values, again })
+                }
+                18 => {
+                    let trials = (1000 + random.random_range(0..9)).to_string();
+                    let name = "budget.trials".to_owned();
+                    let value = trials;
+                    ("set", Steer::Amend(vec![Edit::Set { name, value }]))
+                }
+                edit @ 19..21 => {
+                    // Beyond those that the study begins with.
+                    let value = storm.values + random.random_range(2..5);
+                    let (parameter, values) = ("N".to_owned(), vec![value.to_string()]);
+                    let edit = match edit {
+                        19 => Edit::AddValues { parameter, values },
+                        _ => Edit::RemoveValues { parameter, values },
+                    };
+                    ("space", Steer::Amend(vec![edit]))
                 }
                 _ => ("resume", Steer::Resume),
             };
@@ -335,6 +350,7 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
                 value: values[0].1.parse().expect("a number"),
             })
         }
+        Accepted::Amended(_) => Some(Promise::Amended),
         Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };

@@ -53,6 +53,7 @@ pub enum Promise {
     Skipped(u64),
     Reopened(u64),
     Planned { trial: u64, value: u64 },
+    Amended,
 }
 
 impl Promise {
@@ -66,6 +67,7 @@ impl Promise {
                 let planned = &event["trial-planned"];
                 planned["trial"] == *trial && planned["params"]["N"] == *value
             }
+            Self::Amended => event.get("spec-amended").is_some(),
         }
     }
 }

@@ -11,8 +11,8 @@ pub fn answer(study: &Study) -> Reply {
     };
     Reply::Best(Box::new(Best {
         measured: common::measured(study, best),
-        params: convert::params(&best.params),
-        changes: common::changes(study, &best.params),
+        params: convert::params(&study.params_of(best)),
+        changes: common::changes(study, best),
         gain: common::gain(study),
         objective: (&study.spec().objective).into(),
     }))

@@ -3,7 +3,6 @@
 use crate::base::clock::Timestamp;
 use crate::model::metric::Constraint;
 use crate::model::outcome::{Failure, Outcome};
-use crate::model::params::Params;
 use crate::model::study::Study;
 use crate::model::trial::{SittingEnd, Trial};
 use crate::report::overview;
@@ -11,13 +10,13 @@ use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
 use crate::wire::reply::{Change, Checked, Gain, Measured, Metric, TrialRow};
 
-/// How params differ from the baseline's.
-pub fn changes(study: &Study, params: &Params) -> Vec<Change> {
+/// How a trial's params differ from the baseline's.
+pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
     let space = &study.spec().space;
     let Ok(start) = space.baseline() else {
         return Vec::new();
     };
-    let changes = overview::changes(space, &start, params).into_iter();
+    let changes = overview::changes(space, &start, &study.params_of(trial)).into_iter();
     let text = |value: Option<crate::model::value::Value>| value.map(|value| value.to_string());
     let changes = changes.map(|change| Change {
         name: change.name.to_string(),
@@ -94,7 +93,7 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
         trial: trial.id.0,
         outcome: row.word.to_owned(),
         origin: convert::origin(trial.origin).to_owned(),
-        changes: changes(study, &trial.params),
+        changes: changes(study, trial),
         objective: row.objective.map(Into::into),
         constraints: constraints.collect(),
         runs: row.runs,

@@ -5,6 +5,8 @@ mod common;
 mod events;
 mod log;
 mod ping;
+mod settings;
+mod space;
 mod status;
 mod steer;
 mod tail;
@@ -60,6 +62,8 @@ pub async fn handle(
         Request::Log(query) => return log::stream(context, query, exchange).await,
         Request::Events(query) => return events::stream(context, query, exchange).await,
         Request::Wait(until) => return wait::stream(context, until, exchange).await,
+        Request::Space(offset) => space::answer(&context.board.view().study, offset),
+        Request::Settings => settings::answer(&context.board.view().study),
         Request::Steer(_) if peer.right < Right::Steer => Reply::Refused(Refusal::NotAllowed),
         Request::Steer(steer) => steer::answer(context, steer).await,
     };

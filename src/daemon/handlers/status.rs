@@ -22,7 +22,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
     let waiting = waiting.filter(|trial| trial.running().is_none());
     let waiting = waiting.take(WAITING).map(|trial| Waiting {
         trial: trial.id.0,
-        changes: common::changes(study, &trial.params),
+        changes: common::changes(study, trial),
     });
     let baseline = study.baseline();
     let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
@@ -63,7 +63,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
             .map(|trial| common::measured(study, trial)),
         changes: study
             .incumbent()
-            .map(|trial| common::changes(study, &trial.params))
+            .map(|trial| common::changes(study, trial))
             .unwrap_or_default(),
         gain: common::gain(study),
         trials_most,
@@ -93,11 +93,11 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
     Some(Running {
         trial: trial.id.0,
         sitting: sitting.number,
-        changes: common::changes(&view.study, &trial.params),
+        changes: common::changes(&view.study, trial),
         started: sitting.started.as_millis(),
         doing,
         since: since.as_millis(),
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
-        runs_all: view.study.spec().runs_per_trial(),
+        runs_all: view.study.spec_of_running().runs_per_trial(),
     })
 }

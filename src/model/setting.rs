@@ -1,0 +1,141 @@
+//! The settings of a spec that can be changed while its study runs, each with
+//! a name of its own: `budget.trials`, `constraint.accuracy.min`.
+
+use std::time::Duration;
+
+use super::Name;
+use super::metric::Constraint;
+use super::spec::Spec;
+use super::step::StepKind;
+use super::value::Finite;
+use crate::base::quantity::show_duration;
+
+/// A setting with its value; `None` is no bound, no limit.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Setting {
+    /// The least that a metric may be.
+    Min(Name, Option<Finite>),
+    /// The most that a metric may be.
+    Max(Name, Option<Finite>),
+    /// How many runs of a measure step count; 1 to 1000.
+    Runs(Name, u32),
+    /// See [`super::spec::Budget::trials`]; 1 or more.
+    BudgetTrials(Option<u32>),
+    /// See [`super::spec::Budget::runs`]; 1 or more.
+    BudgetRuns(Option<u32>),
+    /// See [`super::spec::Budget::wall`]; above 0.
+    BudgetWall(Option<Duration>),
+    /// See [`super::spec::Search::racing`].
+    Racing(bool),
+}
+
+impl Setting {
+    /// All settings of a spec with their values in it: bounds of every metric
+    /// that a step yields, also where there are none.
+    pub fn all(spec: &Spec) -> Vec<Self> {
+        let mut all = Vec::new();
+        let mut metrics: Vec<&Name> = Vec::new();
+        let constrained = spec.constraints.iter().map(|c| &c.metric);
+        for metric in constrained.chain(spec.metrics()) {
+            if metrics.contains(&metric) {
+                continue;
+            }
+            metrics.push(metric);
+            let found = spec.constraints.iter().find(|c| c.metric == *metric);
+            all.push(Self::Min(metric.clone(), found.and_then(|c| c.min)));
+            all.push(Self::Max(metric.clone(), found.and_then(|c| c.max)));
+        }
+        for step in &spec.steps {
+            if let StepKind::Measure { runs, .. } = step.kind {
+                all.push(Self::Runs(step.name.clone(), runs));
+            }
+        }
+        all.push(Self::BudgetTrials(spec.budget.trials));
+        all.push(Self::BudgetRuns(spec.budget.runs));
+        all.push(Self::BudgetWall(spec.budget.wall));
+        all.push(Self::Racing(spec.search.racing));
+        all
+    }
+
+    /// Its name: the places in the spec, joined by points.
+    pub fn name(&self) -> String {
+        match self {
+            Self::Min(metric, _) => format!("constraint.{metric}.min"),
+            Self::Max(metric, _) => format!("constraint.{metric}.max"),
+            Self::Runs(step, _) => format!("step.{step}.runs"),
+            Self::BudgetTrials(_) => "budget.trials".to_owned(),
+            Self::BudgetRuns(_) => "budget.runs".to_owned(),
+            Self::BudgetWall(_) => "budget.wall".to_owned(),
+            Self::Racing(_) => "search.racing".to_owned(),
+        }
+    }
+
+    /// Its value as a user writes it: `40`, `12h`, `none`.
+    pub fn value(&self) -> String {
+        fn text<T: ToString>(value: Option<T>) -> String {
+            value.map_or("none".to_owned(), |value| value.to_string())
+        }
+        match self {
+            Self::Min(_, bound) | Self::Max(_, bound) => text(bound.map(Finite::get)),
+            Self::Runs(_, runs) => runs.to_string(),
+            Self::BudgetTrials(most) | Self::BudgetRuns(most) => text(*most),
+            Self::BudgetWall(wall) => text(wall.map(show_duration)),
+            Self::Racing(on) => on.to_string(),
+        }
+    }
+
+    /// Whether both are the same setting, whatever their values.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.name() == other.name()
+    }
+
+    /// Whether it is a bound of this metric.
+    pub fn bounds(&self, name: &str) -> bool {
+        matches!(self, Self::Min(metric, _) | Self::Max(metric, _) if **metric == *name)
+    }
+
+    /// Puts the value into a spec; whether the spec has such a setting.
+    pub(super) fn put(&self, spec: &mut Spec) -> bool {
+        match self {
+            Self::Min(metric, bound) => {
+                return bound_of(spec, metric, |constraint| constraint.min = *bound);
+            }
+            Self::Max(metric, bound) => {
+                return bound_of(spec, metric, |constraint| constraint.max = *bound);
+            }
+            Self::Runs(name, count) => {
+                let mut steps = spec.steps.iter_mut().filter(|step| step.name == *name);
+                let Some(StepKind::Measure { runs, .. }) = steps.next().map(|step| &mut step.kind)
+                else {
+                    return false;
+                };
+                *runs = *count;
+            }
+            Self::BudgetTrials(most) => spec.budget.trials = *most,
+            Self::BudgetRuns(most) => spec.budget.runs = *most,
+            Self::BudgetWall(wall) => spec.budget.wall = *wall,
+            Self::Racing(on) => spec.search.racing = *on,
+        }
+        true
+    }
+}
+
+fn bound_of(spec: &mut Spec, metric: &Name, change: impl FnOnce(&mut Constraint)) -> bool {
+    let known = spec.constraints.iter().any(|c| c.metric == *metric);
+    if !known {
+        if !spec.metrics().any(|yielded| yielded == metric) {
+            return false;
+        }
+        spec.constraints.push(Constraint {
+            metric: metric.clone(),
+            min: None,
+            max: None,
+        });
+    }
+    if let Some(constraint) = spec.constraints.iter_mut().find(|c| c.metric == *metric) {
+        change(constraint);
+    }
+    spec.constraints
+        .retain(|c| c.min.is_some() || c.max.is_some());
+    true
+}
