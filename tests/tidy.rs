@@ -13,6 +13,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("exec", &["model"]),
     ("store", &["model"]),
+    ("supervise", &[]),
     ("report", &["model", "search"]),
     (
         "daemon",
@@ -24,7 +25,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "cli",
         &[
             "model", "search", "config", "exec", "store", "report", "daemon", "demo", "term",
-            "wire",
+            "wire", "supervise",
         ],
     ),
     ("wire", &["model"]),
@@ -34,7 +35,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Rooms that may hold unsafe code.
 const UNSAFE: &[&str] = &["exec"];
 /// Rooms that may start or signal processes.
-const PROCESSES: &[&str] = &["exec"];
+const PROCESSES: &[&str] = &["exec", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
 const PURE: &[&str] = &["model", "search", "report"];
 
