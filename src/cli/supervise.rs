@@ -34,6 +34,7 @@ Examples:
   kill \"$(cat DIR/autotune.watchdog.pid)\"    ends both in order
 
 On a host with systemd use the service instead: it does the same.")]
+#[group(id = "supervise")]
 pub struct Args {
     #[command(flatten)]
     run: run::Args,

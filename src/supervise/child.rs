@@ -103,7 +103,11 @@ impl Daemon {
     pub fn reap(&self) -> Option<Ending> {
         std::iter::from_fn(reap_one)
             .fold(None, |ending, (pid, status)| {
-                if pid == self.pid { Some(status) } else { ending }
+                if pid == self.pid {
+                    Some(status)
+                } else {
+                    ending
+                }
             })
             .map(|status| match status.terminating_signal() {
                 Some(signal) => Ending::Signalled(signal),

@@ -198,10 +198,7 @@ impl fmt::Display for Notice {
 ///
 /// # Errors
 /// See [`SuperviseError`]; nothing was started then.
-pub async fn keep(
-    options: Options,
-    tell: impl FnMut(Notice),
-) -> Result<Ended, SuperviseError> {
+pub async fn keep(options: Options, tell: impl FnMut(Notice)) -> Result<Ended, SuperviseError> {
     let _pid_file = PidFile::take(&options.pid_file)?;
     // Without, orphans go to the next reaper above: no harm.
     let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
