@@ -51,7 +51,7 @@ fn assert_complete(study: &Study) {
     let mut runs: Vec<(u64, u64)> = Vec::new();
     for run in study.events_of("run-ended") {
         let number = |name: &str| run[name].as_u64().expect("a number");
-        runs.push((number("trial"), number("number")));
+        runs.push((number("trial"), number("run")));
     }
     runs.sort_unstable();
     assert_eq!(runs, [(1, 1), (1, 2), (2, 1), (2, 2)], "{}", study.trace());
@@ -89,7 +89,7 @@ fn gives_up_after_too_many_failures() {
     assert_eq!(supervisor.end(), 8, "{}", study.trace());
     let log = study.log();
     let last = log.lines().last().expect("a line");
-    let words = "the daemon was killed by SIGKILL, giving up: it was restarted 1 times within";
+    let words = "the daemon was killed by SIGKILL, giving up (--max-restarts 1, --within 1h 00m)";
     assert!(last.contains(words), "{last}");
     assert!(!study.out("autotune.watchdog.pid").exists());
     // The same command goes on.

@@ -163,7 +163,7 @@ impl fmt::Display for Notice {
             ),
             Self::GaveUp { ending, limits } => write!(
                 f,
-                "the daemon {ending}, giving up: it was restarted {} times within {}",
+                "the daemon {ending}, giving up (--max-restarts {}, --within {})",
                 limits.restarts,
                 show_duration(limits.within)
             ),
