@@ -8,7 +8,7 @@ use std::io::Write;
 use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal;
-use support::said::{GOOD, assert_said};
+use support::said::{GOOD, SERVED, assert_said};
 use support::{Daemon, Study, child, kill, start_of};
 
 /// What the supervisor is told to do in these tests.
@@ -154,19 +154,23 @@ fn signals_end_both_in_order() {
     }
 }
 
-/// The second signal, too: without it the service would hold on for ever.
-#[test]
-fn a_second_signal_ends_at_once() {
-    let served = support::said::SERVED.replace(
+/// A trial that ends in order only once the gate `stop` is open.
+fn slow_to_end() -> Study {
+    let served = SERVED.replace(
         r#""{port}"]"#,
-        r#""{port}", "--term-gate", "{dir}/never"]
+        r#""{port}", "--term-gate", "{dir}/stop"]
 stop_grace = "5m""#,
     );
-    let study = Study::new(&served.replace(r#""m=1""#, r#""m=1", "--gate", "{dir}/gate""#));
+    Study::new(&served.replace(r#""m=1""#, r#""m=1", "--gate", "{dir}/gate""#))
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    let study = slow_to_end();
     let mut supervisor = study.start_verb(&SUPERVISE);
     study.await_gate("gate");
     supervisor.signal(Signal::SIGTERM);
-    study.await_gate("never");
+    study.await_gate("stop");
     supervisor.signal(Signal::SIGTERM);
     assert_eq!(supervisor.end(), 0, "{}", study.trace());
     study.await_nothing_alive();
@@ -240,7 +244,7 @@ fn nohup_is_respected() {
 /// Ctrl-C at a terminal arrives once: the daemon ends its trial in order.
 #[test]
 fn ctrl_c_arrives_once() {
-    let study = gated();
+    let study = slow_to_end();
     let arguments = [&SUPERVISE[..], &["--no-socket"]].concat();
     let Some((terminal, mut supervisor)) = support::on_terminal(&study, &arguments) else {
         return;
@@ -255,8 +259,17 @@ fn ctrl_c_arrives_once() {
         }
         String::from_utf8_lossy(&seen).into_owned()
     });
-    study.await_gate("gate-2");
+    study.await_gate("gate");
+    // Two that come at one moment can look like one: see that none can come
+    // from the terminal itself.
+    let pid = supervisor.id();
+    let children = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let daemon = children.expect("its children").trim().parse();
+    let daemon = nix::unistd::Pid::from_raw(daemon.expect("one child, the daemon"));
+    assert_eq!(nix::unistd::getpgid(Some(daemon)), Ok(daemon));
     rustix::io::write(&terminal, b"\x03").expect("Ctrl-C");
+    study.await_gate("stop");
+    study.open_gate("stop");
     let status = supervisor.wait().expect("its end");
     let shown = shown.join().expect("read");
     assert_eq!(status.code(), Some(130), "{shown}");
