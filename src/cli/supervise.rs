@@ -19,12 +19,6 @@ use crate::term::color::{BAD, DIM};
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Keeps `autotuned run` alive, where there is no systemd
-///
-/// Starts `autotuned run` with the same options, and again when it crashes, is
-/// killed or hangs: after 1 s first, then after twice as long each time, up to
-/// 5 minutes. What a restart does not mend (a wrong spec, a damaged journal, a
-/// folder in use) ends both. Signals are passed on. As PID 1 of a container it
-/// reaps orphans.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,7 +27,11 @@ Examples:
   ENTRYPOINT [\"autotuned\", \"supervise\", \"/etc/autotune/study.toml\"]
   kill \"$(cat DIR/autotune.watchdog.pid)\"    ends both in order
 
-On a host with systemd use the service instead: it does the same.")]
+Starts `autotuned run` with the same options, and again when it crashes, is
+killed or hangs: after 1 s first, then after twice as long each time, up to
+5 minutes. What a restart does not mend (a wrong spec, a damaged journal, a
+folder in use) ends both. Signals are passed on. As PID 1 of a container it
+reaps orphans. On a host with systemd use the service instead.")]
 #[group(id = "supervise")]
 pub struct Args {
     #[command(flatten)]

@@ -122,11 +122,12 @@ impl PidFile {
                 return Err(PidFileError::Foreign { path, pid, command });
             }
             let own = format!("{}\n", std::process::id());
-            let written = file.set_len(0).and_then(|()| {
-                file.rewind()?;
-                file.write_all(own.as_bytes())
-            });
-            written.map_err(failed)?;
+            // The number is for people. A disk too full for it must not keep a
+            // daemon from being kept alive.
+            let _ = file
+                .set_len(0)
+                .and_then(|()| file.rewind())
+                .and_then(|()| file.write_all(own.as_bytes()));
             let path = path.to_owned();
             return Ok(Self { path, file });
         }
