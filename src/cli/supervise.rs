@@ -36,8 +36,7 @@ reaps orphans. On a host with systemd use the service instead.")]
 pub struct Args {
     #[command(flatten)]
     run: run::Args,
-    /// Where to leave the supervisor's process number [default:
-    /// autotune.watchdog.pid in the output folder]
+    /// The pid file [default: autotune.watchdog.pid in the output folder]
     #[arg(long, value_name = "PATH")]
     pid_file: Option<PathBuf>,
     /// Give up after so many restarts in the time of --within
