@@ -33,9 +33,10 @@
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
-//! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, term |
+//! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, supervise, term |
 //! | [`demo`] | a real program to tune: a nearest-neighbour search server | – |
 //! | [`term`] | tables, colours, widths of Chinese text | – |
+//! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
 //! | [`ctl`] | `autotunectl`'s verbs | model, config, wire, report, term |
 //!
@@ -55,8 +56,9 @@
 //! What is absent, on purpose:
 //!
 //! - `model`, `search` and `report` have no clock, no files, no runtime.
-//! - Only `exec` starts or signals processes, only `exec` and `systemd` hold
-//!   unsafe code; only `cli` and `ctl` print; only `bin` ends the process.
+//! - Only `exec` and `supervise` start or signal processes, only `exec` and
+//!   `systemd` hold unsafe code; only `cli` and `ctl` print; only `bin` ends the
+//!   process.
 //! - Nothing that a client does, or does not do, holds a study up: the control
 //!   server has threads of its own, and waits for no reader.
 //! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
@@ -72,6 +74,7 @@ pub mod model;
 pub mod report;
 pub mod search;
 pub mod store;
+pub mod supervise;
 pub mod systemd;
 pub mod term;
 pub mod wire;

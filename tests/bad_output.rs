@@ -6,15 +6,13 @@ mod support;
 
 use std::fs;
 use std::io::{Read, Write};
-use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use support::said::{GOOD, SERVED, assert_said};
-use support::{Study, said};
+use support::{Study, on_terminal, said};
 
 const CHILD: &str = r#"["{child}", "run", "--print", "m=1"]"#;
 
@@ -302,50 +300,13 @@ fn end(child: &mut Child) -> Option<i32> {
     }
 }
 
-/// A terminal with `autotuned run` on it; `None` where there is no `setsid`.
-fn on_terminal(study: &Study) -> Option<(OwnedFd, Child)> {
-    let terminal =
-        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
-    grantpt(&terminal).expect("granted");
-    unlockpt(&terminal).expect("unlocked");
-    let name = ptsname(&terminal, Vec::new()).expect("its name");
-    let path = Path::new(name.to_str().expect("text")).to_owned();
-    let open = || {
-        let options = fs::OpenOptions::new().read(true).write(true).open(&path);
-        Stdio::from(options.expect("the terminal"))
-    };
-    let mut command = Command::new("setsid");
-    command.args([
-        "--ctty",
-        env!("CARGO_BIN_EXE_autotuned"),
-        "run",
-        "study.toml",
-        "-o",
-        "out",
-    ]);
-    command
-        .current_dir(study.path(""))
-        .env("PIDS", study.path("pids"));
-    command
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .env_remove("CLICOLOR");
-    command.stdin(open()).stdout(open()).stderr(open());
-    match command.spawn() {
-        Ok(child) => Some((terminal, child)),
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "skipped: setsid: {error}");
-            None
-        }
-    }
-}
-
 /// SIGHUP is an orderly end: nothing stays, nothing is lost, and the same
 /// command goes on.
 #[test]
 fn a_terminal_that_goes_away() {
     let study = Study::new(&SERVED.replace(r#""m=1""#, r#""m=1", "--gate", "{dir}/gate""#));
-    let Some((terminal, mut daemon)) = on_terminal(&study) else {
+    let Some((terminal, mut daemon)) = on_terminal(&study, &["run", "study.toml", "-o", "out"])
+    else {
         return;
     };
     study.await_events("services-ready", 1);

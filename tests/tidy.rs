@@ -13,6 +13,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["model"]),
     ("exec", &["model"]),
     ("store", &["model"]),
+    ("supervise", &[]),
     ("report", &["model", "search"]),
     ("systemd", &[]),
     (
@@ -24,8 +25,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "cli",
         &[
-            "model", "search", "config", "exec", "store", "report", "daemon", "demo", "term",
-            "wire", "systemd",
+            "model",
+            "search",
+            "config",
+            "exec",
+            "store",
+            "report",
+            "daemon",
+            "demo",
+            "term",
+            "wire",
+            "supervise",
+            "systemd",
         ],
     ),
     ("wire", &["model"]),
@@ -35,7 +46,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Rooms that may hold unsafe code.
 const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes.
-const PROCESSES: &[&str] = &["exec"];
+const PROCESSES: &[&str] = &["exec", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
 const PURE: &[&str] = &["model", "search", "report"];
 

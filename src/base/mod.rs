@@ -1,7 +1,8 @@
 //! Shared primitives that stand below every other room: time, durations,
-//! sizes, atomic file replacement and seeded random numbers.
+//! sizes, atomic file replacement, seeded random numbers and inherited signals.
 
 pub mod clock;
 pub mod file;
 pub mod quantity;
 pub mod random;
+pub mod signal;

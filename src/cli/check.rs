@@ -47,20 +47,9 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 /// # Errors
 /// How the verb is to end.
 pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
+    let checked = parse_spec(path)?;
     let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
-    let checked = match config::read(path) {
-        Ok(checked) => checked,
-        Err(Refusal::Wrong(complaints)) => {
-            let _ = write!(stderr, "{}", complaints.render(color));
-            return Err(Exit::Spec);
-        }
-        Err(refusal @ Refusal::Missing(_)) => {
-            let example = "`autotuned demo --dir DIR` leaves one in DIR to begin with";
-            return Err(Exit::Spec.say_text(&format!("{refusal}\n{example}")));
-        }
-        Err(refusal) => return Err(Exit::Spec.say(&refusal)),
-    };
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));
     }
@@ -81,4 +70,24 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
         return Err(Exit::Spec);
     }
     Ok(checked)
+}
+
+/// Reads a spec, and says why it cannot be used.
+///
+/// # Errors
+/// How the verb is to end.
+pub(super) fn parse_spec(path: &Path) -> Result<Checked, Exit> {
+    let color = color::wanted(Choice::Auto, &std::io::stderr());
+    match config::read(path) {
+        Ok(checked) => Ok(checked),
+        Err(Refusal::Wrong(complaints)) => {
+            let _ = write!(anstream::stderr(), "{}", complaints.render(color));
+            Err(Exit::Spec)
+        }
+        Err(refusal @ Refusal::Missing(_)) => {
+            let example = "`autotuned demo --dir DIR` leaves one in DIR to begin with";
+            Err(Exit::Spec.say_text(&format!("{refusal}\n{example}")))
+        }
+        Err(refusal) => Err(Exit::Spec.say(&refusal)),
+    }
 }

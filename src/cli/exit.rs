@@ -25,15 +25,18 @@ pub enum Exit {
     Paused,
     /// The trial of `try` failed.
     TrialFailed,
+    /// The daemon failed too often under `supervise`.
+    GaveUp,
     /// Ctrl-C: 128 + SIGINT, as shells have it.
     Interrupted,
-    /// A code of the demo's own programs, which are a user's like any other.
+    /// A code of the demo's own programs, which are a user's like any other, or
+    /// of the daemon under `supervise`.
     Child(u8),
 }
 
 impl Exit {
     /// Every way to end that is documented.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Done,
         Self::Failure,
         Self::Usage,
@@ -42,6 +45,7 @@ impl Exit {
         Self::Journal,
         Self::Paused,
         Self::TrialFailed,
+        Self::GaveUp,
         Self::Interrupted,
     ];
 
@@ -56,6 +60,7 @@ impl Exit {
             Self::Journal => 5,
             Self::Paused => 6,
             Self::TrialFailed => 7,
+            Self::GaveUp => 8,
             Self::Interrupted => 130,
             Self::Child(code) => code,
         }
@@ -118,6 +123,6 @@ mod tests {
     #[test]
     fn codes_are_pinned() {
         let codes = Exit::ALL.map(Exit::code);
-        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 8, 130]);
     }
 }

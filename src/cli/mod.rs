@@ -11,6 +11,7 @@ mod plan;
 mod progress;
 mod run;
 mod study_table;
+mod supervise;
 mod trial;
 mod view;
 
@@ -71,6 +72,7 @@ Exit codes:
   5    the journal is damaged, or a newer version's
   6    paused: the host got in the way several times in a row
   7    `try`: the trial failed
+  8    `supervise`: gave up, the daemon failed too often
   130  stopped by Ctrl-C; the same command goes on"
 );
 
@@ -78,6 +80,7 @@ Exit codes:
 enum Verb {
     Demo(demo::Args),
     Run(run::Args),
+    Supervise(supervise::Args),
     Check(check::Args),
     Plan(plan::Args),
     Try(trial::Args),
@@ -102,6 +105,7 @@ impl Cli {
         match self.verb {
             Verb::Demo(args) => demo::carry_out(&args),
             Verb::Run(args) => run::carry_out(&args),
+            Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),

@@ -1,5 +1,6 @@
 //! `autotuned run`: the daemon in the foreground.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::model::study::{Phase, Study};
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
+use crate::supervise::child::follow_supervisor;
 use crate::systemd::journald::{self, Journald};
 use crate::term::color::{BOLD, DIM};
 use crate::wire;
@@ -41,7 +43,7 @@ ends the running trial in order, a second one at once; either way nothing is
 left running. While it works, `autotunectl` asks and steers it.")]
 pub struct Args {
     /// The study's spec
-    spec: PathBuf,
+    pub(super) spec: PathBuf,
     /// Where the study's files go [default: the spec's `output_dir`, or
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
@@ -71,9 +73,35 @@ impl Args {
             demo: true,
         }
     }
+
+    /// `autotuned run` with these, as a command line has it.
+    pub(super) fn to_arguments(&self) -> Vec<OsString> {
+        let Self {
+            spec,
+            output_dir,
+            socket,
+            no_socket,
+            stay,
+            demo: _,
+        } = self;
+        let mut arguments: Vec<OsString> = vec!["run".into()];
+        for (name, path) in [("--output-dir", output_dir), ("--socket", socket)] {
+            let given = path.iter().map(OsString::from);
+            arguments.extend(given.flat_map(|path| [OsString::from(name), path]));
+        }
+        for (name, is_given) in [("--no-socket", *no_socket), ("--stay", *stay)] {
+            arguments.extend(is_given.then(|| name.into()));
+        }
+        // A spec's name may begin with a dash.
+        arguments.extend(["--".into(), spec.into()]);
+        arguments
+    }
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
+    if let Err(error) = follow_supervisor() {
+        return Exit::failure(&error);
+    }
     let checked = match read_spec(&args.spec, true) {
         Ok(checked) => checked,
         Err(exit) => return exit,
@@ -104,7 +132,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     exit
 }
 
-fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
+pub(super) fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
     let given = args
         .output_dir
         .clone()

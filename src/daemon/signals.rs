@@ -1,16 +1,18 @@
-//! What the system wants: SIGTERM, SIGINT and SIGHUP ask for an end.
+//! What the system wants: SIGTERM, SIGINT and SIGHUP ask for an end; SIGHUP does
+//! not where `nohup` has seen to that.
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::decide::Urgency;
+use crate::base::signal::hangup_is_ignored;
 
 /// The signals that ask for an end, as they come. The first asks for an
 /// orderly one, a second for one at once.
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    hangup: Signal,
+    hangup: Option<Signal>,
 }
 
 /// Which signal came.
@@ -29,19 +31,28 @@ impl Signals {
     /// # Errors
     /// When the system has no handler to give.
     pub fn listen() -> std::io::Result<Self> {
+        let hangup = (!hangup_is_ignored())
+            .then(|| signal(SignalKind::hangup()))
+            .transpose()?;
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
+            hangup,
         })
     }
 
     /// The next signal.
     pub async fn next(&mut self) -> Came {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.interrupt.recv() => Came::Interrupt,
             _ = self.terminate.recv() => Came::Terminate,
-            _ = self.hangup.recv() => Came::Terminate,
+            _ = hangup => Came::Terminate,
         }
     }
 

@@ -18,7 +18,7 @@ use nix::unistd::{Gid, Group};
 use tokio::net::UnixListener;
 
 use crate::model::spec::Control;
-use crate::systemd::{fd_store, notify};
+use crate::systemd::fd_store;
 use crate::wire::socket::{LONGEST, check_folder};
 
 /// The name under which a service manager keeps the socket.
@@ -175,7 +175,7 @@ pub fn listen(path: &Path, control: &Control) -> Result<Listener, ListenError> {
             socket
         }
     };
-    let may_be_kept = notify::is_managed();
+    let may_be_kept = fd_store::is_offered();
     if may_be_kept {
         // Without it, clients fail while the daemon starts anew.
         let _ = fd_store::keep(KEPT, socket.as_fd());

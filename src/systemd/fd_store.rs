@@ -7,6 +7,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use sd_notify::NotifyState;
 
+use super::notify;
+
+/// Whether a service manager may keep descriptors. Before version 254 systemd
+/// does not tell how many, which `FDSTORE` does since.
+pub fn is_offered() -> bool {
+    let most = std::env::var("FDSTORE");
+    notify::is_managed() && most.as_deref() != Ok("0")
+}
+
 /// Hands a descriptor over to be kept under `name`, until the service is
 /// stopped. Whether anybody keeps it cannot be told.
 ///

@@ -7,12 +7,17 @@
 //! A gate is a file that a process waits for. It makes the file `<gate>.waits`
 //! when it gets there, so that a test knows where it is.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
+use autotune::base::quantity::parse_duration;
+use autotune::supervise::backoff::Limits;
+use autotune::supervise::{self, Ended, Next, Options, pid_file};
 use clap::{Args, Parser};
 
 /// No child outlives its test for long, whatever goes wrong.
@@ -26,6 +31,16 @@ enum Role {
     Run(Run),
     /// Does nothing for a long time.
     Hold(Hold),
+    /// Keeps a program alive, as `autotuned supervise` keeps its daemon.
+    Supervise(Supervise),
+    /// Prints the signals that it gets.
+    EchoSignals {
+        /// End at the so manieth SIGTERM.
+        #[arg(long)]
+        ends: usize,
+    },
+    /// Gives signs of life to whoever supervises it.
+    Beat(Beat),
 }
 
 #[derive(Args)]
@@ -133,6 +148,31 @@ struct Hold {
     pids: Option<PathBuf>,
 }
 
+#[derive(Args)]
+#[group(skip)]
+struct Supervise {
+    #[arg(long, default_value = "60", value_parser = parse_duration)]
+    watchdog: Duration,
+    /// The program and its arguments.
+    #[arg(required = true, last = true)]
+    program: Vec<OsString>,
+}
+
+#[derive(Args)]
+#[group(skip)]
+struct Beat {
+    how_often: HowOften,
+    /// Where this file is, end at once; else make it.
+    #[arg(long)]
+    once: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, clap::ValueEnum)]
+enum HowOften {
+    Three,
+    ForEver,
+}
+
 fn main() -> ExitCode {
     let role = Role::parse();
     std::thread::spawn(|| {
@@ -148,6 +188,9 @@ fn main() -> ExitCode {
         Role::Serve(serve) => serve.play(),
         Role::Run(run) => run.play(),
         Role::Hold(hold) => hold.play(),
+        Role::Supervise(supervise) => supervise.play(),
+        Role::EchoSignals { ends } => echo_signals(ends),
+        Role::Beat(beat) => beat.play(),
     }
 }
 
@@ -412,6 +455,77 @@ impl Hold {
         // Only now, so that whoever reads it may rely on the above.
         let pids = std::env::var_os("PIDS").map(PathBuf::from).or(self.pids);
         note_pid(&pids.expect("a file for the pid"));
+        std::thread::sleep(LIFE_MAX);
+        ExitCode::SUCCESS
+    }
+}
+
+impl Supervise {
+    fn play(self) -> ExitCode {
+        let mut words = self.program.into_iter();
+        let options = Options {
+            program: words.next().expect("a program").into(),
+            arguments: words.collect(),
+            pid_file: pid_file::FILE.into(),
+            limits: Limits {
+                restarts: 3,
+                within: LIFE_MAX,
+            },
+            watchdog: Some(self.watchdog).filter(|limit| !limit.is_zero()),
+            after: |_, _| Next::End,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime");
+        let kept = supervise::keep(options, |notice| eprintln_line(&notice.to_string()));
+        match runtime.block_on(kept).expect("it is supervised") {
+            Ended::Code(code) => ExitCode::from(code),
+            Ended::GaveUp => ExitCode::from(200),
+        }
+    }
+}
+
+fn echo_signals(ends: usize) -> ExitCode {
+    use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+    let wanted = [SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2];
+    let mut signals = signal_hook::iterator::Signals::new(wanted).expect("handlers");
+    eprintln_line("listening");
+    let mut terminations = 0;
+    for signal in signals.forever() {
+        let name = nix::sys::signal::Signal::try_from(signal).expect("a known one");
+        eprintln_line(&format!("got {name}"));
+        terminations += usize::from(signal == SIGTERM);
+        if terminations == ends {
+            break;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+impl Beat {
+    fn play(self) -> ExitCode {
+        if self.once.exists() {
+            return ExitCode::SUCCESS;
+        }
+        std::fs::write(&self.once, "").expect("the test's folder");
+        let Some(path) = std::env::var_os("NOTIFY_SOCKET") else {
+            eprintln_line("nobody listens");
+            std::thread::sleep(LIFE_MAX);
+            return ExitCode::SUCCESS;
+        };
+        let limit = std::env::var("WATCHDOG_USEC").expect("a limit");
+        let limit = Duration::from_micros(limit.parse().expect("a number"));
+        let socket = UnixDatagram::unbound().expect("a socket");
+        let mut count = 0;
+        while self.how_often == HowOften::ForEver || count < 3 {
+            socket
+                .send_to(b"STATUS=well\nWATCHDOG=1\n", &path)
+                .expect("a listener");
+            eprintln_line("alive");
+            std::thread::sleep(limit / 3);
+            count += 1;
+        }
         std::thread::sleep(LIFE_MAX);
         ExitCode::SUCCESS
     }

@@ -7,12 +7,14 @@ pub mod control;
 pub mod said;
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use serde_json::Value as Json;
 
 /// No step of a test takes longer, on however slow a machine.
@@ -293,6 +295,11 @@ pub struct Daemon {
 }
 
 impl Daemon {
+    /// One that was started otherwise.
+    pub fn of(child: Child) -> Self {
+        Self { child }
+    }
+
     /// Its process.
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a pid")
@@ -331,6 +338,43 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A terminal with `autotuned` on it; `None` where there is no `setsid`.
+pub fn on_terminal(study: &Study, arguments: &[&str]) -> Option<(OwnedFd, Child)> {
+    let terminal =
+        openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
+    grantpt(&terminal).expect("granted");
+    unlockpt(&terminal).expect("unlocked");
+    let name = ptsname(&terminal, Vec::new()).expect("its name");
+    let path = Path::new(name.to_str().expect("text")).to_owned();
+    let open = || {
+        let options = std::fs::OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(&path);
+        Stdio::from(options.expect("the terminal"))
+    };
+    let mut command = Command::new("setsid");
+    command
+        .args(["--ctty", env!("CARGO_BIN_EXE_autotuned")])
+        .args(arguments);
+    command
+        .current_dir(study.path(""))
+        .env("PIDS", study.path("pids"));
+    command
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR");
+    command.stdin(open()).stdout(open()).stderr(open());
+    match command.spawn() {
+        Ok(child) => Some((terminal, child)),
+        Err(error) => {
+            use std::io::Write;
+            let _ = writeln!(std::io::stderr(), "skipped: setsid: {error}");
+            None
+        }
     }
 }
 
