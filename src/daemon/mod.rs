@@ -37,6 +37,7 @@ use self::folders::Folders;
 use self::records::{Opened, Records};
 use self::server::Server;
 use self::socket::{ListenError, Listener};
+use crate::exec::delegation;
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
@@ -141,6 +142,7 @@ pub async fn run(
         socket,
         stay,
     } = options;
+    delegation::settle();
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
         move || Records::open(&output_dir, spec, &spec_text, updates)
