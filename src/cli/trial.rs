@@ -167,18 +167,16 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
                     // Whoever watched has left: nobody waits for the rest.
                     control.stop();
                 }
-                if let Ok(event) = fact_of(id, 1, report) {
-                    study.apply(&Fact { at, event })?;
-                }
+                let event = fact_of(id, 1, report);
+                study.apply(&Fact { at, event })?;
             }
         }
     }
     let finished = runner.finish().await;
     for (at, report) in finished.missed {
         say(&mut out, &report);
-        if let Ok(event) = fact_of(id, 1, report) {
-            study.apply(&Fact { at, event })?;
-        }
+        let event = fact_of(id, 1, report);
+        study.apply(&Fact { at, event })?;
     }
     if finished.result == SittingResult::Interrupted {
         out.line(format_args!(

@@ -171,10 +171,8 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
-            match fact_of(trial, sitting, report) {
-                Ok(event) => decision.facts.push(Fact { at, event }),
-                Err(warning) => decision.effects.push(Effect::Warn(warning)),
-            }
+            let event = fact_of(trial, sitting, report);
+            decision.facts.push(Fact { at, event });
         }
         Input::SittingOver {
             trial,
@@ -439,9 +437,9 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     Some(format!("the budget of {most} is used up"))
 }
 
-/// The fact that a report amounts to, or a warning that changes nothing.
-pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, String> {
-    Ok(match report {
+/// The fact that a report amounts to.
+pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
+    match report {
         Report::StepStarted {
             step,
             pid,
@@ -464,8 +462,12 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
             trial,
             run: run.into_run(sitting),
         },
-        Report::Warning(text) => return Err(text),
-    })
+        Report::Warning(text) => Event::Warned {
+            trial,
+            sitting,
+            text: text.into(),
+        },
+    }
 }
 
 /// How a sitting ends, given its runner's result and all the runs of the

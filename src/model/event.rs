@@ -70,6 +70,16 @@ pub enum Event {
         /// The text of the last answer.
         health: Option<Name>,
     },
+    /// Something about a sitting that its owner should know and that changes
+    /// nothing.
+    Warned {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// A sentence for people.
+        text: Name,
+    },
     /// A run that counts has ended.
     RunEnded {
         /// The trial.

@@ -3,7 +3,7 @@
 //! The first line is the header, each further line one fact:
 //!
 //! ```text
-//! {"format":{"major":1,"minor":1},"tool":"0.1.0","study":"qwen","spec_digest":"9b1c…","seed":42,"created":1763767212000,"crc":"5d0f1a77"}
+//! {"format":{"major":1,"minor":2},"tool":"0.1.0","study":"qwen","spec_digest":"9b1c…","seed":42,"created":1763767212000,"crc":"5d0f1a77"}
 //! {"seq":1,"at":1763767212004,"event":{"opened":{"digest":"9b1c…"}},"crc":"9f31c2aa"}
 //! {"seq":2,"at":1763767212009,"event":{"trial-planned":{"trial":1,"params":{"SEQS":"512"},"origin":"baseline"}},"crc":"0c77e1d4"}
 //! ```
@@ -20,6 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
+//! | 1.2 | `warned` |
 
 use std::fmt;
 
@@ -42,7 +43,7 @@ pub struct Format {
 
 impl Format {
     /// The format that this program writes.
-    pub const OURS: Self = Self { major: 1, minor: 1 };
+    pub const OURS: Self = Self { major: 1, minor: 2 };
 }
 
 impl fmt::Display for Format {
