@@ -180,6 +180,19 @@ impl Cgroup {
         self.set("cgroup.subtree_control", &format!("+{controller}"))
     }
 
+    /// Has these controllers work neither right below it nor further down,
+    /// where that is ours to say.
+    pub(super) fn disable(&self, controllers: &[&str]) {
+        let mut folders = Vec::new();
+        self.walk(&mut |path| folders.push(Self::at(path)));
+        // A controller goes only once nobody further down has it.
+        for folder in folders.iter().rev() {
+            for controller in controllers {
+                let _ = folder.set("cgroup.subtree_control", &format!("-{controller}"));
+            }
+        }
+    }
+
     /// Writes a value to one of its files.
     ///
     /// # Errors

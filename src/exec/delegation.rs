@@ -13,6 +13,10 @@
 //! else manages, it stays where it is: trials get cgroups there too, without
 //! limits.
 //!
+//! The kernel lets no process into a home that passes controllers on. That is
+//! where systemd before version 254 puts a daemon that it starts; so the
+//! service takes the controllers back whenever it has ended ([`release`]).
+//!
 //! Nothing of this is remembered: a daemon that is started again finds its
 //! home by where it is, and a leaf that a killed one has left is used again.
 
@@ -25,6 +29,9 @@ use super::cgroup::Cgroup;
 
 /// The daemon's own cgroup within its home.
 pub(super) const LEAF: &str = "autotune-daemon";
+/// Where systemd runs what belongs to a service with a delegated cgroup besides
+/// its main process.
+const CONTROL: &str = ".control";
 /// Those that limits need, and that tell what the kernel killed.
 const CONTROLLERS: [&str; 3] = ["memory", "pids", "cpu"];
 
@@ -47,6 +54,18 @@ pub fn settle() {
     for controller in CONTROLLERS {
         // Each alone: one that is not there must not keep the others away.
         let _ = home.enable(controller);
+    }
+}
+
+/// Takes the controllers back from all below the service's cgroup, so that it
+/// may have processes of its own again: systemd puts the next start there, also
+/// while something that even SIGKILL did not end is still below. For the
+/// service's `ExecStopPost=`, which systemd runs beside the daemon's leaf.
+pub fn release() {
+    let Some(own) = own_cgroup() else { return };
+    let beside = [LEAF, CONTROL].map(|name| above(&own, name));
+    if let Some(home) = beside.into_iter().flatten().next() {
+        Cgroup::at(home).disable(&CONTROLLERS);
     }
 }
 
@@ -89,8 +108,12 @@ pub(super) fn lack(controller: &str) -> Option<String> {
 
 /// The home, when `own` is the leaf in it.
 fn above_leaf(own: &Path) -> Option<&Path> {
+    above(own, LEAF)
+}
+
+fn above<'a>(own: &'a Path, name: &str) -> Option<&'a Path> {
     own.parent()
-        .filter(|_| own.file_name().is_some_and(|name| name == LEAF))
+        .filter(|_| own.file_name().is_some_and(|last| last == name))
 }
 
 /// Whether a cgroup is ours to change: not the root, nobody else in it, and

@@ -62,6 +62,7 @@ User=tuner
 Delegate=yes
 KillMode=mixed
 Restart=on-failure
+ExecStopPost=-$HERE/autotuned release
 RestartSec=100ms
 [Install]
 WantedBy=multi-user.target
@@ -147,11 +148,7 @@ required = true" "N = ['1', '2']" "$(service; measure "'./child', 'run', '--gate
   check "both: nothing of the old trial is alive" none_alive "$HERE/pids-before"
   # The same without a service manager that clears up.
   mkdir -p /etc/systemd/system/${UNIT}gated.service.d
-  cat >/etc/systemd/system/${UNIT}gated.service.d/kill.conf <<'U'
-[Service]
-KillMode=process
-ExecStopPost=-/bin/sh -c 'cd /sys/fs/cgroup$(cut -d: -f3 /proc/self/cgroup)/.. && pwd && find . -depth -type d | while read -r d; do for c in memory pids cpu; do echo -$c >$d/cgroup.subtree_control; done; done; cat cgroup.subtree_control'
-U
+  printf '[Service]\nKillMode=process\n' >/etc/systemd/system/${UNIT}gated.service.d/kill.conf
   systemctl daemon-reload
   forget
   kill -KILL "$(main_pid gated)" $(cat "$(cgroup gated)"/autotune-*/runner/cgroup.procs)
