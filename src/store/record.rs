@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `warned` |
+//! | 1.2 | `trial-pruned`, `warned` |
 
 use std::fmt;
 
@@ -240,6 +240,34 @@ mod tests {
         assert!(
             matches!(read, Ok(Read::Fact(7, fact)) if fact.at.as_millis() == 1_763_767_212_004)
         );
+    }
+
+    #[test]
+    fn events_have_one_name() {
+        let trial = crate::model::trial::TrialId(7);
+        let text = String::new;
+        let events = [
+            Event::Opened { digest: text() },
+            Event::SittingStarted {
+                trial,
+                sitting: 1,
+                token: text(),
+                boot_id: "".into(),
+            },
+            Event::TrialReopened { trial },
+            Event::TrialSkipped { trial },
+            Event::Resumed,
+            Event::Done { reason: text() },
+        ];
+        let at = Timestamp::from_millis(0);
+        for event in events {
+            let name = event.name();
+            let mut line = Vec::new();
+            push_fact(&mut line, 1, &Fact { at, event });
+            let line = String::from_utf8_lossy(&line);
+            assert!(line.contains(&format!("\"event\":{{\"{name}\":")), "{line}");
+            assert!(EventRecord::KINDS.contains(&name));
+        }
     }
 
     #[test]
