@@ -57,6 +57,8 @@
 //! - `model`, `search` and `report` have no clock, no files, no runtime.
 //! - Only `exec` starts or signals processes, only `exec` and `systemd` hold
 //!   unsafe code; only `cli` and `ctl` print; only `bin` ends the process.
+//! - Nothing that a client does, or does not do, holds a study up: the control
+//!   server has threads of its own, and waits for no reader.
 //! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
 
 pub mod base;

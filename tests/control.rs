@@ -5,11 +5,11 @@ mod support;
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
+use support::control::{client, connection, ctl, good, json, refused, resident, socket};
 use support::{Daemon, Study, code, said};
 
 /// Three values; each run waits at a gate of its own: `gate-N-RUN`.
@@ -35,56 +35,10 @@ fn study() -> Study {
     Study::new(SPEC)
 }
 
-fn socket(study: &Study) -> PathBuf {
-    study.path("runtime/autotune/control.sock")
-}
-
 fn open_gates(study: &Study, value: u32) {
     for run in 1..=2 {
         study.open_gate(&format!("gate-{value}-{run}"));
     }
-}
-
-fn client(study: &Study, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_autotunectl"));
-    command
-        .args(arguments)
-        .current_dir(study.path(""))
-        .env("XDG_RUNTIME_DIR", study.path("runtime"))
-        .env_remove("AUTOTUNE_SOCKET")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
-    command
-}
-
-fn ctl(study: &Study, arguments: &[&str]) -> Output {
-    client(study, arguments).output().expect("autotunectl")
-}
-
-/// What it prints when all is well.
-fn good(study: &Study, arguments: &[&str]) -> String {
-    let output = ctl(study, arguments);
-    assert_eq!(code(&output), 0, "{arguments:?}: {}", said(&output));
-    said(&output)
-}
-
-fn json(study: &Study, arguments: &[&str]) -> Json {
-    let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-    let text = good(study, &all);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn refused(study: &Study, arguments: &[&str], with: u8) -> String {
-    let output = ctl(study, arguments);
-    assert_eq!(
-        code(&output),
-        i32::from(with),
-        "{arguments:?}: {}",
-        said(&output)
-    );
-    said(&output)
 }
 
 /// A daemon whose first trial waits at its first gate.
@@ -287,6 +241,7 @@ fn one_that_stays_takes_more() {
         "{status}"
     );
     good(&study, &["enqueue", "N=2"]);
+    study.await_events("done", 2);
     good(&study, &["wait", "--for", "done", "--timeout", "60s"]);
     assert_eq!(outcomes(&study), ["complete", "complete"]);
     assert!(refused(&study, &["pause"], 4).contains("the study is done"));
@@ -334,29 +289,12 @@ fn a_second_daemon_leaves_the_socket_alone() {
     assert_eq!(daemon.end(), 0);
 }
 
-/// A greeted connection.
-fn connection(study: &Study) -> UnixStream {
-    let mut stream = UnixStream::connect(socket(study)).expect("connected");
-    stream.write_all(b"autotune\x00\x02\x00\x02").expect("sent");
-    let mut hello = [0; 12];
-    stream.read_exact(&mut hello).expect("greeted");
-    assert_eq!(&hello, b"autotune\x00\x02\x00\x02");
-    stream
-}
-
 /// Whether the peer closes, with no byte before.
 fn is_closed(stream: &mut UnixStream) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_secs(20)))
         .expect("set");
     matches!(stream.read(&mut [0; 64]), Ok(0) | Err(_))
-}
-
-fn resident(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.expect("a size").parse().expect("a number")
 }
 
 #[test]
@@ -379,12 +317,6 @@ fn hostile_peers_do_no_harm() {
     stream.read_exact(&mut hello).expect("named");
     assert!(is_closed(&mut stream));
 
-    // Claims of more than is allowed.
-    for claim in [u32::MAX, 1 << 30, (64 << 10) + 1] {
-        let mut stream = connection(&study);
-        stream.write_all(&claim.to_be_bytes()).expect("sent");
-        assert!(is_closed(&mut stream), "{claim}");
-    }
     // Silent ones, half a hello, half a frame, and claims that stay claims.
     let mut held = Vec::new();
     for number in 0..200 {

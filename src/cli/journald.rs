@@ -13,6 +13,7 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
 use crate::report::overview::{Gain, gain, misses};
+use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{clean, constraint, counted, figures, mean_and_spread, percent};
 use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
 
@@ -136,9 +137,11 @@ impl Entries {
         let fields = match &fact.event {
             Event::SittingStarted { trial, .. }
             | Event::ServicesReady { trial, .. }
+            | Event::Warned { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
-            | Event::TrialSkipped { trial } => Entry {
+            | Event::TrialSkipped { trial }
+            | Event::TrialPruned { trial, .. } => Entry {
                 trial: Some(trial.0),
                 ..fields
             },
@@ -181,6 +184,10 @@ impl Entries {
                 "trial {trial}: ready after {}",
                 show_duration(*startup)
             )),
+            Event::Warned { trial, text, .. } => Said {
+                priority: Priority::Warning,
+                ..Said::info(format!("trial {trial}: {text}"))
+            },
             Event::RunEnded { trial, run } => {
                 let priority = if run.is_good() {
                     Priority::Info
@@ -197,6 +204,9 @@ impl Entries {
                 Said::info(format!("trial {trial} is to be measured again"))
             }
             Event::TrialSkipped { trial } => Said::info(format!("trial {trial} is skipped")),
+            Event::TrialPruned { trial, pruning } => {
+                Said::info(format!("trial {trial} ends early: {}", why_pruned(pruning)))
+            }
             Event::Paused { reason, by_user } => {
                 let how = "to go on: autotunectl resume";
                 let message = format!("paused: {reason}; {how}");

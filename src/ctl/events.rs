@@ -1,23 +1,17 @@
 //! `autotunectl events`.
 
-use std::time::Duration;
-
 use serde_json::Value as Json;
 
 use super::exit::Exit;
+use super::persist::persist;
 use super::prose;
 use super::session::{Session, Trouble};
 use crate::report::phrase::clean;
 use crate::term::color::{DIM, paint};
 use crate::term::tables::DEFAULT_WIDTH;
 use crate::term::width::shorten;
-use crate::wire::WireError;
-use crate::wire::client::ConnectError;
 use crate::wire::reply::{EndOfStream, EventLine, Reply};
 use crate::wire::request::{EventsQuery, Request};
-
-/// How long to wait before the daemon is looked for again.
-const AGAIN: Duration = Duration::from_millis(500);
 
 /// Prints what has happened, as the journal has it
 #[derive(Debug, clap::Args)]
@@ -27,7 +21,8 @@ Examples:
   autotunectl events -n 100
   autotunectl events -f --json | jq -c .event
 
-With -f it goes on until it is ended, also after a restart of the daemon.")]
+With -f it goes on until it is ended, also after a restart of the daemon: no
+event is left out, none comes twice.")]
 pub struct Args {
     /// Go on with what happens
     #[arg(long, short)]
@@ -51,49 +46,27 @@ fn last(text: &str) -> Result<Last, String> {
 }
 
 pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
-    let mut query = EventsQuery {
-        after: None,
-        last: args.last.0,
-        follow: args.follow,
-    };
-    let mut lost = false;
-    loop {
-        let end = read(session, &mut query, &mut lost).await;
-        let gone = match end {
-            Ok(EndOfStream::Complete) => return Ok(Exit::Done),
-            Ok(EndOfStream::Leaving) => true,
-            Ok(EndOfStream::TooSlow) => {
-                session.note("too slow: connecting again");
-                false
-            }
-            Err(Trouble::Wire(WireError::Closed)) => true,
-            Err(Trouble::Connect(ConnectError::Nobody { .. })) if lost => true,
-            Err(trouble) => return Err(trouble),
+    let mut after = None;
+    persist(session, args.follow, async |session, pong| {
+        let first = |last: u32| pong.events.saturating_sub(last.into());
+        let query = EventsQuery {
+            after: Some(*after.get_or_insert_with(|| args.last.0.map_or(0, first))),
+            last: None,
+            follow: args.follow,
         };
-        if !args.follow {
-            return Err(Trouble::Wire(WireError::Closed));
-        }
-        if gone && !lost {
-            lost = true;
-            session.note("the daemon has ended; waiting for it");
-        }
-        session.disconnect();
-        if gone {
-            tokio::time::sleep(AGAIN).await;
-        }
-    }
+        read(session, query, &mut after).await
+    })
+    .await?;
+    Ok(Exit::Done)
 }
 
-/// Prints a stream up to its end. `query` is then one for the rest.
+/// Prints a stream up to its end. `after` is the last event that was printed.
 async fn read(
     session: &mut Session,
-    query: &mut EventsQuery,
-    lost: &mut bool,
-) -> Result<EndOfStream, Trouble> {
-    let mut reply = session.ask(&Request::Events(query.clone())).await?;
-    if std::mem::take(lost) {
-        session.note("the daemon is back");
-    }
+    query: EventsQuery,
+    after: &mut Option<u64>,
+) -> Result<(), Trouble> {
+    let mut reply = session.ask(&Request::Events(query)).await?;
     loop {
         match reply {
             Reply::Events(events) => {
@@ -104,11 +77,11 @@ async fn read(
                         text(event, session)
                     };
                     session.print(&line)?;
-                    query.after = Some(event.seq);
-                    query.last = None;
+                    *after = Some(event.seq);
                 }
             }
-            Reply::End(end) => return Ok(end),
+            Reply::End(EndOfStream::Complete) => return Ok(()),
+            Reply::End(end) => return Err(Trouble::Ended(end)),
             _ => return Err(Trouble::OffTopic),
         }
         reply = session.receive().await?;

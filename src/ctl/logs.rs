@@ -3,9 +3,10 @@
 use std::io::{self, Write};
 
 use super::exit::Exit;
+use super::persist::persist;
 use super::session::{Session, Trouble};
-use crate::wire::reply::{EndOfStream, Reply};
-use crate::wire::request::{LogQuery, Request};
+use crate::wire::reply::{EndOfStream, LogPiece, Reply};
+use crate::wire::request::{LogPlace, LogQuery, Request};
 
 /// Prints what a step of a trial has printed
 #[derive(Debug, clap::Args)]
@@ -15,7 +16,9 @@ Examples:
   autotunectl logs 7 --step eval
   autotunectl logs 8 -f
 
-Of a trial that was interrupted it is the log of its last sitting.")]
+Of a trial that was interrupted it is the log of its last sitting. With -f it
+goes on until the trial is over: with its next sittings, and also after a
+restart of the daemon.")]
 pub struct Args {
     /// The trial
     trial: u32,
@@ -28,32 +31,58 @@ pub struct Args {
 }
 
 pub async fn carry_out(session: &mut Session, args: Args) -> Result<Exit, Trouble> {
-    let query = LogQuery {
+    let mut query = LogQuery {
         trial: args.trial,
         step: args.step,
+        from: None,
         follow: args.follow,
     };
-    let mut reply = session.ask(&Request::Log(query)).await?;
+    persist(session, args.follow, async |session, _| {
+        read(session, &mut query).await
+    })
+    .await?;
+    Ok(Exit::Done)
+}
+
+/// Prints a stream up to its end. `query` is then one for the rest.
+async fn read(session: &mut Session, query: &mut LogQuery) -> Result<(), Trouble> {
+    let mut reply = session.ask(&Request::Log(query.clone())).await?;
     loop {
         match reply {
-            Reply::Log(bytes) => {
-                // As it is: a log is for other programs, too.
-                let mut out = io::stdout().lock();
-                if session.json {
-                    let text = serde_json::json!({ "text": String::from_utf8_lossy(&bytes) });
-                    writeln!(out, "{text}")?;
-                } else {
-                    out.write_all(&bytes)?;
+            Reply::Log(piece) => {
+                let new = query.from.is_some_and(|from| from.sitting != piece.sitting);
+                if new {
+                    let (trial, sitting) = (query.trial, piece.sitting);
+                    session.note(&format!("trial {trial} is gone on with: sitting {sitting}"));
                 }
-                out.flush()?;
+                print(session, &piece)?;
+                query.from = Some(LogPlace {
+                    sitting: piece.sitting,
+                    offset: piece.offset + piece.bytes.len() as u64,
+                });
+                query.step = Some(piece.step);
             }
-            Reply::End(EndOfStream::Complete) => return Ok(Exit::Done),
-            Reply::End(EndOfStream::Leaving) => {
-                session.note("the daemon ends");
-                return Ok(Exit::Done);
-            }
+            Reply::End(EndOfStream::Complete) => return Ok(()),
+            Reply::End(end) => return Err(Trouble::Ended(end)),
             _ => return Err(Trouble::OffTopic),
         }
         reply = session.receive().await?;
     }
+}
+
+fn print(session: &Session, piece: &LogPiece) -> Result<(), Trouble> {
+    // As it is: a log is for other programs, too.
+    let mut out = io::stdout().lock();
+    if session.json {
+        let line = serde_json::json!({
+            "step": piece.step,
+            "sitting": piece.sitting,
+            "offset": piece.offset,
+            "text": String::from_utf8_lossy(&piece.bytes),
+        });
+        writeln!(out, "{line}")?;
+    } else {
+        out.write_all(&piece.bytes)?;
+    }
+    Ok(out.flush()?)
 }

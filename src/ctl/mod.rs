@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`exit`] | the exit codes |
 //! | `session` | the connection, and what its troubles are called |
+//! | `persist` | what outlives a connection: following and waiting |
 //! | `prose` | refusals, params and metrics in words |
 //! | the others | a verb, or a few that are alike |
 
@@ -15,6 +16,7 @@ mod best;
 mod events;
 pub mod exit;
 mod logs;
+mod persist;
 mod ping;
 mod prose;
 mod session;

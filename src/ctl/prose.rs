@@ -41,6 +41,10 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }
+        Refusal::Starting(trial) => starting(*trial),
+        Refusal::NoSuchEvent(events) => {
+            format!("the journal has {events} events only: it is not the one that was read before")
+        }
         Refusal::NotRecorded(trouble) => format!(
             "the disk takes no data: {}; it is recorded once it does",
             clean(trouble)
@@ -54,6 +58,16 @@ pub fn below(text: &str, columns: usize) -> String {
     let lines = wrap(&indent, &indent, text);
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
     lines.join("\n")
+}
+
+/// What a daemon that starts is at.
+pub fn starting(trial: Option<u32>) -> String {
+    let what =
+        trial.map(|trial| format!(" up after trial {trial}, which an earlier one had running"));
+    format!(
+        "the daemon is starting and clears{}",
+        what.unwrap_or_else(|| " up first".to_owned())
+    )
 }
 
 /// Milliseconds for people.

@@ -2,17 +2,22 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 
 use super::exit::Exit;
 use super::prose;
+use crate::report::phrase::clean;
 use crate::term::color::{BAD, Choice, wanted};
 use crate::wire::WireError;
 use crate::wire::client::{Client, ConnectError};
-use crate::wire::reply::{Refusal, Reply};
+use crate::wire::reply::{EndOfStream, Pong, Refusal, Reply};
 use crate::wire::request::Request;
 use crate::wire::socket;
+
+/// How often a daemon that starts is asked again.
+const STARTING: Duration = Duration::from_millis(100);
 
 /// Why a verb has no result.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +31,20 @@ pub enum Trouble {
     /// The daemon refuses.
     #[error("{}", prose::refusal(.0))]
     Refused(Refusal),
+    /// A stream ended before its time.
+    #[error("{}", ended(.0))]
+    Ended(EndOfStream),
+    /// Another study than before is behind the socket.
+    #[error(
+        "another study is behind this socket now: {} in {}, which was {} in {}",
+        clean(&.now.study), clean(&.now.output_dir), clean(&.before.study), clean(&.before.output_dir)
+    )]
+    OtherStudy {
+        /// The former.
+        before: Box<Pong>,
+        /// The new one.
+        now: Box<Pong>,
+    },
     /// A reply to another question.
     #[error("the daemon answers something else than was asked")]
     OffTopic,
@@ -40,6 +59,14 @@ pub enum Trouble {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+fn ended(end: &EndOfStream) -> &'static str {
+    match end {
+        EndOfStream::TooSlow => "the daemon has dropped this reader: it took nothing for too long",
+        EndOfStream::Leaving => "the daemon has ended before all was said",
+        EndOfStream::Complete => "the daemon has said all it had to say",
+    }
 }
 
 /// One call of the program.
@@ -98,11 +125,23 @@ impl Session {
         }
     }
 
-    /// Sends a request and receives its reply. A refusal is trouble.
+    /// Sends a request and receives its reply. A daemon that is just starting
+    /// is waited for. A refusal is trouble.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, Trouble> {
-        let client = self.client().await?;
-        client.send(request).await?;
-        self.receive().await
+        let mut said = false;
+        loop {
+            self.client().await?.send(request).await?;
+            match self.receive().await {
+                Err(Trouble::Refused(Refusal::Starting(trial))) => {
+                    if !said {
+                        said = true;
+                        self.note(&format!("{}; waiting for that", prose::starting(trial)));
+                    }
+                    tokio::time::sleep(STARTING).await;
+                }
+                result => return result,
+            }
+        }
     }
 
     /// The next reply of a stream. A refusal is trouble.
@@ -166,6 +205,10 @@ fn exit(trouble: &Trouble) -> Exit {
             }
         }
         Trouble::Refused(_) => Exit::Refused,
-        Trouble::OffTopic | Trouble::Io(_) | Trouble::File { .. } => Exit::Failure,
+        Trouble::Ended(_)
+        | Trouble::OtherStudy { .. }
+        | Trouble::OffTopic
+        | Trouble::Io(_)
+        | Trouble::File { .. } => Exit::Failure,
     }
 }

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use super::exit::Exit;
+use super::persist::persist;
 use super::session::{Session, Trouble};
 use crate::base::quantity::{parse_duration, show_duration};
-use crate::wire::reply::Reply;
+use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::{Request, Until};
 
 /// Waits until something holds
@@ -16,7 +17,7 @@ Examples:
   autotunectl wait --for trial=7 --timeout 30m
 
 Ends with code 7 when the time is over, and with 4 when it can no longer
-happen: the study is done, or the daemon ends.")]
+happen since the study is done. A restart of the daemon is waited for.")]
 pub struct Args {
     /// `done`: nothing is left to do; `best`: a better trial than now;
     /// `paused`: paused, and nothing runs; `trial=N`: trial N is over
@@ -30,7 +31,7 @@ pub struct Args {
 fn until(text: &str) -> Result<Until, String> {
     match text {
         "done" => Ok(Until::Done),
-        "best" => Ok(Until::Best),
+        "best" => Ok(Until::Best(None)),
         "paused" => Ok(Until::Paused),
         _ => {
             let number = text.strip_prefix("trial=").and_then(|n| n.parse().ok());
@@ -42,20 +43,40 @@ fn until(text: &str) -> Result<Until, String> {
 }
 
 pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
-    let request = Request::Wait(args.until);
-    let asked = session.ask(&request);
-    let reply = match args.timeout {
-        None => asked.await,
-        Some(most) => match tokio::time::timeout(most, asked).await {
-            Ok(reply) => reply,
-            Err(_) => {
-                session.note(&format!("not within {}", show_duration(most)));
-                return Ok(Exit::TimedOut);
+    let mut best = None;
+    let waited = persist(session, true, async |session, _| {
+        let until = match (args.until, best) {
+            (Until::Best(_), None) => {
+                let now = best_now(session).await?;
+                best = Some(now);
+                Until::Best(now)
             }
-        },
+            (Until::Best(_), Some(then)) => Until::Best(then),
+            (until, _) => until,
+        };
+        match session.ask(&Request::Wait(until)).await? {
+            Reply::Reached => Ok(Exit::Done),
+            _ => Err(Trouble::OffTopic),
+        }
+    });
+    let Some(most) = args.timeout else {
+        return waited.await;
     };
-    match reply? {
-        Reply::Reached => Ok(Exit::Done),
-        _ => Err(Trouble::OffTopic),
+    match tokio::time::timeout(most, waited).await {
+        Ok(result) => result,
+        Err(_) => {
+            session.note(&format!("not within {}", show_duration(most)));
+            Ok(Exit::TimedOut)
+        }
+    }
+}
+
+/// The best trial, to which a better one is waited for.
+async fn best_now(session: &mut Session) -> Result<Option<u32>, Trouble> {
+    match session.ask(&Request::Best).await {
+        Ok(Reply::Best(best)) => Ok(Some(best.measured.trial)),
+        Ok(_) => Err(Trouble::OffTopic),
+        Err(Trouble::Refused(Refusal::NothingBest)) => Ok(None),
+        Err(trouble) => Err(trouble),
     }
 }

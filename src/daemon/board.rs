@@ -1,6 +1,6 @@
 //! What clients see: the state as it is on disk, and the facts as they come.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{broadcast, watch};
 
@@ -10,8 +10,8 @@ use crate::model::step::StepKind;
 use crate::model::study::Study;
 use crate::wire::reply::Doing;
 
-/// So many facts a reader may lag behind before it is dropped.
-const LAG: usize = 4096;
+/// So many facts a reader may lag behind before it has to read the journal.
+const LAG: usize = 1024;
 
 /// The state of a moment.
 #[derive(Clone, Debug)]
@@ -37,6 +37,8 @@ pub struct Numbered {
     pub seq: u64,
     /// The fact.
     pub fact: Fact,
+    /// As it is sent, made once for all who follow.
+    pub frame: OnceLock<Vec<u8>>,
 }
 
 /// The dispatcher's end.
@@ -50,7 +52,8 @@ pub struct Board {
 pub struct Reader {
     /// The latest view.
     pub views: watch::Receiver<View>,
-    facts: broadcast::Sender<Arc<Numbered>>,
+    /// Weak: the stream of facts ends with the board.
+    facts: broadcast::WeakSender<Arc<Numbered>>,
 }
 
 impl Board {
@@ -72,7 +75,7 @@ impl Board {
     pub fn reader(&self) -> Reader {
         Reader {
             views: self.views.subscribe(),
-            facts: self.facts.clone(),
+            facts: self.facts.downgrade(),
         }
     }
 
@@ -93,6 +96,7 @@ impl Board {
         let numbered = Numbered {
             seq,
             fact: fact.clone(),
+            frame: OnceLock::new(),
         };
         // Nobody may be looking.
         let _ = self.facts.send(Arc::new(numbered));
@@ -118,17 +122,17 @@ impl Board {
         self.views.send_modify(|view| view.disk_trouble = trouble);
     }
 
-    /// Nothing more will happen.
-    pub fn leave(&self) {
+    /// Nothing more will happen: every stream of facts ends.
+    pub fn leave(self) {
         self.views.send_modify(|view| view.leaving = true);
     }
 }
 
 impl Reader {
-    /// Facts from here on. To be called before a view is taken that tells how
-    /// many there were before.
-    pub fn facts(&self) -> broadcast::Receiver<Arc<Numbered>> {
-        self.facts.subscribe()
+    /// Facts from here on; `None` when nothing more will happen. To be called
+    /// before a view is taken that tells how many there were before.
+    pub fn facts(&self) -> Option<broadcast::Receiver<Arc<Numbered>>> {
+        Some(self.facts.upgrade()?.subscribe())
     }
 
     /// The state now.

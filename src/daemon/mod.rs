@@ -31,15 +31,16 @@ pub mod steer;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
 use self::folders::Folders;
+use self::handlers::{Context, Tails};
 use self::records::{Opened, Records};
-use self::server::Server;
+use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
-use crate::exec::delegation;
+use crate::exec::{delegation, files};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
@@ -165,33 +166,65 @@ pub async fn run(
         study: Arc::new(study.clone()),
         notes,
     });
-    let listener = listen(socket, &spec, tell)?;
+    // Clients that are many need many files.
+    files::raise_limit();
+    let (stage, stages) = watch::channel(Stage::Starting(None));
+    let server = listen(socket, &spec, tell)?
+        .map(|listener| Server::new(stages, &spec.control).start(listener))
+        .transpose()
+        .map_err(|source| DaemonError::Folder {
+            path: output_dir.clone(),
+            source,
+        })?;
     let folders = Folders::new(&output_dir, &spec);
-    let recovered = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell);
-    let wish = service::beginning(recovered).await?;
-    let digest = spec.digest.clone();
-    let company = Company {
-        served: listener.is_some(),
-        stay,
+    let told = |update| {
+        if let Update::Recovering { trial, .. } = update {
+            stage.send_replace(Stage::Starting(Some(trial)));
+        }
+        tell(update);
     };
-    let (forwarded, wishes) = mpsc::unbounded_channel();
-    let forward = tokio::spawn(forward(urgent, forwarded.clone()));
-    let dispatcher = Dispatcher::new(study, records, folders.clone(), wishes, updates, company);
-    let server = listener.map(|listener| {
-        let server = Server::new(&dispatcher, forwarded, folders, &spec.control);
-        tokio::spawn(server.serve(listener))
-    });
-    let status = tokio::spawn(service::keep_status(dispatcher.reader()));
-    let _ = notify::ready();
-    let first = wish.map_or(Input::Begin { digest }, Input::Stop);
-    let ended = dispatcher.run(first).await;
+    let worked = async {
+        let recovered = recovery::recover(&mut study, &folders, &mut records, &mut urgent, told);
+        let wish = service::beginning(recovered).await?;
+        let digest = spec.digest.clone();
+        let company = Company {
+            served: server.is_some(),
+            stay,
+        };
+        let begun = records.begun();
+        let (forwarded, wishes) = mpsc::unbounded_channel();
+        let forward = tokio::spawn(forward(urgent, forwarded.clone()));
+        let dispatcher = Dispatcher::new(
+            study,
+            records,
+            folders.clone(),
+            wishes,
+            updates.clone(),
+            company,
+        );
+        stage.send_replace(Stage::Open(Arc::new(Context {
+            board: dispatcher.reader(),
+            inputs: dispatcher.sender(),
+            urgent: forwarded,
+            folders,
+            begun,
+            tails: Tails::default(),
+        })));
+        let status = tokio::spawn(service::keep_status(dispatcher.reader()));
+        let _ = notify::ready();
+        let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+        let ended = dispatcher.run(first).await;
+        forward.abort();
+        status.abort();
+        ended
+    };
+    let ended = worked.await;
+    drop(stage);
     if let Some(server) = server {
         // It has seen that the dispatcher left, and lets clients read on for
         // a moment.
         let _ = server.await;
     }
-    forward.abort();
-    status.abort();
     ended
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 
 use super::{DaemonError, Update};
-use crate::base::clock;
+use crate::base::clock::{self, Timestamp};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault, Outcome};
@@ -33,6 +33,7 @@ pub struct Records {
     results: ResultsBuilder,
     best: Option<TrialId>,
     facts: u64,
+    begun: Timestamp,
     /// What the running trial changes in the incumbent.
     varied: Option<Name>,
 }
@@ -66,6 +67,7 @@ impl Records {
             study,
             files,
             results,
+            opened,
             ..
         } = opening;
         let threads = |source| DaemonError::Folder {
@@ -79,6 +81,7 @@ impl Records {
             results,
             best: study.incumbent().map(|trial| trial.id),
             facts,
+            begun: Timestamp::from_millis(opened.header.created),
             varied: None,
         };
         records
@@ -94,6 +97,11 @@ impl Records {
     /// How many facts the journal has that were followed.
     pub const fn facts(&self) -> u64 {
         self.facts
+    }
+
+    /// When the journal was begun.
+    pub const fn begun(&self) -> Timestamp {
+        self.begun
     }
 
     /// Appends facts; the receipt tells when they are on disk.

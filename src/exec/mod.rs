@@ -12,6 +12,8 @@
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
+//! | [`files`] | the limit of open files, of the daemon and of what it starts |
+//! | [`peer`] | the groups of the process at the other end of a socket |
 //!
 //! Invariants:
 //! - A pid is signalled only through a pidfd, after its membership was checked
@@ -26,10 +28,12 @@ pub mod cgroup;
 pub mod delegation;
 pub mod environment;
 pub mod extract;
+pub mod files;
 pub mod handle;
 pub mod leftovers;
 pub mod limits;
 pub mod order;
+pub mod peer;
 pub mod port;
 pub mod process;
 pub mod ready;

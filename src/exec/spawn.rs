@@ -19,6 +19,7 @@ use std::ptr;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::cgroup::Cgroup;
+use super::files;
 
 /// What is to be started, and how.
 pub(super) struct Spawn<'a> {
@@ -80,6 +81,7 @@ struct Prepared {
     procs: Option<File>,
     caller: libc::pid_t,
     dies_with_caller: bool,
+    open_files: Option<libc::rlimit>,
 }
 
 impl Prepared {
@@ -110,6 +112,7 @@ impl Prepared {
             procs: spawn.cgroup.map(Cgroup::open_procs).transpose()?,
             caller: rustix::process::getpid().as_raw_nonzero().get(),
             dies_with_caller: spawn.dies_with_caller,
+            open_files: files::limit_of_children(),
         })
     }
 
@@ -199,6 +202,7 @@ impl Prepared {
                 && libc::setsid() != -1
                 && (!self.dies_with_caller || self.die_with_caller())
                 && self.take_streams()
+                && self.limit_files()
                 && libc::chdir(self.workdir.as_ptr()) == 0
                 && reset_signals();
             let mut code = last_error();
@@ -237,6 +241,14 @@ impl Prepared {
             libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
                 && libc::getppid() == self.caller
         }
+    }
+
+    #[expect(unsafe_code, reason = "see become_program")]
+    unsafe fn limit_files(&self) -> bool {
+        // SAFETY: a plain system call on a value of the caller's.
+        self.open_files.as_ref().is_none_or(|limit| unsafe {
+            libc::setrlimit(libc::RLIMIT_NOFILE, ptr::from_ref(limit)) == 0
+        })
     }
 
     #[expect(unsafe_code, reason = "see become_program")]

@@ -30,7 +30,9 @@ pub enum Phase {
 pub struct Study {
     spec: Arc<Spec>,
     trials: Vec<Arc<Trial>>,
-    by_params: HashMap<Params, TrialId>,
+    /// Shared, since it changes with a new trial only and is as large as the
+    /// study.
+    by_params: Arc<HashMap<Params, TrialId>>,
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
@@ -67,7 +69,7 @@ impl Study {
         Self {
             spec,
             trials: Vec::new(),
-            by_params: HashMap::new(),
+            by_params: Arc::default(),
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
@@ -222,7 +224,8 @@ impl Study {
                 }
                 self.trials
                     .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
-                self.by_params.entry(params.clone()).or_insert(*trial);
+                let by_params = Arc::make_mut(&mut self.by_params);
+                by_params.entry(params.clone()).or_insert(*trial);
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }

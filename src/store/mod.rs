@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`record`], `event_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
+//! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
 //! | [`spec_copy`] | the text of the spec, kept beside the journal |
 //! | [`results`], [`status`] | the lines and texts of the files for other programs |
@@ -36,6 +37,7 @@ pub mod import;
 pub mod journal;
 pub mod lock;
 pub mod opening;
+pub mod page;
 pub mod record;
 pub mod results;
 mod scan;

@@ -254,6 +254,11 @@ mod tests {
                 token: text(),
                 boot_id: "".into(),
             },
+            Event::Warned {
+                trial,
+                sitting: 1,
+                text: "".into(),
+            },
             Event::TrialReopened { trial },
             Event::TrialSkipped { trial },
             Event::Resumed,

@@ -11,6 +11,8 @@ use super::{WireError, codec, frame, hello};
 
 /// How long the hello may take.
 const HELLO: Duration = Duration::from_secs(10);
+/// The pause before a full queue of connections is tried again.
+const QUEUE: Duration = Duration::from_millis(20);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +43,22 @@ pub enum ConnectError {
     },
 }
 
+/// Connects. While many others do, the system takes no more for a moment.
+async fn connect(path: &Path) -> std::io::Result<UnixStream> {
+    let patient = async {
+        loop {
+            match UnixStream::connect(path).await {
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    tokio::time::sleep(QUEUE).await;
+                }
+                result => return result,
+            }
+        }
+    };
+    let connected = tokio::time::timeout(HELLO, patient).await;
+    connected.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into()))
+}
+
 /// A connection to a daemon.
 #[derive(Debug)]
 pub struct Client {
@@ -56,13 +74,18 @@ impl Client {
     /// See [`ConnectError`].
     pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
         let at = || path.to_owned();
-        let connected = UnixStream::connect(path).await;
+        let connected = connect(path).await;
         let mut stream = connected.map_err(|source| match source.kind() {
             std::io::ErrorKind::PermissionDenied => ConnectError::Forbidden { path: at(), source },
             _ => ConnectError::Nobody { path: at(), source },
         })?;
         let greet = async {
-            hello::send(&mut stream).await?;
+            match hello::send(&mut stream).await {
+                // A daemon that refuses closes its end at once; what it said
+                // before is still to be read.
+                Err(WireError::Closed) => {}
+                sent => sent?,
+            }
             hello::receive(&mut stream).await
         };
         let silent = || std::io::Error::from(std::io::ErrorKind::TimedOut).into();

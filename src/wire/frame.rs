@@ -33,6 +33,21 @@ pub async fn receive(
     Ok(body)
 }
 
+/// The bytes of a frame with this body.
+///
+/// # Errors
+/// [`WireError::TooLong`].
+pub fn frame(body: &[u8], most: usize) -> Result<Vec<u8>, WireError> {
+    let length = body.len();
+    if length > most {
+        return Err(WireError::TooLong { length, most });
+    }
+    let mut frame = Vec::with_capacity(4 + length);
+    frame.extend_from_slice(&(length as u32).to_be_bytes());
+    frame.extend_from_slice(body);
+    Ok(frame)
+}
+
 /// Sends one body.
 ///
 /// # Errors
@@ -42,14 +57,7 @@ pub async fn send(
     body: &[u8],
     most: usize,
 ) -> Result<(), WireError> {
-    let length = body.len();
-    if length > most {
-        return Err(WireError::TooLong { length, most });
-    }
-    let mut frame = Vec::with_capacity(4 + length);
-    frame.extend_from_slice(&(length as u32).to_be_bytes());
-    frame.extend_from_slice(body);
-    stream.write_all(&frame).await?;
+    stream.write_all(&frame(body, most)?).await?;
     Ok(stream.flush().await?)
 }
 

@@ -24,7 +24,12 @@ fn requests() -> Vec<Request> {
         Steer::Retry(7),
         Steer::Enqueue(vec![(text("模型"), text("a b"))]),
     ];
-    let until = [Until::Done, Until::Best, Until::Paused, Until::Trial(300)];
+    let until = [
+        Until::Done,
+        Until::Best(Some(2)),
+        Until::Paused,
+        Until::Trial(300),
+    ];
     let sorts = [Sort::Number, Sort::Objective, Sort::Time];
     let mut all = vec![
         Request::Ping,
@@ -34,6 +39,10 @@ fn requests() -> Vec<Request> {
         Request::Log(LogQuery {
             trial: 1,
             step: Some(text("eval")),
+            from: Some(LogPlace {
+                sitting: 2,
+                offset: 70_000,
+            }),
             follow: true,
         }),
         Request::Events(EventsQuery {
@@ -176,6 +185,8 @@ fn replies() -> Vec<Reply> {
             pid: 42,
             study: text("s"),
             output_dir: text("/o"),
+            begun: 1_763_767_212_000,
+            events: 70_000,
             may_steer: true,
         }),
         status(Phase::Active, Doing::Starting, Gain::NothingFeasible),
@@ -207,7 +218,7 @@ fn replies() -> Vec<Reply> {
             rows: vec![row()],
         }),
         Reply::Trial(Box::new(detail())),
-        Reply::Log(vec![0, 255, 10]),
+        Reply::Log(piece(vec![0, 255, 10])),
         Reply::Events(vec![EventLine {
             seq: 8,
             at: 1_763_767_212_000,
@@ -239,9 +250,20 @@ fn replies() -> Vec<Reply> {
         Refusal::TriedAlready(9),
         Refusal::BadParams(vec![reason(), reason()]),
         Refusal::NotRecorded(reason()),
+        Refusal::Starting(Some(9)),
+        Refusal::NoSuchEvent(300),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
+}
+
+fn piece(bytes: Vec<u8>) -> LogPiece {
+    LogPiece {
+        step: text("eval"),
+        sitting: 2,
+        offset: 70_000,
+        bytes,
+    }
 }
 
 fn answers() -> [Accepted; 6] {
@@ -374,7 +396,7 @@ fn cut_and_longer_messages_are_refused() {
 
 #[test]
 fn what_is_too_long_is_not_sent() {
-    let long = Reply::Log(vec![0; REPLY_MAX]);
+    let long = Reply::Log(piece(vec![0; REPLY_MAX]));
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));
     let long = Request::Steer(Steer::Enqueue(vec![(text("N"), "x".repeat(REQUEST_MAX))]));
     assert!(matches!(encode(&long), Err(WireError::TooLong { .. })));

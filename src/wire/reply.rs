@@ -17,7 +17,7 @@ pub enum Reply {
     /// To [`super::request::Request::Trial`].
     Trial(Box<TrialDetail>),
     /// Bytes of a log; more may follow, up to [`Reply::End`].
-    Log(Vec<u8>),
+    Log(LogPiece),
     /// Events in order; more may follow, up to [`Reply::End`].
     Events(Vec<EventLine>),
     /// A stream is over.
@@ -45,6 +45,10 @@ pub struct Pong {
     pub study: String,
     /// The study's folder.
     pub output_dir: String,
+    /// When its journal was begun.
+    pub begun: i64,
+    /// How many events that has.
+    pub events: u64,
     /// Whether the asking user may steer.
     pub may_steer: bool,
 }
@@ -469,6 +473,19 @@ pub struct LogTail {
     pub tail: String,
 }
 
+/// A piece of a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPiece {
+    /// The step.
+    pub step: String,
+    /// The number of the sitting.
+    pub sitting: u32,
+    /// So many bytes of this sitting's log come before.
+    pub offset: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
 /// An event, as the journal has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EventLine {
@@ -488,7 +505,7 @@ pub enum EndOfStream {
     Complete,
     /// The daemon ends.
     Leaving,
-    /// The reader was too slow: what came since is left out.
+    /// The reader was too slow: what comes next has to be asked for.
     TooSlow,
 }
 
@@ -568,4 +585,8 @@ pub enum Refusal {
     BadParams(Vec<String>),
     /// The journal takes no facts, or the daemon does not answer in time.
     NotRecorded(String),
+    /// The daemon is still clearing up after an earlier one: this trial, say.
+    Starting(Option<u32>),
+    /// The journal has only so many events.
+    NoSuchEvent(u64),
 }

@@ -83,8 +83,20 @@ pub struct LogQuery {
     pub trial: u32,
     /// The step; `None` for the first one that has a log.
     pub step: Option<String>,
-    /// Whether to go on until the trial is over.
+    /// From where on; `None` for the whole log of the last sitting.
+    pub from: Option<LogPlace>,
+    /// Whether to go on until the trial is over, with the logs of further
+    /// sittings, too.
     pub follow: bool,
+}
+
+/// A place in the logs of a trial's step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogPlace {
+    /// The number of the sitting.
+    pub sitting: u32,
+    /// So many bytes after the beginning of its log.
+    pub offset: u64,
 }
 
 /// Which events.
@@ -103,8 +115,8 @@ pub struct EventsQuery {
 pub enum Until {
     /// There is nothing left to do.
     Done,
-    /// The best changes.
-    Best,
+    /// The best is another than this trial; `None` for no best at all.
+    Best(Option<u32>),
     /// The study is paused, and nothing runs.
     Paused,
     /// This trial is settled.

@@ -3,6 +3,7 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod control;
 pub mod said;
 
 use std::net::TcpListener;

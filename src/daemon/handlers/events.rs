@@ -1,95 +1,128 @@
 //! `Events`: the journal from some fact on, and what comes.
 
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use std::sync::Arc;
 
-use crate::daemon::server::{Exchange, Server};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
+
+use super::Context;
+use crate::daemon::board::Numbered;
+use crate::daemon::server::{Exchange, framed};
 use crate::model::event::Fact;
-use crate::store::{journal, record};
+use crate::store::{page, record};
 use crate::wire::WireError;
-use crate::wire::reply::{EndOfStream, EventLine, Reply};
+use crate::wire::reply::{EndOfStream, EventLine, Refusal, Reply};
 use crate::wire::request::EventsQuery;
 
-/// So many events, and about so many bytes, are sent at once.
-const BATCH: usize = 100;
-const BYTES: usize = 256 << 10;
-/// So many batches are read ahead of the client.
-const AHEAD: usize = 2;
+/// About so many bytes of events are sent at once.
+const BYTES: usize = 32 << 10;
 
+/// Sends the facts that are wanted. A reader that does not keep up with those
+/// that come is sent them from the journal.
 pub async fn stream(
-    server: &Server,
+    context: &Context,
     query: EventsQuery,
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
     // Before the view: see the board.
-    let mut facts = server.board.facts();
-    let mut views = server.board.views.clone();
-    let known = views.borrow().facts;
+    let mut facts = context.board.facts();
+    let mut known = context.board.views.borrow().facts;
+    let first = query.after.unwrap_or(0);
+    if first > known {
+        let refusal = Refusal::NoSuchEvent(known);
+        return exchange.output.send(&Reply::Refused(refusal)).await;
+    }
     let skip = query
         .last
         .map_or(0, |last| known.saturating_sub(last.into()));
-    let after = query.after.unwrap_or(0).max(skip);
-    if after < known {
-        old(server, after, known, exchange).await?;
-    }
-    let end = if query.follow {
-        loop {
-            let next = tokio::select! {
-                biased;
-                next = facts.recv() => next,
-                _ = views.wait_for(|view| view.leaving) => break EndOfStream::Leaving,
-                () = exchange.gone() => return Err(WireError::Closed),
-            };
-            match next {
-                Ok(numbered) if numbered.seq <= known => {}
-                Ok(numbered) => {
-                    let event = line(numbered.seq, &numbered.fact);
-                    exchange.output.send(&Reply::Events(vec![event])).await?;
-                }
-                Err(RecvError::Lagged(_)) => break EndOfStream::TooSlow,
-                Err(RecvError::Closed) => break EndOfStream::Leaving,
-            }
+    let mut after = first.max(skip);
+    let end = loop {
+        old(context, &mut after, known, exchange).await?;
+        if !query.follow {
+            break EndOfStream::Complete;
         }
-    } else {
-        EndOfStream::Complete
+        let Some(facts) = &mut facts else {
+            break EndOfStream::Leaving;
+        };
+        match new(facts, &mut after, exchange).await? {
+            Some(missed) => known = missed,
+            None => break EndOfStream::Leaving,
+        }
     };
     exchange.output.send(&Reply::End(end)).await
 }
 
 /// Sends the facts after number `after` up to number `known`, from the file.
 async fn old(
-    server: &Server,
-    after: u64,
+    context: &Context,
+    after: &mut u64,
     known: u64,
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
-    let folder = server.folders.output().to_owned();
-    let (batches, mut read) = mpsc::channel(AHEAD);
-    tokio::task::spawn_blocking(move || {
-        let (mut seq, mut size, mut batch) = (0, 0, Vec::new());
-        // What is damaged is found by the next start; here it is the end.
-        let _ = journal::read(&folder, |fact| {
-            seq += 1;
-            if seq > after && seq <= known && !batches.is_closed() {
-                let line = line(seq, fact);
-                size += line.event.len();
-                batch.push(line);
-                if batch.len() >= BATCH || size >= BYTES {
-                    size = 0;
-                    // A client that is gone wants no more.
-                    let _ = batches.blocking_send(std::mem::take(&mut batch));
-                }
-            }
-            Ok(())
+    while *after < known {
+        let (folder, first) = (context.folders.output().to_owned(), *after);
+        let page = tokio::task::spawn_blocking(move || {
+            let page = page::page(&folder, first, BYTES as u64).unwrap_or_default();
+            let page = page.into_iter().filter(|(seq, _)| *seq <= known);
+            page.map(|(seq, fact)| line(seq, &fact)).collect::<Vec<_>>()
         });
-        let _ = batches.blocking_send(batch);
-    });
-    while let Some(batch) = read.recv().await {
-        if !batch.is_empty() {
-            exchange.output.send(&Reply::Events(batch)).await?;
+        let page = page.await.unwrap_or_default();
+        // What is damaged is found by the next start; here it is the end.
+        *after = page.last().map_or(known, |line| line.seq);
+        if !page.is_empty() {
+            exchange.output.send(&Reply::Events(page)).await?;
         }
     }
     Ok(())
+}
+
+/// Sends facts as they come, up to one that does not follow on number
+/// `after`: gives the number up to which they are in the file alone. `None`
+/// when nothing more will happen.
+async fn new(
+    facts: &mut Receiver<Arc<Numbered>>,
+    after: &mut u64,
+    exchange: &mut Exchange<'_, '_>,
+) -> Result<Option<u64>, WireError> {
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = facts.recv() => next,
+            () = exchange.gone() => return Err(WireError::Closed),
+        };
+        let mut next = match next {
+            Ok(numbered) => Some(numbered),
+            // What comes next tells how many were missed.
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return Ok(None),
+        };
+        let (mut bytes, mut missed) = (Vec::new(), None);
+        while let Some(numbered) = next {
+            if numbered.seq > *after + 1 {
+                missed = Some(numbered.seq);
+                break;
+            }
+            if numbered.seq == *after + 1 {
+                bytes.extend_from_slice(frame(&numbered));
+                *after = numbered.seq;
+            }
+            next = match bytes.len() < BYTES {
+                true => facts.try_recv().ok(),
+                false => None,
+            };
+        }
+        exchange.output.send_frames(&bytes).await?;
+        if missed.is_some() {
+            return Ok(missed);
+        }
+    }
+}
+
+fn frame(numbered: &Numbered) -> &[u8] {
+    numbered.frame.get_or_init(|| {
+        let event = line(numbered.seq, &numbered.fact);
+        framed(&Reply::Events(vec![event]))
+    })
 }
 
 fn line(seq: u64, fact: &Fact) -> EventLine {

@@ -1,117 +1,212 @@
 //! `Log`: the output of a step, and what comes.
 
+use std::fs::File;
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use tokio::fs::File;
-use tokio::io::AsyncReadExt;
+use tokio::sync::watch;
 
-use crate::daemon::server::{Exchange, Server};
-use crate::model::study::Study;
-use crate::model::trial::{Trial, TrialId, log_name};
+use super::Context;
+use super::tail::{LOOK, Log, PIECE, runs};
+use crate::daemon::board::View;
+use crate::daemon::server::Exchange;
+use crate::model::trial::{TrialId, log_name};
 use crate::wire::WireError;
-use crate::wire::reply::{EndOfStream, Refusal, Reply};
+use crate::wire::reply::{EndOfStream, LogPiece, Refusal, Reply};
 use crate::wire::request::LogQuery;
 
-/// So much is sent at once, in bytes.
-const PIECE: usize = 64 << 10;
-/// How often a log that may grow is looked at.
-const LOOK: Duration = Duration::from_millis(200);
-
+/// Sends the log of a sitting, and those of the following ones where it is
+/// followed.
 pub async fn stream(
-    server: &Server,
+    context: &Context,
     query: LogQuery,
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
-    let view = server.board.view();
+    let view = context.board.view();
     let id = TrialId(query.trial);
-    let Some(trial) = view.study.trial(id) else {
-        let refusal = Refusal::NoSuchTrial(query.trial);
+    let refusal = match (view.study.trial(id), &query.step) {
+        (None, _) => Some(Refusal::NoSuchTrial(query.trial)),
+        (_, Some(step)) if view.study.spec().step(step).is_none() => {
+            Some(Refusal::NoSuchLog(step.clone()))
+        }
+        _ => None,
+    };
+    if let Some(refusal) = refusal {
         return exchange.output.send(&Reply::Refused(refusal)).await;
+    }
+    let mut views = context.board.views.clone();
+    let last = view.study.trial(id).and_then(|trial| trial.sittings.last());
+    let last = last.map(|sitting| sitting.number);
+    let (mut sitting, mut offset) = match query.from {
+        Some(from) => (Some(from.sitting), from.offset),
+        None => (last, 0),
     };
-    let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
-    let opened = match paths(server, &view.study, trial, sitting, &query) {
-        Ok(paths) => open(server, id, sitting, paths, query.follow).await,
-        Err(step) => Err(step),
-    };
-    let mut file = match opened {
-        Ok(file) => file,
-        Err(what) => {
-            let refusal = Reply::Refused(Refusal::NoSuchLog(what));
-            return exchange.output.send(&refusal).await;
-        }
-    };
-    let mut views = server.board.views.clone();
-    let mut piece = vec![0; PIECE];
+    let mut step = query.step;
+    let mut none = query.from.is_none();
     let end = loop {
-        // Looked at before the file: what was written until then is read.
-        let over = !query.follow || !runs(&server.board.view().study, id, sitting);
-        loop {
-            let read = file.read(&mut piece).await?;
-            if read == 0 {
-                break;
-            }
-            let bytes = piece[..read].to_vec();
-            exchange.output.send(&Reply::Log(bytes)).await?;
+        if let Some(sitting) = sitting
+            && let Some(log) = find(
+                context,
+                id,
+                sitting,
+                step.as_deref(),
+                query.follow,
+                exchange,
+            )
+            .await?
+        {
+            none = false;
+            step = Some(log.step.clone());
+            copy(context, log, offset, query.follow, exchange).await?;
         }
-        if over {
+        if !query.follow {
             break EndOfStream::Complete;
         }
-        tokio::select! {
-            () = tokio::time::sleep(LOOK) => {}
-            _ = views.wait_for(|view| view.leaving) => break EndOfStream::Leaving,
+        let next = tokio::select! {
+            next = next_sitting(&mut views, id, sitting) => next,
             () = exchange.gone() => return Err(WireError::Closed),
+        };
+        match next {
+            Ok(next) => (sitting, offset) = (Some(next), 0),
+            Err(end) => break end,
         }
     };
+    if none && end == EndOfStream::Complete {
+        let paths = logs(context, id, sitting.unwrap_or(1), step.as_deref());
+        let path = paths.first().map(|log| log.path.display().to_string());
+        let refusal = Refusal::NoSuchLog(path.unwrap_or_default());
+        return exchange.output.send(&Reply::Refused(refusal)).await;
+    }
     exchange.output.send(&Reply::End(end)).await
 }
 
-fn runs(study: &Study, id: TrialId, sitting: u32) -> bool {
-    let running = study.trial(id).and_then(|trial| trial.running());
-    running.is_some_and(|running| running.number == sitting)
-}
-
-/// The logs that may be meant, the first that exists being the one.
-fn paths(
-    server: &Server,
-    study: &Study,
-    trial: &Trial,
-    sitting: u32,
-    query: &LogQuery,
-) -> Result<Vec<PathBuf>, String> {
-    let first = study.first_service_name();
-    let path = |step: &str| {
-        let own = (first.as_deref() != Some(step)).then_some(step);
-        server.folders.log(&log_name(trial.id, sitting, own))
-    };
-    let spec = study.spec();
-    match &query.step {
-        Some(step) if spec.step(step).is_some() => Ok(vec![path(step)]),
-        Some(step) => Err(step.clone()),
-        None => Ok(spec.steps.iter().map(|step| path(&step.name)).collect()),
-    }
-}
-
-/// Opens the first of the files that is there. One that is followed is waited
-/// for while the trial runs.
-async fn open(
-    server: &Server,
+/// Waits for a sitting after this one, or for the end.
+async fn next_sitting(
+    views: &mut watch::Receiver<View>,
     id: TrialId,
-    sitting: u32,
-    paths: Vec<PathBuf>,
-    follow: bool,
-) -> Result<File, String> {
+    sitting: Option<u32>,
+) -> Result<u32, EndOfStream> {
     loop {
-        for path in &paths {
-            if let Ok(file) = File::open(path).await {
-                return Ok(file);
+        {
+            let view = views.borrow_and_update();
+            let trial = view.study.trial(id);
+            let mut numbers = trial.iter().flat_map(|trial| &trial.sittings);
+            let next = numbers.find(|later| Some(later.number) > sitting);
+            if let Some(next) = next {
+                return Ok(next.number);
+            }
+            if trial.is_none_or(|trial| trial.is_settled()) {
+                return Err(EndOfStream::Complete);
+            }
+            if view.leaving {
+                return Err(EndOfStream::Leaving);
             }
         }
-        let view = server.board.view();
-        if !follow || view.leaving || !runs(&view.study, id, sitting) {
-            let path = paths.first().map(|path| path.display().to_string());
-            return Err(path.unwrap_or_default());
+        if views.changed().await.is_err() {
+            return Err(EndOfStream::Leaving);
         }
-        tokio::time::sleep(LOOK).await;
     }
+}
+
+/// The logs that may be meant.
+fn logs(context: &Context, id: TrialId, sitting: u32, step: Option<&str>) -> Vec<Log> {
+    let study = context.board.view().study;
+    let first = study.first_service_name();
+    let steps = study.spec().steps.iter().map(|step| &*step.name);
+    let meant = steps.filter(|name| step.is_none_or(|step| step == *name));
+    let log = meant.map(|step| {
+        let own = (first.as_deref() != Some(step)).then_some(step);
+        Log {
+            trial: id,
+            sitting,
+            step: step.to_owned(),
+            path: context.folders.log(&log_name(id, sitting, own)),
+        }
+    });
+    log.collect()
+}
+
+/// The first of the logs that exists. One that is followed is waited for while
+/// the sitting runs.
+async fn find(
+    context: &Context,
+    id: TrialId,
+    sitting: u32,
+    step: Option<&str>,
+    follow: bool,
+    exchange: &mut Exchange<'_, '_>,
+) -> Result<Option<Log>, WireError> {
+    let logs = logs(context, id, sitting, step);
+    let paths: Vec<PathBuf> = logs.iter().map(|log| log.path.clone()).collect();
+    loop {
+        // Looked at before the files: what was made until then is found.
+        let over = !follow || !runs(&context.board.view(), id, sitting);
+        let paths = paths.clone();
+        let look = move || paths.iter().position(|path| path.exists());
+        let found = tokio::task::spawn_blocking(look).await.ok().flatten();
+        if found.is_some() || over {
+            return Ok(found.and_then(|index| logs.into_iter().nth(index)));
+        }
+        tokio::select! {
+            () = tokio::time::sleep(LOOK) => {}
+            () = exchange.gone() => return Err(WireError::Closed),
+        }
+    }
+}
+
+/// Sends a log from `offset` on, as far as it goes; while the sitting runs, as
+/// far as it will go, if it is followed.
+async fn copy(
+    context: &Context,
+    log: Log,
+    mut offset: u64,
+    follow: bool,
+    exchange: &mut Exchange<'_, '_>,
+) -> Result<(), WireError> {
+    let mut tail = context.tails.follow(context, &log, follow);
+    let mut over = false;
+    loop {
+        let (length, last) = {
+            let tail = tail.borrow_and_update();
+            (tail.length, tail.last.clone())
+        };
+        if let Some(last) = last.filter(|last| last.offset == offset) {
+            exchange.output.send_frames(&last.frame).await?;
+            offset = length;
+        } else if offset < length {
+            let most = (length - offset).min(PIECE as u64) as usize;
+            let path = log.path.clone();
+            let bytes = tokio::task::spawn_blocking(move || read(&path, offset, most));
+            let bytes = bytes.await.unwrap_or_default();
+            if bytes.is_empty() {
+                // Somebody has cut or removed it.
+                return Ok(());
+            }
+            let read = bytes.len() as u64;
+            let piece = LogPiece {
+                step: log.step.clone(),
+                sitting: log.sitting,
+                offset,
+                bytes,
+            };
+            exchange.output.send(&Reply::Log(piece)).await?;
+            offset += read;
+        } else if over {
+            return Ok(());
+        } else {
+            tokio::select! {
+                // The tail ends with the sitting; its last value stays.
+                changed = tail.changed() => over = changed.is_err(),
+                () = exchange.gone() => return Err(WireError::Closed),
+            }
+        }
+    }
+}
+
+/// At most so many bytes from `offset` on; none where there is nothing to read.
+pub(super) fn read(path: &std::path::Path, offset: u64, most: usize) -> Vec<u8> {
+    let mut bytes = vec![0; most];
+    let read = File::open(path).and_then(|file| file.read_at(&mut bytes, offset));
+    bytes.truncate(read.unwrap_or(0));
+    bytes
 }

@@ -7,37 +7,61 @@ mod log;
 mod ping;
 mod status;
 mod steer;
+mod tail;
 mod trial;
 mod trials;
 mod wait;
 
+use tokio::sync::mpsc;
+
+pub use self::tail::Tails;
+use super::board::Reader;
+use super::decide::{Input, Urgency};
+use super::folders::Folders;
 use super::rights::Right;
-use super::server::{Exchange, Peer, Server};
+use super::server::{Exchange, Peer};
+use crate::base::clock::Timestamp;
 use crate::wire::WireError;
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Request;
+
+/// What answers are made of.
+pub struct Context {
+    /// What clients see.
+    pub board: Reader,
+    /// The way to the dispatcher.
+    pub inputs: mpsc::UnboundedSender<Input>,
+    /// Its shortcut for wishes to end.
+    pub urgent: mpsc::UnboundedSender<Urgency>,
+    /// Where things are.
+    pub folders: Folders,
+    /// When the journal was begun.
+    pub begun: Timestamp,
+    /// The logs that are followed.
+    pub tails: Tails,
+}
 
 /// Answers one request.
 ///
 /// # Errors
 /// When the connection is of no use any more.
 pub async fn handle(
-    server: &Server,
+    context: &Context,
     peer: Peer,
     request: Request,
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
     let reply = match request {
-        Request::Ping => ping::answer(server, peer),
-        Request::Status => status::answer(&server.board.view(), &server.folders),
-        Request::Best => best::answer(&server.board.view().study),
-        Request::Trials(query) => trials::answer(&server.board.view().study, &query),
-        Request::Trial(number) => trial::answer(server, number).await,
-        Request::Log(query) => return log::stream(server, query, exchange).await,
-        Request::Events(query) => return events::stream(server, query, exchange).await,
-        Request::Wait(until) => return wait::stream(server, until, exchange).await,
+        Request::Ping => ping::answer(context, peer),
+        Request::Status => status::answer(&context.board.view(), &context.folders),
+        Request::Best => best::answer(&context.board.view().study),
+        Request::Trials(query) => trials::answer(&context.board.view().study, &query),
+        Request::Trial(number) => trial::answer(context, number).await,
+        Request::Log(query) => return log::stream(context, query, exchange).await,
+        Request::Events(query) => return events::stream(context, query, exchange).await,
+        Request::Wait(until) => return wait::stream(context, until, exchange).await,
         Request::Steer(_) if peer.right < Right::Steer => Reply::Refused(Refusal::NotAllowed),
-        Request::Steer(steer) => steer::answer(server, steer).await,
+        Request::Steer(steer) => steer::answer(context, steer).await,
     };
     exchange.output.send(&reply).await
 }

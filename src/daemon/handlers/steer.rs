@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::Context;
 use crate::daemon::decide::{Input, Urgency};
-use crate::daemon::server::Server;
 use crate::daemon::steer::{Admit, admit};
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Steer;
@@ -13,19 +13,23 @@ use crate::wire::request::Steer;
 /// How long a client waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn answer(server: &Server, steer: Steer) -> Reply {
+pub async fn answer(context: &Context, steer: Steer) -> Reply {
     if let Steer::Stop { now } = steer {
-        return stop(server, now);
+        return stop(context, now);
     }
     let (reply, answer) = oneshot::channel();
-    if server.inputs.send(Input::Request { steer, reply }).is_err() {
+    if context
+        .inputs
+        .send(Input::Request { steer, reply })
+        .is_err()
+    {
         return Reply::Refused(Refusal::Leaving);
     }
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(reply)) => reply,
         Ok(Err(_)) => Reply::Refused(Refusal::Leaving),
         Err(_) => {
-            let trouble = server.board.view().disk_trouble.unwrap_or_default();
+            let trouble = context.board.view().disk_trouble.unwrap_or_default();
             Reply::Refused(Refusal::NotRecorded(trouble))
         }
     }
@@ -33,8 +37,8 @@ pub async fn answer(server: &Server, steer: Steer) -> Reply {
 
 /// An end overtakes everything, also a disk that takes no facts: it comes as a
 /// signal does.
-fn stop(server: &Server, now: bool) -> Reply {
-    let view = server.board.view();
+fn stop(context: &Context, now: bool) -> Reply {
+    let view = context.board.view();
     let urgency = if now {
         Urgency::AtOnce
     } else {
@@ -43,7 +47,7 @@ fn stop(server: &Server, now: bool) -> Reply {
     let known = view.stopping.then_some(Urgency::Orderly);
     match admit(&view.study, known, &Steer::Stop { now }) {
         Admit::Accept(answer, _) => {
-            let sent = server.urgent.send(urgency);
+            let sent = context.urgent.send(urgency);
             match sent {
                 Ok(()) => Reply::Accepted(answer),
                 Err(_) => Reply::Refused(Refusal::Leaving),

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::common;
+use super::{Context, common};
 use crate::base::clock;
-use crate::daemon::server::Server;
 use crate::model::trial::{TrialId, log_name};
 use crate::report::overview;
 use crate::wire::convert;
@@ -16,8 +15,8 @@ use crate::wire::reply::{LogTail, Metric, Refusal, Reply, TrialDetail};
 const TAIL: u64 = 4096;
 const LINES: usize = 20;
 
-pub async fn answer(server: &Server, number: u32) -> Reply {
-    let study = server.board.view().study;
+pub async fn answer(context: &Context, number: u32) -> Reply {
+    let study = context.board.view().study;
     let Some(trial) = study.trial(TrialId(number)).cloned() else {
         return Reply::Refused(Refusal::NoSuchTrial(number));
     };
@@ -25,7 +24,7 @@ pub async fn answer(server: &Server, number: u32) -> Reply {
     let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
     let steps = study.spec().steps.iter().map(|step| {
         let own = (first.as_deref() != Some(&*step.name)).then_some(&*step.name);
-        let path = server.folders.log(&log_name(trial.id, sitting, own));
+        let path = context.folders.log(&log_name(trial.id, sitting, own));
         (step.name.to_string(), path)
     });
     let steps: Vec<_> = steps.collect();

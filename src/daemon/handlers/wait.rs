@@ -1,7 +1,8 @@
 //! `Wait`: an answer as soon as something holds.
 
+use super::Context;
 use crate::daemon::board::View;
-use crate::daemon::server::{Exchange, Server};
+use crate::daemon::server::Exchange;
 use crate::model::study::Phase;
 use crate::model::trial::TrialId;
 use crate::wire::WireError;
@@ -9,20 +10,15 @@ use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Until;
 
 pub async fn stream(
-    server: &Server,
+    context: &Context,
     until: Until,
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
-    let mut views = server.board.views.clone();
-    let best = views
-        .borrow_and_update()
-        .study
-        .incumbent()
-        .map(|best| best.id);
+    let mut views = context.board.views.clone();
     let reply = tokio::select! {
         reply = async {
             loop {
-                let settled = settled(&views.borrow_and_update(), until, best);
+                let settled = settled(&views.borrow_and_update(), until);
                 if let Some(reply) = settled {
                     return reply;
                 }
@@ -37,11 +33,11 @@ pub async fn stream(
 }
 
 /// The answer, once there is one.
-fn settled(view: &View, until: Until, best: Option<TrialId>) -> Option<Reply> {
+fn settled(view: &View, until: Until) -> Option<Reply> {
     let study = &view.study;
     let reached = match until {
         Until::Done => matches!(study.phase(), Phase::Done(_)),
-        Until::Best => study.incumbent().map(|now| now.id) != best,
+        Until::Best(than) => study.incumbent().map(|now| now.id.0) != than,
         Until::Paused => matches!(study.phase(), Phase::Paused(_)) && study.running().is_none(),
         Until::Trial(number) => study
             .trial(TrialId(number))

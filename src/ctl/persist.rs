@@ -1,0 +1,84 @@
+//! Going on from where it was when a connection ends: the daemon is started
+//! again, or has dropped a reader that was too slow.
+
+use std::time::Duration;
+
+use super::session::{Session, Trouble};
+use crate::wire::WireError;
+use crate::wire::client::ConnectError;
+use crate::wire::reply::{EndOfStream, Pong, Refusal, Reply};
+use crate::wire::request::Request;
+
+/// The first pause before a daemon that is gone is looked for again. Each is
+/// twice the one before, up to the longest.
+const SHORTEST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(2);
+
+/// Makes `attempt` until one has a result. It is given who answers, and has to
+/// ask for what it does not have yet. A daemon that goes is waited for where
+/// that is wished; one that was never there is not.
+pub async fn persist<T>(
+    session: &mut Session,
+    waits: bool,
+    mut attempt: impl AsyncFnMut(&mut Session, &Pong) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    let mut known: Option<Pong> = None;
+    let mut pause = None;
+    loop {
+        let trouble = match meet(session, &mut known).await {
+            Ok(pong) => {
+                if pause.take().is_some() {
+                    session.note("the daemon is back");
+                }
+                match attempt(session, &pong).await {
+                    Err(trouble) => trouble,
+                    result => return result,
+                }
+            }
+            Err(trouble) => trouble,
+        };
+        session.disconnect();
+        if matches!(trouble, Trouble::Ended(EndOfStream::TooSlow)) {
+            session.note(&format!("{trouble}; going on from there"));
+            continue;
+        }
+        if !waits || known.is_none() || !is_gone(&trouble) {
+            return Err(trouble);
+        }
+        if pause.is_none() {
+            session.note("the daemon has gone; waiting for it to come back (Ctrl-C ends this)");
+        }
+        let now = pause.map_or(SHORTEST, |last: Duration| LONGEST.min(last * 2));
+        pause = Some(now);
+        tokio::time::sleep(now).await;
+    }
+}
+
+/// Asks who answers. It must be the same study as before.
+async fn meet(session: &mut Session, known: &mut Option<Pong>) -> Result<Pong, Trouble> {
+    let Reply::Pong(pong) = session.ask(&Request::Ping).await? else {
+        return Err(Trouble::OffTopic);
+    };
+    let identity = |pong: &Pong| (pong.study.clone(), pong.output_dir.clone(), pong.begun);
+    match known {
+        Some(before) if identity(before) != identity(&pong) => Err(Trouble::OtherStudy {
+            before: Box::new(before.clone()),
+            now: Box::new(pong),
+        }),
+        _ => Ok(known.insert(pong).clone()),
+    }
+}
+
+/// Whether the daemon has ended, or is not back yet.
+fn is_gone(trouble: &Trouble) -> bool {
+    match trouble {
+        Trouble::Wire(WireError::Closed)
+        | Trouble::Ended(EndOfStream::Leaving)
+        | Trouble::Refused(Refusal::Leaving)
+        | Trouble::Connect(ConnectError::Nobody { .. }) => true,
+        Trouble::Connect(ConnectError::Hello { source, .. }) => {
+            matches!(source, WireError::Closed | WireError::Io(_))
+        }
+        _ => false,
+    }
+}
