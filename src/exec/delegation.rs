@@ -72,7 +72,7 @@ pub fn release() {
 fn enter_leaf(home: &Path) -> io::Result<()> {
     let leaf = home.join(LEAF);
     match fs::create_dir(&leaf) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
         _ => Cgroup::at(&leaf).set("cgroup.procs", "0"),
     }
 }
