@@ -4,7 +4,9 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use super::exit::Exit;
-use crate::config::{self, Checked, Level, Refusal};
+use crate::config::{self, Checked, Level, Problem, Refusal};
+use crate::exec::limits;
+use crate::model::spec::Limits;
 use crate::report::phrase::counted;
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
@@ -56,7 +58,8 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
     if !host {
         return Ok(checked);
     }
-    let problems = config::check_host(&checked.spec);
+    let mut problems = config::check_host(&checked.spec);
+    problems.extend(missing_limits(&checked.spec.limits));
     for problem in &problems {
         let style = if problem.level == Level::Error {
             BAD
@@ -90,4 +93,15 @@ pub(super) fn parse_spec(path: &Path) -> Result<Checked, Exit> {
         }
         Err(refusal) => Err(Exit::Spec.say(&refusal)),
     }
+}
+
+/// What of the limits a daemon that is started here could not apply.
+fn missing_limits(wanted: &Limits) -> impl Iterator<Item = Problem> {
+    let level = if wanted.required {
+        Level::Error
+    } else {
+        Level::Warning
+    };
+    let sentences = limits::missing(wanted).into_iter();
+    sentences.map(move |message| Problem { level, message })
 }

@@ -137,6 +137,7 @@ impl Entries {
         let fields = match &fact.event {
             Event::SittingStarted { trial, .. }
             | Event::ServicesReady { trial, .. }
+            | Event::Warned { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
@@ -183,6 +184,10 @@ impl Entries {
                 "trial {trial}: ready after {}",
                 show_duration(*startup)
             )),
+            Event::Warned { trial, text, .. } => Said {
+                priority: Priority::Warning,
+                ..Said::info(format!("trial {trial}: {text}"))
+            },
             Event::RunEnded { trial, run } => {
                 let priority = if run.is_good() {
                     Priority::Info

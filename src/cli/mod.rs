@@ -91,6 +91,9 @@ enum Verb {
         /// The sitting's folder
         folder: PathBuf,
     },
+    /// Takes controllers back from the cgroups of trials; for ExecStopPost=
+    #[command(hide = true)]
+    Release,
     /// The demo's search server; configured by its environment
     #[command(hide = true)]
     DemoServer,
@@ -114,6 +117,10 @@ impl Cli {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
             },
+            Verb::Release => {
+                crate::exec::delegation::release();
+                Exit::Done
+            }
             Verb::DemoServer => demo::serve(),
             Verb::DemoEval => demo::evaluate(),
         }

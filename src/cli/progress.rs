@@ -16,7 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
-use crate::report::phrase::counted;
+use crate::report::phrase::{clean, counted};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -90,7 +90,7 @@ impl Progress {
                     "{DIM}clearing up what is left of trial {trial}{DIM:#}"
                 ));
             }
-            Update::Warning(text) => self.line(&format!("{ACCENT}note{ACCENT:#}: {text}")),
+            Update::Warning(text) => self.note(&text),
             Update::DiskTrouble(text) => {
                 self.line(&format!("{BAD}waiting{BAD:#}: {text}, retrying"));
                 self.doing = Some(("waiting for the disk".to_owned(), Instant::now()));
@@ -154,6 +154,10 @@ impl Progress {
             Event::SittingEnded { trial, .. } => {
                 self.finished(*trial, study);
                 self.doing = None;
+                return;
+            }
+            Event::Warned { text, .. } => {
+                self.note(text);
                 return;
             }
             // Its row will say why.
@@ -272,6 +276,10 @@ impl Progress {
     }
 
     /// Prints one line above the live one.
+    fn note(&self, text: &str) {
+        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
+    }
+
     fn line(&self, text: &str) {
         let print = || {
             let mut out = anstream::stdout();

@@ -11,6 +11,7 @@ use crate::base::random;
 use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
+use crate::exec::delegation;
 use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{Report, SittingResult};
@@ -87,6 +88,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return Exit::failure(&error),
     };
+    delegation::settle();
     let folders = Folders::new(folder.path(), &checked.spec);
     match runtime.block_on(do_trial(checked.spec, params, &folders)) {
         Ok(exit) => exit,
@@ -165,18 +167,16 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
                     // Whoever watched has left: nobody waits for the rest.
                     control.stop();
                 }
-                if let Ok(event) = fact_of(id, 1, report) {
-                    study.apply(&Fact { at, event })?;
-                }
+                let event = fact_of(id, 1, report);
+                study.apply(&Fact { at, event })?;
             }
         }
     }
     let finished = runner.finish().await;
     for (at, report) in finished.missed {
         say(&mut out, &report);
-        if let Ok(event) = fact_of(id, 1, report) {
-            study.apply(&Fact { at, event })?;
-        }
+        let event = fact_of(id, 1, report);
+        study.apply(&Fact { at, event })?;
     }
     if finished.result == SittingResult::Interrupted {
         out.line(format_args!(

@@ -47,6 +47,11 @@
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
+//! | `[limits]` | `memory_max` | size, 1 MiB or more: the memory of all that a trial starts; a trial that reaches it is killed as a whole | no limit |
+//! | | `swap_max` | size: swap beside `memory_max` | `0` with `memory_max` |
+//! | | `pids_max` | 1 to 4194304 processes and threads | no limit |
+//! | | `cpus` | number of cores, 0.01 or more: computing time, on whichever cores | no limit |
+//! | | `required` | `true`: no trial runs without them; `false`: a limit that cannot be applied is a warning | `false` |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
@@ -84,6 +89,7 @@ mod amend_tests;
 mod bounds;
 mod complaint;
 mod host;
+mod limits;
 mod metrics;
 mod names;
 mod reader;
@@ -286,6 +292,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let space_section = section(r, "space");
     let env = section(r, "env");
     let host = section(r, "host");
+    let limits = section(r, "limits");
     let control = section(r, "control");
     let files = section(r, "files");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
@@ -313,6 +320,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let budget = study::budget(r, budget);
     let (search, sampler) = study::search(r, search_section);
     let host = study::host(r, host);
+    let limits = limits::read(r, limits, host.cgroup);
     let control = study::control(r, control);
     let files = study::files(r, files);
 
@@ -359,6 +367,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         pass_env: study.pass_env,
         env,
         host,
+        limits,
         control,
         files,
         log_max: study.log_max,

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::*;
 
+use crate::model::spec::Limits;
 use crate::model::step::{MetricSource, PortOwner, ReadyCheck, StepKind, Which};
 use crate::model::value::Value;
 
@@ -150,6 +151,27 @@ fn the_good_spec_is_good() {
         [Some(Which::First), Some(Which::Last), None]
     );
     assert_eq!(spec.digest, hexadecimal(&sha2::Sha256::digest(GOOD)));
+}
+
+#[test]
+fn limits_are_read() {
+    let limits = |section: &str| {
+        let text = GOOD.replace("[env]", &format!("{section}\n[env]"));
+        good(&text).spec.limits
+    };
+    assert_eq!(limits(""), Limits::default());
+    let all = "[limits]\nmemory_max = '24 GiB'\npids_max = 512\ncpus = 3.5\nrequired = true";
+    let expected = Limits {
+        memory_max: Some(24 << 30),
+        // Unless it is said otherwise nothing is swapped.
+        swap_max: Some(0),
+        pids_max: Some(512),
+        cpus: Some(3.5),
+        required: true,
+    };
+    assert_eq!(limits(all), expected);
+    let swapping = limits("[limits]\nmemory_max = '1 GiB'\nswap_max = '2 GiB'");
+    assert_eq!(swapping.swap_max, Some(2 << 30));
 }
 
 #[test]

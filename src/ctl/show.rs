@@ -5,7 +5,7 @@ use super::prose;
 use super::session::{Session, Trouble};
 use crate::report::phrase::{clean, pruning};
 use crate::report::wrap::wrap;
-use crate::term::color::{BAD, BOLD, paint};
+use crate::term::color::{BAD, BOLD, DOUBTFUL, paint};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table, pairs};
 use crate::wire::reply::{Failure, Reply, TrialDetail};
@@ -76,6 +76,16 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     if let Some(failure) = &trial.failure {
         text += &title("Failed", color);
         text += &failed(failure, color);
+    }
+    let warnings = trial.sittings.iter().flat_map(|sitting| &sitting.warnings);
+    let warnings: Vec<String> = warnings
+        .flat_map(|w| wrap("  ", "    ", &clean(w)))
+        .collect();
+    if !warnings.is_empty() {
+        text += &title("Warnings", color);
+        for line in warnings {
+            text += &format!("{}\n", paint(&line, DOUBTFUL, color));
+        }
     }
     text += &title("Values", color);
     for param in &trial.params {

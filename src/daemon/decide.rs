@@ -176,16 +176,12 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
-            match fact_of(trial, sitting, report) {
-                Ok(event) => {
-                    let pruned = race(&state.study, &event);
-                    decision.facts.push(Fact { at, event });
-                    if let Some(event) = pruned {
-                        decision.facts.push(Fact { at, event });
-                        decision.effects.push(Effect::EndSitting(Urgency::Orderly));
-                    }
-                }
-                Err(warning) => decision.effects.push(Effect::Warn(warning)),
+            let event = fact_of(trial, sitting, report);
+            let pruned = race(&state.study, &event);
+            decision.facts.push(Fact { at, event });
+            if let Some(event) = pruned {
+                decision.facts.push(Fact { at, event });
+                decision.effects.push(Effect::EndSitting(Urgency::Orderly));
             }
         }
         Input::SittingOver {
@@ -476,9 +472,9 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     Some(format!("the budget of {most} is used up"))
 }
 
-/// The fact that a report amounts to, or a warning that changes nothing.
-pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, String> {
-    Ok(match report {
+/// The fact that a report amounts to.
+pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
+    match report {
         Report::StepStarted {
             step,
             pid,
@@ -501,8 +497,12 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
             trial,
             run: run.into_run(sitting),
         },
-        Report::Warning(text) => return Err(text),
-    })
+        Report::Warning(text) => Event::Warned {
+            trial,
+            sitting,
+            text: text.into(),
+        },
+    }
 }
 
 /// The end of the running trial, where its newest run shows that it cannot win

@@ -41,7 +41,7 @@ use self::handlers::{Context, Tails};
 use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
-use crate::exec::files;
+use crate::exec::{delegation, files};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
@@ -147,6 +147,7 @@ pub async fn run(
         socket,
         stay,
     } = options;
+    delegation::settle();
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
         move || Records::open(&output_dir, spec, &spec_text, updates)

@@ -1,9 +1,12 @@
 //! Control groups (cgroup v2) as plain files.
 //!
 //! ```text
-//! <our own cgroup>/autotune-<token>/runner          the runner
-//!                                  /steps/<group>   one leaf for each process started
+//! <home>/autotune-<token>/runner          the runner
+//!                        /steps/<group>   one leaf for each process started
 //! ```
+//!
+//! Where home is says [`super::delegation`]. Limits are those of `steps`
+//! ([`super::limits`]), so that they hold for all that the steps start together.
 //!
 //! Only folders that this module has made, with a token in their name, are
 //! ever killed or removed.
@@ -12,12 +15,13 @@
 //! `Documentation/admin-guide/cgroup-v2.rst`.
 
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::io::Interest;
 
+use super::delegation;
 use super::watch::watch;
 
 const PREFIX: &str = "autotune-";
@@ -29,10 +33,10 @@ pub struct Cgroup {
 }
 
 impl Cgroup {
-    /// Makes the cgroup of a sitting below our own; `None` where no cgroup v2
-    /// is mounted or ours cannot be written.
+    /// Makes the cgroup of a sitting; `None` where no cgroup v2 is mounted or
+    /// ours cannot be written.
     pub fn create(token: &str) -> Option<Self> {
-        let path = own_cgroup()?.join(format!("{PREFIX}{token}"));
+        let path = delegation::home()?.join(format!("{PREFIX}{token}"));
         let cgroup = Self { path };
         let made = fs::create_dir(&cgroup.path)
             .and_then(|()| fs::create_dir(cgroup.path.join("runner")))
@@ -41,7 +45,18 @@ impl Cgroup {
             cgroup.remove();
             return None;
         }
+        // Each leaf counts its own, so that it is known whom the kernel killed.
+        let _ = cgroup
+            .enable("memory")
+            .and_then(|()| cgroup.steps().enable("memory"));
         Some(cgroup)
+    }
+
+    /// The cgroup at `path`, as it is.
+    pub(super) fn at(path: &Path) -> Self {
+        Self {
+            path: path.to_owned(),
+        }
     }
 
     /// The cgroup that [`create`](Self::create) has made for `token`, wherever
@@ -54,9 +69,9 @@ impl Cgroup {
         })
     }
 
-    /// The cgroup of a sitting below our own, if there is one.
+    /// The cgroup of a sitting in our home, if there is one.
     pub fn find(token: &str) -> Option<Self> {
-        let path = own_cgroup()?.join(format!("{PREFIX}{token}"));
+        let path = delegation::home()?.join(format!("{PREFIX}{token}"));
         Self::known(&path, token)
     }
 
@@ -157,20 +172,57 @@ impl Cgroup {
         !self.populated()
     }
 
-    /// How many processes the kernel has killed in it for want of memory;
-    /// `None` without the memory controller.
-    pub fn oom_kills(&self) -> Option<u64> {
-        let text = fs::read_to_string(self.path.join("memory.events")).ok()?;
-        text.lines()
-            .find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok())
+    /// Has a controller work on what is right below it.
+    ///
+    /// # Errors
+    /// When it has no such controller, or has processes of its own.
+    pub(super) fn enable(&self, controller: &str) -> io::Result<()> {
+        self.set("cgroup.subtree_control", &format!("+{controller}"))
     }
 
-    /// Moves the calling process out of it, to its parent, and removes it. Where
-    /// the parent may not have processes of its own it stays, empty.
+    /// Has these controllers work neither right below it nor further down,
+    /// where that is ours to say.
+    pub(super) fn disable(&self, controllers: &[&str]) {
+        let mut folders = Vec::new();
+        self.walk(&mut |path| folders.push(Self::at(path)));
+        // A controller goes only once nobody further down has it.
+        for folder in folders.iter().rev() {
+            for controller in controllers {
+                let _ = folder.set("cgroup.subtree_control", &format!("-{controller}"));
+            }
+        }
+    }
+
+    /// Writes a value to one of its files.
+    ///
+    /// # Errors
+    /// When there is no such file, or the kernel refuses the value.
+    pub(super) fn set(&self, file: &str, value: &str) -> io::Result<()> {
+        // Opened and never made: what is not there is no file of the kernel's.
+        let mut file = OpenOptions::new().write(true).open(self.path.join(file))?;
+        file.write_all(value.as_bytes())
+    }
+
+    /// The number of `name` in one of its files of counters, such as
+    /// `memory.events`; `None` without the controller.
+    pub(super) fn counter(&self, file: &str, name: &str) -> Option<u64> {
+        let text = fs::read_to_string(self.path.join(file)).ok()?;
+        text.lines().find_map(|line| {
+            let (key, number) = line.split_once(' ')?;
+            (key == name).then(|| number.trim().parse().ok()).flatten()
+        })
+    }
+
+    /// Moves the calling process out of it, and removes it. Where neither its
+    /// parent nor the daemon's leaf takes the process it stays, empty.
     pub fn leave_and_remove(&self) {
-        if let Some(parent) = self.path.parent()
-            && fs::write(parent.join("cgroup.procs"), "0").is_ok()
-        {
+        let Some(home) = self.path.parent() else {
+            return;
+        };
+        // With controllers the parent may not have processes of its own.
+        let places = [home.to_owned(), home.join(delegation::LEAF)];
+        let enter = |path| Self { path }.set("cgroup.procs", "0").is_ok();
+        if places.into_iter().any(enter) {
             self.remove();
         }
     }
@@ -200,26 +252,6 @@ impl Cgroup {
     }
 }
 
-/// The cgroup that this process is in.
-fn own_cgroup() -> Option<PathBuf> {
-    let own = fs::read_to_string("/proc/self/cgroup").ok()?;
-    let own = own.lines().find_map(|line| line.strip_prefix("0::"))?;
-    let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
-    let (root, mount_point) = mounts.lines().find_map(cgroup2_mount)?;
-    let below = Path::new(own).strip_prefix(root).ok()?;
-    Some(Path::new(mount_point).join(below))
-}
-
-/// Root and mount point of a line of mountinfo (proc_pid_mountinfo(5)), if it
-/// is cgroup v2.
-fn cgroup2_mount(line: &str) -> Option<(&str, &str)> {
-    let (before, after) = line.split_once(" - ")?;
-    let mut fields = before.split(' ');
-    let root = fields.nth(3)?;
-    let mount_point = fields.next()?;
-    (after.split(' ').next() == Some("cgroup2")).then_some((root, mount_point))
-}
-
 /// Whether trials can have cgroups of their own here.
 pub fn available() -> bool {
     let token = crate::base::random::token();
@@ -231,14 +263,6 @@ pub fn available() -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mounts() {
-        let unified = "30 23 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw";
-        assert_eq!(cgroup2_mount(unified), Some(("/", "/sys/fs/cgroup")));
-        let old = "31 23 0:27 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu";
-        assert_eq!(cgroup2_mount(old), None);
-    }
 
     #[test]
     fn only_cgroups_with_a_token_are_known() {

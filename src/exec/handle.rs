@@ -92,10 +92,12 @@ impl Control {
 
 impl Runner {
     /// Starts a runner for `order` in `folder`, which is made. The trial gets a
-    /// cgroup of its own where that can be had. Waits for the disk.
+    /// cgroup of its own where that can be had, with the limits. Waits for the
+    /// disk.
     ///
     /// # Errors
-    /// When the folder cannot be written or the process not started.
+    /// When the folder cannot be written or the process not started, or a limit
+    /// is required that cannot be had.
     pub fn start(
         folder: &Path,
         mut order: Order,
@@ -106,7 +108,13 @@ impl Runner {
             .then(|| Cgroup::create(&order.token))
             .flatten();
         order.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        Self::spawn(folder, order, cgroup.clone(), controlled).map_err(|source| {
+        order.warnings = order.limits.apply(cgroup.as_ref());
+        let started = if order.limits.required && !order.warnings.is_empty() {
+            Err(io::Error::other(order.warnings.join("; ")))
+        } else {
+            Self::spawn(folder, order, cgroup.clone(), controlled)
+        };
+        started.map_err(|source| {
             if let Some(cgroup) = cgroup {
                 cgroup.remove();
             }

@@ -8,6 +8,7 @@
 //! | [`leftovers`] | what an earlier daemon has left |
 //! | [`runner`], `work` | the runner's process, and what it does |
 //! | [`process`], [`cgroup`] | a process with its whole tree |
+//! | [`delegation`], [`limits`] | the cgroups that are ours, and what a trial may take |
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
@@ -24,11 +25,13 @@
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
+pub mod delegation;
 pub mod environment;
 pub mod extract;
 pub mod files;
 pub mod handle;
 pub mod leftovers;
+pub mod limits;
 pub mod order;
 pub mod peer;
 pub mod port;

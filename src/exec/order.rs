@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::limits::LimitsOrder;
 use crate::model::spec::Spec;
 use crate::model::step::{
     MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
@@ -35,6 +36,12 @@ pub struct Order {
     pub may_have_cgroup: bool,
     /// The trial's cgroup, which the daemon has made.
     pub cgroup: Option<PathBuf>,
+    /// What the steps may take of the host.
+    #[serde(default)]
+    pub limits: LimitsOrder,
+    /// What the owner should know from the start, a sentence each.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// What of the environment is passed on.
     pub pass_env: Vec<String>,
     /// A folder of the trial's own; it outlives the sitting.
@@ -214,6 +221,8 @@ impl Order {
             token,
             may_have_cgroup: spec.host.cgroup,
             cgroup: None,
+            limits: LimitsOrder::from(&spec.limits),
+            warnings: Vec::new(),
             pass_env: spec.pass_env.clone(),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
@@ -228,6 +237,7 @@ impl Order {
     pub fn only_stops(&self) -> Option<Self> {
         let mut order = Self {
             cgroup: None,
+            warnings: Vec::new(),
             echo: false,
             ..self.clone()
         };

@@ -49,6 +49,7 @@ pub struct Group {
     start_ticks: u64,
     grace: Duration,
     ended: OnceCell<Ending>,
+    oom_kills: OnceCell<u64>,
 }
 
 impl Group {
@@ -104,6 +105,7 @@ impl Group {
             start_ticks,
             grace,
             ended: OnceCell::new(),
+            oom_kills: OnceCell::new(),
         })
     }
 
@@ -146,16 +148,23 @@ impl Group {
         let Some(status) = rustix::process::waitid(id, options)? else {
             return Ok(None);
         };
-        let oom_kills = self
-            .cgroup
-            .as_ref()
-            .and_then(Cgroup::oom_kills)
-            .unwrap_or_default();
         Ok(Some(match status.terminating_signal() {
-            Some(_) if oom_kills > 0 => Ending::OomKilled,
+            // A first process may also end itself once its workers are gone.
+            _ if status.exit_status() != Some(0) && self.oom_kills() > 0 => Ending::OomKilled,
             Some(signal) => Ending::Signalled(signal),
             None => Ending::Exited(status.exit_status().unwrap_or_default()),
         }))
+    }
+
+    /// How many processes of the group the kernel has killed for want of
+    /// memory, as far as that can be known.
+    pub fn oom_kills(&self) -> u64 {
+        let now = || {
+            let cgroup = self.cgroup.as_ref()?;
+            cgroup.counter("memory.events", "oom_kill")
+        };
+        let kept = self.oom_kills.get().copied();
+        kept.or_else(now).unwrap_or_default()
     }
 
     /// Asks every process of the group to end.
@@ -202,6 +211,7 @@ impl Group {
         };
         let cleared = tokio::time::timeout(limit, clear).await.is_ok();
         if cleared && let Some(cgroup) = &self.cgroup {
+            let _ = self.oom_kills.set(self.oom_kills());
             cgroup.remove();
         }
         cleared

@@ -26,6 +26,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use super::cause::Kernel;
 use super::cgroup::Cgroup;
 use super::environment;
 use super::order::{Invocation, ORDER_FILE, Order, StepOrder};
@@ -222,6 +223,9 @@ impl Sitting {
     }
 
     async fn carry_out(&self, control: &mut Control) -> SittingResult {
+        for warning in &self.order.warnings {
+            self.tell(Report::Warning(warning.clone()));
+        }
         let work = async {
             tokio::select! {
                 biased;
@@ -386,6 +390,28 @@ impl Sitting {
                 .retain(|known| !Rc::ptr_eq(known, group));
         }
         cleared
+    }
+
+    /// What the kernel has against the sitting, of which `group` is a part.
+    /// Both memory and processes are counted since the sitting began.
+    pub(super) fn kernel_cause(&self, group: &Group) -> Option<Kernel> {
+        let counter = |file, name| {
+            let steps = self.cgroup.as_ref()?.steps();
+            steps.counter(file, name).filter(|count| *count > 0)
+        };
+        if group.oom_kills() > 0 {
+            let killed = counter("memory.events", "oom_kill").unwrap_or_default();
+            // The limit that was reached counts as `oom` in its own cgroup and
+            // above, not below.
+            let own = counter("memory.events", "oom").and_then(|_| self.order.limits.memory_hint());
+            return Some(match own {
+                Some(hint) => Kernel::MemoryLimit { hint, killed },
+                None => Kernel::HostMemory { killed },
+            });
+        }
+        let refused = counter("pids.events", "max")?;
+        let max = self.order.limits.pids_max?;
+        Some(Kernel::ProcessLimit { max, refused })
     }
 
     /// Every process of the sitting.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use regex::bytes::Regex;
 
 use super::capture::{Capture, Found, Scan};
-use super::cause;
+use super::cause::{self, Kernel};
 use super::extract::Extraction;
 use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work};
 use super::port;
@@ -17,7 +17,7 @@ use super::process::Group;
 use super::ready::{Readiness, ReadyError};
 use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
 use super::runner::Sitting;
-use crate::model::outcome::{Ending, FailureKind, HostFault};
+use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
 
 /// How long output may go on once its program is dead. Only a process that got
 /// away could hold the pipe longer.
@@ -135,7 +135,7 @@ async fn start_service<'a>(
         tokio::select! {
             biased;
             ending = service.group.ended() => Err(ending),
-            failure = first_death(others) => return Err(failure.await),
+            failure = first_death(sitting, others) => return Err(failure.await),
             waited = wait => Ok(waited),
         }
     };
@@ -159,6 +159,7 @@ async fn start_service<'a>(
                 ending,
                 message,
                 &service.capture.found(),
+                sitting.kernel_cause(&service.group),
                 false,
             )
         }
@@ -166,7 +167,16 @@ async fn start_service<'a>(
             sitting.clear(&service.group).await;
             let found = service.capture.finish(OUTPUT_LIMIT).await;
             let message = format!("{ending} before it was ready");
-            with_tail(FailureKind::Died, step, Some(ending), message, &found, true)
+            let kernel = sitting.kernel_cause(&service.group);
+            with_tail(
+                FailureKind::Died,
+                step,
+                Some(ending),
+                message,
+                &found,
+                kernel,
+                true,
+            )
         }
     };
     broken.health = health;
@@ -262,7 +272,7 @@ async fn do_run(
     let ended = tokio::select! {
         biased;
         ending = group.ended() => Ok(ending),
-        failure = first_death(services) => Err(failure),
+        failure = first_death(sitting, services) => Err(failure),
         () = tokio::time::sleep(timeout) => Ok(Ending::TimedOut),
     };
     let elapsed = begun.elapsed();
@@ -306,7 +316,8 @@ async fn do_run(
         Some(fault) => {
             // Was it the service's death that this run saw first?
             if !services.is_empty()
-                && let Ok(death) = tokio::time::timeout(DEATH_LIMIT, first_death(services)).await
+                && let Ok(death) =
+                    tokio::time::timeout(DEATH_LIMIT, first_death(sitting, services)).await
             {
                 return Err(death.await);
             }
@@ -317,6 +328,7 @@ async fn do_run(
                 Some(ending),
                 fault,
                 &found,
+                sitting.kernel_cause(&group),
                 show_tail,
             ))
         }
@@ -374,7 +386,10 @@ fn in_words(error: &io::Error) -> String {
 
 /// Waits until a service ends, and says what to make of it. The inner future
 /// reads the rest of its output.
-async fn first_death<'a>(services: &'a [Service<'_>]) -> impl Future<Output = Broken> + use<'a> {
+async fn first_death<'a>(
+    sitting: &'a Sitting,
+    services: &'a [Service<'_>],
+) -> impl Future<Output = Broken> + use<'a> {
     let mut endings: Vec<_> = services
         .iter()
         .map(|service| Box::pin(async move { (service.group.ended().await, service) }))
@@ -398,6 +413,7 @@ async fn first_death<'a>(services: &'a [Service<'_>]) -> impl Future<Output = Br
             Some(ending),
             message,
             &found,
+            sitting.kernel_cause(&service.group),
             true,
         )
     }
@@ -429,17 +445,24 @@ pub(super) fn not_released(message: String) -> FailureReport {
     )
 }
 
-/// A failure with the known trouble of which the output speaks, or else with
-/// the last line of the output.
+/// A failure with the trouble that the kernel knows of or of which the output
+/// speaks, and with the last line of the output.
 fn with_tail(
     kind: FailureKind,
     step: &StepOrder,
     ending: Option<Ending>,
     message: String,
     found: &Found,
+    kernel: Option<Kernel>,
     show_last_line: bool,
 ) -> Broken {
-    let known = cause::find(found.tail.iter().map(String::as_str));
+    let said = || cause::find(found.tail.iter().map(String::as_str));
+    let kernel = kernel.map(|kernel| (kernel.is_certain(), (Cause::from(kernel), None)));
+    let known = match kernel {
+        Some((true, known)) => Some(known),
+        Some((false, known)) => said().or(Some(known)),
+        None => said(),
+    };
     let host = known.as_ref().and_then(|(_, host)| *host);
     let kind = host.map_or(kind, FailureKind::Host);
     let last = found.tail.iter().rev().find(|line| !line.trim().is_empty());

@@ -71,6 +71,16 @@ pub enum Event {
         /// The text of the last answer.
         health: Option<Name>,
     },
+    /// Something about a sitting that its owner should know and that changes
+    /// nothing.
+    Warned {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// A sentence for people.
+        text: Name,
+    },
     /// A run that counts has ended.
     RunEnded {
         /// The trial.
@@ -139,6 +149,7 @@ impl Event {
             Self::SittingStarted { .. } => "sitting-started",
             Self::StepStarted { .. } => "step-started",
             Self::ServicesReady { .. } => "services-ready",
+            Self::Warned { .. } => "warned",
             Self::RunEnded { .. } => "run-ended",
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
@@ -162,7 +173,8 @@ impl Event {
             | Self::SittingEnded { trial, .. }
             | Self::TrialReopened { trial }
             | Self::TrialSkipped { trial }
-            | Self::TrialPruned { trial, .. } => Some(*trial),
+            | Self::TrialPruned { trial, .. }
+            | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
             | Self::Paused { .. }
             | Self::Resumed

@@ -39,6 +39,8 @@ pub struct Spec {
     pub env: Vec<(String, Template)>,
     /// How the host is treated between trials.
     pub host: HostCare,
+    /// What a trial may take of the host.
+    pub limits: Limits,
     /// Who may ask and steer, and where.
     pub control: Control,
     /// The names of the files for other programs.
@@ -109,6 +111,22 @@ pub struct HostCare {
     pub fault_wait: Duration,
     /// Whether trials get cgroups of their own where that can be had.
     pub cgroup: bool,
+}
+
+/// What all processes of a trial's steps together may take of the host; `None`
+/// is no limit.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Limits {
+    /// Memory, in bytes. A trial that reaches it is killed as a whole.
+    pub memory_max: Option<u64>,
+    /// Swap beside that, in bytes.
+    pub swap_max: Option<u64>,
+    /// Processes and threads.
+    pub pids_max: Option<u32>,
+    /// Computing time, in cores; 0.01 or more.
+    pub cpus: Option<f64>,
+    /// Whether no trial may run without all of them.
+    pub required: bool,
 }
 
 /// Who may ask and steer a running study, and where.

@@ -321,6 +321,7 @@ impl Study {
                     ended: None,
                     startup: None,
                     health: None,
+                    warnings: Vec::new(),
                     end: None,
                 });
             }
@@ -333,6 +334,14 @@ impl Study {
                 let sitting = self.edit_sitting(*trial, *sitting)?;
                 sitting.startup = Some(*startup);
                 sitting.health.clone_from(health);
+            }
+            Event::Warned {
+                trial,
+                sitting,
+                text,
+            } => {
+                let sitting = self.edit_sitting(*trial, *sitting)?;
+                sitting.warnings.push(text.clone());
             }
             Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
             Event::SittingEnded {

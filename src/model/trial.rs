@@ -76,6 +76,8 @@ pub struct Sitting {
     pub startup: Option<Duration>,
     /// The text of the last answer to a readiness check.
     pub health: Option<Name>,
+    /// What its owner should know and what changes nothing, a sentence each.
+    pub warnings: Vec<Name>,
     /// How it ended, once it has.
     pub end: Option<SittingEnd>,
 }

@@ -12,7 +12,7 @@ use crate::model::metric::{Constraint, Direction, Objective};
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
-use crate::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search, Spec};
+use crate::model::spec::{Budget, Control, FileNames, HostCare, Limits, SamplerKind, Search, Spec};
 use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
@@ -81,6 +81,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             fault_wait: Duration::ZERO,
             cgroup: true,
         },
+        limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
         log_max: 1 << 20,

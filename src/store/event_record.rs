@@ -47,6 +47,11 @@ pub(super) enum EventRecord<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         health: Option<Text<'a>>,
     },
+    Warned {
+        trial: u32,
+        sitting: u32,
+        text: Text<'a>,
+    },
     RunEnded {
         trial: u32,
         sitting: u32,
@@ -151,12 +156,13 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 14] = [
+    pub(super) const KINDS: [&'static str; 15] = [
         "opened",
         "trial-planned",
         "sitting-started",
         "step-started",
         "services-ready",
+        "warned",
         "run-ended",
         "sitting-ended",
         "trial-reopened",
@@ -223,6 +229,15 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 sitting: *sitting,
                 startup_ns: nanoseconds(*startup),
                 health: health.as_deref().map(Text::of),
+            },
+            Event::Warned {
+                trial,
+                sitting,
+                text,
+            } => Self::Warned {
+                trial: trial.0,
+                sitting: *sitting,
+                text: Text::of(text),
             },
             Event::RunEnded { trial, run } => Self::RunEnded {
                 trial: trial.0,
@@ -337,6 +352,15 @@ impl EventRecord<'_> {
                 sitting,
                 startup: Duration::from_nanos(startup_ns),
                 health: health.map(|health| names.name(health.as_str())),
+            },
+            Self::Warned {
+                trial,
+                sitting,
+                text,
+            } => Event::Warned {
+                trial: TrialId(trial),
+                sitting,
+                text: text.as_str().into(),
             },
             Self::RunEnded {
                 trial,

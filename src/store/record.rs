@@ -21,7 +21,7 @@
 //! |---|---|
 //! | 1.2 | `spec-amended` |
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned` |
+//! | 1.2 | `trial-pruned`, `warned` |
 
 use std::fmt;
 
@@ -254,6 +254,11 @@ mod tests {
                 sitting: 1,
                 token: text(),
                 boot_id: "".into(),
+            },
+            Event::Warned {
+                trial,
+                sitting: 1,
+                text: "".into(),
             },
             Event::TrialReopened { trial },
             Event::TrialSkipped { trial },

@@ -118,6 +118,7 @@ impl From<&Sitting> for reply::Sitting {
             startup: sitting.startup.map(milliseconds),
             end: end.to_owned(),
             health: sitting.health.as_deref().map(str::to_owned),
+            warnings: sitting.warnings.iter().map(|w| w.to_string()).collect(),
         }
     }
 }

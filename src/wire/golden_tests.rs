@@ -421,6 +421,7 @@ fn detail() -> TrialDetail {
             startup: None,
             end: text("failed"),
             health: Some(text("ok")),
+            warnings: vec![text("slow")],
         }],
         failure: Some(Failure {
             kind: text("all-runs"),

@@ -444,6 +444,8 @@ pub struct Sitting {
     pub end: String,
     /// The last answer to a readiness check.
     pub health: Option<String>,
+    /// What its owner should know, a sentence each.
+    pub warnings: Vec<String>,
 }
 
 /// What broke.

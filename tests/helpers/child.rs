@@ -122,6 +122,16 @@ struct Run {
     /// `alive=N`.
     #[arg(long)]
     census: bool,
+    /// Take so many MiB of memory first.
+    #[arg(long, default_value_t = 0)]
+    hog: usize,
+    /// Start so many processes that live on first; end with code 11 when one is
+    /// refused.
+    #[arg(long, default_value_t = 0)]
+    crowd: u32,
+    /// Keep so many threads busy for a second first.
+    #[arg(long, default_value_t = 0)]
+    spin: usize,
     /// Append `line` to this file last of all.
     #[arg(long)]
     done: Option<PathBuf>,
@@ -402,6 +412,25 @@ impl Run {
         }
         await_gate(self.gate.as_ref());
         std::thread::sleep(Duration::from_millis(self.sleep));
+        let mut memory = Vec::new();
+        for _ in 0..self.hog {
+            memory.push(vec![1_u8; 1 << 20]);
+        }
+        std::hint::black_box(&memory);
+        for _ in 0..self.crowd {
+            if let Err(error) = start_hold() {
+                eprintln_line(&format!("cannot start a process: {error}"));
+                return ExitCode::from(11);
+            }
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..self.spin {
+                scope.spawn(|| {
+                    let end = std::time::Instant::now() + Duration::from_secs(1);
+                    while std::time::Instant::now() < end {}
+                });
+            }
+        });
         if let Some(port) = self.murder {
             let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).expect("the server");
             stream
@@ -442,6 +471,12 @@ impl Run {
         }
         ExitCode::from(self.code)
     }
+}
+
+#[expect(clippy::zombie_processes, reason = "they are to outlive us")]
+fn start_hold() -> io::Result<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg("hold").spawn().map(drop)
 }
 
 impl Hold {

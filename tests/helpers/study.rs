@@ -18,7 +18,9 @@ use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::setting::Setting;
 use autotune::model::space::{Parameter, Space};
-use autotune::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search, Spec};
+use autotune::model::spec::{
+    Budget, Control, FileNames, HostCare, Limits, SamplerKind, Search, Spec,
+};
 use autotune::model::step::{
     MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
@@ -153,6 +155,7 @@ pub(crate) fn spec() -> Spec {
             fault_wait: Duration::ZERO,
             cgroup: true,
         },
+        limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
         log_max: 1 << 20,

@@ -106,6 +106,25 @@ fn budget_search_host_and_files() {
 }
 
 #[test]
+fn limits() {
+    let said = table(&[
+        ("[env]", "[limits]\nmemory_max = \"24 GB\"\n[env]"),
+        ("[env]", "[limits]\nmemory_max = \"24 parsecs\"\n[env]"),
+        ("[env]", "[limits]\nmemory_max = 24\n[env]"),
+        ("[env]", "[limits]\nmem_max = \"24 GiB\"\n[env]"),
+        ("[env]", "[limits]\nswap_max = \"1 GiB\"\n[env]"),
+        ("[env]", "[limits]\npids_max = 0\n[env]"),
+        ("[env]", "[limits]\npids_max = \"many\"\n[env]"),
+        ("[env]", "[limits]\ncpus = 0\n[env]"),
+        ("[env]", "[limits]\ncpus = \"0-7\"\n[env]"),
+        ("[env]", "[limits]\nrequired = \"yes\"\n[env]"),
+        ("[env]", "limits = \"required\"\n[env]"),
+        ("[env]", "[limits]\ncpus = 2\n[host]\ncgroup = false\n[env]"),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn base_and_space() {
     let said = table(&[
         ("UTIL = [", "PATH = ["),
