@@ -429,29 +429,27 @@ pub(super) fn not_released(message: String) -> FailureReport {
     )
 }
 
-/// A failure with the known trouble of which the output speaks, or else with
-/// the last line of the output.
+/// A failure with the known trouble of which the output speaks. It shows the
+/// line that gave the trouble away, or else the last one.
 fn with_tail(
     kind: FailureKind,
     step: &StepOrder,
     ending: Option<Ending>,
     message: String,
     found: &Found,
-    show_last_line: bool,
+    show_line: bool,
 ) -> Broken {
     let known = cause::find(found.tail.iter().map(String::as_str));
     let host = known.as_ref().and_then(|(_, host)| *host);
     let kind = host.map_or(kind, FailureKind::Host);
-    let last = found.tail.iter().rev().find(|line| !line.trim().is_empty());
-    let last = last
-        .filter(|_| show_last_line)
-        .map(|line| format!(": {}", line.trim()));
-    let mut broken = failure(
-        kind,
-        Some(step),
-        ending,
-        message + &last.unwrap_or_default(),
-    );
+    let last = || {
+        let mut lines = found.tail.iter().rev().map(|line| line.trim());
+        lines.find(|line| !line.is_empty())
+    };
+    let line = known.as_ref().map(|(cause, _)| cause.line.as_str());
+    let shown = line.or_else(last).filter(|_| show_line);
+    let shown = shown.map(|line| format!(": {line}")).unwrap_or_default();
+    let mut broken = failure(kind, Some(step), ending, message + &shown);
     broken.cause = known.map(|(cause, _)| CauseReport {
         name: cause.name,
         hint: cause.hint,
