@@ -276,7 +276,9 @@ fn one_that_stays_takes_more() {
     (1..=3).for_each(|value| open_gates(&study, value));
     study.write_spec(&format!("{SPEC}\n[budget]\ntrials = 1\n"));
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
+    // In the journal first, and then in the answers.
     study.await_events("done", 1);
+    good(&study, &["wait", "--for", "done"]);
     let status = good(&study, &["status"]);
     assert!(
         status.contains("is done: the budget of 1 trial"),
@@ -284,6 +286,7 @@ fn one_that_stays_takes_more() {
     );
     good(&study, &["enqueue", "N=2"]);
     study.await_events("done", 2);
+    good(&study, &["wait", "--for", "done"]);
     assert_eq!(outcomes(&study), ["complete", "complete"]);
     assert!(refused(&study, &["pause"], 4).contains("the study is done"));
     good(&study, &["stop"]);

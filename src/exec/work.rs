@@ -17,6 +17,7 @@ use super::process::Group;
 use super::ready::{Readiness, ReadyError};
 use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
 use super::runner::Sitting;
+use crate::base::quantity::show_duration;
 use crate::model::outcome::{Ending, FailureKind, HostFault};
 
 /// How long output may go on once its program is dead. Only a process that got
@@ -150,7 +151,7 @@ async fn start_service<'a>(
             failure(kind, Some(step), None, error.to_string())
         }
         Ok(Err(_)) => {
-            let limit = crate::base::quantity::show_duration(ready.timeout);
+            let limit = show_duration(ready.timeout);
             let message = format!("not ready within {limit}: {}", readiness.last);
             let ending = Some(Ending::TimedOut);
             with_tail(
@@ -289,6 +290,7 @@ async fn do_run(
     let fault = match &ending {
         Ending::Exited(0) if yielded.faults.is_empty() => None,
         Ending::Exited(0) => Some(yielded.faults.join("; ")),
+        Ending::TimedOut => Some(format!("{ending} of {}", show_duration(timeout))),
         ending => Some(ending.to_string()),
     };
     if let Some(number) = run.number {
