@@ -32,6 +32,7 @@
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
+//! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
 //! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, term |
 //! | [`demo`] | a real program to tune: a nearest-neighbour search server | – |
 //! | [`term`] | tables, colours, widths of Chinese text | – |
@@ -54,8 +55,8 @@
 //! What is absent, on purpose:
 //!
 //! - `model`, `search` and `report` have no clock, no files, no runtime.
-//! - Only `exec` starts or signals processes and holds unsafe code; only `cli`
-//!   and `ctl` print; only `bin` ends the process.
+//! - Only `exec` starts or signals processes, only `exec` and `systemd` hold
+//!   unsafe code; only `cli` and `ctl` print; only `bin` ends the process.
 //! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
 
 pub mod base;
@@ -69,5 +70,6 @@ pub mod model;
 pub mod report;
 pub mod search;
 pub mod store;
+pub mod systemd;
 pub mod term;
 pub mod wire;

@@ -135,7 +135,7 @@ fn journals_of_newer_versions() {
     let reformat = |to: &'static str| {
         move |text: String| {
             let (header, rest) = text.split_once('\n').expect("lines");
-            let header = header.replace(r#""major":1,"minor":1"#, to);
+            let header = header.replace(r#""major":1,"minor":2"#, to);
             let header = header.replace(env!("CARGO_PKG_VERSION"), "9.8.7");
             format!("{}\n{rest}", sealed(&header))
         }

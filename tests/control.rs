@@ -19,6 +19,8 @@ name = "steered"
 pass_env = ["PIDS"]
 [objective]
 maximize = "score"
+[search]
+racing = false
 [space]
 N = [1, 2, 3]
 [[step]]
@@ -276,17 +278,16 @@ fn one_that_stays_takes_more() {
     (1..=3).for_each(|value| open_gates(&study, value));
     study.write_spec(&format!("{SPEC}\n[budget]\ntrials = 1\n"));
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
-    // In the journal first, and then in the answers.
     study.await_events("done", 1);
-    good(&study, &["wait", "--for", "done"]);
+    // What is on disk is told a moment later.
+    good(&study, &["wait", "--for", "done", "--timeout", "60s"]);
     let status = good(&study, &["status"]);
     assert!(
         status.contains("is done: the budget of 1 trial"),
         "{status}"
     );
     good(&study, &["enqueue", "N=2"]);
-    study.await_events("done", 2);
-    good(&study, &["wait", "--for", "done"]);
+    good(&study, &["wait", "--for", "done", "--timeout", "60s"]);
     assert_eq!(outcomes(&study), ["complete", "complete"]);
     assert!(refused(&study, &["pause"], 4).contains("the study is done"));
     good(&study, &["stop"]);
@@ -336,10 +337,10 @@ fn a_second_daemon_leaves_the_socket_alone() {
 /// A greeted connection.
 fn connection(study: &Study) -> UnixStream {
     let mut stream = UnixStream::connect(socket(study)).expect("connected");
-    stream.write_all(b"autotune\x00\x01\x00\x01").expect("sent");
+    stream.write_all(b"autotune\x00\x02\x00\x02").expect("sent");
     let mut hello = [0; 12];
     stream.read_exact(&mut hello).expect("greeted");
-    assert_eq!(&hello, b"autotune\x00\x01\x00\x01");
+    assert_eq!(&hello, b"autotune\x00\x02\x00\x02");
     stream
 }
 

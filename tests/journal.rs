@@ -338,7 +338,7 @@ fn later_formats() {
         text.contains("has format 1.7, written by autotune 9.1.0;"),
         "{text}"
     );
-    assert!(text.contains("which writes 1.1 and reads 1.x"), "{text}");
+    assert!(text.contains("which writes 1.2 and reads 1.x"), "{text}");
     assert_eq!(
         fs::read(folder.path().join(journal::FILE)).expect("read"),
         newer.as_bytes()

@@ -14,17 +14,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("exec", &["model"]),
     ("store", &["model"]),
     ("report", &["model", "search"]),
+    ("systemd", &[]),
     (
         "daemon",
         &[
-            "model", "search", "config", "exec", "store", "report", "wire",
+            "model", "search", "config", "exec", "store", "report", "wire", "systemd",
         ],
     ),
     (
         "cli",
         &[
             "model", "search", "config", "exec", "store", "report", "daemon", "demo", "term",
-            "wire",
+            "wire", "systemd",
         ],
     ),
     ("wire", &["model"]),
@@ -32,7 +33,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 ];
 
 /// Rooms that may hold unsafe code.
-const UNSAFE: &[&str] = &["exec"];
+const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes.
 const PROCESSES: &[&str] = &["exec"];
 /// Rooms that know no clock, no files and no runtime.

@@ -6,6 +6,7 @@
 mod check;
 mod demo;
 pub mod exit;
+mod journald;
 mod plan;
 mod progress;
 mod run;

@@ -78,7 +78,9 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
             let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
-            writeln!(out, "\n{words}{trials}, {runs} that count")?;
+            let races = spec.search.racing && spec.runs_per_trial() > 1;
+            let fewer = if races { " or fewer by racing" } else { "" };
+            writeln!(out, "\n{words}{trials}, {runs} that count{fewer}")?;
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }

@@ -17,7 +17,7 @@ use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
 use crate::report::phrase::counted;
-use crate::search::count::{self, Planned};
+use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
@@ -82,7 +82,7 @@ impl Progress {
                 for note in notes {
                     self.line(&format!("{DIM}{note}{DIM:#}"));
                 }
-                self.most = most_trials(&study);
+                self.most = count::trials(study.spec()).most();
                 self.study = Some(study);
             }
             Update::Recovering { trial, .. } => {
@@ -156,6 +156,8 @@ impl Progress {
                 self.doing = None;
                 return;
             }
+            // Its row will say why.
+            Event::TrialPruned { .. } => "it cannot win any more".to_owned(),
             Event::TrialSkipped { trial } => {
                 self.line(&format!("{DIM}trial {trial} is skipped{DIM:#}"));
                 return;
@@ -287,12 +289,4 @@ fn whole_seconds(seconds: u64) -> String {
 fn what_differs(study: &Study, trial: &Trial) -> String {
     let incumbent = study.incumbent().map(|incumbent| &incumbent.params);
     study_table::differences(study, trial, incumbent)
-}
-
-/// How many trials there will be at most; `None` when only the budget ends it.
-fn most_trials(study: &Study) -> Option<u64> {
-    match count::trials(study.spec()) {
-        Planned::Exactly(most) | Planned::AtMost(most) => Some(most),
-        Planned::Unlimited => None,
-    }
 }

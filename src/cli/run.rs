@@ -9,17 +9,19 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::check::read_spec;
 use super::exit::Exit;
+use super::journald::Entries;
 use super::progress::Progress;
 use super::study_table;
 use crate::config::Checked;
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
-use crate::daemon::{self, DaemonError, Options, SocketWish};
+use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
 use crate::model::study::{Phase, Study};
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::opening::StoreError;
+use crate::systemd::journald::{self, Journald};
 use crate::term::color::{BOLD, DIM};
 use crate::wire;
 
@@ -144,13 +146,13 @@ async fn tune(args: &Args, options: Options) -> Exit {
     let (updates, looking) = mpsc::unbounded_channel();
     let (urgent, wishes) = mpsc::unbounded_channel();
     let (came, mut seen) = watch::channel(None);
-    let progress = Progress::new(&output_dir);
+    let shown = output_dir.clone();
     let progress = on_a_thread(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build();
         // Without a display the study is as good.
-        let _ = runtime.map(|runtime| runtime.block_on(progress.follow(looking)));
+        let _ = runtime.map(|runtime| runtime.block_on(show(&shown, looking)));
     });
     tokio::spawn(signals.forward(urgent, move |signal, urgency| {
         came.send_replace(Some(signal));
@@ -170,6 +172,16 @@ async fn tune(args: &Args, options: Options) -> Exit {
         patient(on_a_thread(last), &mut seen).await;
     }
     exit
+}
+
+/// Shows updates where they are looked for: as entries of the journal when
+/// systemd has started us, else as lines.
+async fn show(output_dir: &Path, updates: mpsc::UnboundedReceiver<Update>) {
+    let journald = journald::is_read().then(Journald::connect);
+    match journald {
+        Some(Ok(journald)) => Entries::new(journald).follow(updates).await,
+        _ => Progress::new(output_dir).follow(updates).await,
+    }
 }
 
 /// Does what writes to a terminal or a pipe, which can take any time: nothing

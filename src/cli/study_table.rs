@@ -11,7 +11,7 @@ use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::model::value::Value;
 use crate::report::overview::Overview;
-use crate::report::phrase::{clean, cut, shown};
+use crate::report::phrase::{clean, cut, pruning, shown};
 use crate::report::text::{self, Block};
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -178,7 +178,10 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
             let note = missed.map(|(_, missed)| format!("{missed} does not hold"));
             (format!("{BAD}infeasible{BAD:#}"), note)
         }
-        Outcome::Pruned => ("pruned".to_owned(), None),
+        Outcome::Pruned => {
+            let note = trial.pruned_by_racing().map(pruning);
+            ("pruned".to_owned(), note)
+        }
         Outcome::Failed(failure) => {
             let hint = failure
                 .cause

@@ -11,7 +11,7 @@ use crate::base::random;
 use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
-use crate::exec::handle::Runner;
+use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
@@ -141,8 +141,8 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     let mut order = Order::new(study.spec(), trial, 1, token, &folders.places(id))?;
     order.echo = true;
-    let mut runner = Runner::start(&folders.sitting(id, 1), order)?;
-    let control = runner.control();
+    let (control, controlled) = Control::new()?;
+    let mut runner = Runner::start(&folders.sitting(id, 1), order, controlled)?;
     let mut came = None;
     loop {
         tokio::select! {

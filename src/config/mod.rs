@@ -33,7 +33,7 @@
 //! | `[search]` | `sampler` | `coordinate`, `grid`, `random` | `coordinate` |
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
-//! | | `racing` | `false` | `false` |
+//! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
 //! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
 //! | | `.values` | list of values | one of these three is required |

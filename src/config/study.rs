@@ -201,6 +201,7 @@ pub(super) fn search(
         sampler: SamplerKind::Coordinate,
         passes: 1,
         levels: 5,
+        racing: true,
     };
     let Some(mut section) = section else {
         return (search, None);
@@ -219,11 +220,8 @@ pub(super) fn search(
         let levels = node.whole32(r, 2..=1000);
         search.levels = levels.map_or(search.levels, |levels| levels as usize);
     }
-    if let Some(node) = section.take("racing")
-        && node.truth(r) == Some(true)
-    {
-        r.error(&node.span, "racing is not there yet: leave it out");
-    }
+    let racing = section.take("racing").and_then(|node| node.truth(r));
+    search.racing = racing.unwrap_or(search.racing);
     section.finish(r);
     (search, place)
 }

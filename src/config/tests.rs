@@ -104,6 +104,9 @@ fn the_good_spec_is_good() {
     assert_eq!(spec.budget.wall, Some(Duration::from_secs(12 * 3600)));
     assert_eq!(spec.budget.runs, None);
     assert_eq!((spec.search.passes, spec.search.levels), (2, 5));
+    assert!(spec.search.racing);
+    let without = GOOD.replace("passes = 2", "racing = false");
+    assert!(!good(&without).spec.search.racing);
     assert_eq!(spec.log_max, 64 << 20);
     assert_eq!(spec.pass_env, ["CUDA_*", "HF_HOME"]);
     assert_eq!(spec.constraints[0].to_string(), "accuracy ≥ 0.88");

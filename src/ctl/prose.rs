@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::report::phrase::{clean, counted};
+use crate::report::wrap::wrap;
 use crate::term::number;
 use crate::wire::reply::{Change, Gain, Measured, Objective, Param, Refusal, Summary};
 
@@ -45,6 +46,14 @@ pub fn refusal(refusal: &Refusal) -> String {
             clean(trouble)
         ),
     }
+}
+
+/// A text of several lines that stands next to names of so many columns.
+pub fn below(text: &str, columns: usize) -> String {
+    let indent = " ".repeat(columns);
+    let lines = wrap(&indent, &indent, text);
+    let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
+    lines.join("\n")
 }
 
 /// Milliseconds for people.

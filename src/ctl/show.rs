@@ -3,7 +3,7 @@
 use super::exit::Exit;
 use super::prose;
 use super::session::{Session, Trouble};
-use crate::report::phrase::clean;
+use crate::report::phrase::{clean, pruning};
 use crate::report::wrap::wrap;
 use crate::term::color::{BAD, BOLD, paint};
 use crate::term::number::{FIGURES, significant};
@@ -31,11 +31,17 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     Ok(Exit::Done)
 }
 
+/// The names take so many columns, with the gap.
+const NAMES: usize = 9;
+
 fn text(trial: &TrialDetail, color: bool) -> String {
     let row = &trial.row;
     let mut outcome = clean(&row.outcome);
     if trial.skipped {
         outcome += ", skipped by a user";
+    }
+    if let Some(found) = &trial.pruning {
+        outcome += &format!(" {}", pruning(&found.into()));
     }
     if row.is_best {
         outcome += ", the best so far";
@@ -49,7 +55,7 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     };
     let mut shown = vec![
         ("trial", row.trial.to_string()),
-        ("outcome", outcome),
+        ("outcome", prose::below(&outcome, NAMES)),
         ("origin", clean(by)),
     ];
     if !row.changes.is_empty() {

@@ -3,8 +3,7 @@
 use super::exit::Exit;
 use super::prose;
 use super::session::{Session, Trouble};
-use crate::report::phrase::{clean, counted};
-use crate::report::wrap::wrap;
+use crate::report::phrase::{clean, counted, saved};
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
@@ -27,11 +26,7 @@ const NAMES: usize = 10;
 fn text(status: &Status, color: bool) -> String {
     let mut shown: Vec<(&str, String)> = Vec::new();
     let mut add = |name: &'static str, text: String| {
-        // Indented as the table will, so that the lines break in time.
-        let indent = " ".repeat(NAMES);
-        let lines = wrap(&indent, &indent, &text);
-        let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
-        shown.push((name, lines.join("\n")));
+        shown.push((name, prose::below(&text, NAMES)));
     };
     add(
         "study",
@@ -149,5 +144,7 @@ fn trials(status: &Status) -> String {
     } else {
         format!(": {}", parts.join(", "))
     };
-    format!("{all}{}{parts}", most.unwrap_or_default())
+    let saved = saved(status.runs, status.runs_saved).map(|saved| format!("; {saved}"));
+    let (most, saved) = (most.unwrap_or_default(), saved.unwrap_or_default());
+    format!("{all}{most}{parts}{saved}")
 }

@@ -62,6 +62,8 @@ pub enum Input {
     },
     /// A pause is over.
     Wake,
+    /// A sign of life is due: it is given once all that came before is done.
+    Tick,
     /// A user wants a change.
     Request {
         /// Which.
@@ -172,7 +174,14 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 return decision;
             }
             match fact_of(trial, sitting, report) {
-                Ok(event) => decision.facts.push(Fact { at, event }),
+                Ok(event) => {
+                    let pruned = race(&state.study, &event);
+                    decision.facts.push(Fact { at, event });
+                    if let Some(event) = pruned {
+                        decision.facts.push(Fact { at, event });
+                        decision.effects.push(Effect::EndSitting(Urgency::Orderly));
+                    }
+                }
                 Err(warning) => decision.effects.push(Effect::Warn(warning)),
             }
         }
@@ -252,6 +261,7 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
+        Input::Tick => {}
         Input::Wake => {
             state.resting = false;
             let study = Arc::clone(&state.study);
@@ -468,6 +478,25 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Result<Event, St
     })
 }
 
+/// The end of the running trial, where its newest run shows that it cannot win
+/// any more.
+fn race(study: &Study, event: &Event) -> Option<Event> {
+    let Event::RunEnded { trial: id, run } = event else {
+        return None;
+    };
+    let trial = study.trial(*id)?;
+    if !run.is_good() || trial.skipped || trial.pruning.is_some() {
+        return None;
+    }
+    let mut trial = Trial::clone(trial);
+    trial.runs.push(run.clone());
+    let pruning = Box::new(search::racing::prune(study, &trial)?);
+    Some(Event::TrialPruned {
+        trial: *id,
+        pruning,
+    })
+}
+
 /// How a sitting ends, given its runner's result and all the runs of the
 /// trial.
 pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResult) -> Event {
@@ -485,6 +514,10 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
             SittingEnd::Finished(judge(study, trial))
         }
         (Some(trial), SittingResult::Interrupted) if trial.skipped => {
+            SittingEnd::Finished(Outcome::Pruned)
+        }
+        // What broke in the moments until its end came has cost nothing.
+        (Some(trial), result) if trial.pruning.is_some() && !is_stuck(&result) => {
             SittingEnd::Finished(Outcome::Pruned)
         }
         (trial, SittingResult::Failed(failure)) => {
@@ -533,6 +566,12 @@ fn is_cut_short(result: &SittingResult) -> bool {
         }
         SittingResult::Good => false,
     }
+}
+
+/// Whether a sitting could not give back what it had.
+fn is_stuck(result: &SittingResult) -> bool {
+    matches!(result, SittingResult::Failed(failure)
+        if FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::NotReleased)))
 }
 
 /// The outcome of a trial all of whose runs have been run, over all sittings.

@@ -102,20 +102,52 @@ impl Table {
     }
 
     fn run_ended(&mut self, number: u32) -> Vec<Effect> {
+        self.measured(1, number, 10.0)
+    }
+
+    fn measured(&mut self, trial: u32, number: u32, speed: f64) -> Vec<Effect> {
         let report = Report::RunEnded(RunReport {
             step: "eval".to_owned(),
             number,
             elapsed: Duration::from_secs(1),
             ending: EndingReport::Exited(0),
-            metrics: vec![("speed".to_owned(), 10.0), ("quality".to_owned(), 0.9)],
+            metrics: vec![("speed".to_owned(), speed), ("quality".to_owned(), 0.9)],
             fault: None,
         });
         let at = Timestamp::from_millis(2_000);
         self.take(Input::Report {
-            trial: TrialId(1),
+            trial: TrialId(trial),
             sitting: 1,
             at,
             report,
+        })
+    }
+
+    /// The second trial is far behind after its first run.
+    fn hopeless() -> (Self, Vec<Effect>) {
+        let mut spec = spec();
+        spec.steps = vec![simulation::measure("eval", 3, &["speed", "quality"])];
+        let mut table = Self::new(spec);
+        table.begin();
+        let baseline = table.baseline();
+        table.asked(baseline);
+        for number in 1..=3 {
+            table.run_ended(number);
+        }
+        table.over(1, SittingResult::Good);
+        let Ask::Try(params) = search::ask(&table.state.study) else {
+            panic!("it has more to try");
+        };
+        table.asked(params);
+        let effects = table.measured(2, 1, 5.0);
+        (table, effects)
+    }
+
+    fn second_over(&mut self, result: SittingResult) -> Vec<Effect> {
+        self.take(Input::SittingOver {
+            trial: TrialId(2),
+            sitting: 1,
+            result,
         })
     }
 
@@ -301,4 +333,52 @@ fn a_used_up_budget_ends_the_study_once() {
         ),
         "{facts:?}"
     );
+}
+
+#[test]
+fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
+    let broken = |kind: FailureKind| {
+        SittingResult::Failed(FailureReport {
+            kind: kind.name().to_owned(),
+            step: Some("eval".to_owned()),
+            ending: None,
+            message: "it broke".to_owned(),
+            cause: None,
+            health: None,
+        })
+    };
+    // However the sitting ends, the trial is pruned.
+    let results = [
+        SittingResult::Interrupted,
+        SittingResult::Good,
+        broken(FailureKind::SomeRuns),
+        broken(FailureKind::Host(HostFault::RunnerDied)),
+    ];
+    for result in results {
+        let (mut table, effects) = Table::hopeless();
+        assert_eq!(effects, [Effect::EndSitting(Urgency::Orderly)]);
+        // A run that was quicker than the end is kept, and decides no more.
+        assert_eq!(table.measured(2, 2, 5.0), []);
+        table.second_over(result);
+        let study = &table.state.study;
+        let trial = study.trial(TrialId(2)).expect("it was tried");
+        assert_eq!(trial.outcome, Some(Outcome::Pruned));
+        assert_eq!((trial.runs.len(), study.runs_saved()), (2, 1));
+    }
+    // One whose last run came before the end has all that it needs.
+    let (mut table, _) = Table::hopeless();
+    table.measured(2, 2, 50.0);
+    table.measured(2, 3, 50.0);
+    table.second_over(SittingResult::Interrupted);
+    let study = &table.state.study;
+    assert_eq!(study.incumbent().map(|trial| trial.id), Some(TrialId(2)));
+    assert_eq!(study.runs_saved(), 0);
+    // What hangs is said, and the next sitting decides anew.
+    let (mut table, _) = Table::hopeless();
+    table.second_over(broken(FailureKind::Host(HostFault::NotReleased)));
+    let study = &table.state.study;
+    assert_eq!(study.host_faults(), 1);
+    let trial = study.trial(TrialId(2)).expect("it was tried");
+    assert!(trial.running().is_some_and(|sitting| sitting.number == 2));
+    assert_eq!(trial.pruning, None);
 }

@@ -7,13 +7,16 @@
 //! ```
 //!
 //! - Nobody sees a fact before it is on disk.
-//! - While the journal writes, stop and kill are still obeyed.
+//! - While the journal writes, stop and kill are still obeyed, and signs of life
+//!   given: a disk that does not answer is no hanging dispatcher.
 //! - A disk that takes no facts stops everything that needs new ones; the
 //!   facts are kept and written as soon as it does.
 
 use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -22,9 +25,10 @@ use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
 use super::records::{Records, written};
+use super::service::Pulse;
 use super::{DaemonError, Update};
 use crate::base::{clock, file, random};
-use crate::exec::handle::{Control, Runner};
+use crate::exec::handle::{Control, Controlled, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{FailureReport, SittingResult};
 use crate::model::event::{Event, Fact};
@@ -32,8 +36,10 @@ use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
 use crate::store::error::AppendError;
-use crate::store::writer::Receipt;
+use crate::systemd::notify;
 
+/// After so much time a disk that says nothing is said to.
+const DISK_SILENCE: Duration = Duration::from_secs(10);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -47,6 +53,8 @@ pub struct Dispatcher {
     inputs: mpsc::UnboundedReceiver<Input>,
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
+    pulse: Pulse,
+    stopping_since: Option<Instant>,
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
     running: Option<Running>,
@@ -72,6 +80,7 @@ impl Dispatcher {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts());
+        let pulse = Pulse::new(study.spec());
         Self {
             state: State {
                 study,
@@ -87,6 +96,8 @@ impl Dispatcher {
             inputs,
             urgent,
             waiting: VecDeque::new(),
+            pulse,
+            stopping_since: None,
             updates,
             board,
             running: None,
@@ -115,7 +126,10 @@ impl Dispatcher {
         self.waiting.push_back(first);
         let left = loop {
             let input = self.next_input().await;
+            let is_tick = matches!(input, Input::Tick);
             match self.handle(input).await {
+                // What came before it is handled, too.
+                Ok(false) if is_tick => self.beat(),
                 Ok(false) => {}
                 Ok(true) => break Ok(()),
                 Err(error) => break Err(error),
@@ -143,12 +157,15 @@ impl Dispatcher {
         tokio::select! {
             biased;
             Some(urgency) = self.urgent.recv() => Input::Stop(urgency),
+            () = self.pulse.due() => Input::Tick,
             Some(input) = self.inputs.recv() => input,
         }
     }
 
     /// Whether it was the last input.
     async fn handle(&mut self, input: Input) -> Result<bool, DaemonError> {
+        #[cfg(feature = "hang")]
+        hang();
         let token = random::token();
         let context = Context {
             now: clock::now(),
@@ -160,7 +177,9 @@ impl Dispatcher {
             effects,
             answer,
         } = decide(&mut self.state, input, &context);
-        if self.state.stopping.is_some() {
+        if self.state.stopping.is_some() && self.stopping_since.is_none() {
+            self.stopping_since = Some(Instant::now());
+            let _ = notify::stopping();
             self.board.stopping();
         }
         let is_start = |fact: &Fact| matches!(fact.event, Event::SittingStarted { .. });
@@ -192,21 +211,19 @@ impl Dispatcher {
     async fn record(&mut self, facts: &[Fact]) -> Result<(), DaemonError> {
         let mut receipt = self.records.append(facts.to_vec());
         let mut said = false;
-        while let Err(error) = self.await_receipt(&mut receipt).await {
+        while let Err(error) = self.await_disk(written(&mut receipt)).await {
             if self.end_is_wanted() {
                 return Err(DaemonError::NotRecorded(error));
             }
             if !said {
                 said = true;
-                self.board.disk(Some(error.to_string()));
-                self.tell(Update::DiskTrouble(error.to_string()));
+                self.disk_trouble(error.to_string());
             }
             self.pause().await;
             receipt = self.records.retry(facts.to_vec());
         }
         if said {
-            self.board.disk(None);
-            self.tell(Update::DiskBack);
+            self.disk_is_back();
         }
         for fact in facts {
             let study = Arc::make_mut(&mut self.state.study);
@@ -226,7 +243,8 @@ impl Dispatcher {
         loop {
             let path = self.folders.output().to_owned();
             let probed = path.clone();
-            let probe = tokio::task::spawn_blocking(move || file::check_room(&probed)).await;
+            let probe = tokio::task::spawn_blocking(move || file::check_room(&probed));
+            let probe = self.await_disk(probe).await;
             // What else is wrong with the folder is for those to say who use it.
             let Some(source) = probe.ok().and_then(Result::err).filter(is_full) else {
                 break;
@@ -236,15 +254,12 @@ impl Dispatcher {
             }
             if !said {
                 said = true;
-                let error = AppendError::Full { path, source };
-                self.board.disk(Some(error.to_string()));
-                self.tell(Update::DiskTrouble(error.to_string()));
+                self.disk_trouble(AppendError::Full { path, source }.to_string());
             }
             self.pause().await;
         }
         if said {
-            self.board.disk(None);
-            self.tell(Update::DiskBack);
+            self.disk_is_back();
         }
         true
     }
@@ -252,21 +267,57 @@ impl Dispatcher {
     /// Waits before a full disk is tried again; less long where an end is
     /// asked for.
     async fn pause(&mut self) {
-        tokio::select! {
-            biased;
-            Some(urgency) = self.urgent.recv() => self.end_now(urgency),
-            () = tokio::time::sleep(DISK_PAUSE) => {}
+        let mut pause = pin!(tokio::time::sleep(DISK_PAUSE));
+        loop {
+            tokio::select! {
+                biased;
+                Some(urgency) = self.urgent.recv() => return self.end_now(urgency),
+                () = self.pulse.due() => self.beat(),
+                () = &mut pause => return,
+            }
         }
     }
 
-    async fn await_receipt(&mut self, receipt: &mut Receipt) -> Result<(), AppendError> {
+    /// Waits for what depends on the disk. Ends are obeyed and signs of life
+    /// given meanwhile.
+    async fn await_disk<T>(&mut self, answer: impl Future<Output = T>) -> T {
+        let (mut answer, mut silence) = (pin!(answer), pin!(tokio::time::sleep(DISK_SILENCE)));
+        let mut said = false;
         loop {
             tokio::select! {
                 biased;
                 Some(urgency) = self.urgent.recv() => self.end_now(urgency),
-                result = written(receipt) => return result,
+                () = self.pulse.due() => self.beat(),
+                result = &mut answer => {
+                    if said {
+                        self.disk_is_back();
+                    }
+                    return result;
+                }
+                () = &mut silence, if !said => {
+                    said = true;
+                    let seconds = DISK_SILENCE.as_secs();
+                    let output = self.folders.output().display();
+                    self.disk_trouble(format!("the disk of {output} has not answered for {seconds} s"));
+                }
             }
         }
+    }
+
+    fn disk_trouble(&self, trouble: String) {
+        self.board.disk(Some(trouble.clone()));
+        self.tell(Update::DiskTrouble(trouble));
+    }
+
+    fn disk_is_back(&self) {
+        self.board.disk(None);
+        self.tell(Update::DiskBack);
+    }
+
+    /// A sign of life for the service manager.
+    fn beat(&self) {
+        let ending = self.stopping_since.filter(|_| self.running.is_some());
+        self.pulse.beat(ending.map(|since| since.elapsed()));
     }
 
     fn end_is_wanted(&self) -> bool {
@@ -328,8 +379,8 @@ impl Dispatcher {
     fn start(&mut self, id: TrialId, sitting: u32) {
         match self.try_start(id, sitting) {
             Ok(running) => self.running = Some(running),
-            Err(failure) => {
-                let result = SittingResult::Failed(*failure);
+            Err(message) => {
+                let result = SittingResult::Failed(not_started(FailureKind::Died, message));
                 self.waiting.push_back(Input::SittingOver {
                     trial: id,
                     sitting,
@@ -339,37 +390,17 @@ impl Dispatcher {
         }
     }
 
-    fn try_start(&self, id: TrialId, sitting: u32) -> Result<Running, Box<FailureReport>> {
+    fn try_start(&self, id: TrialId, sitting: u32) -> Result<Running, String> {
         let study = &self.state.study;
-        let failed = |kind: FailureKind, message: String| {
-            Box::new(FailureReport {
-                kind: kind.name().to_owned(),
-                step: None,
-                ending: None,
-                message,
-                cause: None,
-                health: None,
-            })
-        };
-        let gone = || failed(FailureKind::Died, format!("trial {id} is not known"));
+        let gone = || format!("trial {id} is not known");
         let trial = study.trial(id).ok_or_else(gone)?;
-        let token = trial
-            .running()
-            .map(|sitting| sitting.token.clone())
-            .ok_or_else(gone)?;
+        let token = trial.running().map(|sitting| sitting.token.clone());
+        let token = token.ok_or_else(gone)?.into_string();
         let places = self.folders.places(id);
-        let order = Order::new(study.spec(), trial, sitting, token.into_string(), &places)
-            .map_err(|error| failed(FailureKind::Died, error.to_string()))?;
-        let started = Runner::start(&self.folders.sitting(id, sitting), order);
-        let mut runner = started.map_err(|error| {
-            let fault = if is_full(&error.source) {
-                HostFault::DiskFull
-            } else {
-                HostFault::CannotStart
-            };
-            failed(FailureKind::Host(fault), error.to_string())
-        })?;
-        let control = runner.control();
+        let order = Order::new(study.spec(), trial, sitting, token, &places)
+            .map_err(|error| error.to_string())?;
+        let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
+        let folder = self.folders.sitting(id, sitting);
         let sender = self.sender.clone();
         let task = tokio::spawn(async move {
             let send = |at, report| {
@@ -380,14 +411,19 @@ impl Dispatcher {
                     report,
                 }));
             };
-            while let Some((at, report)) = runner.next().await {
-                send(at, report);
-            }
-            let finished = runner.finish().await;
-            for (at, report) in finished.missed {
-                send(at, report);
-            }
-            let result = finished.result;
+            let result = match start_runner(folder, order, controlled).await {
+                Err(failure) => SittingResult::Failed(failure),
+                Ok(mut runner) => {
+                    while let Some((at, report)) = runner.next().await {
+                        send(at, report);
+                    }
+                    let finished = runner.finish().await;
+                    for (at, report) in finished.missed {
+                        send(at, report);
+                    }
+                    finished.result
+                }
+            };
             let _ = sender.send(Input::SittingOver {
                 trial: id,
                 sitting,
@@ -400,6 +436,47 @@ impl Dispatcher {
     fn tell(&self, update: Update) {
         // Nobody may be looking.
         let _ = self.updates.send(update);
+    }
+}
+
+/// What a mistake in the dispatcher would look like from outside.
+#[cfg(feature = "hang")]
+fn hang() {
+    let file = std::env::var_os("AUTOTUNE_HANG").map(PathBuf::from);
+    while file.as_ref().is_some_and(|file| file.exists()) {
+        std::thread::park();
+    }
+}
+
+/// Starts a runner where its disk holds nobody up.
+async fn start_runner(
+    folder: PathBuf,
+    order: Order,
+    controlled: Controlled,
+) -> Result<Runner, FailureReport> {
+    let start = move || Runner::start(&folder, order, controlled);
+    match tokio::task::spawn_blocking(start).await {
+        Ok(Ok(runner)) => Ok(runner),
+        Ok(Err(error)) => {
+            let fault = if is_full(&error.source) {
+                HostFault::DiskFull
+            } else {
+                HostFault::CannotStart
+            };
+            Err(not_started(FailureKind::Host(fault), error.to_string()))
+        }
+        Err(panic) => Err(not_started(FailureKind::Died, panic.to_string())),
+    }
+}
+
+fn not_started(kind: FailureKind, message: String) -> FailureReport {
+    FailureReport {
+        kind: kind.name().to_owned(),
+        step: None,
+        ending: None,
+        message,
+        cause: None,
+        health: None,
     }
 }
 

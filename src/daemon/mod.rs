@@ -10,6 +10,7 @@
 //! | [`steer`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
+//! | [`service`] | what systemd is told |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -22,6 +23,7 @@ pub mod records;
 pub mod recovery;
 pub mod rights;
 pub mod server;
+pub mod service;
 pub mod signals;
 pub mod socket;
 pub mod steer;
@@ -43,6 +45,7 @@ use crate::model::study::{Study, StudyError};
 use crate::model::trial::TrialId;
 use crate::store::error::AppendError;
 use crate::store::opening::StoreError;
+use crate::systemd::notify;
 
 /// What a daemon is to work on.
 pub struct Options {
@@ -149,10 +152,12 @@ pub async fn run(
         mut records,
         mut study,
         notes,
-    } = opened.await.map_err(|panic| DaemonError::Folder {
-        path: output_dir.clone(),
-        source: std::io::Error::other(panic),
-    })??;
+    } = service::beginning(opened)
+        .await
+        .map_err(|panic| DaemonError::Folder {
+            path: output_dir.clone(),
+            source: std::io::Error::other(panic),
+        })??;
     let tell = |update| drop(updates.send(update));
     tell(Update::Opened {
         study: Arc::new(study.clone()),
@@ -160,7 +165,8 @@ pub async fn run(
     });
     let listener = listen(socket, &spec, tell)?;
     let folders = Folders::new(&output_dir, &spec);
-    let wish = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell).await?;
+    let recovered = recovery::recover(&mut study, &folders, &mut records, &mut urgent, tell);
+    let wish = service::beginning(recovered).await?;
     let digest = spec.digest.clone();
     let company = Company {
         served: listener.is_some(),
@@ -173,6 +179,8 @@ pub async fn run(
         let server = Server::new(&dispatcher, forwarded, folders, &spec.control);
         tokio::spawn(server.serve(listener))
     });
+    let status = tokio::spawn(service::keep_status(dispatcher.reader()));
+    let _ = notify::ready();
     let first = wish.map_or(Input::Begin { digest }, Input::Stop);
     let ended = dispatcher.run(first).await;
     if let Some(server) = server {
@@ -181,6 +189,7 @@ pub async fn run(
         let _ = server.await;
     }
     forward.abort();
+    status.abort();
     ended
 }
 

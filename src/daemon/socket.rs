@@ -4,9 +4,13 @@
 //! socket of a dead one is known, and is replaced; that of a living one never
 //! is. The new socket gets its mode and group under another name before it is
 //! put in place.
+//!
+//! A service manager may keep the socket while the daemon starts anew, be it
+//! after a crash: clients that connect meanwhile wait for the next one.
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io;
+use std::os::fd::AsFd;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -14,7 +18,11 @@ use nix::unistd::{Gid, Group};
 use tokio::net::UnixListener;
 
 use crate::model::spec::Control;
+use crate::systemd::{fd_store, notify};
 use crate::wire::socket::{LONGEST, check_folder};
+
+/// The name under which a service manager keeps the socket.
+const KEPT: &str = "control";
 
 /// Why there is no socket.
 #[derive(Debug, thiserror::Error)]
@@ -44,7 +52,8 @@ pub enum ListenError {
     },
 }
 
-/// A socket that listens. It is removed when dropped.
+/// A socket that listens. It is removed when dropped, unless a service manager
+/// may keep it.
 #[derive(Debug)]
 pub struct Listener {
     /// What accepts connections.
@@ -52,6 +61,7 @@ pub struct Listener {
     path: PathBuf,
     /// Device and inode of the socket.
     id: (u64, u64),
+    may_be_kept: bool,
     _lock: File,
 }
 
@@ -66,7 +76,7 @@ impl Drop for Listener {
     fn drop(&mut self) {
         // Only ours: somebody may have put another one in its place.
         let ours = identity(&self.path).is_ok_and(|id| id == self.id);
-        if ours {
+        if ours && !self.may_be_kept {
             let _ = std::fs::remove_file(&self.path);
         }
     }
@@ -89,7 +99,8 @@ pub fn group_id(name: &str) -> Result<Gid, ListenError> {
 
 /// Listens at `path`. The folder is made when it is missing, for this user
 /// alone. The socket is for this user and the group of `control`, or for all
-/// where all may read: who may do what is checked for each request.
+/// where all may read: who may do what is checked for each request. The
+/// socket of an earlier daemon that a service manager has kept is used again.
 ///
 /// # Errors
 /// See [`ListenError`].
@@ -128,30 +139,69 @@ pub fn listen(path: &Path, control: &Control) -> Result<Listener, ListenError> {
         }
         Err(std::fs::TryLockError::Error(source)) => return Err(failed(source)),
     }
-    match path.symlink_metadata() {
-        Ok(found) if !found.file_type().is_socket() => {
-            return Err(ListenError::NotASocket(path.to_owned()));
+    let found = path.symlink_metadata().ok();
+    if found
+        .as_ref()
+        .is_some_and(|found| !found.file_type().is_socket())
+    {
+        return Err(ListenError::NotASocket(path.to_owned()));
+    }
+    let allow = |path: &Path| -> io::Result<()> {
+        let mode = if control.all_read { 0o666 } else { 0o660 };
+        std::fs::set_permissions(path, Permissions::from_mode(mode))?;
+        match gid {
+            Some(gid) => std::os::unix::fs::chown(path, None, Some(gid.as_raw())),
+            None => Ok(()),
+        }
+    };
+    let kept = match found {
+        Some(_) => take_kept(&fresh),
+        None => None,
+    };
+    let socket = match kept {
+        Some(kept) => {
+            allow(path).map_err(failed)?;
+            kept
         }
         // Somebody who does not know of the lock.
-        Ok(_) if std::os::unix::net::UnixStream::connect(path).is_ok() => {
+        None if std::os::unix::net::UnixStream::connect(path).is_ok() => {
             return Err(ListenError::Taken(path.to_owned()));
         }
-        _ => {}
+        None => {
+            let _ = std::fs::remove_file(&fresh);
+            let socket = UnixListener::bind(&fresh).map_err(failed)?;
+            allow(&fresh).map_err(failed)?;
+            std::fs::rename(&fresh, path).map_err(failed)?;
+            socket
+        }
+    };
+    let may_be_kept = notify::is_managed();
+    if may_be_kept {
+        // Without it, clients fail while the daemon starts anew.
+        let _ = fd_store::keep(KEPT, socket.as_fd());
     }
-    let _ = std::fs::remove_file(&fresh);
-    let socket = UnixListener::bind(&fresh).map_err(failed)?;
-    let mode = if control.all_read { 0o666 } else { 0o660 };
-    std::fs::set_permissions(&fresh, Permissions::from_mode(mode)).map_err(failed)?;
-    if let Some(gid) = gid {
-        std::os::unix::fs::chown(&fresh, None, Some(gid.as_raw())).map_err(failed)?;
-    }
-    std::fs::rename(&fresh, path).map_err(failed)?;
     Ok(Listener {
         socket,
         path: path.to_owned(),
         id: identity(path).map_err(failed)?,
+        may_be_kept,
         _lock: lock,
     })
+}
+
+/// The socket that was bound to `name` and that the service manager has kept.
+/// Any other that it has kept is closed.
+fn take_kept(name: &Path) -> Option<UnixListener> {
+    let kept = fd_store::take(KEPT).into_iter();
+    kept.map(std::os::unix::net::UnixListener::from)
+        .find_map(|socket| {
+            let bound = socket.local_addr().ok()?;
+            if bound.as_pathname() != Some(name) {
+                return None;
+            }
+            socket.set_nonblocking(true).ok()?;
+            UnixListener::from_std(socket).ok()
+        })
 }
 
 #[cfg(test)]

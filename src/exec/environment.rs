@@ -15,9 +15,8 @@ const EXPECTED: [&str; 12] = [
     "XDG_*",
 ];
 
-/// What belongs to the daemon and its service manager alone, whatever
-/// `pass_env` says.
-const NEVER: [&str; 10] = [
+/// What belongs to the daemon and its service manager alone.
+const MANAGED: [&str; 9] = [
     "NOTIFY_SOCKET",
     "LISTEN_*",
     "WATCHDOG_*",
@@ -27,8 +26,9 @@ const NEVER: [&str; 10] = [
     "INVOCATION_ID",
     "MAINPID",
     "SYSTEMD_*",
-    "AUTOTUNE_*",
 ];
+/// What is our own.
+const OURS: &str = "AUTOTUNE_*";
 
 /// Whether `name` fits `pattern`, in which a `*` stands for any letters.
 pub fn fits(pattern: &str, name: &str) -> bool {
@@ -53,6 +53,20 @@ pub fn fits(pattern: &str, name: &str) -> bool {
     true
 }
 
+fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &OsStr) -> bool {
+    name.to_str()
+        .is_some_and(|name| patterns.any(|pattern| fits(pattern, name)))
+}
+
+/// The environment of a runner: the daemon's, without what only that may use.
+pub fn for_runner(
+    own: impl IntoIterator<Item = (OsString, OsString)>,
+) -> BTreeMap<OsString, OsString> {
+    let own = own.into_iter();
+    own.filter(|(name, _)| !any(MANAGED.into_iter(), name))
+        .collect()
+}
+
 /// The environment of a step, from the runner's own (`inherited`), the spec's
 /// `pass_env`, and the variables that the spec sets. Local addresses never go
 /// through a proxy.
@@ -61,16 +75,12 @@ pub fn for_step(
     pass: &[String],
     set: &[(String, String)],
 ) -> BTreeMap<OsString, OsString> {
-    fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &OsStr) -> bool {
-        name.to_str()
-            .is_some_and(|name| patterns.any(|pattern| fits(pattern, name)))
-    }
     let mut env: BTreeMap<OsString, OsString> = inherited
         .into_iter()
         .filter(|(name, _)| {
             let wanted =
                 any(EXPECTED.into_iter(), name) || any(pass.iter().map(String::as_str), name);
-            wanted && !any(NEVER.into_iter(), name)
+            wanted && !any(MANAGED.into_iter().chain([OURS]), name)
         })
         .collect();
     env.extend(set.iter().map(|(name, value)| (name.into(), value.into())));
@@ -120,6 +130,8 @@ mod tests {
             ("HF_HOME", "/models"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
+        let runner: Vec<OsString> = for_runner(inherited.clone()).into_keys().collect();
+        assert_eq!(runner, ["HF_HOME", "PATH", "SMTP_PASSWORD"]);
         let names = |pass: &[&str]| {
             let pass: Vec<String> = pass.iter().map(|p| (*p).to_owned()).collect();
             let env = for_step(inherited.clone(), &pass, &[]);

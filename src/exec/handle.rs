@@ -12,6 +12,7 @@ use tokio::io::{AsyncBufReadExt, BufReader, Interest};
 use tokio::net::unix::pipe;
 
 use super::cgroup::Cgroup;
+use super::environment;
 use super::leftovers;
 use super::order::{ORDER_FILE, Order};
 use super::report::{self, Report, SittingResult};
@@ -32,7 +33,6 @@ pub struct Runner {
     reports: BufReader<pipe::Receiver>,
     heard: usize,
     result: Option<SittingResult>,
-    control: Control,
     cgroup: Option<Cgroup>,
 }
 
@@ -40,6 +40,10 @@ pub struct Runner {
 /// by itself.
 #[derive(Clone, Debug)]
 pub struct Control(Arc<io::PipeWriter>);
+
+/// The runner's end of its [`Control`].
+#[derive(Debug)]
+pub struct Controlled(io::PipeReader);
 
 /// How a runner came out.
 pub struct Finished {
@@ -60,6 +64,16 @@ pub struct StartError {
 }
 
 impl Control {
+    /// The way to a runner that is yet to be started; what is asked of it
+    /// meanwhile is the first that it hears.
+    ///
+    /// # Errors
+    /// When no more files may be open.
+    pub fn new() -> io::Result<(Self, Controlled)> {
+        let (reader, writer) = io::pipe()?;
+        Ok((Self(Arc::new(writer)), Controlled(reader)))
+    }
+
     /// Asks for an orderly end of the sitting.
     pub fn stop(&self) {
         self.send(b's');
@@ -78,17 +92,21 @@ impl Control {
 
 impl Runner {
     /// Starts a runner for `order` in `folder`, which is made. The trial gets a
-    /// cgroup of its own where that can be had.
+    /// cgroup of its own where that can be had. Waits for the disk.
     ///
     /// # Errors
     /// When the folder cannot be written or the process not started.
-    pub fn start(folder: &Path, mut order: Order) -> Result<Self, StartError> {
+    pub fn start(
+        folder: &Path,
+        mut order: Order,
+        controlled: Controlled,
+    ) -> Result<Self, StartError> {
         let cgroup = order
             .may_have_cgroup
             .then(|| Cgroup::create(&order.token))
             .flatten();
         order.cgroup = cgroup.as_ref().map(|cgroup| cgroup.path().to_owned());
-        Self::spawn(folder, order, cgroup.clone()).map_err(|source| {
+        Self::spawn(folder, order, cgroup.clone(), controlled).map_err(|source| {
             if let Some(cgroup) = cgroup {
                 cgroup.remove();
             }
@@ -99,14 +117,18 @@ impl Runner {
         })
     }
 
-    fn spawn(folder: &Path, order: Order, cgroup: Option<Cgroup>) -> io::Result<Self> {
+    fn spawn(
+        folder: &Path,
+        order: Order,
+        cgroup: Option<Cgroup>,
+        controlled: Controlled,
+    ) -> io::Result<Self> {
         make(folder)?;
         make(&order.trial_dir)?;
         for step in &order.steps {
             step.log.parent().map_or(Ok(()), make)?;
         }
         std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
-        let (control_reader, control_writer) = io::pipe()?;
         let (reports_reader, reports_writer) = io::pipe()?;
         let errors = if order.echo {
             io::stderr().as_fd().try_clone_to_owned()?
@@ -118,13 +140,9 @@ impl Runner {
         let home = cgroup.as_ref().map(Cgroup::runner);
         let spawn = Spawn {
             command: &command,
-            env: &std::env::vars_os().collect(),
+            env: &environment::for_runner(std::env::vars_os()),
             workdir: Path::new("/"),
-            streams: [
-                control_reader.as_fd(),
-                reports_writer.as_fd(),
-                errors.as_fd(),
-            ],
+            streams: [controlled.0.as_fd(), reports_writer.as_fd(), errors.as_fd()],
             cgroup: home.as_ref(),
             // The control pipe tells it when the daemon is gone.
             dies_with_caller: false,
@@ -138,7 +156,6 @@ impl Runner {
             reports: BufReader::new(pipe::Receiver::from_owned_fd(reports_reader.into())?),
             heard: 0,
             result: None,
-            control: Control(Arc::new(control_writer)),
             cgroup,
         })
     }
@@ -161,11 +178,6 @@ impl Runner {
                 Err(error) => return error.to_string(),
             }
         }
-    }
-
-    /// The way to it.
-    pub fn control(&self) -> Control {
-        self.control.clone()
     }
 
     /// The next report; `None` when the runner has closed its end.
@@ -246,10 +258,12 @@ fn make(folder: &Path) -> io::Result<()> {
 /// Runs the `stop` commands of a sitting whose runner could not; `at_once`
 /// shortens the time that they have.
 pub(super) async fn run_stops(folder: &Path, order: Order, at_once: impl Future<Output = ()>) {
-    let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None) else {
+    let Ok((control, controlled)) = Control::new() else {
         return;
     };
-    let control = runner.control();
+    let Ok(mut runner) = Runner::spawn(&folder.join("stop"), order, None, controlled) else {
+        return;
+    };
     let run = async {
         while runner.next().await.is_some() {}
         let _ = runner.ended().await;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::params::Params;
-use super::trial::{Origin, Run, SittingEnd, TrialId};
+use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
 
 /// A fact and when it became one.
@@ -99,6 +99,13 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
+    /// Racing ends the running trial: it cannot win any more.
+    TrialPruned {
+        /// The trial.
+        trial: TrialId,
+        /// Why.
+        pruning: Box<Pruning>,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
@@ -114,4 +121,24 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+}
+
+impl Event {
+    /// Its name, in the journal and everywhere else.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Opened { .. } => "opened",
+            Self::TrialPlanned { .. } => "trial-planned",
+            Self::SittingStarted { .. } => "sitting-started",
+            Self::StepStarted { .. } => "step-started",
+            Self::ServicesReady { .. } => "services-ready",
+            Self::RunEnded { .. } => "run-ended",
+            Self::SittingEnded { .. } => "sitting-ended",
+            Self::TrialReopened { .. } => "trial-reopened",
+            Self::TrialSkipped { .. } => "trial-skipped",
+            Self::Paused { .. } => "paused",
+            Self::Resumed => "resumed",
+            Self::Done { .. } => "done",
+        }
+    }
 }

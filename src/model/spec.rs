@@ -69,6 +69,8 @@ pub struct Search {
     pub passes: u32,
     /// How many points of a range `coordinate` and `grid` try.
     pub levels: usize,
+    /// Whether a trial that cannot win any more is ended before its last run.
+    pub racing: bool,
 }
 
 /// The samplers there are.

@@ -186,6 +186,16 @@ impl Study {
             .sum()
     }
 
+    /// Runs that racing has saved: those that its pruned trials did not get.
+    pub fn runs_saved(&self) -> u32 {
+        let whole = self.spec.runs_per_trial();
+        self.trials
+            .iter()
+            .filter(|trial| trial.pruned_by_racing().is_some())
+            .map(|trial| whole.saturating_sub(trial.runs.len() as u32))
+            .sum()
+    }
+
     /// The time with a trial running; one that runs now counts up to `now`.
     pub fn busy(&self, now: Timestamp) -> Duration {
         self.trials.iter().map(|trial| trial.elapsed(now)).sum()
@@ -225,7 +235,10 @@ impl Study {
             } => {
                 // It may have been done before its budget or space grew.
                 self.phase = Phase::Active;
-                self.edit(*trial)?.sittings.push(Sitting {
+                let trial = self.edit(*trial)?;
+                // A sitting that was to end it met a fault of the host instead.
+                trial.pruning = None;
+                trial.sittings.push(Sitting {
                     number: *sitting,
                     token: token.as_str().into(),
                     boot_id: boot_id.clone(),
@@ -270,6 +283,8 @@ impl Study {
                 let reopened = self.edit(*trial)?;
                 reopened.outcome = None;
                 reopened.skipped = false;
+                reopened.pruning = None;
+                reopened.reopened = true;
                 reopened.runs.retain(|run| run.is_good());
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
@@ -277,6 +292,9 @@ impl Study {
                 self.find_incumbent();
             }
             Event::TrialSkipped { trial } => self.edit(*trial)?.skipped = true,
+            Event::TrialPruned { trial, pruning } => {
+                self.edit(*trial)?.pruning = Some(pruning.clone());
+            }
             Event::Paused { reason, by_user } => {
                 self.phase = Phase::Paused(reason.clone());
                 self.paused_by_user = *by_user;

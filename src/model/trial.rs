@@ -7,6 +7,7 @@ use super::Name;
 use super::metric::{Metrics, Summary};
 use super::outcome::{Ending, Outcome};
 use super::params::Params;
+use super::value::Finite;
 use crate::base::clock::Timestamp;
 
 /// A trial's number in its study, from 1.
@@ -107,6 +108,31 @@ pub struct Trial {
     /// Whether a user does not want it to go on: what it has when it is
     /// interrupted is all that it gets.
     pub skipped: bool,
+    /// Why racing ends it, once that is decided: it is treated as skipped.
+    pub pruning: Option<Box<Pruning>>,
+    /// Whether it was settled once and is measured again. Racing lets such a
+    /// trial have all its runs.
+    pub reopened: bool,
+}
+
+/// Why racing ends a trial before its last run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Pruning {
+    /// The metric that decides.
+    pub metric: Name,
+    /// Its runs so far.
+    pub runs: u32,
+    /// How many it would have had.
+    pub of: u32,
+    /// Its mean so far.
+    pub mean: f64,
+    /// What its mean over all runs would have to beat, or to meet.
+    pub needed: f64,
+    /// The incumbent, whose mean is [`needed`](Self::needed); `None` where that
+    /// is the bound of a constraint.
+    pub rival: Option<TrialId>,
+    /// The chance that the mean over all runs would have done so, 0 to 1.
+    pub chance: f64,
 }
 
 impl Trial {
@@ -120,6 +146,8 @@ impl Trial {
             sittings: Vec::new(),
             outcome: None,
             skipped: false,
+            pruning: None,
+            reopened: false,
         }
     }
 
@@ -137,13 +165,24 @@ impl Trial {
 
     /// The summary of a metric over the good runs.
     pub fn summary(&self, metric: &str) -> Option<Summary> {
+        Summary::of(self.measurements(metric))
+    }
+
+    /// Why racing has pruned it, if that is what came of it.
+    pub fn pruned_by_racing(&self) -> Option<&Pruning> {
+        self.pruning
+            .as_deref()
+            .filter(|_| self.outcome == Some(Outcome::Pruned))
+    }
+
+    /// The good measurements of a metric, in the order of their runs.
+    pub fn measurements(&self, metric: &str) -> impl Iterator<Item = Finite> {
         let good = self.runs.iter().filter(|run| run.is_good());
-        Summary::of(good.flat_map(|run| {
-            run.metrics
-                .iter()
-                .filter(|(name, _)| &**name == metric)
-                .map(|(_, number)| *number)
-        }))
+        good.flat_map(move |run| {
+            let found = run.metrics.iter();
+            let found = found.filter(move |(name, _)| &**name == metric);
+            found.map(|(_, number)| *number)
+        })
     }
 
     /// The time spent in its sittings so far; a running one counts up to `now`.

@@ -30,6 +30,8 @@ pub struct Overview {
     pub counts: Counts,
     /// Good runs, over all trials.
     pub runs: u32,
+    /// Runs that racing has saved.
+    pub runs_saved: u32,
     /// The time with a trial running.
     pub busy: Duration,
     /// The trial of the starting params, once it is planned.
@@ -207,6 +209,7 @@ impl Overview {
             constraints: spec.constraints.clone(),
             counts: count(study),
             runs: study.runs(),
+            runs_saved: study.runs_saved(),
             busy: study.busy(now),
             baseline: study.baseline().map(|trial| measured(study, trial)),
             incumbent: study.incumbent().map(|trial| measured(study, trial)),
@@ -312,7 +315,8 @@ pub fn gain(study: &Study) -> Gain {
     }
 }
 
-fn misses(constraints: &[Constraint], trial: &Trial) -> Vec<Miss> {
+/// The constraints that a trial misses, and by how much.
+pub fn misses(constraints: &[Constraint], trial: &Trial) -> Vec<Miss> {
     let missed = constraints.iter().filter_map(|constraint| {
         let mean = trial.summary(&constraint.metric)?.mean;
         let amount = constraint.violation(mean);

@@ -4,7 +4,9 @@ use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::overview::Change;
 use crate::model::metric::{Constraint, Summary};
+use crate::model::trial::Pruning;
 use crate::model::value::Value;
+use crate::search::racing::LEVEL;
 
 /// A number with so many significant figures and no zeros at its end: `5940`,
 /// `0.8815`, `1.3e-7`. Whole numbers keep all their digits up to 10¹⁵.
@@ -42,6 +44,31 @@ pub fn mean_and_spread(summary: &Summary) -> String {
 pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
     format!("{count} {noun}{plural}")
+}
+
+/// Why racing has pruned a trial: `after 2 of 5 runs qps is 61.2, trial 7 has
+/// 84: chance to win below 1 %`.
+pub fn pruning(pruning: &Pruning) -> String {
+    let Pruning {
+        runs, of, rival, ..
+    } = pruning;
+    let metric = clean(&pruning.metric);
+    let (mean, needed) = (figures(pruning.mean, 4), figures(pruning.needed, 4));
+    let so_far = format!(
+        "after {runs} of {} {metric} is {mean}",
+        counted((*of).into(), "run")
+    );
+    let below = format!("below {}", percent(LEVEL));
+    match rival {
+        Some(rival) => format!("{so_far}, trial {rival} has {needed}: chance to win {below}"),
+        None => format!("{so_far}, the bound is {needed}: chance to keep it {below}"),
+    }
+}
+
+/// What racing has saved, where it has: `racing saved 31 of 120 runs`.
+pub fn saved(runs: u32, saved: u32) -> Option<String> {
+    let all = u64::from(runs) + u64::from(saved);
+    (saved > 0).then(|| format!("racing saved {saved} of {}", counted(all, "run")))
 }
 
 /// What a constraint asks for: `accuracy ≥ 0.88`.
@@ -156,6 +183,33 @@ mod tests {
         assert_eq!(clean("\u{1b}"), r"\u{1b}");
         assert_eq!(clean("\u{1b}[1;3"), "");
         assert_eq!(shown(&"句号。".into()), "句号。");
+    }
+
+    #[test]
+    fn why_a_trial_was_pruned() {
+        let mut found = Pruning {
+            metric: "qps".into(),
+            runs: 2,
+            of: 5,
+            mean: 61.23,
+            needed: 84.0,
+            rival: Some(crate::model::trial::TrialId(7)),
+            chance: 1e-4,
+        };
+        assert_eq!(
+            pruning(&found),
+            "after 2 of 5 runs qps is 61.23, trial 7 has 84: chance to win below 1 %"
+        );
+        found.rival = None;
+        assert_eq!(
+            pruning(&found),
+            "after 2 of 5 runs qps is 61.23, the bound is 84: chance to keep it below 1 %"
+        );
+        assert_eq!(
+            saved(89, 31).as_deref(),
+            Some("racing saved 31 of 120 runs")
+        );
+        assert_eq!(saved(89, 0), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::overview::{Gain, Overview};
 use super::phrase::{difference, mean_and_spread};
+use super::status_line::status_line;
 use super::text::{closing, findings, headline, plain};
 use crate::base::clock::Timestamp;
 use crate::model::event::Event;
@@ -141,6 +142,38 @@ fn nothing_that_counts() {
     let mut infeasible = Simulation::new(serving());
     infeasible.run(99, |_| runs(5000.0, 0.25));
     assert_snapshot!("everything_is_infeasible", page(&infeasible));
+}
+
+#[test]
+fn a_study_in_one_line() {
+    let mut simulation = Simulation::new(serving());
+    let mut lines = Vec::new();
+    let mut look = |simulation: &Simulation, doing: Option<&str>| {
+        lines.push(status_line(&simulation.study, Some(7), doing));
+    };
+    look(&simulation, None);
+    simulation.run(5, serve);
+    look(&simulation, None);
+    let Ask::Try(params) = ask(&simulation.study) else {
+        panic!("there is more to try")
+    };
+    let trial = simulation.plan(&params, Origin::Sampler);
+    let queued = simulation.study.trials()[1].params.clone();
+    simulation.plan(&queued, Origin::User);
+    simulation.happen(Event::SittingStarted {
+        trial,
+        sitting: 1,
+        token: String::new(),
+        boot_id: "".into(),
+    });
+    look(&simulation, Some("eval\n"));
+    let reason = "somebody wanted a rest".to_owned();
+    simulation.happen(Event::Paused {
+        reason,
+        by_user: true,
+    });
+    look(&simulation, None);
+    assert_snapshot!(lines.join("\n"));
 }
 
 /// The gain as a sentence, for a baseline and a trial that is better.

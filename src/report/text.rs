@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use super::overview::{Failed, Gain, Measured, Missing, Overview};
 use super::phrase::{
-    change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent,
+    change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent, saved,
 };
 use super::wrap::wrap;
 use crate::base::quantity::show_duration;
@@ -65,11 +65,13 @@ pub fn headline(overview: &Overview) -> Block {
         .collect();
     let trials = counted(counts.all().into(), "trial");
     if !parts.is_empty() {
+        let saved = saved(overview.runs, overview.runs_saved);
         let done = format!(
-            "{trials}: {}. {} in {}.",
+            "{trials}: {}. {} in {}{}.",
             parts.join(", "),
             counted(overview.runs.into(), "good run"),
-            show_duration(overview.busy)
+            show_duration(overview.busy),
+            saved.map(|saved| format!("; {saved}")).unwrap_or_default()
         );
         lines.extend(wrap("", "", &done));
     }

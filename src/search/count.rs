@@ -35,6 +35,14 @@ impl Planned {
             Self::Unlimited => Self::AtMost(budget),
         }
     }
+
+    /// The number; `None` where there is no end.
+    pub const fn most(self) -> Option<u64> {
+        match self {
+            Self::Exactly(most) | Self::AtMost(most) => Some(most),
+            Self::Unlimited => None,
+        }
+    }
 }
 
 /// How many trials the sampler of `spec` asks for, whatever the budget.

@@ -5,6 +5,7 @@
 //! | [`coordinate`] | one parameter after the other, from the best so far |
 //! | [`grid`] | every combination |
 //! | [`random`] | combinations at random |
+//! | [`racing`] | which runs a trial need not have any more |
 //! | [`count`] | how many trials that makes, and which come first |
 //! | [`statistics`] | whether a difference is more than noise |
 //! | `lattice`, `standing` | combinations in order; trials in order of merit |
@@ -23,6 +24,7 @@ pub mod grid;
 mod lattice;
 #[cfg(test)]
 mod property_tests;
+pub mod racing;
 pub mod random;
 #[cfg(test)]
 mod search_tests;

@@ -13,9 +13,12 @@ use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
 use crate::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search, Spec};
+use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
+use crate::model::template::Template;
 use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
+use crate::search::racing::prune;
 use crate::search::{Ask, ask};
 
 /// A parameter with a list of values, given with spaces between; the first is
@@ -66,6 +69,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             sampler,
             passes: 2,
             levels: 4,
+            racing: true,
         },
         space,
         steps: Vec::new(),
@@ -81,6 +85,33 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         files: FileNames::default(),
         log_max: 1 << 20,
         digest: String::new(),
+    }
+}
+
+/// A measure step of so many runs, which yields these metrics.
+pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
+    let rule = |metric: &&str| MetricRule {
+        metric: (*metric).into(),
+        source: MetricSource::Json {
+            file: None,
+            pointer: format!("/{metric}"),
+        },
+    };
+    Step {
+        name: name.into(),
+        kind: StepKind::Measure {
+            runs,
+            warmup: 0,
+            timeout: Duration::from_secs(9),
+        },
+        command: vec![Template::new("measure").expect("a template")],
+        params_in_env: true,
+        env: Vec::new(),
+        files: Vec::new(),
+        workdir: "/".into(),
+        stop: None,
+        stop_grace: Duration::ZERO,
+        metrics: metrics.iter().map(rule).collect(),
     }
 }
 
@@ -169,7 +200,7 @@ impl Simulation {
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
-            Answer::Runs(runs) => {
+            Answer::Runs(runs) => 'runs: {
                 for (index, (speed, quality)) in runs.iter().enumerate() {
                     let metric = |n: f64| Finite::new(n).expect("a finite number");
                     let run = Run {
@@ -185,6 +216,12 @@ impl Simulation {
                         fault: None,
                     };
                     self.happen(Event::RunEnded { trial, run });
+                    let measured = self.study.trial(trial).expect("a planned trial");
+                    if let Some(pruning) = prune(&self.study, measured) {
+                        let pruning = Box::new(pruning);
+                        self.happen(Event::TrialPruned { trial, pruning });
+                        break 'runs Outcome::Pruned;
+                    }
                 }
                 let measured = self.study.trial(trial).expect("a planned trial");
                 self.study.judge(measured)

@@ -7,7 +7,8 @@ use crate::model::space::Space;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 
-/// How good a trial is. A trial that failed or was pruned has none.
+/// How good a trial is. A trial that failed or was pruned has none: a pruned
+/// one is worse than the incumbent, which has one.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Standing {
     /// It meets every constraint; the mean of the objective.

@@ -9,7 +9,7 @@ use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::event::Event;
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
-use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -68,6 +68,17 @@ pub(super) enum EventRecord<'a> {
     },
     TrialSkipped {
         trial: u32,
+    },
+    TrialPruned {
+        trial: u32,
+        metric: Text<'a>,
+        runs: u32,
+        of: u32,
+        mean: f64,
+        needed: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        rival: Option<u32>,
+        chance: f64,
     },
     Paused {
         reason: Text<'a>,
@@ -135,7 +146,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 12] = [
+    pub(super) const KINDS: [&'static str; 13] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -145,6 +156,7 @@ impl EventRecord<'_> {
         "sitting-ended",
         "trial-reopened",
         "trial-skipped",
+        "trial-pruned",
         "paused",
         "resumed",
         "done",
@@ -234,6 +246,16 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::TrialReopened { trial } => Self::TrialReopened { trial: trial.0 },
             Event::TrialSkipped { trial } => Self::TrialSkipped { trial: trial.0 },
+            Event::TrialPruned { trial, pruning } => Self::TrialPruned {
+                trial: trial.0,
+                metric: Text::of(&pruning.metric),
+                runs: pruning.runs,
+                of: pruning.of,
+                mean: pruning.mean,
+                needed: pruning.needed,
+                rival: pruning.rival.map(|rival| rival.0),
+                chance: pruning.chance,
+            },
             Event::Paused { reason, by_user } => Self::Paused {
                 reason: Text::of(reason),
                 by_user: *by_user,
@@ -353,6 +375,27 @@ impl EventRecord<'_> {
             },
             Self::TrialSkipped { trial } => Event::TrialSkipped {
                 trial: TrialId(trial),
+            },
+            Self::TrialPruned {
+                trial,
+                metric,
+                runs,
+                of,
+                mean,
+                needed,
+                rival,
+                chance,
+            } => Event::TrialPruned {
+                trial: TrialId(trial),
+                pruning: Box::new(Pruning {
+                    metric: names.name(metric.as_str()),
+                    runs,
+                    of,
+                    mean,
+                    needed,
+                    rival: rival.map(TrialId),
+                    chance,
+                }),
             },
             Self::Paused { reason, by_user } => Event::Paused {
                 reason: reason.owned(),

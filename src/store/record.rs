@@ -3,7 +3,7 @@
 //! The first line is the header, each further line one fact:
 //!
 //! ```text
-//! {"format":{"major":1,"minor":1},"tool":"0.1.0","study":"qwen","spec_digest":"9b1c…","seed":42,"created":1763767212000,"crc":"5d0f1a77"}
+//! {"format":{"major":1,"minor":2},"tool":"0.1.0","study":"qwen","spec_digest":"9b1c…","seed":42,"created":1763767212000,"crc":"5d0f1a77"}
 //! {"seq":1,"at":1763767212004,"event":{"opened":{"digest":"9b1c…"}},"crc":"9f31c2aa"}
 //! {"seq":2,"at":1763767212009,"event":{"trial-planned":{"trial":1,"params":{"SEQS":"512"},"origin":"baseline"}},"crc":"0c77e1d4"}
 //! ```
@@ -20,6 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
+//! | 1.2 | `trial-pruned` |
 
 use std::fmt;
 
@@ -42,7 +43,7 @@ pub struct Format {
 
 impl Format {
     /// The format that this program writes.
-    pub const OURS: Self = Self { major: 1, minor: 1 };
+    pub const OURS: Self = Self { major: 1, minor: 2 };
 }
 
 impl fmt::Display for Format {
@@ -239,6 +240,34 @@ mod tests {
         assert!(
             matches!(read, Ok(Read::Fact(7, fact)) if fact.at.as_millis() == 1_763_767_212_004)
         );
+    }
+
+    #[test]
+    fn events_have_one_name() {
+        let trial = crate::model::trial::TrialId(7);
+        let text = String::new;
+        let events = [
+            Event::Opened { digest: text() },
+            Event::SittingStarted {
+                trial,
+                sitting: 1,
+                token: text(),
+                boot_id: "".into(),
+            },
+            Event::TrialReopened { trial },
+            Event::TrialSkipped { trial },
+            Event::Resumed,
+            Event::Done { reason: text() },
+        ];
+        let at = Timestamp::from_millis(0);
+        for event in events {
+            let name = event.name();
+            let mut line = Vec::new();
+            push_fact(&mut line, 1, &Fact { at, event });
+            let line = String::from_utf8_lossy(&line);
+            assert!(line.contains(&format!("\"event\":{{\"{name}\":")), "{line}");
+            assert!(EventRecord::KINDS.contains(&name));
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::reply::{self, Param};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
-use crate::model::trial::{Origin, Run, Sitting, SittingEnd};
+use crate::model::trial::{Origin, Pruning, Run, Sitting, SittingEnd, TrialId};
 
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
@@ -42,6 +42,34 @@ impl From<&Failure> for reply::Failure {
             ending: failure.ending.as_ref().map(ToString::to_string),
             message: failure.message.clone(),
             cause: failure.cause.as_ref().map(Into::into),
+        }
+    }
+}
+
+impl From<&Pruning> for reply::Pruning {
+    fn from(pruning: &Pruning) -> Self {
+        Self {
+            metric: pruning.metric.to_string(),
+            runs: pruning.runs,
+            of: pruning.of,
+            mean: pruning.mean,
+            needed: pruning.needed,
+            rival: pruning.rival.map(|rival| rival.0),
+            chance: pruning.chance,
+        }
+    }
+}
+
+impl From<&reply::Pruning> for Pruning {
+    fn from(pruning: &reply::Pruning) -> Self {
+        Self {
+            metric: pruning.metric.as_str().into(),
+            runs: pruning.runs,
+            of: pruning.of,
+            mean: pruning.mean,
+            needed: pruning.needed,
+            rival: pruning.rival.map(TrialId),
+            chance: pruning.chance,
         }
     }
 }

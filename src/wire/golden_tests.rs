@@ -131,6 +131,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             unsettled: 5,
         },
         runs: 30,
+        runs_saved: 12,
         busy: 60_000,
         running: Some(Running {
             trial: 5,
@@ -303,6 +304,15 @@ fn detail() -> TrialDetail {
             }),
         }),
         skipped: false,
+        pruning: Some(Pruning {
+            metric: text("speed"),
+            runs: 2,
+            of: 5,
+            mean: 61.25,
+            needed: 84.0,
+            rival: Some(7),
+            chance: 0.125,
+        }),
         logs: vec![LogTail {
             step: text("eval"),
             path: text("/o/l"),

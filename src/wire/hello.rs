@@ -25,8 +25,8 @@ pub struct Versions {
 
 /// The versions that this program speaks.
 pub const OURS: Versions = Versions {
-    lowest: 1,
-    highest: 1,
+    lowest: 2,
+    highest: 2,
 };
 
 impl Versions {

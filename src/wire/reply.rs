@@ -70,6 +70,8 @@ pub struct Status {
     pub counts: Counts,
     /// Good runs, over all trials.
     pub runs: u32,
+    /// Runs that racing has saved.
+    pub runs_saved: u32,
     /// The time with a trial running.
     pub busy: u64,
     /// The trial that runs.
@@ -356,9 +358,31 @@ pub struct TrialDetail {
     pub failure: Option<Failure>,
     /// Whether a user ended it.
     pub skipped: bool,
+    /// Why racing ended it.
+    pub pruning: Option<Pruning>,
     /// The names of its log files below the study's folder, and the end of
     /// each.
     pub logs: Vec<LogTail>,
+}
+
+/// Why racing ended a trial before its last run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pruning {
+    /// The metric that decided.
+    pub metric: String,
+    /// Its runs until then.
+    pub runs: u32,
+    /// How many it would have had.
+    pub of: u32,
+    /// Its mean until then.
+    pub mean: f64,
+    /// What its mean would have had to beat, or to meet.
+    pub needed: f64,
+    /// The best trial, whose mean `needed` is; `None` where that is the bound
+    /// of a constraint.
+    pub rival: Option<u32>,
+    /// The chance that the mean over all runs would have done so, 0 to 1.
+    pub chance: f64,
 }
 
 /// A run.

@@ -20,7 +20,7 @@ use autotune::model::step::{
     MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use autotune::model::template::Template;
-use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use autotune::model::value::{Finite, Value};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -135,6 +135,7 @@ pub(crate) fn spec() -> Spec {
             sampler: SamplerKind::Random,
             passes: 1,
             levels: 5,
+            racing: true,
         },
         space: Space::new(parameters, Vec::new()).expect("a space"),
         steps: vec![
@@ -326,6 +327,18 @@ impl Story {
                 by_user: self.random.random(),
             },
             Event::TrialSkipped { trial },
+            Event::TrialPruned {
+                trial,
+                pruning: Box::new(Pruning {
+                    metric: self.nasty().into(),
+                    runs: self.random.random(),
+                    of: self.random.random(),
+                    mean: -0.1,
+                    needed: 1e300,
+                    rival: self.random.random::<bool>().then_some(trial),
+                    chance: 5e-324,
+                }),
+            },
             Event::Resumed,
             Event::Done { reason },
         ];

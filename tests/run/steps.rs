@@ -23,6 +23,7 @@ max = 250
 [search]
 sampler = "grid"
 levels = 2
+racing = false
 [space]
 kind = ["full", "lora"]
 rank = { int = [4, 16], when = "kind == 'lora'" }

@@ -16,6 +16,8 @@ maximize = "tps"
 metric = "accuracy"
 min = 0.88
 
+[search]
+racing = false
 [space]
 BATCH = [1, 8, 32, 128]
 DTYPE = ["f16", "f32", "bf16"]

@@ -88,7 +88,6 @@ fn budget_search_host_and_files() {
         ("\"coordinate\"", "\"cordinate\""),
         ("\"coordinate\"", "\"model\""),
         ("passes = 2", "levels = 1"),
-        ("passes = 2", "racing = true"),
         ("passes = 2", "racing = \"yes\""),
         ("passes = 2", "racing = false"),
         ("[env]", "[host]\nport_wait = \"1 parsec\"\n[env]"),

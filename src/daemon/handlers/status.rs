@@ -7,7 +7,7 @@ use crate::daemon::folders::Folders;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::overview;
-use crate::search::count::{self, Planned};
+use crate::search::count;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
 
@@ -31,7 +31,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
     let baseline = study.baseline();
     let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
     let busy = study.busy(now);
-    let trials_most = trials_most(study);
+    let trials_most = count::trials(spec).within(spec.budget.trials).most();
     let settled = counts.all() - counts.unsettled;
     let mean = busy.checked_div(settled);
     let left = trials_most.zip(mean).map(|(most, mean)| {
@@ -55,6 +55,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
             unsettled: counts.unsettled,
         },
         runs: study.runs(),
+        runs_saved: study.runs_saved(),
         busy: milliseconds(busy),
         running: running.and_then(|trial| running_trial(view, trial)),
         waiting: waiting.collect(),
@@ -103,13 +104,4 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
         runs_all: view.study.spec().runs_per_trial(),
     })
-}
-
-/// How many trials there will be at most.
-fn trials_most(study: &Study) -> Option<u64> {
-    let spec = study.spec();
-    match count::trials(spec).within(spec.budget.trials) {
-        Planned::Exactly(most) | Planned::AtMost(most) => Some(most),
-        Planned::Unlimited => None,
-    }
 }

@@ -53,6 +53,7 @@ pub async fn answer(server: &Server, number: u32) -> Reply {
         sittings: trial.sittings.iter().map(Into::into).collect(),
         failure: common::failure(&trial).map(Into::into),
         skipped: trial.skipped,
+        pruning: trial.pruned_by_racing().map(Into::into),
         logs: tails.await.unwrap_or_default(),
     }))
 }

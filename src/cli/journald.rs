@@ -1,0 +1,313 @@
+//! What the system's journal is told while a study runs as a service: an entry
+//! for each thing that happens, with fields to search by.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::study_table::differences;
+use crate::base::quantity::show_duration;
+use crate::daemon::Update;
+use crate::model::event::{Event, Fact};
+use crate::model::outcome::{Failure, Outcome};
+use crate::model::study::Study;
+use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
+use crate::report::overview::{Gain, gain, misses};
+use crate::report::phrase::{clean, constraint, counted, figures, mean_and_spread, percent};
+use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
+
+/// Writes entries for what a daemon does.
+pub struct Entries {
+    journald: Journald,
+    study: Option<Arc<Study>>,
+}
+
+/// An entry before it is written.
+struct Said {
+    priority: Priority,
+    id: Option<MessageId>,
+    message: String,
+}
+
+impl Said {
+    fn info(message: String) -> Self {
+        Self {
+            priority: Priority::Info,
+            id: None,
+            message,
+        }
+    }
+
+    fn of(priority: Priority, id: MessageId, message: String) -> Self {
+        Self {
+            priority,
+            id: Some(id),
+            message,
+        }
+    }
+}
+
+impl Entries {
+    /// Entries for this journal.
+    pub const fn new(journald: Journald) -> Self {
+        Self {
+            journald,
+            study: None,
+        }
+    }
+
+    /// Writes until the daemon has ended.
+    pub async fn follow(mut self, mut updates: mpsc::UnboundedReceiver<Update>) {
+        while let Some(update) = updates.recv().await {
+            self.take(update);
+        }
+    }
+
+    fn take(&mut self, update: Update) {
+        match update {
+            Update::Opened { study, notes } => {
+                let message = opened(&study);
+                self.study = Some(study);
+                self.write(Said::of(Priority::Notice, MessageId::Opened, message));
+                for note in notes {
+                    self.write(Said {
+                        priority: Priority::Notice,
+                        ..Said::info(note)
+                    });
+                }
+            }
+            Update::Recovering { trial, .. } => {
+                let message = format!("clearing up what an earlier daemon left of trial {trial}");
+                let said = Said::of(Priority::Notice, MessageId::Recovered, message);
+                self.write_of(said, trial);
+            }
+            Update::Warning(message) => self.write(Said {
+                priority: Priority::Warning,
+                ..Said::info(message)
+            }),
+            Update::DiskTrouble(trouble) => {
+                let message = format!("{trouble}, retrying");
+                let id = MessageId::DiskTrouble;
+                self.write(Said::of(Priority::Error, id, message));
+            }
+            Update::DiskBack => {
+                let message = "the disk takes data again".to_owned();
+                let id = MessageId::DiskBack;
+                self.write(Said::of(Priority::Notice, id, message));
+            }
+            Update::Fact(fact, study) => {
+                self.fact(&fact, &study);
+                self.study = Some(study);
+            }
+        }
+    }
+
+    fn write(&self, said: Said) {
+        self.write_fields(&said, Entry::default());
+    }
+
+    fn write_of(&self, said: Said, trial: TrialId) {
+        let fields = Entry {
+            trial: Some(trial.0),
+            ..Entry::default()
+        };
+        self.write_fields(&said, fields);
+    }
+
+    fn write_fields(&self, said: &Said, fields: Entry<'_>) {
+        let message = clean(&said.message);
+        let entry = Entry {
+            message: &message,
+            id: said.id,
+            study: self.study.as_ref().map(|study| &*study.spec().name),
+            ..fields
+        };
+        self.journald.write(said.priority, &entry);
+    }
+
+    fn fact(&self, fact: &Fact, study: &Study) {
+        let Some(said) = self.say(fact, study) else {
+            return;
+        };
+        let fields = Entry {
+            event: Some(fact.event.name()),
+            ..Entry::default()
+        };
+        let fields = match &fact.event {
+            Event::SittingStarted { trial, .. }
+            | Event::ServicesReady { trial, .. }
+            | Event::TrialPlanned { trial, .. }
+            | Event::TrialReopened { trial }
+            | Event::TrialSkipped { trial } => Entry {
+                trial: Some(trial.0),
+                ..fields
+            },
+            Event::RunEnded { trial, run } => Entry {
+                trial: Some(trial.0),
+                step: Some(&*run.step),
+                run: Some(run.number),
+                ..fields
+            },
+            Event::SittingEnded { trial, end, .. } => Entry {
+                trial: Some(trial.0),
+                outcome: Some(match end {
+                    SittingEnd::Finished(outcome) => outcome.word(),
+                    SittingEnd::Interrupted => "interrupted",
+                }),
+                ..fields
+            },
+            _ => fields,
+        };
+        self.write_fields(&said, fields);
+    }
+
+    /// What there is to say; `None` for what another entry tells as well.
+    fn say(&self, fact: &Fact, study: &Study) -> Option<Said> {
+        Some(match &fact.event {
+            Event::Opened { .. } | Event::StepStarted { .. } | Event::TrialPlanned { .. } => {
+                return None;
+            }
+            Event::SittingStarted { trial, sitting, .. } => {
+                let tried = study.trial(*trial)?;
+                let best = self.study.as_deref().and_then(Study::incumbent);
+                let differs = differences(study, tried, best.map(|best| &best.params));
+                let again = match sitting {
+                    1 => String::new(),
+                    again => format!(", sitting {again}"),
+                };
+                Said::info(format!("trial {trial} ({differs}) starts{again}"))
+            }
+            Event::ServicesReady { trial, startup, .. } => Said::info(format!(
+                "trial {trial}: ready after {}",
+                show_duration(*startup)
+            )),
+            Event::RunEnded { trial, run } => {
+                let priority = if run.is_good() {
+                    Priority::Info
+                } else {
+                    Priority::Warning
+                };
+                Said {
+                    priority,
+                    ..Said::info(run_text(*trial, run))
+                }
+            }
+            Event::SittingEnded { trial, end, .. } => self.ended(study.trial(*trial)?, end, study),
+            Event::TrialReopened { trial } => {
+                Said::info(format!("trial {trial} is to be measured again"))
+            }
+            Event::TrialSkipped { trial } => Said::info(format!("trial {trial} is skipped")),
+            Event::Paused { reason, by_user } => {
+                let how = "to go on: autotunectl resume";
+                let message = format!("paused: {reason}; {how}");
+                if *by_user {
+                    Said::of(Priority::Notice, MessageId::Paused, message)
+                } else {
+                    Said::of(Priority::Error, MessageId::HostFaults, message)
+                }
+            }
+            Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),
+            Event::Done { reason } => {
+                let message = format!("done: {reason}; {}", best_text(study));
+                Said::of(Priority::Notice, MessageId::Done, message)
+            }
+        })
+    }
+
+    fn ended(&self, trial: &Trial, end: &SittingEnd, study: &Study) -> Said {
+        let id = trial.id;
+        let objective = study.objective(trial);
+        let metric = &study.spec().objective.metric;
+        let measured = objective
+            .map(|summary| format!(", {metric} {}", mean_and_spread(&summary)))
+            .unwrap_or_default();
+        let SittingEnd::Finished(outcome) = end else {
+            return Said::info(format!("trial {id} is interrupted; it goes on later"));
+        };
+        match outcome {
+            Outcome::Failed(failure) => {
+                let message = format!("trial {id} failed: {}", failure_text(failure));
+                Said::of(Priority::Warning, MessageId::TrialFailed, message)
+            }
+            Outcome::Infeasible => {
+                let missed = misses(&study.spec().constraints, trial);
+                let missed: Vec<String> = missed
+                    .iter()
+                    .map(|miss| {
+                        format!(
+                            "{} is {}",
+                            constraint(&miss.constraint),
+                            figures(miss.mean, 4)
+                        )
+                    })
+                    .collect();
+                let missed = missed.join(", ");
+                Said::info(format!("trial {id} is infeasible{measured}: {missed}"))
+            }
+            Outcome::Pruned => Said::info(format!("trial {id} is pruned{measured}")),
+            Outcome::Complete => {
+                let is_best = |study: &Study| study.incumbent().is_some_and(|best| best.id == id);
+                let before = self.study.as_deref();
+                if is_best(study) && !before.is_some_and(is_best) {
+                    let message = format!("new best: {}", best_text(study));
+                    return Said::of(Priority::Notice, MessageId::NewBest, message);
+                }
+                Said::info(format!("trial {id} is complete{measured}"))
+            }
+        }
+    }
+}
+
+fn opened(study: &Study) -> String {
+    let spec = study.spec();
+    let direction = format!("{:?}", spec.objective.direction).to_lowercase();
+    let constraints: Vec<String> = spec.constraints.iter().map(constraint).collect();
+    let floor = match constraints.join(" and ") {
+        none if none.is_empty() => none,
+        all => format!(", where {all}"),
+    };
+    let settled = study.trials().iter().filter(|trial| trial.is_settled());
+    let after = match settled.count() {
+        0 => String::new(),
+        some => format!("; going on after {}", counted(some as u64, "trial")),
+    };
+    let metric = &spec.objective.metric;
+    format!("study {}: {direction} {metric}{floor}{after}", spec.name)
+}
+
+fn run_text(trial: TrialId, run: &Run) -> String {
+    let head = format!("trial {trial}: {} run {}", run.step, run.number);
+    if let Some(fault) = &run.fault {
+        return format!("{head} is bad: {fault}");
+    }
+    let metrics = run.metrics.iter();
+    let metrics = metrics.map(|(name, value)| format!("{name} {}", figures(value.get(), 4)));
+    let metrics: Vec<String> = metrics.collect();
+    format!("{head}: {}", metrics.join(", "))
+}
+
+fn failure_text(failure: &Failure) -> String {
+    match &failure.cause {
+        Some(cause) => format!("{} ({})", failure.message, cause.hint),
+        None => failure.message.clone(),
+    }
+}
+
+fn best_text(study: &Study) -> String {
+    let Some(best) = study.incumbent() else {
+        return "no trial meets the constraints".to_owned();
+    };
+    let metric = &study.spec().objective.metric;
+    let summary = study.objective(best);
+    let mean = summary.map_or_else(String::new, |summary| {
+        format!(", {metric} {}", mean_and_spread(&summary))
+    });
+    let gained = match gain(study) {
+        Gain::Measured {
+            share: Some(share), ..
+        } => format!(", {} better than the baseline", percent(share)),
+        _ => String::new(),
+    };
+    let differs = differences(study, best, None);
+    format!("trial {} ({differs}){mean}{gained}", best.id)
+}

@@ -1,0 +1,124 @@
+//! What systemd is told while the daemon works: see [`systemd`](crate::systemd).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::board::{Reader, View};
+use crate::model::spec::Spec;
+use crate::report::status_line::status_line;
+use crate::search::count;
+use crate::systemd::notify;
+use crate::systemd::watchdog::Watchdog;
+use crate::wire::reply::Doing;
+
+/// How often more time is asked for while the daemon begins.
+const BEGINNING: Duration = Duration::from_secs(5);
+/// For so much time each time: enough for two requests that come late.
+const EXTENSION: Duration = Duration::from_secs(30);
+/// What a trial may need to end beyond the grace of its steps: its `stop`
+/// commands, and processes that hang in the kernel.
+const ENDING: Duration = Duration::from_secs(120);
+/// The longest that the past may take to be read and cleared up.
+const BEGINNING_MAX: Duration = Duration::from_secs(1800);
+
+/// Signs of life, which the dispatcher gives.
+#[derive(Debug)]
+pub struct Pulse {
+    watchdog: Watchdog,
+    /// The longest that a trial may take to end.
+    ending_limit: Duration,
+}
+
+impl Pulse {
+    /// The beat that the service manager expects, if there is one.
+    pub fn new(spec: &Spec) -> Self {
+        let graces = spec.steps.iter().map(|step| step.stop_grace);
+        Self {
+            watchdog: Watchdog::from_environment(),
+            ending_limit: graces.max().unwrap_or_default() + ENDING,
+        }
+    }
+
+    /// Waits until a sign of life is due. May be dropped at any time.
+    pub async fn due(&mut self) {
+        self.watchdog.due().await;
+    }
+
+    /// Gives it. `ending` is how long a trial has been ending by now, with
+    /// nothing to come after it.
+    pub fn beat(&self, ending: Option<Duration>) {
+        // A manager that cannot be reached cannot be told so either.
+        let _ = notify::alive();
+        if ending.is_some_and(|ending| ending < self.ending_limit) {
+            let _ = notify::extend_timeout(EXTENSION);
+        }
+    }
+}
+
+/// Waits for a part of the beginning, and asks for more time as long as that
+/// lasts.
+pub async fn beginning<T>(part: impl Future<Output = T>) -> T {
+    let extend = async {
+        let mut asked = Duration::ZERO;
+        while asked < BEGINNING_MAX {
+            let _ = notify::extend_timeout(EXTENSION);
+            tokio::time::sleep(BEGINNING).await;
+            asked += BEGINNING;
+        }
+        std::future::pending().await
+    };
+    tokio::select! {
+        biased;
+        result = part => result,
+        () = extend => unreachable!("it waits for ever"),
+    }
+}
+
+/// Keeps the line for `systemctl status` up to date, for ever.
+pub async fn keep_status(mut reader: Reader) {
+    let mut said = String::new();
+    let mut counted: Option<(Arc<Spec>, Option<u64>)> = None;
+    loop {
+        let view = reader.views.borrow_and_update().clone();
+        let spec = view.study.spec();
+        // Counting can take a while, and the spec hardly ever changes.
+        let known = counted.as_ref().filter(|known| Arc::ptr_eq(&known.0, spec));
+        let most = match known {
+            Some((_, most)) => *most,
+            None => count::trials(spec).within(spec.budget.trials).most(),
+        };
+        counted = Some((Arc::clone(spec), most));
+        let line = line(&view, most);
+        if line != said {
+            let _ = notify::status(&line);
+            said = line;
+        }
+        drop(view);
+        if reader.views.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn line(view: &View, most: Option<u64>) -> String {
+    if let Some(trouble) = &view.disk_trouble {
+        return format!("waiting for the disk: {trouble}");
+    }
+    let doing = view.doing.as_ref().map(|(doing, _)| words(doing));
+    let line = status_line(&view.study, most, doing.as_deref());
+    if view.stopping {
+        format!("stopping; {line}")
+    } else {
+        line
+    }
+}
+
+fn words(doing: &Doing) -> String {
+    match doing {
+        Doing::Starting => "starting".to_owned(),
+        Doing::Readying { step } => format!("{step} getting ready"),
+        Doing::Ready => "ready".to_owned(),
+        Doing::Step { step } => step.clone(),
+        Doing::Ending => "ending".to_owned(),
+    }
+}

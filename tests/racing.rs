@@ -1,0 +1,197 @@
+//! Racing from end to end: real runs, a real daemon, and its death at the
+//! worst moment.
+
+mod support;
+
+use std::process::{Command, Stdio};
+
+use serde_json::{Value as Json, json};
+use support::{Study, code, said};
+
+/// Three values, of which the second is hopeless from its first run on and the
+/// third is the best. Each run waits at a gate of its own: `gate-N-RUN`.
+const SPEC: &str = r#"
+[study]
+name = "raced"
+pass_env = ["PIDS"]
+[objective]
+maximize = "score"
+[[constraint]]
+metric = "quality"
+min = 0.5
+[space]
+N = [1, 2, 3]
+[[step]]
+name = "serve"
+kind = "service"
+command = ["{child}", "serve", "--port", "{port}", "--term-gate", "{dir}term-{{ N }}"]
+ready = { http = "http://127.0.0.1:{port}/" }
+[[step]]
+name = "eval"
+kind = "measure"
+runs = 4
+command = ["{child}", "run", "--gate", "{dir}gate-{{ N }}-{{ run }}",
+    "--print", "score={{ {'1': 100, '2': 50, '3': 120}[N] + (run | int) / 10 }}",
+    "--print", "quality=0.9"]
+[step.metrics]
+score = 'score=(\S+)'
+quality = 'quality=(\S+)'
+"#;
+
+fn open_runs(study: &Study, value: u32) {
+    (1..=4).for_each(|run| study.open_gate(&format!("gate-{value}-{run}")));
+}
+
+/// All gates open but those of the second value.
+fn study() -> Study {
+    let study = Study::new(SPEC);
+    for value in [1, 3] {
+        open_runs(&study, value);
+        study.open_gate(&format!("term-{value}"));
+    }
+    study
+}
+
+fn ctl(study: &Study, arguments: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_autotunectl"))
+        .args(arguments)
+        .current_dir(study.path(""))
+        .env("XDG_RUNTIME_DIR", study.path("runtime"))
+        .env_remove("AUTOTUNE_SOCKET")
+        .env("NO_COLOR", "1")
+        .stdin(Stdio::null())
+        .output()
+        .expect("autotunectl");
+    assert_eq!(code(&output), 0, "{arguments:?}: {}", said(&output));
+    said(&output)
+}
+
+fn runs_of(study: &Study, trial: u32) -> Vec<Json> {
+    let runs = study.events_of("run-ended").into_iter();
+    let runs = runs.filter(|run| run["trial"] == trial);
+    runs.map(|run| run["run"].clone()).collect()
+}
+
+fn ends(study: &Study) -> Vec<Json> {
+    let ends = study.events_of("sitting-ended").into_iter();
+    ends.map(|end| end["end"].clone()).collect()
+}
+
+/// A text as if its lines had not been broken.
+fn flat(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+const WHY: &str = "after 1 of 4 runs score is 50.1, trial 1 has 100.2: chance to win below 1 %";
+
+#[test]
+fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
+    let study = study();
+    study.open_gate("gate-2-1");
+    study.open_gate("term-2");
+    let plan = said(&study.autotuned(&["plan", "study.toml"]));
+    assert!(
+        plan.contains("12 runs that count or fewer by racing"),
+        "{plan}"
+    );
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let text = said(&output);
+    assert!(flat(&text).contains(WHY), "{text}");
+    assert_eq!(ends(&study), ["complete", "pruned", "complete"]);
+    assert_eq!(runs_of(&study, 2), [1]);
+    assert_eq!(study.best(), json!({"N": "3"}));
+    let line = &study.results()[1];
+    assert_eq!(line["status"], "partial");
+    assert_eq!(
+        (&line["pruned"], &line["eval_ok_n"]),
+        (&json!(true), &json!(1))
+    );
+    let view = said(&study.autotuned(&["view", "out"]));
+    assert!(flat(&view).contains("racing saved 3 of 12 runs"), "{view}");
+
+    // It is settled: another start does not repeat it.
+    let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
+    study.await_events("opened", 2);
+    study.wait("the socket", || {
+        study.path("runtime/autotune/control.sock").exists()
+    });
+    let show = ctl(&study, &["show", "2"]);
+    assert!(flat(&show).contains(&format!("pruned {WHY}")), "{show}");
+    assert!(
+        show.lines()
+            .all(|line| line.chars().count() <= 80 || line.contains('/')),
+        "{show}"
+    );
+    let shown: Json = serde_json::from_str(&ctl(&study, &["show", "2", "--json"])).expect("JSON");
+    assert_eq!(
+        (&shown["pruning"]["rival"], &shown["pruning"]["of"]),
+        (&json!(1), &json!(4))
+    );
+    let status = ctl(&study, &["status"]);
+    assert!(
+        flat(&status).contains("racing saved 3 of 12 runs"),
+        "{status}"
+    );
+    assert!(ctl(&study, &["trials", "--outcome", "pruned"]).contains("N=2"));
+    assert_eq!(study.events_of("sitting-started").len(), 3);
+
+    // Whoever measures it again wants all its runs, and the first one counts.
+    ctl(&study, &["retry", "2"]);
+    open_runs(&study, 2);
+    ctl(&study, &["wait", "--for", "trial=2", "--timeout", "60s"]);
+    assert_eq!(ends(&study)[3], "complete");
+    assert_eq!(runs_of(&study, 2), [1, 2, 3, 4]);
+    assert!(
+        !ctl(&study, &["status"]).contains("racing"),
+        "nothing was saved"
+    );
+    ctl(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+/// The daemon dies when the trial is to end and has not ended: the next one
+/// comes to the same outcome, and repeats nothing.
+#[test]
+fn a_kill_between_the_decision_and_the_end_changes_nothing() {
+    let study = study();
+    study.open_gate("gate-2-1");
+    let mut daemon = study.start();
+    study.await_events("trial-pruned", 1);
+    // The service has the signal to end, and does not.
+    study.await_gate("term-2");
+    assert_eq!(ends(&study).len(), 1);
+    daemon.kill();
+    study.open_gate("term-2");
+    assert_eq!(study.start().end(), 0, "{}", study.trace());
+    assert_eq!(ends(&study), ["complete", "pruned", "complete"]);
+    assert_eq!(runs_of(&study, 2), [1]);
+    assert_eq!(study.events_of("trial-pruned").len(), 1);
+    assert_eq!(study.results()[1]["pruned"], true);
+    assert_eq!(study.alive(), [0; 0]);
+}
+
+#[test]
+fn what_a_user_enqueues_and_what_does_not_race_has_all_its_runs() {
+    let study = Study::new(&SPEC.replace("[space]", "[search]\nracing = false\n[space]"));
+    for value in 1..=3 {
+        open_runs(&study, value);
+        study.open_gate(&format!("term-{value}"));
+    }
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert_eq!(ends(&study), ["complete"; 3]);
+    assert_eq!(study.events_of("run-ended").len(), 12);
+
+    let study = self::study();
+    open_runs(&study, 2);
+    study.open_gate("term-2");
+    std::fs::remove_file(study.path("gate-1-1")).expect("an open gate");
+    let mut daemon = study.start();
+    study.await_gate("gate-1-1");
+    ctl(&study, &["enqueue", "N=2"]);
+    study.open_gate("gate-1-1");
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(ends(&study), ["complete"; 3]);
+    assert_eq!(runs_of(&study, 2).len(), 4);
+}
