@@ -7,6 +7,7 @@ use super::prose;
 use super::session::{Session, Trouble};
 use crate::base::file;
 use crate::report::phrase::clean;
+use crate::report::wrap::wrap;
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 use crate::wire::reply::{Best, Reply};
 use crate::wire::request::Request;
@@ -70,12 +71,14 @@ fn json(best: &Best) -> String {
 }
 
 fn text(best: &Best, color: bool) -> String {
-    let mut text = format!(
-        "Trial {}: {}\n{}\n\n",
-        best.measured.trial,
-        prose::metrics(&best.measured),
-        prose::gain(&best.gain, &best.objective),
-    );
+    let trial = best.measured.trial;
+    let measured = format!("Trial {trial}: {}", prose::metrics(&best.measured));
+    let gain = prose::gain(&best.gain, &best.objective);
+    let mut text = String::new();
+    for line in [wrap("", "  ", &measured), wrap("", "  ", &gain)].concat() {
+        text = text + &line + "\n";
+    }
+    text.push('\n');
     let mut table = Table::new([
         Column::left("PARAMETER"),
         Column::left("VALUE").flexible(),

@@ -126,8 +126,10 @@ fn failed(failure: &Failure, color: bool) -> String {
     );
     let mut lines = wrap("  ", "  ", &message);
     if let Some(cause) = &failure.cause {
-        let line = clean(cause.line.trim());
-        let found = format!("Cause: {}: {line}", clean(&cause.name));
+        let mut found = format!("Cause: {}", clean(&cause.name));
+        if !failure.message.contains(&cause.line) {
+            found = format!("{found}: {}", clean(cause.line.trim()));
+        }
         lines.extend(wrap("  ", "    ", &found));
         let hint = format!("Hint: {}", clean(&cause.hint));
         lines.extend(wrap("  ", "    ", &hint));

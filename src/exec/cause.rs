@@ -47,9 +47,15 @@ const TROUBLES: &[Trouble] = &[
         host: None,
     },
     Trouble {
+        name: "flash-attention-off",
+        pattern: r"(?i)quantized V cache requires flash_attn|V cache quantization requires flash_attn",
+        hint: "a quantised cache of values needs flash attention: keep the two apart by a [[rule]]",
+        host: None,
+    },
+    Trouble {
         name: "out-of-memory",
-        pattern: r"(?i)cannot allocate memory|std::bad_alloc|^MemoryError|memory allocation of \d+ bytes failed",
-        hint: "these values need more memory than there is",
+        pattern: r"(?i)cannot allocate memory|std::bad_alloc|^MemoryError|memory allocation of \d+ bytes failed|ggml_aligned_malloc: insufficient memory",
+        hint: "these values need more memory than there is, or than its limit allows",
         host: None,
     },
     Trouble {
@@ -66,7 +72,8 @@ const TROUBLES: &[Trouble] = &[
     },
     Trouble {
         name: "not-found",
-        pattern: r"(?i)command not found|No such file or directory",
+        // Not the sources that a debugger misses in a backtrace: `38<tab>x.c: No…`.
+        pattern: r"(?i)command not found|^\s*(\d*[^\d\t].*)?No such file or directory",
         hint: "a file or program that the step needs is missing: steps run in `workdir`",
         host: None,
     },
@@ -183,6 +190,36 @@ mod tests {
         assert_eq!(name(&[uvicorn]).as_deref(), Some("address-in-use"));
         assert_eq!(name(&[bf16]).as_deref(), Some("bf16-unsupported"));
         assert_eq!(name(&["all is well"]), None);
+    }
+
+    /// What llama.cpp's server printed, and the debugger that it calls when it
+    /// aborts.
+    #[test]
+    fn real_messages_of_llama_cpp() {
+        let quantised = [
+            "0.00.168.499 E llama_init_from_model: quantized V cache requires flash_attn to be enabled",
+            "0.00.168.860 E srv          init: exiting due to model loading error",
+            "error: Failed to init server, please check the input params.",
+        ];
+        assert_eq!(name(&quantised).as_deref(), Some("flash-attention-off"));
+        let memory = "0.00.880.847 E ggml_aligned_malloc: insufficient memory (attempted to allocate 1287.51 MB)";
+        let backtrace = [
+            "ggml/src/ggml.c:1644: GGML_ASSERT(ctx->mem_buffer != NULL) failed",
+            "#0  syscall () at ../sysdeps/unix/sysv/linux/x86_64/syscall.S:38",
+            "38\t../sysdeps/unix/sysv/linux/x86_64/syscall.S: No such file or directory.",
+            "[Inferior 1 (process 1615) detached]",
+        ];
+        assert_eq!(name(&backtrace), None);
+        let both = [&[memory], backtrace.as_slice()].concat();
+        assert_eq!(name(&both).as_deref(), Some("out-of-memory"));
+        assert_eq!(
+            name(&["run.sh: line 38: ./serve: No such file or directory"]).as_deref(),
+            Some("not-found")
+        );
+        assert_eq!(
+            name(&["No such file or directory"]).as_deref(),
+            Some("not-found")
+        );
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::process::Group;
 use super::ready::{Readiness, ReadyError};
 use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
 use super::runner::Sitting;
+use crate::base::quantity::show_duration;
 use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
 
 /// How long output may go on once its program is dead. Only a process that got
@@ -150,7 +151,7 @@ async fn start_service<'a>(
             failure(kind, Some(step), None, error.to_string())
         }
         Ok(Err(_)) => {
-            let limit = crate::base::quantity::show_duration(ready.timeout);
+            let limit = show_duration(ready.timeout);
             let message = format!("not ready within {limit}: {}", readiness.last);
             let ending = Some(Ending::TimedOut);
             with_tail(
@@ -299,6 +300,7 @@ async fn do_run(
     let fault = match &ending {
         Ending::Exited(0) if yielded.faults.is_empty() => None,
         Ending::Exited(0) => Some(yielded.faults.join("; ")),
+        Ending::TimedOut => Some(format!("{ending} of {}", show_duration(timeout))),
         ending => Some(ending.to_string()),
     };
     if let Some(number) = run.number {
@@ -446,7 +448,7 @@ pub(super) fn not_released(message: String) -> FailureReport {
 }
 
 /// A failure with the trouble that the kernel knows of or of which the output
-/// speaks, and with the last line of the output.
+/// speaks. It shows the line that gave the trouble away, or else the last one.
 fn with_tail(
     kind: FailureKind,
     step: &StepOrder,
@@ -454,7 +456,7 @@ fn with_tail(
     message: String,
     found: &Found,
     kernel: Option<Kernel>,
-    show_last_line: bool,
+    show_line: bool,
 ) -> Broken {
     let said = || cause::find(found.tail.iter().map(String::as_str));
     let kernel = kernel.map(|kernel| (kernel.is_certain(), (Cause::from(kernel), None)));
@@ -465,16 +467,14 @@ fn with_tail(
     };
     let host = known.as_ref().and_then(|(_, host)| *host);
     let kind = host.map_or(kind, FailureKind::Host);
-    let last = found.tail.iter().rev().find(|line| !line.trim().is_empty());
-    let last = last
-        .filter(|_| show_last_line)
-        .map(|line| format!(": {}", line.trim()));
-    let mut broken = failure(
-        kind,
-        Some(step),
-        ending,
-        message + &last.unwrap_or_default(),
-    );
+    let last = || {
+        let mut lines = found.tail.iter().rev().map(|line| line.trim());
+        lines.find(|line| !line.is_empty())
+    };
+    let line = known.as_ref().map(|(cause, _)| cause.line.as_str());
+    let shown = line.or_else(last).filter(|_| show_line);
+    let shown = shown.map(|line| format!(": {line}")).unwrap_or_default();
+    let mut broken = failure(kind, Some(step), ending, message + &shown);
     broken.cause = known.map(|(cause, _)| CauseReport {
         name: cause.name,
         hint: cause.hint,

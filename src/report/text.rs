@@ -278,8 +278,14 @@ fn failed(failed: &[Failed]) -> Vec<String> {
             lines.extend(wrap("  ", "    ", &format!("Cause: {name}, as above")));
             continue;
         }
+        let shown = trial.failure.message.contains(&cause.line);
         let line = cut(&clean(cause.line.trim()), 200);
-        lines.extend(wrap("  ", "    ", &format!("Cause: {name}: {line}")));
+        let line = if shown {
+            String::new()
+        } else {
+            format!(": {line}")
+        };
+        lines.extend(wrap("  ", "    ", &format!("Cause: {name}{line}")));
         lines.extend(wrap("  ", "    ", &format!("Hint: {}", clean(&cause.hint))));
     }
     lines.extend(more(failed.len()));

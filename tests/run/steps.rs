@@ -200,7 +200,7 @@ fn what_goes_wrong_in_a_step_is_named() {
     let expected = [
         ("task", "exited with code 3: no such data set".to_owned()),
         ("task", format!("loss: {file} was not written by this run")),
-        ("task", "ran into its time limit".to_owned()),
+        ("task", "ran into its time limit of 1.0 s".to_owned()),
         ("task", format!("loss: {file}: has nothing at `/loss`")),
         (
             "gpu-out-of-memory",

@@ -1,0 +1,183 @@
+//! The examples, so that they do not rot: their specs hold here, their scripts
+//! parse, and what their evaluators print is what their specs read.
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use support::{Study, code, said};
+
+fn example(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("examples/llama-cpp").join(name)
+}
+
+fn text(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn spec() -> toml::Table {
+    text(&example("autotune.toml")).parse().expect("a spec")
+}
+
+/// The patterns that the spec reads the evaluator's output by.
+fn patterns() -> toml::Table {
+    let spec = spec();
+    let steps = spec["step"].as_array().expect("steps");
+    let eval = steps
+        .iter()
+        .find(|step| step["name"].as_str() == Some("eval"));
+    let metrics = eval.expect("the step eval")["metrics"].as_table();
+    metrics.expect("its metrics").clone()
+}
+
+/// Whether there is a Python, which the evaluator needs and the tests do not.
+fn has_python() -> bool {
+    let python = Command::new("python3").arg("--version").output();
+    python.is_ok_and(|output| output.status.success())
+}
+
+/// What the spec's patterns find in the output of a command.
+fn metrics_of(command: &[String], env: toml::Table) -> serde_json::Value {
+    let mut study = toml::toml! {
+        [study]
+        name = "patterns"
+        [objective]
+        maximize = "total_tps"
+        [space]
+        A = [1]
+        [budget]
+        trials = 1
+    };
+    let mut eval = toml::Table::new();
+    eval.insert("name".into(), "eval".into());
+    eval.insert("kind".into(), "measure".into());
+    eval.insert("runs".into(), 1.into());
+    eval.insert("command".into(), command.to_vec().into());
+    eval.insert("env".into(), env.into());
+    eval.insert("metrics".into(), patterns().into());
+    study.insert("step".into(), vec![eval].into());
+    let study = Study::new(&toml::to_string(&study).expect("a spec"));
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let runs = study.events_of("run-ended");
+    assert_eq!(runs.len(), 1, "{}", study.trace());
+    runs[0]["metrics"].clone()
+}
+
+#[test]
+fn the_spec_holds_in_a_checkout() {
+    let spec = example("autotune.toml").display().to_string();
+    let study = Study::new("");
+    let mut check = vec!["check", &spec];
+    check.extend((!has_python()).then_some("--no-host"));
+    let check = study.autotuned(&check);
+    assert_eq!(code(&check), 0, "{}", said(&check));
+    assert_eq!(String::from_utf8_lossy(&check.stderr), "");
+    let plan = study.autotuned(&["plan", &spec]);
+    assert!(said(&plan).contains("TYPE_V=q8_0"), "{}", said(&plan));
+}
+
+/// A refusal of the server that the README promises, and the way to it.
+#[test]
+fn without_its_model_the_server_says_what_to_do() {
+    let study = Study::new("");
+    for name in ["run_model.sh", "server.py"] {
+        std::fs::copy(example(name), study.path(name)).expect("a copy");
+    }
+    let output = Command::new("bash")
+        .arg(study.path("run_model.sh"))
+        .output()
+        .expect("bash");
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    assert!(
+        said(&output).contains("setup.sh first"),
+        "{}",
+        said(&output)
+    );
+}
+
+#[test]
+fn scripts_parse() {
+    for name in ["setup.sh", "run_model.sh"] {
+        let path = example(name);
+        let output = Command::new("bash")
+            .arg("-n")
+            .arg(&path)
+            .output()
+            .expect("bash");
+        assert_eq!(code(&output), 0, "{}", said(&output));
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    }
+}
+
+#[test]
+fn the_spec_reads_what_the_evaluator_printed() {
+    let recorded = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/llama-cpp/eval.log"
+    );
+    let found = metrics_of(&["cat".into(), recorded.into()], toml::Table::new());
+    let expected = serde_json::json!({
+        "accuracy": 0.5721, "total_tps": 476.8, "answer_tps": 35.7, "total_time_s": 8.6
+    });
+    assert_eq!(found, expected);
+}
+
+/// Answers every question with the same words, in the form of llama.cpp.
+fn answer_all(listener: &TcpListener) {
+    let answer = serde_json::json!({
+        "choices": [{"message": {"content": "They sell cups, bowls and tiles."}}],
+        "usage": {"prompt_tokens": 200, "completion_tokens": 8},
+    });
+    let answer = answer.to_string();
+    for stream in listener.incoming() {
+        let mut stream: TcpStream = stream.expect("a connection");
+        let mut reader = BufReader::new(stream.try_clone().expect("a connection"));
+        let mut length = 0;
+        let mut line = String::new();
+        while reader.read_line(&mut line).expect("a request") > 2 {
+            let lower = line.to_lowercase();
+            if let Some(value) = lower.strip_prefix("content-length:") {
+                length = value.trim().parse().expect("a length");
+            }
+            line.clear();
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body).expect("a body");
+        let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
+        assert_eq!(body["max_tokens"], 7);
+        let head = format!(
+            "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n",
+            answer.len()
+        );
+        stream.write_all(head.as_bytes()).expect("a client");
+        stream.write_all(answer.as_bytes()).expect("a client");
+    }
+}
+
+/// The evaluator itself, where there is a Python to run it.
+#[test]
+fn the_spec_reads_what_the_evaluator_prints() {
+    if !has_python() {
+        return;
+    }
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let address = format!("http://{}", listener.local_addr().expect("an address"));
+    std::thread::spawn(move || answer_all(&listener));
+    let script = example("eval_local.py").display().to_string();
+    let mut env = toml::toml! {
+        MAX_NEW_TOKENS = "7"
+    };
+    env.insert("BASE_URL".into(), address.into());
+    let found = metrics_of(&["python3".into(), script], env);
+    // One of the questions is answered well, some others share a few words.
+    let accuracy = found["accuracy"].as_f64().expect("a number");
+    assert!((0.06..0.5).contains(&accuracy), "{found}");
+    for name in ["total_tps", "answer_tps", "total_time_s"] {
+        assert!(found[name].as_f64().is_some(), "{found}");
+    }
+}
