@@ -1,7 +1,9 @@
 # The .rpm from its installation to its erasure, with its scriptlets and a
 # study. Its dependencies are the machine's, which are Debian's: hence --nodeps.
 
-RPM='rpm --nodeps --force-debian'
+# Debian 12's rpm has to be told that it is meant.
+RPM='rpm --nodeps'
+if inside 'rpm --force-debian --version >/dev/null 2>&1'; then RPM+=' --force-debian'; fi
 for revision in 1 2; do push "$(rpm $revision)" /root/autotune-$revision.rpm; done
 check "rpm installs" "$RPM -iv /root/autotune-1.rpm"
 check "nothing is enabled and nothing runs" '
