@@ -31,7 +31,10 @@ fn keys() -> Vec<(String, String)> {
     let source = read("src/config/mod.rs");
     let mut section = String::new();
     let mut keys = Vec::new();
-    for row in source.lines().filter_map(|line| line.strip_prefix("//! | ")) {
+    for row in source
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "))
+    {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         if cells[0].starts_with('`') {
             section = cells[0].trim_matches(['`', '[', ']']).to_owned();
@@ -106,7 +109,9 @@ fn the_conffile_tunes_what_the_demo_tunes() {
     assert_eq!(shipped.budget, demo.budget);
     let domains = |spec: &autotune::model::spec::Spec| -> Vec<String> {
         let parameters = spec.space.parameters().iter();
-        parameters.map(|p| format!("{} {:?}", p.name, p.domain.size())).collect()
+        parameters
+            .map(|p| format!("{} {:?}", p.name, p.domain.size()))
+            .collect()
     };
     assert_eq!(domains(&shipped), domains(&demo));
 }
