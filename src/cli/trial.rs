@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
-use crate::daemon::decide::{conclude, fact_of};
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
+use crate::daemon::verdict::{conclude, fact_of};
 use crate::exec::delegation;
 use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;

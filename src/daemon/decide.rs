@@ -7,13 +7,11 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::steer;
+use super::verdict::{conclude, fact_of, ignored_fault, race};
 use crate::base::clock::Timestamp;
-use crate::exec::order::missing_runs;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
-use crate::model::spec::Spec;
-use crate::model::step::StepKind;
+use crate::model::outcome::{FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
 use crate::report::phrase::counted;
@@ -470,163 +468,6 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
     let most = counted(most.into(), "run");
     Some(format!("the budget of {most} is used up"))
-}
-
-/// The fact that a report amounts to.
-pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
-    match report {
-        Report::StepStarted {
-            step,
-            pid,
-            start_ticks,
-            ..
-        } => Event::StepStarted {
-            trial,
-            sitting,
-            step: step.into(),
-            pid,
-            start_ticks,
-        },
-        Report::ServicesReady { startup, health } => Event::ServicesReady {
-            trial,
-            sitting,
-            startup,
-            health: health.map(Into::into),
-        },
-        Report::RunEnded(run) => Event::RunEnded {
-            trial,
-            run: run.into_run(sitting),
-        },
-        Report::Warning(text) => Event::Warned {
-            trial,
-            sitting,
-            text: text.into(),
-        },
-    }
-}
-
-/// The end of the running trial, where its newest run shows that it cannot win
-/// any more.
-fn race(study: &Study, event: &Event) -> Option<Event> {
-    let Event::RunEnded { trial: id, run } = event else {
-        return None;
-    };
-    let trial = study.trial(*id)?;
-    if !run.is_good() || trial.skipped || trial.pruning.is_some() {
-        return None;
-    }
-    let mut trial = Trial::clone(trial);
-    trial.runs.push(run.clone());
-    let pruning = Box::new(search::racing::prune(study, &trial)?);
-    Some(Event::TrialPruned {
-        trial: *id,
-        pruning,
-    })
-}
-
-/// How a sitting ends, given its runner's result and all the runs of the
-/// trial.
-pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResult) -> Event {
-    let health = match &result {
-        SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
-        _ => None,
-    };
-    let lacks = |spec: &Spec, trial: &Trial| {
-        let mut steps = spec.steps.iter();
-        steps.any(|step| !missing_runs(trial, step).is_empty())
-    };
-    // It is whole with the runs that it was started for, and with those that
-    // are asked for now.
-    let missing =
-        |trial: &Trial| lacks(study.spec(), trial) && lacks(study.spec_of_running(), trial);
-    let end = match (study.trial(trial), result) {
-        // What was cut short may have been complete all the same.
-        (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
-            SittingEnd::Finished(judge(study, trial))
-        }
-        (Some(trial), SittingResult::Interrupted) if trial.skipped => {
-            SittingEnd::Finished(Outcome::Pruned)
-        }
-        // What broke in the moments until its end came has cost nothing.
-        (Some(trial), result) if trial.pruning.is_some() && !is_stuck(&result) => {
-            SittingEnd::Finished(Outcome::Pruned)
-        }
-        (trial, SittingResult::Failed(failure)) => {
-            let mut failure = Failure::from(failure);
-            let of_runs = matches!(failure.kind, FailureKind::SomeRuns | FailureKind::AllRuns);
-            if let (true, Some(trial), Some(step)) = (of_runs, trial, &failure.step) {
-                // The runner knows only of the runs of its own sitting.
-                failure.kind = bad_runs(study, trial, step);
-            }
-            SittingEnd::Finished(Outcome::Failed(Box::new(failure)))
-        }
-        (Some(trial), SittingResult::Good) if !missing(trial) => {
-            SittingEnd::Finished(judge(study, trial))
-        }
-        // What the runner did and what is known of it are two things after a
-        // crash on a full disk: what is not known is run again.
-        (_, SittingResult::Interrupted | SittingResult::Good) => SittingEnd::Interrupted,
-    };
-    Event::SittingEnded {
-        trial,
-        sitting,
-        end,
-        health,
-    }
-}
-
-/// What is to be said of a fault that has cost nothing.
-fn ignored_fault(result: &SittingResult, end: &Event) -> Option<Effect> {
-    let (SittingResult::Failed(failure), Event::SittingEnded { end, .. }) = (result, end) else {
-        return None;
-    };
-    let ignored = is_cut_short(result)
-        && !matches!(end, SittingEnd::Finished(outcome) if outcome.host_fault().is_some());
-    ignored.then(|| {
-        let text = format!("{}, when all was measured, ignoring it", failure.message);
-        Effect::Warn(text)
-    })
-}
-
-/// Whether a sitting ended for reasons that say nothing about its runs.
-fn is_cut_short(result: &SittingResult) -> bool {
-    match result {
-        SittingResult::Interrupted => true,
-        SittingResult::Failed(failure) => {
-            FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::RunnerDied))
-        }
-        SittingResult::Good => false,
-    }
-}
-
-/// Whether a sitting could not give back what it had.
-fn is_stuck(result: &SittingResult) -> bool {
-    matches!(result, SittingResult::Failed(failure)
-        if FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::NotReleased)))
-}
-
-/// The outcome of a trial all of whose runs have been run, over all sittings.
-fn judge(study: &Study, trial: &Trial) -> Outcome {
-    let bad = trial.runs.iter().find(|run| !run.is_good());
-    let Some(bad) = bad else {
-        return study.judge(trial);
-    };
-    Outcome::Failed(Box::new(Failure {
-        kind: bad_runs(study, trial, &bad.step),
-        step: Some(bad.step.clone()),
-        ending: Some(bad.ending.clone()),
-        message: bad.fault.as_deref().unwrap_or_default().to_owned(),
-        cause: None,
-    }))
-}
-
-/// What a bad run of `step` makes of a trial, given its runs over all sittings.
-fn bad_runs(study: &Study, trial: &Trial, step: &str) -> FailureKind {
-    match study.spec().step(step).map(|step| &step.kind) {
-        Some(StepKind::Task { .. }) => FailureKind::Task,
-        _ if trial.good_runs(step).next().is_some() => FailureKind::SomeRuns,
-        _ => FailureKind::AllRuns,
-    }
 }
 
 /// The sittings that an earlier daemon has left open.

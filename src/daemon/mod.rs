@@ -4,6 +4,7 @@
 //! | file | part |
 //! |---|---|
 //! | [`decide`] | what to do: pure |
+//! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
@@ -28,6 +29,7 @@ pub mod service;
 pub mod signals;
 pub mod socket;
 pub mod steer;
+pub mod verdict;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -7,9 +7,10 @@
 
 use tokio::sync::mpsc;
 
-use super::decide::{Urgency, conclude, fact_of, open_sittings};
+use super::decide::{Urgency, open_sittings};
 use super::folders::Folders;
 use super::records::{Records, written};
+use super::verdict::{conclude, fact_of};
 use super::{DaemonError, Update};
 use crate::base::clock;
 use crate::exec::leftovers::{self, Leftover};

@@ -255,6 +255,7 @@ fn follow(storm: &Storm, mut random: Generator) {
                             storm.answered("events", format!("{end:?}"));
                             break;
                         }
+                        Reply::Refused(Refusal::Starting(_)) => break,
                         reply => storm.fault(format!("events: {reply:?}")),
                     }
                 }

@@ -214,9 +214,13 @@ impl Journal {
     }
 
     pub fn is_done(&self) -> bool {
-        self.events
-            .last()
-            .is_some_and(|event| event.get("done").is_some())
+        // A daemon that finds nothing left to do adds nothing more.
+        let mut events = self.events.iter().rev();
+        let last = events.find(|event| {
+            let quiet = ["opened", "spec-amended"];
+            quiet.iter().all(|kind| event.get(kind).is_none())
+        });
+        last.is_some_and(|event| event.get("done").is_some())
     }
 
     /// What the daemon does by its last event; the study had been opened

@@ -315,7 +315,8 @@ fn demo_tunes_a_real_server() {
     assert_eq!(lines[..first.len()], first);
     for (index, line) in lines.iter().enumerate() {
         assert_eq!(line["trial"], index + 1);
-        assert_eq!(line["status"], "ok", "{line}");
+        let pruned = line["status"] == "partial" && line["pruned"] == true;
+        assert!(pruned || line["status"] == "ok", "{line}");
         for metric in ["avg_recall", "avg_qps", "avg_p99_ms", "avg_memory_mib"] {
             assert!(
                 line[metric].as_f64().is_some_and(|mean| mean > 0.0),

@@ -12,6 +12,14 @@ fn started(study: &Study) -> super::support::Daemon {
     let daemon = study.start();
     study.await_events("step-started", 1);
     study.wait("the socket", || code(&ctl(study, &["ping"])) == 0);
+    // The connections of those who asked have to be gone before any are counted.
+    let last = std::cell::Cell::new((0, 0));
+    study.wait("quiet", || {
+        let (count, times) = last.get();
+        let now = sockets(daemon.pid());
+        last.set((now, if now == count { times + 1 } else { 0 }));
+        times > 50
+    });
     daemon
 }
 
