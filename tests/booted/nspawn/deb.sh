@@ -10,7 +10,6 @@ check "the user is there" '
 check "the program runs here" 'autotuned check --no-host /etc/autotune/autotune.toml'
 check "everything of the package is as it was packed" 'dpkg --verify autotune'
 
-. "$HERE/until-notify.sh"
 quick_study
 check "the service starts" 'systemctl enable --now autotune'
 eventually "and tunes" 60 'autotunectl trials --json | grep -q complete'

@@ -15,7 +15,6 @@ check "user, folders and catalog are there" '
   journalctl --list-catalog | grep -q " autotune: "'
 check "everything is as it was packed" "$RPM -V autotune"
 
-. "$HERE/until-notify.sh"
 quick_study
 check "the service starts" 'systemctl enable --now autotune'
 eventually "and tunes" 60 'autotunectl trials --json | grep -q complete'

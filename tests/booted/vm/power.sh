@@ -4,7 +4,6 @@
 check "the machine has the controllers that the tests need" '
   for controller in memory pids cpu io; do grep -qw $controller /sys/fs/cgroup/cgroup.controllers; done'
 install_deb 1
-. "$HERE/until-notify.sh"
 quick_study
 check "the service starts, and with the machine" 'systemctl enable --now autotune'
 check "it has the controllers for its trials" '
