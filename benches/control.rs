@@ -359,6 +359,18 @@ fn idle(small: &Daemon, large: &Daemon) {
         "", "threads", "resident", "of it anon", "CPU", "wakeups"
     );
     let daemons = [("3 trials", small), ("10000 trials", large)];
+    // Threads that were needed once end by themselves; those that end in
+    // between could not be counted.
+    for (_, daemon) in daemons {
+        let count = || daemon.threads("status", |_| 1);
+        let (mut last, mut since) = (count(), Instant::now());
+        while since.elapsed() < Duration::from_secs(12) {
+            std::thread::sleep(Duration::from_millis(100));
+            if count() != last {
+                (last, since) = (count(), Instant::now());
+            }
+        }
+    }
     let before = daemons.map(|(_, daemon)| (on_cpu(daemon), switches(daemon)));
     std::thread::sleep(IDLE);
     for ((name, daemon), (cpu, woken)) in daemons.into_iter().zip(before) {

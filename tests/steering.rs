@@ -340,3 +340,46 @@ fn wrong_changes_change_nothing() {
     assert_eq!(daemon.end(), 0);
     study.await_nothing_alive();
 }
+
+#[test]
+fn an_edited_spec_is_taken_over_without_a_restart() {
+    let study = Study::new(SPEC);
+    let mut daemon = started(&study);
+    assert_eq!(good(&study, &["reload"]), "the spec says what it said\n");
+    // A mistake is told, and the old spec stays.
+    study.write_spec(&SPEC.replace("maximize", "maximise"));
+    let wrong = refused(&study, &["reload"]);
+    assert!(wrong.contains("keeping the old spec"), "{wrong}");
+    assert!(wrong.contains("study.toml:6:1"), "{wrong}");
+    study.write_spec(&SPEC.replace("\"steered\"", "\"another\""));
+    let fixed = refused(&study, &["reload"]);
+    assert!(
+        fixed.contains("[study] name cannot change while"),
+        "{fixed}"
+    );
+    // What users changed stays, where it still fits.
+    good(&study, &["space", "remove", "N", "3"]);
+    good(&study, &["set", "max=50"]);
+    let edited = SPEC
+        .replace("N = [1, 2, 3]", "N = [1, 3, 4]")
+        .replace("\n[space]", "\n[search]\nracing = false\n[space]")
+        .replace("MODE = [\"a\", \"b\"]", "MODE = [\"a\"]");
+    study.write_spec(&edited);
+    let said = good(&study, &["reload", "--wait"]);
+    assert!(said.contains("trial 1 runs on as it was started"), "{said}");
+    assert_eq!(study.events_of("spec-reloaded").len(), 1);
+    study.wait("the copy", || {
+        std::fs::read_to_string(study.out("spec.toml")).is_ok_and(|copy| copy.contains("4]"))
+    });
+    open(&study, &["1-a", "4-a"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(study.planned(), ["MODE=a N=1", "MODE=a N=4"]);
+    // The next start finds nothing else to do.
+    let mut daemon = stays(&study);
+    study.wait("an answer", || code(&ctl(&study, &["ping"])) == 0);
+    assert_eq!(study.planned().len(), 2);
+    let settings = good(&study, &["set"]);
+    assert!(settings.contains("50"), "{settings}");
+    good(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0);
+}

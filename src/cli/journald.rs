@@ -223,6 +223,10 @@ impl Entries {
                     ..Said::info(format!("changed: {what}"))
                 }
             }
+            Event::SpecReloaded { .. } => Said {
+                priority: Priority::Notice,
+                ..Said::info("the spec was read again".to_owned())
+            },
             Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),
             Event::Done { reason } => {
                 let message = format!("done: {reason}; {}", best_text(study));

@@ -187,6 +187,13 @@ impl Progress {
                 self.line(&format!("{ACCENT}changed{ACCENT:#}: {what}"));
                 return;
             }
+            Event::SpecReloaded { .. } => {
+                self.most = count::trials(study.spec()).most();
+                self.line(&format!(
+                    "{ACCENT}changed{ACCENT:#}: the spec was read again"
+                ));
+                return;
+            }
             Event::Opened { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }

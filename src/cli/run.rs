@@ -118,9 +118,14 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(socket) => socket,
         Err(error) => return Exit::Folder.say(&error),
     };
+    let spec_path = match std::path::absolute(&args.spec) {
+        Ok(path) => path,
+        Err(error) => return Exit::Spec.say(&error),
+    };
     let Checked { spec, text, .. } = checked;
     let options = Options {
         spec: Arc::new(spec),
+        spec_path,
         spec_text: text,
         output_dir,
         socket,

@@ -36,6 +36,7 @@ use clap_complete::Shell;
 
 use self::exit::Exit;
 use self::session::{Session, Trouble};
+use crate::wire::socket;
 
 /// The command line of `autotunectl`.
 #[derive(Debug, Parser)]
@@ -64,6 +65,16 @@ struct Common {
     /// or that of the service]
     #[arg(long, global = true, value_name = "PATH", env = "AUTOTUNE_SOCKET")]
     socket: Option<PathBuf>,
+    /// The study of the service autotune@NAME
+    #[arg(
+        long,
+        short,
+        global = true,
+        value_name = "NAME",
+        conflicts_with = "socket",
+        value_parser = instance
+    )]
+    instance: Option<String>,
     /// Print JSON, for scripts
     #[arg(long, global = true)]
     json: bool,
@@ -117,6 +128,7 @@ enum Verb {
     Resume,
     Stop(steer::Stop),
     Skip(steer::Skip),
+    Reload(steer::Reload),
     Retry(steer::Retry),
     Enqueue(steer::Enqueue),
     Space(space::Args),
@@ -144,7 +156,9 @@ impl Cli {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build();
-        let mut session = Session::new(self.common.socket, self.common.json);
+        let instance = self.common.instance.as_deref();
+        let socket = instance.map(socket::of_instance).or(self.common.socket);
+        let mut session = Session::new(socket, self.common.json);
         let result = match runtime {
             Ok(runtime) => runtime.block_on(carry_out(self.verb, &mut session)),
             Err(error) => Err(Trouble::Io(error)),
@@ -154,6 +168,15 @@ impl Cli {
             Err(trouble) => session.say(&trouble),
         }
     }
+}
+
+/// A name that can be a unit's, and cannot lead elsewhere.
+fn instance(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+        return Err("letters, digits, `-`, `_` and `.`, as in autotune@NAME.service".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
@@ -168,6 +191,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Resume => steer::resume(session).await,
         Verb::Stop(args) => steer::stop(session, &args).await,
         Verb::Skip(args) => steer::skip(session, &args).await,
+        Verb::Reload(args) => steer::reload(session, &args).await,
         Verb::Retry(args) => steer::retry(session, &args).await,
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
         Verb::Space(args) => space::carry_out(session, args).await,

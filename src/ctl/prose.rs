@@ -40,6 +40,14 @@ pub fn refusal(refusal: &Refusal) -> String {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
             errors.join("\n       ")
         }
+        Refusal::BadSpec(wrong) => {
+            let lines: Vec<String> = wrong.lines().map(clean).collect();
+            format!("keeping the old spec:\n{}", lines.join("\n"))
+        }
+        Refusal::NeedsRestart(parts) => format!(
+            "keeping the old spec: {} cannot change while the daemon runs; restart it for that",
+            parts.join(", ")
+        ),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }

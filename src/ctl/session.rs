@@ -97,9 +97,27 @@ impl Session {
     pub async fn client(&mut self) -> Result<&mut Client, Trouble> {
         let client = match self.client.take() {
             Some(client) => client,
-            None => Client::connect(&self.path()?).await?,
+            None => self.connect().await?,
         };
         Ok(self.client.insert(client))
+    }
+
+    /// Connects where it was told to, or else to the user's own daemon, or
+    /// else to the service; from then on to no other.
+    async fn connect(&mut self) -> Result<Client, Trouble> {
+        if let Some(path) = &self.socket {
+            return Ok(Client::connect(path).await?);
+        }
+        let service = Path::new(socket::SERVICE);
+        let own = self.own()?;
+        let (path, client) = match Client::connect(&own).await {
+            Err(ConnectError::Nobody { .. }) if is_set_up(service) => {
+                (service.to_owned(), Client::connect(service).await?)
+            }
+            connected => (own, connected?),
+        };
+        self.socket = Some(path);
+        Ok(client)
     }
 
     /// Forgets a connection that is of no use any more.
@@ -107,18 +125,11 @@ impl Session {
         self.client = None;
     }
 
-    /// Where the daemon is looked for.
-    fn path(&self) -> Result<PathBuf, Trouble> {
-        if let Some(path) = &self.socket {
-            return Ok(path.clone());
-        }
+    /// Where the user's own daemon is looked for.
+    fn own(&self) -> Result<PathBuf, Trouble> {
         let uid = rustix::process::geteuid().as_raw();
         let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
         let own = socket::default_path(variable, uid);
-        let service = Path::new(socket::SERVICE);
-        if !own.exists() && service.exists() {
-            return Ok(service.to_owned());
-        }
         match socket::check_folder(&own, uid) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(own),
@@ -184,6 +195,9 @@ impl Session {
             let _ = self.print_json(&serde_json::json!({ "refused": refusal }));
         }
         let mut text = trouble.to_string();
+        if let Some(of_service) = of_service(trouble) {
+            text = of_service;
+        }
         if let Trouble::Connect(ConnectError::Nobody { .. }) = trouble {
             text +=
                 "\nWithout a daemon, a study's folder tells what it has found: autotuned view DIR";
@@ -191,6 +205,32 @@ impl Session {
         self.note(&format!("{BAD}error{BAD:#}: {text}"));
         exit(trouble)
     }
+}
+
+/// Whether the package is installed whose service listens there.
+fn is_set_up(service: &Path) -> bool {
+    service.parent().is_some_and(Path::exists)
+}
+
+/// What there is to say, and to do, about a service that cannot be reached.
+fn of_service(trouble: &Trouble) -> Option<String> {
+    match trouble {
+        Trouble::Connect(ConnectError::Nobody { path, .. }) => {
+            let unit = socket::unit(path)?;
+            Some(format!("{unit} is stopped: systemctl start {unit}"))
+        }
+        Trouble::Connect(ConnectError::Forbidden { path, .. }) => {
+            socket::unit(path)?;
+            Some(not_in_group())
+        }
+        _ => None,
+    }
+}
+
+fn not_in_group() -> String {
+    "permission denied: ask to be added to group autotune (adduser NAME autotune), and log in \
+     again"
+        .to_owned()
 }
 
 fn exit(trouble: &Trouble) -> Exit {

@@ -2,8 +2,10 @@
 
 use super::amend;
 use super::exit::Exit;
+use super::persist::persist;
 use super::session::{Session, Trouble};
-use crate::wire::reply::{Accepted, Reply};
+use crate::report::phrase::clean;
+use crate::wire::reply::{Accepted, Reloaded, Reply};
 use crate::wire::request::{Request, Steer};
 
 /// Starts no further trial until `resume`
@@ -34,6 +36,24 @@ pub struct Stop {
     /// Kill the running trial instead of ending it in order
     #[arg(long)]
     now: bool,
+}
+
+/// Reads the spec's file again, without a restart
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl reload
+  systemctl reload autotune
+
+A file with a mistake in it is refused, with what is wrong, and the study goes
+on by the old one. The running trial is finished as it was started; what starts
+after it obeys. What users changed by `space` and `set` lies on top. Name, seed
+and folder of the study, [control] and [files] change with a restart only, and
+so does a secret.")]
+pub struct Reload {
+    /// Wait for a daemon that is still starting
+    #[arg(long)]
+    wait: bool,
 }
 
 /// Repeats the bad and missing runs of a trial, next
@@ -104,6 +124,13 @@ pub async fn skip(session: &mut Session, args: &Skip) -> Result<Exit, Trouble> {
     steer(session, Steer::Skip(args.trial)).await
 }
 
+pub async fn reload(session: &mut Session, args: &Reload) -> Result<Exit, Trouble> {
+    if args.wait {
+        persist(session, true, async |_, _| Ok(())).await?;
+    }
+    change(session, &Request::Reload).await
+}
+
 pub async fn retry(session: &mut Session, args: &Retry) -> Result<Exit, Trouble> {
     steer(session, Steer::Retry(args.trial)).await
 }
@@ -114,7 +141,11 @@ pub async fn enqueue(session: &mut Session, args: Enqueue) -> Result<Exit, Troub
 }
 
 pub(super) async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, Trouble> {
-    let (answer, changed) = match session.ask(&Request::Steer(steer)).await? {
+    change(session, &Request::Steer(steer)).await
+}
+
+async fn change(session: &mut Session, request: &Request) -> Result<Exit, Trouble> {
+    let (answer, changed) = match session.ask(request).await? {
         Reply::Accepted(answer) => (answer, true),
         Reply::Ignored(answer) => (answer, false),
         _ => return Err(Trouble::OffTopic),
@@ -125,6 +156,29 @@ pub(super) async fn steer(session: &mut Session, steer: Steer) -> Result<Exit, T
         session.print(&format!("{}\n", sentence(&answer, changed)))?;
     }
     Ok(Exit::Done)
+}
+
+fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
+    let mut lines = vec![match (changed, reloaded.running) {
+        (false, _) => "the spec says what it said".to_owned(),
+        (true, Some(trial)) => format!(
+            "the study goes by the spec as it is now; trial {trial} runs on as it was started"
+        ),
+        (true, None) => "the study goes by the spec as it is now".to_owned(),
+    }];
+    lines.extend(reloaded.warnings.iter().map(|text| lines_of(text)));
+    let unfit = reloaded.unfit.iter();
+    lines.extend(unfit.map(|text| format!("{}, ignoring it", clean(text))));
+    if changed && reloaded.done {
+        lines.push("the study was done; it goes on if there is more to try now".to_owned());
+    }
+    lines.join("\n")
+}
+
+/// A text of several lines that must not steer the terminal.
+fn lines_of(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(clean).collect();
+    lines.join("\n")
 }
 
 fn sentence(answer: &Accepted, changed: bool) -> String {
@@ -157,6 +211,7 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
         Accepted::Reopened { trial, running } => {
             format!("trial {trial} is repeated{}", after(running))
         }
+        Accepted::Reloaded(reloaded) => self::reloaded(reloaded, changed),
         Accepted::Amended(amended) => amend::sentences(amended, changed),
         Accepted::Enqueued {
             trial,

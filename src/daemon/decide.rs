@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::steer;
 use super::verdict::{conclude, fact_of, ignored_fault, race};
+use super::{reload, steer};
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, Outcome};
+use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
 use crate::report::phrase::counted;
@@ -65,6 +66,17 @@ pub enum Input {
     Wake,
     /// A sign of life is due: it is given once all that came before is done.
     Tick,
+    /// The spec's file was read again, and is good.
+    Reload {
+        /// What it says.
+        spec: Arc<Spec>,
+        /// Its text.
+        text: String,
+        /// What the check has to remark.
+        warnings: Vec<String>,
+        /// As with [`Request`](Self::Request).
+        reply: oneshot::Sender<Reply>,
+    },
     /// A user wants a change.
     Request {
         /// Which.
@@ -106,6 +118,8 @@ pub enum Effect {
     },
     /// Send [`Input::Wake`] after this time.
     WakeAfter(Duration),
+    /// Keep this text as a copy of the spec.
+    KeepSpec(String),
     /// Tell the owner something that changes nothing.
     Warn(String),
     /// There is nothing left to do: leave the dispatcher.
@@ -152,6 +166,8 @@ pub struct Context<'a> {
 pub struct Decision {
     /// To be put on disk first.
     pub facts: Vec<Fact>,
+    /// What the study goes by from its [`Event::SpecReloaded`] on.
+    pub spec: Option<Arc<Spec>>,
     /// To be done then.
     pub effects: Vec<Effect>,
     /// To be said last, and to whom.
@@ -275,6 +291,15 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             state.resting = false;
             let study = Arc::clone(&state.study);
             next(state, &study, context, &mut decision);
+        }
+        Input::Reload {
+            spec,
+            text,
+            warnings,
+            reply,
+        } => {
+            let answer = reload::reload(state, spec, text, warnings, context, &mut decision);
+            decision.answer = Some((reply, answer));
         }
         Input::Request { steer, reply } => {
             let answer = steer::steer(state, &steer, context, &mut decision);

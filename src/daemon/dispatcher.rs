@@ -33,9 +33,11 @@ use crate::exec::order::Order;
 use crate::exec::report::{FailureReport, SittingResult};
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
 use crate::store::error::AppendError;
+use crate::store::spec_copy;
 use crate::systemd::notify;
 
 /// After so much time a disk that says nothing is said to.
@@ -174,6 +176,7 @@ impl Dispatcher {
         };
         let Decision {
             facts,
+            spec,
             effects,
             answer,
         } = decide(&mut self.state, input, &context);
@@ -186,7 +189,7 @@ impl Dispatcher {
         let start = facts.iter().position(is_start).unwrap_or(facts.len());
         let (before, start) = facts.split_at(start);
         if !before.is_empty() {
-            self.record(before).await?;
+            self.record(before, spec).await?;
         }
         if let Some((reply, answer)) = answer {
             // True from here on, whenever the next sitting starts.
@@ -197,7 +200,7 @@ impl Dispatcher {
             return Ok(false);
         }
         if !start.is_empty() {
-            self.record(start).await?;
+            self.record(start, None).await?;
         }
         let mut last = false;
         for effect in effects {
@@ -207,8 +210,13 @@ impl Dispatcher {
         Ok(last)
     }
 
-    /// Puts facts on disk, takes them up, and publishes the new state.
-    async fn record(&mut self, facts: &[Fact]) -> Result<(), DaemonError> {
+    /// Puts facts on disk, takes them up, and publishes the new state. `spec`
+    /// is what one of them says is gone by.
+    async fn record(
+        &mut self,
+        facts: &[Fact],
+        mut spec: Option<Arc<Spec>>,
+    ) -> Result<(), DaemonError> {
         let mut receipt = self.records.append(facts.to_vec());
         let mut said = false;
         while let Err(error) = self.await_disk(written(&mut receipt)).await {
@@ -229,6 +237,11 @@ impl Dispatcher {
             let study = Arc::make_mut(&mut self.state.study);
             // The same check was made when the fact was decided.
             study.apply(fact).map_err(DaemonError::Inconsistent)?;
+            if matches!(fact.event, Event::SpecReloaded { .. })
+                && let Some(spec) = spec.take()
+            {
+                study.rewrite(spec);
+            }
             self.records.follow(fact, &self.state.study);
             self.board.took(fact, &self.state.study);
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
@@ -369,6 +382,16 @@ impl Dispatcher {
                 tokio::spawn(async move {
                     tokio::time::sleep(pause).await;
                     drop(sender.send(Input::Wake));
+                });
+            }
+            Effect::KeepSpec(text) => {
+                let output = self.folders.output().to_owned();
+                let updates = self.updates.clone();
+                tokio::task::spawn_blocking(move || {
+                    if let Err(error) = spec_copy::keep(&output, &text) {
+                        let text = format!("{error}, retrying at the next start");
+                        let _ = updates.send(Update::Warning(text));
+                    }
                 });
             }
             Effect::Warn(text) => self.tell(Update::Warning(text)),

@@ -8,6 +8,7 @@
 //! | [`dispatcher`] | the one task that owns the study |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
+//! | `reload` | going by another spec without a restart: pure |
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
@@ -23,6 +24,7 @@ pub mod folders;
 mod handlers;
 pub mod records;
 pub mod recovery;
+mod reload;
 pub mod rights;
 pub mod server;
 pub mod service;
@@ -56,6 +58,8 @@ use crate::systemd::notify;
 pub struct Options {
     /// The checked spec.
     pub spec: Arc<Spec>,
+    /// Its file; absolute.
+    pub spec_path: PathBuf,
     /// Its text, of which a copy is kept beside the journal.
     pub spec_text: String,
     /// Where the study's files go.
@@ -144,6 +148,7 @@ pub async fn run(
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
         spec,
+        spec_path,
         spec_text,
         output_dir,
         socket,
@@ -210,6 +215,7 @@ pub async fn run(
             inputs: dispatcher.sender(),
             urgent: forwarded,
             folders,
+            spec_path,
             begun,
             tails: Tails::default(),
         })));

@@ -123,7 +123,10 @@ impl Records {
             self.files.line(line);
         }
         let incumbent = study.incumbent();
-        let amended = matches!(fact.event, Event::SpecAmended { .. });
+        let amended = matches!(
+            fact.event,
+            Event::SpecAmended { .. } | Event::SpecReloaded { .. }
+        );
         if let Some(best) = incumbent.filter(|best| amended || Some(best.id) != self.best) {
             self.best = Some(best.id);
             self.files.best(Some(best_text(&study.params_of(best))));
@@ -158,7 +161,9 @@ impl Records {
                 status.text(fact.at, study)
             }),
             Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
-            Event::SpecAmended { .. } => Some(self.status(study).text(fact.at, study)),
+            Event::SpecAmended { .. } | Event::SpecReloaded { .. } => {
+                Some(self.status(study).text(fact.at, study))
+            }
             _ => None,
         };
         if let Some(status) = status {

@@ -61,6 +61,9 @@ const OF_ONE_STRANGER: usize = 64;
 const BUFFER: usize = 64 << 10;
 /// The same while there is a last word to say: the rest of a part and that.
 const LAST_BUFFER: usize = 200 << 10;
+/// How far the threads that serve stand back behind those of the trials: see
+/// setpriority(2).
+const NICE: i32 = 10;
 /// How many threads serve, and how many read files for them.
 const THREADS: usize = 2;
 const READERS: usize = 4;
@@ -109,6 +112,11 @@ impl Server {
             .worker_threads(THREADS)
             .max_blocking_threads(READERS)
             .thread_name("control")
+            .on_thread_start(|| {
+                // On Linux it is the thread's own. Where it is refused, readers
+                // compete with the trials as equals.
+                let _ = rustix::process::setpriority_process(None, NICE);
+            })
             .enable_all()
             .build()?;
         let (over, ended) = oneshot::channel();

@@ -133,6 +133,11 @@ pub enum Event {
         /// All that is in force from here on.
         amendments: Amendments,
     },
+    /// The spec's file was read again, and is gone by from here on.
+    SpecReloaded {
+        /// Its SHA-256.
+        digest: String,
+    },
     /// There is nothing left to do.
     Done {
         /// Why, for people.
@@ -158,6 +163,7 @@ impl Event {
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
+            Self::SpecReloaded { .. } => "spec-reloaded",
             Self::Done { .. } => "done",
         }
     }
@@ -179,6 +185,7 @@ impl Event {
             | Self::Paused { .. }
             | Self::Resumed
             | Self::SpecAmended { .. }
+            | Self::SpecReloaded { .. }
             | Self::Done { .. } => None,
         }
     }

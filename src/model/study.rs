@@ -395,6 +395,8 @@ impl Study {
                 self.host_faults = 0;
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
+            // Whoever has read the file brings it: see `rewrite`.
+            Event::SpecReloaded { .. } => {}
             Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
         }
         Ok(())
@@ -417,6 +419,14 @@ impl Study {
         self.judge_anew(id);
         self.challenge(id);
         Ok(())
+    }
+
+    /// Goes by another spec of its owner's from here on, as if it had been
+    /// opened with that. The amendments lie on top of it.
+    pub fn rewrite(&mut self, written: Arc<Spec>) {
+        self.written = written;
+        let amendments = self.amendments.clone();
+        self.amend(&amendments);
     }
 
     fn amend(&mut self, amendments: &Amendments) {

@@ -99,6 +99,9 @@ pub(super) enum EventRecord<'a> {
     SpecAmended {
         amendments: Vec<AmendmentRecord<'a>>,
     },
+    SpecReloaded {
+        digest: Text<'a>,
+    },
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -156,7 +159,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 15] = [
+    pub(super) const KINDS: [&'static str; 16] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -172,6 +175,7 @@ impl EventRecord<'_> {
         "resumed",
         "done",
         "spec-amended",
+        "spec-reloaded",
     ];
 }
 
@@ -287,6 +291,9 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::SpecAmended { amendments } => Self::SpecAmended {
                 amendments: amendments.iter().map(AmendmentRecord::of).collect(),
+            },
+            Event::SpecReloaded { digest } => Self::SpecReloaded {
+                digest: Text::of(digest),
             },
         }
     }
@@ -437,6 +444,9 @@ impl EventRecord<'_> {
             Self::Resumed {} => Event::Resumed,
             Self::Done { reason } => Event::Done {
                 reason: reason.owned(),
+            },
+            Self::SpecReloaded { digest } => Event::SpecReloaded {
+                digest: digest.owned(),
             },
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();

@@ -23,6 +23,15 @@ pub fn ready() -> io::Result<()> {
     sd_notify::notify(&[NotifyState::Ready])
 }
 
+/// The service reads its configuration again; [`ready`] says when it has.
+///
+/// # Errors
+/// See [`ready`].
+pub fn reloading() -> io::Result<()> {
+    let now = NotifyState::monotonic_usec_now()?;
+    sd_notify::notify(&[NotifyState::Reloading, now])
+}
+
 /// The service ends.
 ///
 /// # Errors

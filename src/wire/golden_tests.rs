@@ -42,6 +42,7 @@ fn requests() -> Vec<Request> {
         Request::Best,
         Request::Space(300),
         Request::Settings,
+        Request::Reload,
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -346,6 +347,8 @@ fn replies() -> Vec<Reply> {
         Refusal::Starting(Some(9)),
         Refusal::NoSuchEvent(300),
         Refusal::BadChange(vec![reason()]),
+        Refusal::BadSpec(reason()),
+        Refusal::NeedsRestart(vec![reason()]),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -360,7 +363,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 7] {
+fn answers() -> [Accepted; 8] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -379,6 +382,12 @@ fn answers() -> [Accepted; 7] {
             running,
             paused: true,
         },
+        Accepted::Reloaded(Reloaded {
+            warnings: vec![text("w")],
+            unfit: vec![text("u")],
+            running,
+            done: true,
+        }),
         Accepted::Amended(Amended {
             changed: vec![text("c")],
             withdrawn: vec![text("w")],

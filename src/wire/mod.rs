@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`space`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`space`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -28,6 +28,7 @@
 //!   codec bounds neither. What is like JSON is sent as text.
 //! - A reply that can grow is paged or streamed.
 
+pub mod accepted;
 pub mod client;
 pub mod codec;
 pub mod convert;

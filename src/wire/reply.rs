@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -521,76 +522,6 @@ pub enum EndOfStream {
     TooSlow,
 }
 
-/// A change that was made, or was made already. Variants are only added at the
-/// end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Accepted {
-    /// The study is paused.
-    Paused {
-        /// The trial that still runs.
-        running: Option<u32>,
-        /// Whether that one is being interrupted.
-        interrupted: bool,
-    },
-    /// The study goes on.
-    Resumed,
-    /// The daemon ends.
-    Stopping {
-        /// The trial that is ended first.
-        running: Option<u32>,
-    },
-    /// The trial gets no further run.
-    Skipped {
-        /// The trial.
-        trial: u32,
-        /// Whether it runs, and is being ended.
-        running: bool,
-    },
-    /// The trial will be measured again.
-    Reopened {
-        /// The trial.
-        trial: u32,
-        /// The trial that runs before.
-        running: Option<u32>,
-    },
-    /// The params will be tried.
-    Enqueued {
-        /// The number of their trial.
-        trial: u32,
-        /// The trial that runs before.
-        running: Option<u32>,
-        /// Whether the study is paused, so that it must be resumed first.
-        paused: bool,
-    },
-    /// The spec is changed.
-    Amended(Amended),
-}
-
-/// What came of a change of the spec.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Amended {
-    /// What is new, in words.
-    pub changed: Vec<String>,
-    /// What was taken back or replaced, in words.
-    pub withdrawn: Vec<String>,
-    /// The trial that runs, and is finished as it was started.
-    pub running: Option<u32>,
-    /// Trials that were planned before, are not of the space any more, and are
-    /// tried all the same; 20 at most.
-    pub outside: Vec<u32>,
-    /// The best trial before.
-    pub best_before: Option<u32>,
-    /// The best trial now.
-    pub best: Option<u32>,
-    /// Whether the best is not of the space any more: it still competes.
-    pub best_outside: bool,
-    /// Whether the study is paused, so that it must be resumed first.
-    pub paused: bool,
-    /// Whether the study was done, and looks for more to do.
-    pub done: bool,
-}
-
 /// Why something is not done. Variants are only added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -633,4 +564,8 @@ pub enum Refusal {
     Settled(u32),
     /// The spec cannot be changed like that, for these reasons.
     BadChange(Vec<String>),
+    /// The spec's file cannot be used: what is wrong with it, on several lines.
+    BadSpec(String),
+    /// These parts of the spec cannot change while the daemon runs.
+    NeedsRestart(Vec<String>),
 }

@@ -28,6 +28,8 @@ pub enum Request {
     Space(u32),
     /// The settings that can be changed.
     Settings,
+    /// Read the spec's file again, and go by it.
+    Reload,
 }
 
 /// A change that a user wants. Variants are only added at the end.

@@ -7,6 +7,21 @@ use std::path::{Path, PathBuf};
 /// The socket of the service, which a package sets up.
 pub const SERVICE: &str = "/run/autotune/control.sock";
 
+/// The socket of `autotune@NAME.service`.
+pub fn of_instance(name: &str) -> PathBuf {
+    Path::new(SERVICE).with_file_name(format!("{name}.sock"))
+}
+
+/// The unit whose socket this is, if it is a service's.
+pub fn unit(path: &Path) -> Option<String> {
+    let service = Path::new(SERVICE);
+    if path == service {
+        return Some("autotune".to_owned());
+    }
+    let name = path.file_name()?.to_str()?.strip_suffix(".sock")?;
+    (path.parent() == service.parent()).then(|| format!("autotune@{name}"))
+}
+
 /// The longest path of a socket that the system takes, in bytes.
 pub const LONGEST: usize = 107;
 
@@ -54,6 +69,15 @@ mod tests {
             let path = default_path(|_| none.clone(), 7);
             assert_eq!(path, Path::new("/tmp/autotune-7/control.sock"));
         }
+    }
+
+    #[test]
+    fn sockets_of_services() {
+        assert_eq!(unit(Path::new(SERVICE)).as_deref(), Some("autotune"));
+        let instance = of_instance("qwen.2");
+        assert_eq!(instance, Path::new("/run/autotune/qwen.2.sock"));
+        assert_eq!(unit(&instance).as_deref(), Some("autotune@qwen.2"));
+        assert_eq!(unit(Path::new("/run/user/7/autotune/control.sock")), None);
     }
 
     #[test]

@@ -473,7 +473,6 @@ impl Run {
     }
 }
 
-#[expect(clippy::zombie_processes, reason = "they are to outlive us")]
 fn start_hold() -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
     command.arg("hold").spawn().map(drop)

@@ -352,7 +352,7 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
             })
         }
         Accepted::Amended(_) => Some(Promise::Amended),
-        Accepted::Stopping { .. } => None,
+        Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };
     if !journal.events[before..]

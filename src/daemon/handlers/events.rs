@@ -1,6 +1,7 @@
 //! `Events`: the journal from some fact on, and what comes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
@@ -14,6 +15,9 @@ use crate::wire::WireError;
 use crate::wire::reply::{EndOfStream, EventLine, Refusal, Reply};
 use crate::wire::request::EventsQuery;
 
+/// Facts come in bursts, and many may follow: they are sent together with
+/// those that come so soon after the first.
+const GATHER: Duration = Duration::from_millis(10);
 /// About so many bytes of events are sent at once.
 const BYTES: usize = 32 << 10;
 
@@ -96,6 +100,7 @@ async fn new(
             Err(RecvError::Lagged(_)) => continue,
             Err(RecvError::Closed) => return Ok(None),
         };
+        tokio::time::sleep(GATHER).await;
         let (mut bytes, mut missed) = (Vec::new(), None);
         while let Some(numbered) = next {
             if numbered.seq > *after + 1 {

@@ -5,6 +5,7 @@ mod common;
 mod events;
 mod log;
 mod ping;
+mod reload;
 mod settings;
 mod space;
 mod status;
@@ -13,6 +14,8 @@ mod tail;
 mod trial;
 mod trials;
 mod wait;
+
+use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
@@ -37,6 +40,8 @@ pub struct Context {
     pub urgent: mpsc::UnboundedSender<Urgency>,
     /// Where things are.
     pub folders: Folders,
+    /// The spec's file.
+    pub spec_path: PathBuf,
     /// When the journal was begun.
     pub begun: Timestamp,
     /// The logs that are followed.
@@ -64,7 +69,10 @@ pub async fn handle(
         Request::Wait(until) => return wait::stream(context, until, exchange).await,
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
-        Request::Steer(_) if peer.right < Right::Steer => Reply::Refused(Refusal::NotAllowed),
+        Request::Steer(_) | Request::Reload if peer.right < Right::Steer => {
+            Reply::Refused(Refusal::NotAllowed)
+        }
+        Request::Reload => reload::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,
     };
     exchange.output.send(&reply).await

@@ -18,11 +18,16 @@ pub async fn answer(context: &Context, steer: Steer) -> Reply {
         return stop(context, now);
     }
     let (reply, answer) = oneshot::channel();
-    if context
-        .inputs
-        .send(Input::Request { steer, reply })
-        .is_err()
-    {
+    decided(context, Input::Request { steer, reply }, answer).await
+}
+
+/// Hands an input to the dispatcher and waits for its answer.
+pub(super) async fn decided(
+    context: &Context,
+    input: Input,
+    answer: oneshot::Receiver<Reply>,
+) -> Reply {
+    if context.inputs.send(input).is_err() {
         return Reply::Refused(Refusal::Leaving);
     }
     match tokio::time::timeout(PATIENCE, answer).await {

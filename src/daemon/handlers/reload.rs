@@ -1,0 +1,68 @@
+//! `Reload`: the spec's file is read again. What is wrong with it is told, and
+//! the study goes on by the old one.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::{Context, steer};
+use crate::config::{self, Level};
+use crate::daemon::decide::Input;
+use crate::exec::limits;
+use crate::systemd::notify;
+use crate::wire::reply::{Refusal, Reply};
+
+pub async fn answer(context: &Context) -> Reply {
+    let _ = notify::reloading();
+    let reply = reload(context).await;
+    let _ = notify::ready();
+    reply
+}
+
+async fn reload(context: &Context) -> Reply {
+    let path = context.spec_path.clone();
+    let read = tokio::task::spawn_blocking(move || read(&path)).await;
+    let (checked, warnings) = match read {
+        Ok(Ok(read)) => read,
+        Ok(Err(wrong)) => return Reply::Refused(Refusal::BadSpec(wrong)),
+        Err(panic) => return Reply::Refused(Refusal::BadSpec(panic.to_string())),
+    };
+    let (reply, answer) = oneshot::channel();
+    let input = Input::Reload {
+        spec: Arc::new(checked.spec),
+        text: checked.text,
+        warnings,
+        reply,
+    };
+    steer::decided(context, input, answer).await
+}
+
+/// Reads the spec as a daemon does that starts, with what its check remarks.
+///
+/// # Errors
+/// What is wrong with it, for people.
+fn read(path: &std::path::Path) -> Result<(config::Checked, Vec<String>), String> {
+    let checked = config::read(path).map_err(|refusal| match refusal {
+        config::Refusal::Wrong(complaints) => complaints.render(false),
+        other => other.to_string(),
+    })?;
+    let mut warnings = Vec::new();
+    if !checked.warnings.is_empty() {
+        warnings.push(checked.warnings.render(false));
+    }
+    let missing = limits::missing(&checked.spec.limits);
+    if checked.spec.limits.required && !missing.is_empty() {
+        return Err(missing.join("\n"));
+    }
+    warnings.extend(missing);
+    let problems = config::check_host(&checked.spec);
+    let (errors, others): (Vec<_>, Vec<_>) = problems
+        .into_iter()
+        .partition(|problem| problem.level == Level::Error);
+    if !errors.is_empty() {
+        let errors: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+        return Err(errors.join("\n"));
+    }
+    warnings.extend(others.into_iter().map(|warning| warning.message));
+    Ok((checked, warnings))
+}

@@ -1,0 +1,67 @@
+# What systemd knows of the daemon: readiness, its status line, the watchdog, the
+# kept socket, entries in the journal.
+
+install_deb 1
+quick_study
+check "it is ready when start returns" 'systemctl start autotune; autotunectl ping'
+eventually "systemctl status tells what it does" 60 '
+  systemctl show autotune -p StatusText | grep -q "trial 1 of .*eval"'
+eventually "an entry is found by its trial" 60 '
+  journalctl -u autotune AUTOTUNE_TRIAL=1 AUTOTUNE_EVENT=run-ended -o cat | grep -q "^trial 1: eval run 1: recall"'
+eventually "a new best is a notice, with an explanation" 120 '
+  journalctl -u autotune -p notice -x -o short | grep -q "is the best so far"
+  ! journalctl -u autotune -p notice -o cat | grep -q "eval run"'
+check "and names the study" '
+  journalctl -u autotune AUTOTUNE_STUDY=demo -o cat | grep -q "^study demo: maximize qps"'
+
+# A client that connects while nobody serves waits for the next daemon.
+check "a client waits through a kill -9" '
+  kill -9 "$(systemctl show autotune -p MainPID --value)"
+  autotunectl ping'
+check "and through a restart" 'systemctl restart --no-block autotune; autotunectl ping; autotunectl status'
+eventually "the study goes on" 60 '[ "$(systemctl show autotune -p NRestarts --value)" -ge 1 ]
+  autotunectl status | grep -q "goes on"'
+check "an edited spec is taken over by a reload" '
+  sed -i "s/^trials = 24/trials = 23/" /etc/autotune/autotune.toml
+  systemctl reload autotune
+  autotunectl set | grep -q "budget.trials *23"'
+refuse "one with a mistake is not" '
+  echo nonsense >>/etc/autotune/autotune.toml
+  systemctl reload autotune'
+check "the reason stands in the journal, and the old one stays" '
+  journalctl -u autotune -o cat | grep -q "keeping the old spec"
+  sed -i "\$d" /etc/autotune/autotune.toml
+  autotunectl status | grep -q "goes on"'
+
+check "after a stop the client says how to start it, and starts nothing" '
+  systemctl stop autotune
+  said=$(autotunectl status 2>&1) && exit 1
+  grep -q "autotune is stopped: systemctl start autotune" <<<"$said"
+  [ "$(systemctl is-active autotune)" = inactive ]'
+check "nothing of a trial is left" '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
+
+# A daemon that hangs: a program built for this alone.
+push "$HANG" /opt/hang/autotuned
+inside 'cat >/etc/systemd/system/autotune.service.d/60-hang.conf <<U
+[Service]
+ExecStart=
+ExecStart=/opt/hang/autotuned run --stay --socket /run/autotune/control.sock /etc/autotune/autotune.toml
+Environment=AUTOTUNE_HANG=/run/hang
+WatchdogSec=2s
+RestartSec=100ms
+U
+  systemctl daemon-reload
+  systemctl start autotune'
+eventually "it tunes" 60 'autotunectl status | grep -q "in step eval"'
+check "one that hangs is killed by the watchdog" '
+  touch /run/hang
+  end=$(($(date +%s) + 60))
+  until journalctl -u autotune -o cat | grep -q "Watchdog timeout"; do [ $(date +%s) -lt $end ]; sleep 0.2; done
+  rm /run/hang'
+eventually "and the study goes on" 60 'autotunectl status | grep -q "in step eval"'
+check "one that has nothing to do is left alone, for ten periods" '
+  autotunectl pause; autotunectl wait --for paused --timeout 60s
+  before=$(systemctl show autotune -p MainPID --value)
+  sleep 20
+  [ "$(systemctl show autotune -p MainPID --value)" = "$before" ]
+  autotunectl status | grep -q "is paused"'
