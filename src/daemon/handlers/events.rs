@@ -17,7 +17,7 @@ use crate::wire::request::EventsQuery;
 
 /// Facts come in bursts, and many may follow: they are sent together with
 /// those that come so soon after the first.
-const GATHER: Duration = Duration::from_millis(10);
+const GATHER: Duration = Duration::from_millis(50);
 /// About so many bytes of events are sent at once.
 const BYTES: usize = 32 << 10;
 
