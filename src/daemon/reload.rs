@@ -31,32 +31,30 @@ pub(super) fn reload(
     }
     let running = study.running().map(|trial| trial.id.0);
     let done = matches!(study.phase(), Phase::Done(_));
-    if study.written().digest == spec.digest {
-        return Reply::Ignored(Accepted::Reloaded(Reloaded {
-            warnings,
-            unfit: study.unfit().iter().map(ToString::to_string).collect(),
-            running,
-            done,
-        }));
-    }
-    let fact = Fact {
-        at: context.now,
-        event: Event::SpecReloaded {
+    let changed = study.written().digest != spec.digest;
+    if changed {
+        let event = Event::SpecReloaded {
             digest: spec.digest.clone(),
-        },
-    };
-    study.rewrite(Arc::clone(&spec));
-    decision.facts.push(fact);
-    decision.spec = Some(spec);
-    decision.effects.push(Effect::KeepSpec(text));
-    let reloaded = Reloaded {
+        };
+        study.rewrite(Arc::clone(&spec));
+        decision.facts.push(Fact {
+            at: context.now,
+            event,
+        });
+        decision.spec = Some(spec);
+        decision.effects.push(Effect::KeepSpec(text));
+    }
+    let reloaded = Accepted::Reloaded(Reloaded {
         warnings,
         unfit: study.unfit().iter().map(ToString::to_string).collect(),
         running,
         done,
-    };
+    });
+    if !changed {
+        return Reply::Ignored(reloaded);
+    }
     decide::next(state, &study, context, decision);
-    Reply::Accepted(Accepted::Reloaded(reloaded))
+    Reply::Accepted(reloaded)
 }
 
 /// The parts that differ and that a running daemon cannot change: where it
