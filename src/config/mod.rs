@@ -23,7 +23,7 @@
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
 //! | | `seed` | whole number, 0 or more | 42 |
-//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters | none |
+//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
@@ -44,6 +44,7 @@
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
+//! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
@@ -56,6 +57,7 @@
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
+//! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
 //! | | `command` | list of templates: program and arguments | required |
@@ -82,6 +84,7 @@
 //! | | `.regex`, `.match` | the same; `last` or `first` match counts | `last` |
 //! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
+//! | | `.optional` | whether a run without it is good all the same | `false` |
 
 mod amend;
 #[cfg(test)]

@@ -385,10 +385,10 @@ impl Dispatcher {
                 });
             }
             Effect::KeepSpec(text) => {
-                let output = self.folders.output().to_owned();
+                let folder = self.folders.journal().to_owned();
                 let updates = self.updates.clone();
                 tokio::task::spawn_blocking(move || {
-                    if let Err(error) = spec_copy::keep(&output, &text) {
+                    if let Err(error) = spec_copy::keep(&folder, &text) {
                         let text = format!("{error}, retrying at the next start");
                         let _ = updates.send(Update::Warning(text));
                     }
