@@ -2,7 +2,8 @@
 //! complaint.
 //!
 //! ```text
-//! text ── toml ──> spanned tree ── reader ──> typed values with their places
+//! text ── toml ──> spanned tree ── merge ──> with what its preset fills in
+//!      ── reader ──> typed values with their places
 //!      ── study, space, rules, steps: each complains, none stops ──> Spec
 //!      ── check_host: does this machine have what the spec names?
 //! ```
@@ -16,6 +17,10 @@
 //! is seconds. Sizes are written `64 MiB`. A template may ask for every
 //! parameter and for [`CONTEXT_NAMES`]: `{{ PORT }}`. A relative path begins
 //! at the spec's folder; neither `~` nor `$VARIABLES` are filled in.
+//!
+//! Above all sections, `preset = "NAME"` fills in what the spec does not say:
+//! see [`presets`]. `{ required = "…" }` stands for a value that has yet to be
+//! given.
 //!
 //! | section | key | takes | default |
 //! |---|---|---|---|
@@ -93,8 +98,10 @@ mod bounds;
 mod complaint;
 mod host;
 mod limits;
+mod merge;
 mod metrics;
 mod names;
+pub mod presets;
 mod reader;
 mod ready;
 mod rules;
@@ -104,6 +111,7 @@ mod study;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write_out;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -115,6 +123,7 @@ pub use self::amend::Draft;
 pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
+use self::presets::Preset;
 use self::reader::{Reader, Section};
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
@@ -148,7 +157,8 @@ impl Origin {
 pub struct Checked {
     /// The spec.
     pub spec: Spec,
-    /// Its text, as it was read.
+    /// Its text: as it was read, or with what its preset fills in. It means the
+    /// same by itself, whatever becomes of the preset.
     pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
@@ -221,23 +231,60 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
 /// Everything that is wrong with it, warnings among it.
 pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
     let mut r = Reader::new(text, &origin.folder);
-    let spec = match parse(&mut r, text) {
-        Some(table) => {
-            let root = Section::new("a spec", &table, 0..0);
-            check_root(&mut r, root)
-        }
-        None => None,
+    let table = parse(&mut r, text).and_then(|mut table| {
+        let preset = presets::named_by(&mut r, &mut table)?;
+        Some((table, preset))
+    });
+    let Some((table, preset)) = table else {
+        return Err(Complaints::new(&origin.file, text, r.into_complaints()));
     };
-    let failed = r.failed();
-    let complaints = Complaints::new(&origin.file, text, r.into_complaints());
-    match spec {
-        Some(spec) if !failed => Ok(Checked {
-            spec,
-            text: text.to_owned(),
-            warnings: complaints,
-        }),
-        _ => Err(complaints),
+    if let Some(preset) = preset {
+        return check_with(text, table, preset, origin);
     }
+    let (spec, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, text, complaints);
+    conclude(spec, text.to_owned(), complaints)
+}
+
+/// Checks a spec, of which the text was parsed, with what its preset fills in.
+fn check_with<'t>(
+    text: &'t str,
+    table: DeTable<'t>,
+    preset: &Preset,
+    origin: &Origin,
+) -> Result<Checked, Complaints> {
+    // One text of two, so that a place in it is enough to tell where something
+    // stands. The preset is read with its places in the whole.
+    let whole = format!("{text}\n{}", preset.text);
+    let start = text.len() + 1;
+    let shifted = "\n".repeat(start) + preset.text;
+    let mut r = Reader::new(&whole, &origin.folder);
+    let filled_in = parse(&mut r, &shifted).unwrap_or_default();
+    let table = merge::merge(table, filled_in);
+    let text = write_out::write_out(&table, &whole);
+    r.digest = sha2::Sha256::new_with_prefix(&text);
+    let (spec, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &whole, complaints);
+    conclude(spec, text, complaints.with_preset(preset.file(), start))
+}
+
+fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Checked, Complaints> {
+    match spec {
+        Some(spec) => Ok(Checked {
+            spec,
+            text,
+            warnings,
+        }),
+        None => Err(warnings),
+    }
+}
+
+/// The spec in `table`, unless there is an error, and all complaints.
+fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, Vec<Complaint>) {
+    let root = Section::new("a spec", table, 0..0);
+    let spec = check_root(&mut r, root);
+    let spec = spec.filter(|_| !r.failed());
+    (spec, r.into_complaints())
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
@@ -305,11 +352,6 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
-    root.refuse_with(
-        r,
-        "preset",
-        "presets are not there yet: write out what the study needs",
-    );
     root.refuse_with(
         r,
         "metrics",
