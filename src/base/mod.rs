@@ -1,8 +1,11 @@
 //! Shared primitives that stand below every other room: time, durations,
-//! sizes, atomic file replacement, seeded random numbers and inherited signals.
+//! sizes, atomic file replacement, files of secrets, seeded random numbers and
+//! inherited signals.
 
 pub mod clock;
+pub mod exports;
 pub mod file;
+pub mod private;
 pub mod quantity;
 pub mod random;
 pub mod signal;
