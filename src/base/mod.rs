@@ -1,5 +1,5 @@
 //! Shared primitives that stand below every other room: time, durations,
-//! sizes, atomic file replacement, files of secrets, seeded random numbers and
+//! sizes, atomic file replacement, secrets, seeded random numbers and
 //! inherited signals.
 
 pub mod clock;
@@ -8,4 +8,5 @@ pub mod file;
 pub mod private;
 pub mod quantity;
 pub mod random;
+pub mod secret;
 pub mod signal;

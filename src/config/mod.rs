@@ -63,6 +63,27 @@
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
 //! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
+//! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
+//! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |
+//! | | `type` | `feishu`, `webhook`, `smtp` | required |
+//! | | `kinds` | list of `start`, `heartbeat`, `trial_done`, `best`, `failed`, `timeout`, `crashed`, `abnormal`, `paused`, `done` | all but `trial_done` |
+//! | | `fallback` | `true`: it also gets what another channel has given up on | `false` |
+//! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
+//! | | `url` | secret: where to post; feishu and webhook only | required |
+//! | | `secret` | secret: what messages are signed with; feishu only | none |
+//! | | `body` | template of JSON over [`BODY_NAMES`](crate::model::notify::BODY_NAMES); webhook only | an object of all of them |
+//! | | `host` | name of the mail server; this and the following: smtp only | required |
+//! | | `port` | 1 to 65535 | 587 with `starttls`, 465 with `tls`, 25 with `none` |
+//! | | `security` | `starttls`, `tls`, `none` | `starttls` |
+//! | | `user`, `password` | text; secret: who logs in, and with what | no login |
+//! | | `from` | mail address | `user`, where that is one |
+//! | | `to` | list of mail addresses | required |
+//! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
+//! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
+//! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
+//! | secret | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
+//! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
+//! | | `env` | variable of the daemon's environment | |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
 //! | | `command` | list of templates: program and arguments | required |
@@ -101,6 +122,9 @@ mod limits;
 mod merge;
 mod metrics;
 mod names;
+mod notify;
+#[cfg(test)]
+mod notify_tests;
 pub mod presets;
 mod reader;
 mod ready;
@@ -241,8 +265,8 @@ pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
     if let Some(preset) = preset {
         return check_with(text, table, preset, origin);
     }
-    let (spec, complaints) = check_table(r, &table);
-    let complaints = Complaints::new(&origin.file, text, complaints);
+    let (spec, shown, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &shown, complaints);
     conclude(spec, text.to_owned(), complaints)
 }
 
@@ -263,8 +287,8 @@ fn check_with<'t>(
     let table = merge::merge(table, filled_in);
     let text = write_out::write_out(&table, &whole);
     r.digest = sha2::Sha256::new_with_prefix(&text);
-    let (spec, complaints) = check_table(r, &table);
-    let complaints = Complaints::new(&origin.file, &whole, complaints);
+    let (spec, shown, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &shown, complaints);
     conclude(spec, text, complaints.with_preset(preset.file(), start))
 }
 
@@ -279,12 +303,17 @@ fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Ch
     }
 }
 
-/// The spec in `table`, unless there is an error, and all complaints.
-fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, Vec<Complaint>) {
+/// The spec in `table`, unless there is an error, the text as complaints may
+/// show it, and all complaints.
+fn check_table(
+    mut r: Reader<'_>,
+    table: &DeTable<'_>,
+) -> (Option<Spec>, String, Vec<Complaint>) {
     let root = Section::new("a spec", table, 0..0);
     let spec = check_root(&mut r, root);
     let spec = spec.filter(|_| !r.failed());
-    (spec, r.into_complaints())
+    let shown = r.shown();
+    (spec, shown, r.into_complaints())
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
@@ -345,6 +374,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let limits = section(r, "limits");
     let control = section(r, "control");
     let files = section(r, "files");
+    let notify = section(r, "notify");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
         node.map(|node| node.sections(r, key)).unwrap_or_default()
@@ -368,6 +398,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let limits = limits::read(r, limits, host.cgroup);
     let control = study::control(r, control);
     let files = study::files(r, files);
+    let notify = notify::read(r, notify);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
     let declared = space::read(r, base, space_section);
@@ -415,6 +446,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         limits,
         control,
         files,
+        notify,
         log_max: study.log_max,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })

@@ -28,6 +28,7 @@ pub(super) struct Reader<'t> {
     /// Over the text, and over the files that belong to it.
     pub(super) digest: Sha256,
     complaints: Vec<Complaint>,
+    hidden: Vec<Range<usize>>,
 }
 
 impl<'t> Reader<'t> {
@@ -41,7 +42,24 @@ impl<'t> Reader<'t> {
             folder,
             digest: Sha256::new_with_prefix(text),
             complaints: Vec::new(),
+            hidden: Vec::new(),
         }
+    }
+
+    /// What stands in `range` must not be shown: complaints end up in logs.
+    pub(super) fn hide(&mut self, range: &Range<usize>) {
+        self.hidden.push(range.clone());
+    }
+
+    /// The text as it may be shown, with every place where it was.
+    pub(super) fn shown(&self) -> String {
+        let is_hidden = |at: usize| self.hidden.iter().any(|range| range.contains(&at));
+        let letters = self.text.char_indices();
+        let shown = letters.map(|(at, letter)| match letter {
+            letter if letter == '\n' || !is_hidden(at) => letter.to_string(),
+            letter => "*".repeat(letter.len_utf8()),
+        });
+        shown.collect()
     }
 
     pub(super) fn error(&mut self, range: &Range<usize>, message: impl AsRef<str>) {

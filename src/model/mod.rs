@@ -7,6 +7,7 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`notify`] | who is told of what, and how |
 //! | [`outcome`], [`trial`] | what happened to a trial |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
@@ -16,6 +17,7 @@ pub mod domain;
 pub mod event;
 pub mod expression;
 pub mod metric;
+pub mod notify;
 pub mod outcome;
 pub mod params;
 pub mod setting;

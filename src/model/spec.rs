@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::metric::{Constraint, Objective};
+use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
@@ -45,6 +46,8 @@ pub struct Spec {
     pub control: Control,
     /// The names of the files for other programs.
     pub files: FileNames,
+    /// Who is told of what, and how.
+    pub notify: Notify,
     /// The most that one log file may take, in bytes.
     pub log_max: u64,
     /// SHA-256 of the spec's text, in hexadecimal.

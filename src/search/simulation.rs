@@ -9,6 +9,7 @@ use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
 use crate::model::metric::{Constraint, Direction, Objective};
+use crate::model::notify::Notify;
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
@@ -85,6 +86,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
+        notify: Notify::default(),
         log_max: 1 << 20,
         digest: String::new(),
     }

@@ -14,6 +14,7 @@ use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
 use autotune::model::metric::{Constraint, Direction, Objective};
+use autotune::model::notify::Notify;
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::setting::Setting;
@@ -160,6 +161,7 @@ pub(crate) fn spec() -> Spec {
         limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
+        notify: Notify::default(),
         log_max: 1 << 20,
         digest: "9b1c2f".repeat(10) + "0a1b",
     }
