@@ -4,12 +4,14 @@
 //! the process.
 
 mod check;
+mod convert;
 mod demo;
 pub mod exit;
 mod journald;
 mod plan;
 mod progress;
 mod run;
+mod source;
 mod study_table;
 mod supervise;
 mod trial;
@@ -83,6 +85,7 @@ enum Verb {
     Supervise(supervise::Args),
     Check(check::Args),
     Plan(plan::Args),
+    Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
     /// Carries out one sitting of a trial; for the daemon
@@ -111,6 +114,7 @@ impl Cli {
             Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
+            Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {

@@ -128,7 +128,9 @@ mod notify_tests;
 pub mod presets;
 mod reader;
 mod ready;
+pub mod reference;
 mod rules;
+mod source;
 mod space;
 mod steps;
 mod study;
@@ -149,6 +151,7 @@ pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
+pub use self::source::SpecSource;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::space::Space;
@@ -186,6 +189,8 @@ pub struct Checked {
     pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
+    /// What else they should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no spec. The text names the file and the way out.
@@ -219,6 +224,9 @@ pub enum Refusal {
     /// A text that is no spec.
     #[error("{0}")]
     Wrong(Complaints),
+    /// A repo of the reference tuner that cannot be understood.
+    #[error("{}", .0.join("\n"))]
+    Repo(Vec<String>),
 }
 
 /// Reads and checks the spec at `path`.
@@ -298,6 +306,7 @@ fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Ch
             spec,
             text,
             warnings,
+            notes: Vec::new(),
         }),
         None => Err(warnings),
     }
@@ -305,10 +314,7 @@ fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Ch
 
 /// The spec in `table`, unless there is an error, the text as complaints may
 /// show it, and all complaints.
-fn check_table(
-    mut r: Reader<'_>,
-    table: &DeTable<'_>,
-) -> (Option<Spec>, String, Vec<Complaint>) {
+fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, String, Vec<Complaint>) {
     let root = Section::new("a spec", table, 0..0);
     let spec = check_root(&mut r, root);
     let spec = spec.filter(|_| !r.failed());

@@ -49,8 +49,13 @@ pub(super) fn is_variable(name: &str) -> bool {
 }
 
 /// Whether steps get `name` from somewhere else than the spec, or never.
-fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || RESERVED_STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether `name` can be a parameter's.
+pub(super) fn is_parameter(name: &str) -> bool {
+    is_variable(name) && !is_reserved(name) && !CONTEXT_NAMES.contains(&name)
 }
 
 /// Checks the name of a parameter or an environment variable.

@@ -178,7 +178,12 @@ pub const SETTINGS: &[Setting] = &[
         &["TUNE_SMTP_PORT"],
         "Its port [default: 587, with --smtp-ssl 465]",
     ),
-    value("smtp-user", "NAME", &["TUNE_SMTP_USER"], "Who logs in there"),
+    value(
+        "smtp-user",
+        "NAME",
+        &["TUNE_SMTP_USER"],
+        "Who logs in there",
+    ),
     secret("smtp-pass", &["TUNE_SMTP_PASS"]),
     value(
         "smtp-from",
@@ -380,8 +385,14 @@ mod tests {
         let environment = of(&[("EVAL_RUNS", "2"), ("ACC", ""), ("STARTUP_TIMEOUT", "7")]);
         let secrets = of(&[("EVAL_RUNS", "3"), ("ACC", "0.9")]);
         let mut all = given(&flag, &environment, &secrets);
-        assert_eq!(all.whole("eval-runs", 1..=9), Some((1, Found::Flag("eval-runs"))));
-        assert_eq!(all.number("accuracy-threshold"), Some((0.9, Found::Secrets("ACC"))));
+        assert_eq!(
+            all.whole("eval-runs", 1..=9),
+            Some((1, Found::Flag("eval-runs")))
+        );
+        assert_eq!(
+            all.number("accuracy-threshold"),
+            Some((0.9, Found::Secrets("ACC")))
+        );
         assert_eq!(all.whole("heartbeat-trials", 0..=9), None);
         assert_eq!(all.notes, [""; 0]);
         let mut all = given(&[], &environment, &secrets);
@@ -395,10 +406,16 @@ mod tests {
     fn of_two_variables_the_shorter_name_counts() {
         let secrets = of(&[("TUNE_PORT_BUSY_RETRIES", "5"), ("PORT_BUSY_RETRIES", "4")]);
         let mut all = given(&[], &|_| None, &secrets);
-        assert_eq!(all.whole("port-busy-retries", 0..=9).map(|(n, _)| n), Some(4));
+        assert_eq!(
+            all.whole("port-busy-retries", 0..=9).map(|(n, _)| n),
+            Some(4)
+        );
         let secrets = of(&[("TUNE_PORT_BUSY_RETRIES", "5")]);
         let mut all = given(&[], &|_| None, &secrets);
-        assert_eq!(all.whole("port-busy-retries", 0..=9).map(|(n, _)| n), Some(5));
+        assert_eq!(
+            all.whole("port-busy-retries", 0..=9).map(|(n, _)| n),
+            Some(5)
+        );
     }
 
     #[test]

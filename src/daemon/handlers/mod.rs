@@ -15,8 +15,6 @@ mod trial;
 mod trials;
 mod wait;
 
-use std::path::PathBuf;
-
 use tokio::sync::mpsc;
 
 pub use self::tail::Tails;
@@ -26,6 +24,7 @@ use super::folders::Folders;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
 use crate::base::clock::Timestamp;
+use crate::config::SpecSource;
 use crate::wire::WireError;
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Request;
@@ -40,8 +39,8 @@ pub struct Context {
     pub urgent: mpsc::UnboundedSender<Urgency>,
     /// Where things are.
     pub folders: Folders,
-    /// The spec's file.
-    pub spec_path: PathBuf,
+    /// What the spec is read from.
+    pub source: SpecSource,
     /// When the journal was begun.
     pub begun: Timestamp,
     /// The logs that are followed.
