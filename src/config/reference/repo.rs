@@ -38,11 +38,22 @@ pub(super) fn built_in() -> (Assignment, Space) {
         section.cloned().unwrap_or_default().into_iter()
     };
     let base = section("base").map(|(name, value)| (name, text(&value)));
+    let base: Assignment = base.collect();
     let space = section("space").map(|(name, values)| {
         let values = values.as_array().map(Vec::as_slice).unwrap_or_default();
-        (name, values.iter().map(text).collect())
+        let mut values: Vec<String> = values.iter().map(text).collect();
+        // The preset lists its base value beside another text of the same
+        // number; where the search starts elsewhere, nobody asked for both.
+        let own = value_of(&base, &name).unwrap_or_default();
+        let number = |text: &str| text.parse::<f64>().ok();
+        let is_twin = |value: &String| value != own && number(value) == number(own);
+        if number(own).is_some() && values.iter().any(is_twin) {
+            values.retain(|value| value != own);
+        }
+        (name, values)
     });
-    (base.collect(), space.collect())
+    let space = space.collect();
+    (base, space)
 }
 
 fn text(value: &toml::Value) -> String {

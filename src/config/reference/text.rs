@@ -232,17 +232,12 @@ fn repo_space(
         ),
         None => {}
     }
-    // The current value is tried, too, and first.
-    for (name, values) in &mut space {
-        if let Some(own) = value_of(&base.values, name)
-            && !values.iter().any(|value| value == own)
-        {
-            values.insert(0, own.to_owned());
-        }
-    }
+    with_own(&mut space, &base.values);
+    let mut preset = space_before;
+    with_own(&mut preset, &base_before);
     let is_new = |name: &str| {
-        let same = |space: &Space| space.iter().find(|(known, _)| known == name).cloned();
-        same(&space) != same(&space_before)
+        let of = |space: &Space| space.iter().find(|(known, _)| known == name).cloned();
+        of(&space) != of(&preset)
     };
     // Other values in [space] take the preset's base value away.
     let moved: Vec<&(String, String)> = base
@@ -264,16 +259,27 @@ fn repo_space(
     let changed: Vec<&(String, Vec<String>)> =
         space.iter().filter(|(name, _)| is_new(name)).collect();
     if !changed.is_empty() {
-        let with = added.map(|found| format!(" with those of {found}"));
+        let with = added.map(|found| format!(", with those of {found}"));
         let with = with.unwrap_or_default();
         out.section(&format!(
-            "# What is tried, where that is not the preset's{with}.\n[space]"
+            "# What is tried where that differs from the preset{with}.\n[space]"
         ));
         for (name, values) in changed {
             out.key(name, &list(values), None);
         }
     }
     (base.values, space)
+}
+
+/// The value from which the search starts is tried, too, and first.
+fn with_own(space: &mut Space, base: &Assignment) {
+    for (name, values) in space {
+        if let Some(own) = value_of(base, name)
+            && !values.iter().any(|value| value == own)
+        {
+            values.insert(0, own.to_owned());
+        }
+    }
 }
 
 fn skips(
@@ -371,9 +377,8 @@ fn others(
     if !env.is_empty() {
         let names: Vec<&str> = env.iter().map(|(name, _)| name.as_str()).collect();
         left_out.push(format!(
-            "{} of {SECRETS}, which steps got from auto_tune.sh and get from `run --preset {PRESET}`: \
-             for the service export them with `systemctl edit autotune`, or put what is no secret \
-             into [env]",
+            "{} in {SECRETS}, which reached the steps: `run --preset {PRESET}` passes it on; for a \
+             service set it with `systemctl edit autotune` or, where it is no secret, in [env]",
             names.join(", ")
         ));
     }
