@@ -16,6 +16,7 @@ mod trials;
 mod wait;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -23,6 +24,7 @@ pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
 use super::folders::Folders;
+use super::notifier::Notifier;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
 use crate::base::clock::Timestamp;
@@ -44,6 +46,8 @@ pub struct Context {
     pub spec_path: PathBuf,
     /// When the journal was begun.
     pub begun: Timestamp,
+    /// What tells people what happens.
+    pub notifier: Option<Arc<Notifier>>,
     /// The logs that are followed.
     pub tails: Tails,
 }
