@@ -7,6 +7,7 @@ mod check;
 mod demo;
 pub mod exit;
 mod journald;
+mod notify_failed;
 mod plan;
 mod progress;
 mod run;
@@ -85,6 +86,7 @@ enum Verb {
     Plan(plan::Args),
     Try(trial::Args),
     View(view::Args),
+    NotifyFailed(notify_failed::Args),
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
@@ -113,6 +115,7 @@ impl Cli {
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),

@@ -261,7 +261,7 @@ pub async fn run(
 }
 
 /// What this machine is called.
-fn host_name() -> String {
+pub fn host_name() -> String {
     let name = nix::unistd::gethostname().ok();
     let name = name.and_then(|name| name.into_string().ok());
     name.unwrap_or_else(|| "localhost".to_owned())

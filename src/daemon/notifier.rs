@@ -27,9 +27,9 @@ use super::decide::{Input, Notified};
 use crate::base::clock;
 use crate::model::Name;
 use crate::model::notice::{NoticeId, Waiting};
-use crate::model::notify::{Channel, Kind, Notify};
+use crate::model::notify::{Channel, Kind, Language, Notify};
 use crate::notify::retry::{self, Next};
-use crate::notify::{Message, Receiver, Secrets, Stamp, digest};
+use crate::notify::{Message, Receiver, Secrets, Stamp, digest, test_words};
 
 /// At most so many notices wait for a channel.
 const WAITING_MAX: usize = 1000;
@@ -60,7 +60,7 @@ pub struct Tested {
 /// A test that is wanted: of these channels, with the answers to here.
 struct Test {
     channels: Vec<Channel>,
-    language: crate::model::notify::Language,
+    language: Language,
     reply: oneshot::Sender<Vec<Tested>>,
 }
 
@@ -126,9 +126,8 @@ impl Notifier {
     }
 
     /// Sends a test to these channels, all at the same time.
-    pub async fn test(&self, notify: &Notify, channels: Vec<Channel>) -> Vec<Tested> {
+    pub async fn test(&self, language: Language, channels: Vec<Channel>) -> Vec<Tested> {
         let (reply, answers) = oneshot::channel();
-        let language = notify.language;
         let test = Test {
             channels,
             language,
@@ -330,9 +329,9 @@ async fn carry_out(shared: Arc<Shared>, test: Test) {
     let _ = test.reply.send(sending.join_all().await);
 }
 
-fn test_message(stamp: &Stamp, language: crate::model::notify::Language, number: i64) -> Message {
+fn test_message(stamp: &Stamp, language: Language, number: i64) -> Message {
     let id = stamp.id(&format!("test-{number:x}"));
-    let (title, text) = crate::notify::test_words(language);
+    let (title, text) = test_words(language);
     Message {
         ids: vec![id.clone()],
         id,

@@ -18,6 +18,22 @@ pub const fn test_words(language: Language) -> (&'static str, &'static str) {
     }
 }
 
+/// Title and text of the message that a unit has failed.
+pub fn failure_words(language: Language, unit: &str) -> (String, String) {
+    let unit = clean(unit);
+    let (why, again) = (format!("systemctl status {unit}"), format!("systemctl restart {unit}"));
+    match language {
+        Language::English => (
+            format!("{unit} has failed and is not started again"),
+            format!("Why: {why}\nWhen that is mended: {again}"),
+        ),
+        Language::Chinese => (
+            format!("{unit} 已失败，不会再自动启动"),
+            format!("原因：{why}\n修复之后：{again}"),
+        ),
+    }
+}
+
 /// A reason takes at most so many columns in a title.
 const TITLE: usize = 100;
 /// So many changed parameters are told one by one.
