@@ -31,6 +31,7 @@
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
+//! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
 //! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, supervise, term |
@@ -71,6 +72,7 @@ pub mod daemon;
 pub mod demo;
 pub mod exec;
 pub mod model;
+pub mod notify;
 pub mod report;
 pub mod search;
 pub mod store;

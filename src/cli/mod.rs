@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 pub mod exit;
 mod journald;
+mod notify_failed;
 mod plan;
 mod progress;
 mod run;
@@ -88,6 +89,7 @@ enum Verb {
     Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
+    NotifyFailed(notify_failed::Args),
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
@@ -117,6 +119,7 @@ impl Cli {
             Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),

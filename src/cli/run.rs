@@ -22,6 +22,7 @@ use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
 use crate::model::study::{Phase, Study};
+use crate::notify::Secrets;
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
 use crate::store::fresh;
@@ -163,6 +164,13 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Err(error) => return Exit::Folder.say(&error),
     };
     let Checked { spec, text, .. } = checked;
+    let secrets = match Secrets::resolve(&spec.notify, &|name| std::env::var_os(name)) {
+        Ok(secrets) => secrets,
+        Err(missing) => {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            return Exit::Spec.say_text(&missing.join("\n"));
+        }
+    };
     let options = Options {
         spec: Arc::new(spec),
         source,
@@ -170,6 +178,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         output_dir,
         socket,
         stay: args.stay,
+        secrets,
     };
     let exit = runtime.block_on(tune(args, options));
     // What is stuck in a write to a terminal that takes nothing stays there.

@@ -154,6 +154,7 @@ use self::reader::{Reader, Section};
 pub use self::source::SpecSource;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
+use crate::model::notify::Notify;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Search, Spec};
 
@@ -234,6 +235,11 @@ pub enum Refusal {
 /// # Errors
 /// Everything that is wrong with it, or why it could not be read.
 pub fn read(path: &Path) -> Result<Checked, Refusal> {
+    let text = read_text(path)?;
+    check(&text, &Origin::of(path)).map_err(Refusal::Wrong)
+}
+
+fn read_text(path: &Path) -> Result<String, Refusal> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => Refusal::Missing(path.to_path_buf()),
         io::ErrorKind::IsADirectory => Refusal::Folder(path.to_path_buf()),
@@ -249,11 +255,10 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
     if bytes.len() as u64 > LARGEST {
         return Err(Refusal::TooLarge(path.to_path_buf()));
     }
-    let text = String::from_utf8(bytes).map_err(|error| Refusal::NotText {
+    String::from_utf8(bytes).map_err(|error| Refusal::NotText {
         path: path.to_path_buf(),
         at: error.utf8_error().valid_up_to(),
-    })?;
-    check(&text, &Origin::of(path)).map_err(Refusal::Wrong)
+    })
 }
 
 /// Checks the text of a spec. The files of templates that it names are read;
@@ -320,6 +325,33 @@ fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, String,
     let spec = spec.filter(|_| !r.failed());
     let shown = r.shown();
     (spec, shown, r.into_complaints())
+}
+
+/// Reads `[notify]` of the spec at `path`, and the study's name if it has one;
+/// whatever else is wrong with it.
+///
+/// # Errors
+/// What is wrong with that section, or why the file could not be read.
+pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
+    let text = read_text(path)?;
+    let origin = Origin::of(path);
+    let mut r = Reader::new(&text, &origin.folder);
+    let table = parse(&mut r, &text);
+    let mut root = table.as_ref().map(|table| Section::new("a spec", table, 0..0));
+    let mut section = |r: &mut Reader<'_>, key: &'static str| {
+        let node = root.as_mut()?.take(key)?;
+        node.section(r, &format!("[{key}]"))
+    };
+    let notify = section(&mut r, "notify");
+    let notify = notify::read(&mut r, notify);
+    if r.failed() {
+        let shown = r.shown();
+        let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
+        return Err(Refusal::Wrong(complaints));
+    }
+    let study = section(&mut r, "study").and_then(|mut study| study.take("name"));
+    let name = study.and_then(|node| node.text(&mut r).map(str::to_owned));
+    Ok((name, notify))
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {

@@ -17,6 +17,7 @@ mod best;
 mod events;
 pub mod exit;
 mod logs;
+mod notify;
 mod persist;
 mod ping;
 mod prose;
@@ -89,6 +90,7 @@ Examples:
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
+  autotunectl notify test         who is told, and does it arrive?
   autotunectl wait --for done     until the study is done";
 
 const EXIT_CODES: &str = "\
@@ -100,6 +102,7 @@ Examples:
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
+  autotunectl notify test         who is told, and does it arrive?
   autotunectl wait --for done     until the study is done
 
 Exit codes:
@@ -133,6 +136,7 @@ enum Verb {
     Enqueue(steer::Enqueue),
     Space(space::Args),
     Set(set::Args),
+    Notify(notify::Args),
     Wait(wait::Args),
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
@@ -196,6 +200,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
+        Verb::Notify(args) => notify::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Ping => ping::ping(session).await,
         Verb::Version => ping::version(session).await,

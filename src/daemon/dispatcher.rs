@@ -18,12 +18,13 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
+use super::notifier::Troubles;
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::{DaemonError, Update};
@@ -42,6 +43,8 @@ use crate::systemd::notify;
 
 /// After so much time a disk that says nothing is said to.
 const DISK_SILENCE: Duration = Duration::from_secs(10);
+/// How long the last messages may take to be delivered before the end.
+const DELIVERIES: Duration = Duration::from_secs(5);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -118,13 +121,18 @@ impl Dispatcher {
     }
 
     /// Works until there is nothing left to do, or an end is asked for. No
-    /// trial runs then.
+    /// trial runs then. `troubles` are those of the channels, where somebody is
+    /// told what happens.
     ///
     /// # Errors
     /// When the journal cannot be written and an end is asked for. Facts that
     /// are not in it are still in the folder of their sitting, where the next
     /// start finds them.
-    pub async fn run(mut self, first: Input) -> Result<Arc<Study>, DaemonError> {
+    pub async fn run(
+        mut self,
+        first: Input,
+        troubles: Option<watch::Receiver<Troubles>>,
+    ) -> Result<Arc<Study>, DaemonError> {
         self.waiting.push_back(first);
         let left = loop {
             let input = self.next_input().await;
@@ -141,6 +149,10 @@ impl Dispatcher {
             running.control.stop();
             let _ = running.task.await;
         }
+        let left = match (left, troubles) {
+            (Ok(()), Some(troubles)) => self.await_deliveries(troubles).await,
+            (left, _) => left,
+        };
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
         }
@@ -275,6 +287,33 @@ impl Dispatcher {
             self.disk_is_back();
         }
         true
+    }
+
+    /// Waits a moment until what is still to be told is delivered; not for
+    /// channels that are in trouble. What is left waits in the outbox.
+    async fn await_deliveries(
+        &mut self,
+        mut troubles: watch::Receiver<Troubles>,
+    ) -> Result<(), DaemonError> {
+        let mut end = pin!(tokio::time::sleep(DELIVERIES));
+        loop {
+            let waiting = self.state.study.outbox().channels();
+            if waiting.iter().all(|name| troubles.borrow_and_update().contains_key(name)) {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some(_) = self.urgent.recv() => return Ok(()),
+                () = self.pulse.due() => self.beat(),
+                () = &mut end => return Ok(()),
+                Some(input) = self.inputs.recv() => if matches!(input, Input::Notified(_)) {
+                    self.handle(input).await?;
+                },
+                changed = troubles.changed() => if changed.is_err() {
+                    return Ok(());
+                },
+            }
+        }
     }
 
     /// Waits before a full disk is tried again; less long where an end is

@@ -13,6 +13,7 @@
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | [`service`] | what systemd is told |
+//! | [`notifier`] | delivers what somebody is to be told |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -22,6 +23,7 @@ pub mod decide;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
+pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
@@ -42,6 +44,7 @@ use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
 use self::folders::Folders;
 use self::handlers::{Context, Tails};
+use self::notifier::Notifier;
 use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
@@ -51,6 +54,7 @@ use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
 use crate::model::trial::TrialId;
+use crate::notify::{Secrets, Stamp};
 use crate::store::error::AppendError;
 use crate::store::opening::StoreError;
 use crate::systemd::notify;
@@ -69,6 +73,8 @@ pub struct Options {
     pub socket: SocketWish,
     /// Whether to stay when there is nothing left to do.
     pub stay: bool,
+    /// The secrets of the spec's channels.
+    pub secrets: Secrets,
 }
 
 /// Where to listen for clients.
@@ -154,6 +160,7 @@ pub async fn run(
         output_dir,
         socket,
         stay,
+        secrets,
     } = options;
     delegation::settle();
     let opened = tokio::task::spawn_blocking({
@@ -211,7 +218,22 @@ pub async fn run(
             updates.clone(),
             company,
         );
+        let stamp = Stamp {
+            study: spec.name.clone(),
+            begun,
+            host: host_name(),
+        };
+        let notifier = Notifier::start(dispatcher.reader(), dispatcher.sender(), secrets, stamp);
+        let notifier = notifier
+            .map_err(|error| {
+                let text = format!("nobody can be told what happens: {error}, ignoring it");
+                let _ = updates.send(Update::Warning(text));
+            })
+            .ok()
+            .map(Arc::new);
+        let troubles = notifier.as_ref().map(|notifier| notifier.troubles());
         stage.send_replace(Stage::Open(Arc::new(Context {
+            notifier: notifier.clone(),
             board: dispatcher.reader(),
             inputs: dispatcher.sender(),
             urgent: forwarded,
@@ -223,9 +245,10 @@ pub async fn run(
         let status = tokio::spawn(service::keep_status(dispatcher.reader()));
         let _ = notify::ready();
         let first = wish.map_or(Input::Begin { digest }, Input::Stop);
-        let ended = dispatcher.run(first).await;
+        let ended = dispatcher.run(first, troubles).await;
         forward.abort();
         status.abort();
+        drop(notifier);
         ended
     };
     let ended = worked.await;
@@ -236,6 +259,13 @@ pub async fn run(
         let _ = server.await;
     }
     ended
+}
+
+/// What this machine is called.
+pub fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// Passes wishes on, so that clients can have some too.

@@ -61,12 +61,15 @@ fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &OsStr) -> bool {
         .is_some_and(|name| patterns.any(|pattern| fits(pattern, name)))
 }
 
-/// The environment of a runner: the daemon's, without what only that may use.
+/// The environment of a runner: the daemon's, without what only that may use,
+/// and without the variables that are `secret`.
 pub fn for_runner(
     own: impl IntoIterator<Item = (OsString, OsString)>,
+    secret: &[String],
 ) -> BTreeMap<OsString, OsString> {
     let own = own.into_iter();
     own.filter(|(name, _)| !any(MANAGED.into_iter(), name))
+        .filter(|(name, _)| !secret.iter().any(|secret| name == secret.as_str()))
         .collect()
 }
 
@@ -138,8 +141,12 @@ mod tests {
             ("HF_HOME", "/models"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let runner: Vec<OsString> = for_runner(inherited.clone()).into_keys().collect();
-        assert_eq!(runner, ["HF_HOME", "PATH", "SMTP_PASSWORD"]);
+        let runner = |secret: &[String]| {
+            let env = for_runner(inherited.clone(), secret);
+            env.into_keys().collect::<Vec<OsString>>()
+        };
+        assert_eq!(runner(&[]), ["HF_HOME", "PATH", "SMTP_PASSWORD"]);
+        assert_eq!(runner(&["SMTP_PASSWORD".to_owned()]), ["HF_HOME", "PATH"]);
         let names = |pass: &[&str]| {
             let pass: Vec<String> = pass.iter().map(|p| (*p).to_owned()).collect();
             let env = for_step(inherited.clone(), &pass, &[]);

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
+use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
     MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
@@ -44,6 +45,9 @@ pub struct Order {
     pub warnings: Vec<String>,
     /// What of the environment is passed on.
     pub pass_env: Vec<String>,
+    /// Variables of the daemon's environment that hold its secrets.
+    #[serde(default)]
+    pub secret_env: Vec<String>,
     /// A folder of the trial's own; it outlives the sitting.
     pub trial_dir: PathBuf,
     /// The most that one log file may take, in bytes.
@@ -203,6 +207,15 @@ pub struct OrderError {
     pub source: TemplateError,
 }
 
+fn secret_env(spec: &Spec) -> Vec<String> {
+    let sources = spec.notify.sources();
+    let names = sources.filter_map(|source| match source {
+        Source::Env(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
 impl Order {
     /// The order for the next sitting of `trial`: all of its runs that have
     /// not been run yet.
@@ -231,6 +244,7 @@ impl Order {
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
             pass_env: spec.pass_env.clone(),
+            secret_env: secret_env(spec),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,

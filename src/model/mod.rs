@@ -7,7 +7,7 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
-//! | [`notify`] | who is told of what, and how |
+//! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`] | what happened to a trial |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
@@ -17,6 +17,7 @@ pub mod domain;
 pub mod event;
 pub mod expression;
 pub mod metric;
+pub mod notice;
 pub mod notify;
 pub mod outcome;
 pub mod params;

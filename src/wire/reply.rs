@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::channel::{Channel, GivenUp, Tested, Trouble};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -37,6 +38,10 @@ pub enum Reply {
     Space(Box<Space>),
     /// To [`super::request::Request::Settings`].
     Settings(Box<Settings>),
+    /// To [`super::request::Request::Channels`].
+    Channels(Vec<Channel>),
+    /// To [`super::request::Request::NotifyTest`].
+    Tested(Vec<Tested>),
 }
 
 /// Who answers.
@@ -106,6 +111,8 @@ pub struct Status {
     pub trials_most: Option<u64>,
     /// The expected time for the rest, at most.
     pub left: Option<u64>,
+    /// The channels of `[notify]`.
+    pub channels: Vec<Channel>,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -568,4 +575,6 @@ pub enum Refusal {
     BadSpec(String),
     /// These parts of the spec cannot change while the daemon runs.
     NeedsRestart(Vec<String>),
+    /// `[notify]` has no such channel; it has these.
+    NoSuchChannel(Vec<String>),
 }

@@ -30,6 +30,10 @@ pub enum Request {
     Settings,
     /// Read the spec's file again, and go by it.
     Reload,
+    /// How do the channels of `[notify]` stand?
+    Channels,
+    /// Send a test by this channel, or by all.
+    NotifyTest(Option<String>),
 }
 
 /// A change that a user wants. Variants are only added at the end.

@@ -4,6 +4,7 @@ mod best;
 mod common;
 mod events;
 mod log;
+mod notify;
 mod ping;
 mod reload;
 mod settings;
@@ -15,12 +16,15 @@ mod trial;
 mod trials;
 mod wait;
 
+use std::sync::Arc;
+
 use tokio::sync::mpsc;
 
 pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
 use super::folders::Folders;
+use super::notifier::Notifier;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
 use crate::base::clock::Timestamp;
@@ -43,6 +47,8 @@ pub struct Context {
     pub source: SpecSource,
     /// When the journal was begun.
     pub begun: Timestamp,
+    /// What tells people what happens.
+    pub notifier: Option<Arc<Notifier>>,
     /// The logs that are followed.
     pub tails: Tails,
 }
@@ -59,7 +65,7 @@ pub async fn handle(
 ) -> Result<(), WireError> {
     let reply = match request {
         Request::Ping => ping::answer(context, peer),
-        Request::Status => status::answer(&context.board.view(), &context.folders),
+        Request::Status => status::answer(context),
         Request::Best => best::answer(&context.board.view().study),
         Request::Trials(query) => trials::answer(&context.board.view().study, &query),
         Request::Trial(number) => trial::answer(context, number).await,
@@ -68,9 +74,11 @@ pub async fn handle(
         Request::Wait(until) => return wait::stream(context, until, exchange).await,
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
-        Request::Steer(_) | Request::Reload if peer.right < Right::Steer => {
+        Request::Channels => notify::answer(context),
+        Request::Steer(_) | Request::Reload | Request::NotifyTest(_) if peer.right < Right::Steer => {
             Reply::Refused(Refusal::NotAllowed)
         }
+        Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::Reload => reload::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,
     };

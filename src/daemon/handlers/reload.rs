@@ -27,6 +27,19 @@ async fn reload(context: &Context) -> Reply {
         Ok(Err(wrong)) => return Reply::Refused(Refusal::BadSpec(wrong)),
         Err(panic) => return Reply::Refused(Refusal::BadSpec(panic.to_string())),
     };
+    let mut warnings = warnings;
+    if let Some(notifier) = &context.notifier {
+        let variable = |name: &str| std::env::var_os(name);
+        let (unknown, changed) = notifier.secrets().outdated(&checked.spec.notify, &variable);
+        let part = |name: &String| format!("where the secrets of channel {name} in [notify] come from");
+        if !unknown.is_empty() {
+            let parts = unknown.iter().map(part).collect();
+            return Reply::Refused(Refusal::NeedsRestart(parts));
+        }
+        warnings.extend(changed.iter().map(|name| {
+            format!("a secret of channel {name} is another one now: the daemon takes it up when it is restarted")
+        }));
+    }
     let (reply, answer) = oneshot::channel();
     let input = Input::Reload {
         spec: Arc::new(checked.spec),
