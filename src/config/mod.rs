@@ -18,12 +18,12 @@
 //! parameter and for [`CONTEXT_NAMES`]: `{{ PORT }}`. A relative path begins
 //! at the spec's folder; neither `~` nor `$VARIABLES` are filled in.
 //!
-//! Above all sections, `preset = "NAME"` fills in what the spec does not say:
-//! see [`presets`]. `{ required = "…" }` stands for a value that has yet to be
-//! given.
+//! What a preset fills in is said in [`presets`]. `{ required = "…" }` stands for
+//! a value that has yet to be given.
 //!
 //! | section | key | takes | default |
 //! |---|---|---|---|
+//! | | `preset` | name of a preset, which fills in what the spec does not say | none |
 //! | `[study]` | `name` | letters, digits, `-`, `_`, `.`; 64 at most | required |
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
@@ -63,7 +63,7 @@
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
-//! | | `command` | list of templates: program and arguments | required |
+//! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |
 //! | | `env` | `{ NAME = template }` | |
 //! | | `file` | list of `{ name, text }` or `{ name, template }`: files made in the trial's folder, from a template or from a file with one | |
@@ -349,6 +349,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
+    // Taken already; it is one of the keys that there are.
+    root.take("preset");
     root.refuse_with(
         r,
         "metrics",
