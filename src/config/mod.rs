@@ -126,6 +126,7 @@ use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::step::Step;
 
 /// The largest spec, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -394,6 +395,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         for (constraint, span) in &constraints {
             study::yielded(r, &constraint.metric, span, &yields);
         }
+    }
+    let sees_all = |step: &Step| step.params_in_env;
+    if !r.failed() && !steps.iter().any(sees_all) {
+        declared.warn_of_unused(r);
     }
     let space = space?;
     warn_of_extent(r, &space, space_span, &search, sampler, &budget);
