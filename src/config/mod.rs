@@ -18,12 +18,12 @@
 //! parameter and for [`CONTEXT_NAMES`]: `{{ PORT }}`. A relative path begins
 //! at the spec's folder; neither `~` nor `$VARIABLES` are filled in.
 //!
-//! Above all sections, `preset = "NAME"` fills in what the spec does not say:
-//! see [`presets`]. `{ required = "…" }` stands for a value that has yet to be
-//! given.
+//! What a preset fills in is said in [`presets`]. `{ required = "…" }` stands for
+//! a value that has yet to be given.
 //!
 //! | section | key | takes | default |
 //! |---|---|---|---|
+//! | | `preset` | name of a preset, which fills in what the spec does not say | none |
 //! | `[study]` | `name` | letters, digits, `-`, `_`, `.`; 64 at most | required |
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
@@ -86,7 +86,7 @@
 //! | | `env` | variable of the daemon's environment | |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
-//! | | `command` | list of templates: program and arguments | required |
+//! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |
 //! | | `env` | `{ NAME = template }` | |
 //! | | `file` | list of `{ name, text }` or `{ name, template }`: files made in the trial's folder, from a template or from a file with one | |
@@ -157,6 +157,7 @@ use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::step::Step;
 
 /// The largest spec, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -420,6 +421,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
+    // Taken already; it is one of the keys that there are.
+    root.take("preset");
     root.refuse_with(
         r,
         "metrics",
@@ -464,6 +467,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         for (constraint, span) in &constraints {
             study::yielded(r, &constraint.metric, span, &yields);
         }
+    }
+    let sees_all = |step: &Step| step.params_in_env;
+    if !r.failed() && !steps.iter().any(sees_all) {
+        declared.warn_of_unused(r);
     }
     let space = space?;
     warn_of_extent(r, &space, space_span, &search, sampler, &budget);

@@ -1,6 +1,7 @@
 //! The layer between the TOML tree and the checks: takes keys with their
 //! types, collects complaints, and knows which keys nobody asked for.
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::complaint::{Complaint, Level};
 use crate::base::quantity;
+use crate::model::Name;
 use crate::model::space::nearest;
 use crate::model::step::Pattern;
 use crate::model::value::{Finite, Value};
@@ -27,6 +29,8 @@ pub(super) struct Reader<'t> {
     pub(super) folder: PathBuf,
     /// Over the text, and over the files that belong to it.
     pub(super) digest: Sha256,
+    /// The names that templates and rules ask for.
+    pub(super) asked: BTreeSet<Name>,
     complaints: Vec<Complaint>,
     hidden: Vec<Range<usize>>,
 }
@@ -41,6 +45,7 @@ impl<'t> Reader<'t> {
             text,
             folder,
             digest: Sha256::new_with_prefix(text),
+            asked: BTreeSet::new(),
             complaints: Vec::new(),
             hidden: Vec::new(),
         }

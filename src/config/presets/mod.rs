@@ -33,11 +33,28 @@ pub struct Preset {
 }
 
 /// Every preset, sorted by name.
-pub const ALL: [Preset; 1] = [Preset {
-    name: "serving-env",
-    summary: "a server configured by environment variables, as auto_tune.py tunes it",
-    text: include_str!("serving-env.toml"),
-}];
+pub const ALL: [Preset; 4] = [
+    Preset {
+        name: "llama-cpp",
+        summary: "llama.cpp's server, its options, with a small evaluator",
+        text: include_str!("llama-cpp.toml"),
+    },
+    Preset {
+        name: "serving-env",
+        summary: "a server configured by its environment, as auto_tune.py has it",
+        text: include_str!("serving-env.toml"),
+    },
+    Preset {
+        name: "sglang",
+        summary: "SGLang's server, its options, with its own benchmark",
+        text: include_str!("sglang.toml"),
+    },
+    Preset {
+        name: "vllm",
+        summary: "vLLM's server, its options, with `vllm bench serve`",
+        text: include_str!("vllm.toml"),
+    },
+];
 
 impl Preset {
     /// How complaints call its file.

@@ -24,6 +24,7 @@ N = [1, 2, 4]
 [[step]]
 name = "bench"
 kind = "measure"
+params = "none"
 command = ["bench", "{{ MODEL }}", "{{ N }}"]
 metrics.tps = 'tps=(\S+)'
 "#,
@@ -66,6 +67,24 @@ fn complaints_say_in_which_text() {
     let wrong = on_preset("objective.maximize = 'tsp'").expect_err("wrong");
     insta::assert_snapshot!(wrong.to_string());
     insta::assert_snapshot!(wrong.render(false));
+}
+
+#[test]
+fn a_name_that_nothing_asks_for_is_probably_a_slip() {
+    let text = "[study]\nname = 's'\n[base]\nMODEL = '/m'\nM = 4\n[space]\nMODLE = ['a', 'b']\n";
+    let warnings = |text: &str| match on_preset(text) {
+        Ok(checked) => checked.warnings.to_string(),
+        Err(complaints) => panic!("{complaints}"),
+    };
+    insta::assert_snapshot!(warnings(text), @r"
+    spec.toml:5:1: warning: nothing asks for `M`: its value has no effect (did you mean `N`?)
+    spec.toml:7:1: warning: nothing asks for `MODLE`: its value has no effect (did you mean `MODEL`?)
+    ");
+    // A step that gets all parameters by its environment may use it.
+    let seen = format!("{text}[[step]]\nname = 'bench'\nparams = 'env'\n");
+    assert_eq!(warnings(&seen), "");
+    let asked = format!("{text}[[rule]]\nrequire = 'M > 1'\n");
+    assert_eq!(warnings(&asked).lines().count(), 1);
 }
 
 #[test]
