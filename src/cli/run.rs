@@ -106,6 +106,19 @@ impl Args {
         }
     }
 
+    /// Where the spec comes from.
+    ///
+    /// # Errors
+    /// How the verb is to end, said.
+    pub(super) fn source(&self) -> Result<SpecSource, Exit> {
+        let source = self.spec.source()?;
+        if matches!(source, SpecSource::Repo(_)) && self.output_dir.is_some() {
+            let text = "--output-dir has no place here: the files of a repo are in the repo";
+            return Err(Exit::Usage.say_text(text));
+        }
+        Ok(source)
+    }
+
     /// `autotuned run` with these, as a command line has it, but for a new
     /// beginning: that is made once.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
@@ -140,7 +153,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     if args.dry_run {
         return plan::plan(&args.spec, plan::FIRST);
     }
-    let source = match args.spec.source() {
+    let source = match args.source() {
         Ok(source) => source,
         Err(exit) => return exit,
     };

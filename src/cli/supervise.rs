@@ -56,7 +56,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         run::begin_anew(&args.run, &source)?;
         parse_spec(&source)
     };
-    let checked = match args.run.spec.source().and_then(read) {
+    let checked = match args.run.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };

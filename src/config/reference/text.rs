@@ -119,6 +119,15 @@ pub(super) fn write(
     }
     let mut notes = given.notes;
     let (env, mut left_out) = others(secrets, &base, &space, &mut notes);
+    let of_this_shell: Vec<&str> = secret_variables()
+        .filter(|name| out.text.contains(&format!("{{ env = \"{name}\" }}")))
+        .collect();
+    if !of_this_shell.is_empty() {
+        left_out.push(format!(
+            "the values of {}, which only this shell has: for a service put them into {SECRETS}",
+            of_this_shell.join(", ")
+        ));
+    }
     left_out.extend(repo::forced(repo, &base));
     let parts = PARTS.iter().filter(|(name, _)| repo.join(name).exists());
     left_out.extend(parts.map(|(name, why)| format!("{name}, {why}")));
@@ -322,6 +331,13 @@ fn steps(out: &mut Writer, given: &mut Given<'_>) {
     }
 }
 
+fn secret_variables() -> impl Iterator<Item = &'static str> {
+    let secret = SETTINGS
+        .iter()
+        .filter(|setting| setting.takes == Takes::Secret);
+    secret.flat_map(|setting| setting.variables).copied()
+}
+
 /// What `tune_secrets.sh` sets besides settings: variables that reached the
 /// steps, and slips.
 fn others(
@@ -339,19 +355,11 @@ fn others(
     let is_parameter =
         |name: &str| value_of(base, name).is_some() || space.iter().any(|(known, _)| known == name);
     let mut left_out = Vec::new();
-    let found = known().filter(|name| {
-        let secret = |name: &str| {
-            let mut secret = SETTINGS
-                .iter()
-                .filter(|setting| setting.takes == Takes::Secret);
-            secret.any(|setting| setting.variables.contains(&name))
-        };
-        secret(name) && value_of(secrets, name).is_some_and(|value| !value.is_empty())
-    });
-    let found: Vec<&str> = found.collect();
+    let is_set = |name: &&str| value_of(secrets, name).is_some_and(|value| !value.is_empty());
+    let found: Vec<&str> = secret_variables().filter(is_set).collect();
     if !found.is_empty() {
         left_out.push(format!(
-            "the values of {}, which stay in {SECRETS}: the spec says where they are",
+            "the values of {}: secrets stay in {SECRETS}",
             found.join(", ")
         ));
     }
