@@ -59,17 +59,16 @@ class Sources:
         return ast.literal_eval(node)
 
     def choices(self, annotation):
-        """The values of a Literal, also by its name and within a union."""
+        """The values of a Literal, also by its name and within a union: those
+        that are known, where `| str` would take any."""
         found = []
         for node in ast.walk(annotation):
             if isinstance(node, ast.Name) and isinstance(self.names.get(node.id), ast.Subscript):
-                found += self.choices(self.names[node.id])
+                found += self.choices(self.names[node.id]) or []
             if isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal":
                 values = getattr(node.slice, "elts", [node.slice])
                 found += [value.value for value in values if isinstance(value, ast.Constant)]
-        # With `| str` anything goes.
-        is_open = isinstance(annotation, ast.BinOp) and "str" in re.findall(r"\w+", ast.unparse(annotation))
-        return found if found and not is_open else None
+        return found or None
 
     def known(self, node, scope=None):
         try:

@@ -56,6 +56,21 @@ fn a_preset_fills_in_what_the_spec_does_not_say() {
 }
 
 #[test]
+fn what_is_written_out_means_the_same() {
+    let empty = Preset { text: "", ..PRESET };
+    let plain = check(GOOD, &origin()).unwrap_or_else(|e| panic!("{e}"));
+    let mut r = Reader::new(GOOD, Path::new("/"));
+    let table = parse(&mut r, GOOD).expect("TOML");
+    let checked = check_with(GOOD, table, &empty, &origin()).unwrap_or_else(|e| panic!("{e}"));
+    assert_ne!(checked.text, GOOD);
+    let mut spec = plain.spec;
+    spec.digest.clone_from(&checked.spec.digest);
+    assert_eq!(checked.spec, spec);
+    let again = check(&checked.text, &origin()).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(again.spec, spec);
+}
+
+#[test]
 fn complaints_say_in_which_text() {
     let text = "[study]\nname = 's'\n[base]\nMODEL = 1.5\n[space]\nN = [1, 'x']\n[[step]]\n\
                 name = 'bench'\nruns = 0\n";
