@@ -15,11 +15,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("supervise", &[]),
     ("report", &["model", "search"]),
+    ("notify", &["model", "report"]),
     ("systemd", &[]),
     (
         "daemon",
         &[
-            "model", "search", "config", "exec", "store", "report", "wire", "systemd",
+            "model", "search", "config", "exec", "store", "report", "wire", "systemd", "notify",
         ],
     ),
     (
@@ -37,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "wire",
             "supervise",
             "systemd",
+            "notify",
         ],
     ),
     ("wire", &["model"]),

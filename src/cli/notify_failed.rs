@@ -131,7 +131,12 @@ async fn send(channel: &Channel, secrets: &Secrets, message: &Message) -> Option
             _ => return Some(format!("channel {} of [notify]: {error}", channel.name)),
         };
         let own = PAUSE * 4_u32.pow(attempt - 1);
-        tokio::time::sleep(asked.unwrap_or_default().clamp(own, Duration::from_secs(60))).await;
+        tokio::time::sleep(
+            asked
+                .unwrap_or_default()
+                .clamp(own, Duration::from_secs(60)),
+        )
+        .await;
         attempt += 1;
     }
 }

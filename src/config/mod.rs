@@ -338,7 +338,9 @@ pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
     let origin = Origin::of(path);
     let mut r = Reader::new(&text, &origin.folder);
     let table = parse(&mut r, &text);
-    let mut root = table.as_ref().map(|table| Section::new("a spec", table, 0..0));
+    let mut root = table
+        .as_ref()
+        .map(|table| Section::new("a spec", table, 0..0));
     let mut section = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.as_mut()?.take(key)?;
         node.section(r, &format!("[{key}]"))

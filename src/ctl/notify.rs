@@ -74,7 +74,9 @@ fn text(channels: &[Channel], color: bool) -> String {
             Cell::from(clean(&channel.name)),
             clean(&channel.kind).into(),
             channel.waiting.to_string().into(),
-            delivered.map_or("never".to_owned(), |at| at.to_string()).into(),
+            delivered
+                .map_or("never".to_owned(), |at| at.to_string())
+                .into(),
         ]);
     }
     let mut text = table.render(DEFAULT_WIDTH, color);
@@ -103,7 +105,10 @@ pub(super) fn troubles(channel: &Channel) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trouble) = &channel.trouble {
         let again = Timestamp::from_millis(trouble.again);
-        lines.push(format!("{}; next attempt at {again}", clean(&trouble.error)));
+        lines.push(format!(
+            "{}; next attempt at {again}",
+            clean(&trouble.error)
+        ));
     }
     // What was delivered since then shows that it is mended.
     let given_up = channel.given_up.as_ref();
@@ -119,7 +124,11 @@ pub(super) fn line(channel: &Channel) -> Option<String> {
     let mut parts = troubles(channel);
     if channel.waiting > 0 {
         let waiting = counted(channel.waiting.into(), "message");
-        let verb = if channel.waiting == 1 { "waits" } else { "wait" };
+        let verb = if channel.waiting == 1 {
+            "waits"
+        } else {
+            "wait"
+        };
         parts.insert(0, format!("{waiting} {verb}"));
     }
     let name = clean(&channel.name);
@@ -133,7 +142,10 @@ async fn test(session: &mut Session, channel: Option<String>) -> Result<Exit, Tr
     if session.json {
         session.print_json(&tested)?;
     } else {
-        let lines: Vec<String> = tested.iter().map(|one| result(one, session.color)).collect();
+        let lines: Vec<String> = tested
+            .iter()
+            .map(|one| result(one, session.color))
+            .collect();
         session.print(&lines.concat())?;
     }
     let all = tested.iter().all(|one| one.accepted);
@@ -141,9 +153,20 @@ async fn test(session: &mut Session, channel: Option<String>) -> Result<Exit, Tr
 }
 
 fn result(tested: &Tested, color: bool) -> String {
-    let (style, word) = if tested.accepted { (GOOD, "accepted") } else { (BAD, "failed") };
+    let (style, word) = if tested.accepted {
+        (GOOD, "accepted")
+    } else {
+        (BAD, "failed")
+    };
     let (name, took) = (clean(&tested.channel), prose::duration(tested.took));
-    let text = prose::below(&format!("{name}: {word} after {took}: {}", clean(&tested.answer)), 2);
-    let text = if color { text.replacen(word, &format!("{style}{word}{style:#}"), 1) } else { text };
+    let text = prose::below(
+        &format!("{name}: {word} after {took}: {}", clean(&tested.answer)),
+        2,
+    );
+    let text = if color {
+        text.replacen(word, &format!("{style}{word}{style:#}"), 1)
+    } else {
+        text
+    };
     format!("{text}\n")
 }

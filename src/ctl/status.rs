@@ -1,8 +1,8 @@
 //! `autotunectl status`.
 
 use super::exit::Exit;
-use super::{notify, prose};
 use super::session::{Session, Trouble};
+use super::{notify, prose};
 use crate::report::phrase::{clean, counted, saved};
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, Phase, Reply, Running, Status};

@@ -298,7 +298,10 @@ impl Dispatcher {
         let mut end = pin!(tokio::time::sleep(DELIVERIES));
         loop {
             let waiting = self.state.study.outbox().channels();
-            if waiting.iter().all(|name| troubles.borrow_and_update().contains_key(name)) {
+            if waiting
+                .iter()
+                .all(|name| troubles.borrow_and_update().contains_key(name))
+            {
                 return Ok(());
             }
             tokio::select! {

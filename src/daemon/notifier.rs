@@ -220,7 +220,8 @@ async fn serve(shared: Arc<Shared>, name: Name) -> Name {
             let reason = format!("more than {WAITING_MAX} messages wait");
             shared.give_up(notify, &name, dropped, reason);
         }
-        let Some((message, notices)) = digest::next(&waiting, &shared.stamp, notify.language) else {
+        let Some((message, notices)) = digest::next(&waiting, &shared.stamp, notify.language)
+        else {
             attempts = 0;
             shared.recovered(&name);
             if views.changed().await.is_err() {
@@ -317,7 +318,9 @@ async fn carry_out(shared: Arc<Shared>, test: Test) {
         let (shared, message) = (Arc::clone(&shared), message.clone());
         sending.spawn(async move {
             let begun = Instant::now();
-            let sent = Receiver::new(&channel, &shared.secrets).send(&message).await;
+            let sent = Receiver::new(&channel, &shared.secrets)
+                .send(&message)
+                .await;
             Tested {
                 channel: channel.name.clone(),
                 answer: sent.map_err(|error| error.text),

@@ -53,7 +53,9 @@ pub struct Waiting {
     pub at: Timestamp,
     /// What it says.
     pub notice: Arc<Notice>,
-    /// The channels that are left.
+    /// The channels that were, or are, to tell it.
+    all: Vec<Name>,
+    /// Those that are left.
     left: Vec<Name>,
 }
 
@@ -77,7 +79,7 @@ pub struct Outbox {
 impl Outbox {
     /// The number of the next notice.
     pub const fn next_id(&self) -> NoticeId {
-        NoticeId(self.last + 1)
+        NoticeId(self.last.saturating_add(1))
     }
 
     /// Whether nothing waits.
@@ -119,6 +121,7 @@ impl Outbox {
             since: at,
             at,
             notice: Arc::clone(notice),
+            all: notice.channels.clone(),
             left: notice.channels.clone(),
         };
         self.waiting.insert(notice.id, waiting);
@@ -140,11 +143,11 @@ impl Outbox {
     ) {
         for id in notices {
             if let Some(waiting) = self.waiting.get_mut(id) {
-                let had = waiting.notice.channels.iter();
-                let new = to.iter().filter(|name| had.clone().all(|had| had != *name));
-                let new: Vec<Name> = new.filter(|name| !waiting.left.contains(name)).cloned().collect();
+                let new = to.iter().filter(|name| !waiting.all.contains(name));
+                let new: Vec<Name> = new.cloned().collect();
                 if !new.is_empty() {
                     waiting.since = at;
+                    waiting.all.extend_from_slice(&new);
                     waiting.left.extend(new);
                 }
             }
@@ -196,14 +199,31 @@ mod tests {
         outbox.queue(at(1), &notice(1, &["a", "b"]));
         outbox.queue(at(2), &notice(2, &["a"]));
         assert_eq!(outbox.next_id(), NoticeId(3));
-        assert_eq!((waiting(&outbox, "a"), waiting(&outbox, "b")), (vec![1, 2], vec![1]));
+        assert_eq!(
+            (waiting(&outbox, "a"), waiting(&outbox, "b")),
+            (vec![1, 2], vec![1])
+        );
         outbox.deliver(at(3), &"a".into(), &[NoticeId(1), NoticeId(2)]);
-        assert_eq!((waiting(&outbox, "a"), waiting(&outbox, "b")), (vec![], vec![1]));
+        assert_eq!(
+            (waiting(&outbox, "a"), waiting(&outbox, "b")),
+            (vec![], vec![1])
+        );
         outbox.deliver(at(4), &"b".into(), &[NoticeId(1)]);
         assert!(outbox.is_empty());
         assert_eq!(outbox.standing("a").delivered, Some(at(3)));
         // A number is never used again.
         assert_eq!(outbox.next_id(), NoticeId(3));
+    }
+
+    #[test]
+    fn two_that_give_up_give_it_to_a_fallback_once() {
+        let mut outbox = Outbox::default();
+        outbox.queue(at(1), &notice(1, &["a", "b"]));
+        let (ids, mail) = ([NoticeId(1)], [Name::from("mail")]);
+        outbox.give_up(at(2), &"a".into(), &ids, "dead", &mail);
+        outbox.deliver(at(3), &mail[0], &ids);
+        outbox.give_up(at(4), &"b".into(), &ids, "dead", &mail);
+        assert!(outbox.is_empty());
     }
 
     #[test]
@@ -216,8 +236,14 @@ mod tests {
         outbox.give_up(at(9), &"a".into(), &both, "dead", &["mail".into()]);
         // The second one was mailed before.
         assert_eq!(waiting(&outbox, "mail"), [1]);
-        assert_eq!(outbox.waiting("mail").next().map(|one| (one.at, one.since)), Some((at(1), at(9))));
-        assert_eq!(outbox.standing("a").given_up, Some((at(9), "dead".to_owned())));
+        assert_eq!(
+            outbox.waiting("mail").next().map(|one| (one.at, one.since)),
+            Some((at(1), at(9)))
+        );
+        assert_eq!(
+            outbox.standing("a").given_up,
+            Some((at(9), "dead".to_owned()))
+        );
         outbox.give_up(at(10), &"mail".into(), &[NoticeId(1)], "dead", &[]);
         assert!(outbox.is_empty());
     }

@@ -52,3 +52,60 @@ pub fn next(
     };
     Some((message, notices))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::base::clock::Timestamp;
+    use crate::model::event::{Event, Fact};
+    use crate::model::notice::Notice;
+    use crate::model::spec::SamplerKind;
+    use crate::model::study::Study;
+    use crate::search::simulation::{list, space, spec};
+
+    fn waiting(count: u64) -> Vec<Waiting> {
+        let space = space(vec![list("N", "1 2", "")], &[]);
+        let mut study = Study::new(Arc::new(spec(space, SamplerKind::Grid)));
+        for number in 1..=count {
+            let notice = Notice {
+                id: NoticeId(number),
+                kind: if number == 1 { Kind::Start } else { Kind::Best },
+                trial: None,
+                title: format!("number {number} {}", "好".repeat(100)),
+                text: "more".to_owned(),
+                channels: vec!["a".into()],
+            };
+            let at = Timestamp::from_millis(0);
+            let event = Event::NoticeQueued(Arc::new(notice));
+            study.apply(&Fact { at, event }).expect("it fits");
+        }
+        study.outbox().waiting("a").cloned().collect()
+    }
+
+    fn taken(count: u64) -> Option<(Message, Vec<NoticeId>)> {
+        let stamp = Stamp {
+            study: "s".to_owned(),
+            begun: Timestamp::from_millis(255),
+            host: "h".to_owned(),
+        };
+        next(&waiting(count), &stamp, Language::English)
+    }
+
+    #[test]
+    fn few_go_one_by_one_and_many_together() {
+        assert!(taken(0).is_none());
+        let (one, notices) = taken(3).expect("something");
+        assert_eq!((one.id.as_str(), one.kind, notices.len()), ("s-ff-1", "start", 1));
+        let (digest, notices) = taken(4).expect("something");
+        assert_eq!((digest.id.as_str(), digest.kind, notices.len()), ("s-ff-1-4", "digest", 4));
+        assert_eq!(digest.title, "[s] 4 messages: 1 start, 3 best");
+        assert_eq!(digest.ids, ["s-ff-1", "s-ff-2", "s-ff-3", "s-ff-4"]);
+        assert_eq!(digest.text.lines().count(), 4);
+        let (digest, notices) = taken(300).expect("something");
+        assert_eq!((notices.len(), digest.ids.len()), (50, 50));
+        // A card of Feishu may have 30 KB.
+        assert!(digest.text.len() < 15_000, "{}", digest.text.len());
+    }
+}

@@ -74,10 +74,14 @@ fn judge(body: &str) -> Result<String, SendError> {
     let answer: Option<Value> = serde_json::from_str(body).ok();
     let number = |name: &str| answer.as_ref()?.get(name)?.as_i64();
     let code = number("code").or_else(|| number("StatusCode"));
-    let said = ["msg", "StatusMessage"].iter().find_map(|name| answer.as_ref()?.get(name)?.as_str());
+    let said = ["msg", "StatusMessage"]
+        .iter()
+        .find_map(|name| answer.as_ref()?.get(name)?.as_str());
     let said = said.unwrap_or_default();
     let Some(code) = code else {
-        return Err(SendError::later(format!("it answers without a code: {body}")));
+        return Err(SendError::later(format!(
+            "it answers without a code: {body}"
+        )));
     };
     let hint = match code {
         0 => return Ok(format!("code 0 {said}").trim_end().to_owned()),
@@ -93,7 +97,9 @@ fn judge(body: &str) -> Result<String, SendError> {
         19024 => "no keyword of the bot is in the message: the study's name is in all of them",
         _ => "see Feishu's list of codes",
     };
-    Err(SendError::never(format!("it answers code {code}: {said} ({hint})")))
+    Err(SendError::never(format!(
+        "it answers code {code}: {said} ({hint})"
+    )))
 }
 
 #[cfg(test)]
@@ -106,7 +112,10 @@ mod tests {
     #[test]
     fn the_signature_is_the_one_that_feishu_documents() {
         let secret = Secret::from("hunter2".to_owned());
-        assert_eq!(sign(1_599_360_473, &secret), "sKbTnI5BvmT3JSI68B5gYyMNrwAFVg47Sczh12ZHNnk=");
+        assert_eq!(
+            sign(1_599_360_473, &secret),
+            "sKbTnI5BvmT3JSI68B5gYyMNrwAFVg47Sczh12ZHNnk="
+        );
     }
 
     #[test]
@@ -123,12 +132,21 @@ mod tests {
 
     #[test]
     fn only_code_0_is_success() {
-        for good in [r#"{"code":0,"msg":"success"}"#, r#"{"StatusCode":0,"StatusMessage":"success"}"#] {
+        for good in [
+            r#"{"code":0,"msg":"success"}"#,
+            r#"{"StatusCode":0,"StatusMessage":"success"}"#,
+        ] {
             assert_eq!(judge(good).as_deref(), Ok("code 0 success"));
         }
         let hope = |body: &str| judge(body).expect_err("refused").hope;
-        assert_eq!(hope(r#"{"code":19021,"msg":"sign match fail"}"#), Hope::Never);
-        assert_eq!(hope(r#"{"code":11232,"msg":"too many"}"#), Hope::Later(None));
+        assert_eq!(
+            hope(r#"{"code":19021,"msg":"sign match fail"}"#),
+            Hope::Never
+        );
+        assert_eq!(
+            hope(r#"{"code":11232,"msg":"too many"}"#),
+            Hope::Later(None)
+        );
         assert_eq!(hope(r#"{"ok":true}"#), Hope::Later(None));
         assert_eq!(hope("<html>log in</html>"), Hope::Later(None));
         assert_eq!(hope(r#"{"code":"0"}"#), Hope::Later(None));

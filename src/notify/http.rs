@@ -51,7 +51,9 @@ async fn client(url: &Secret, ca: Option<&Path>) -> Result<Client, SendError> {
     let parsed = Url::parse(url.expose());
     let parsed = parsed.map_err(|error| SendError::never(format!("its URL is none: {error}")))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(SendError::never("its URL begins with neither https:// nor http://"));
+        return Err(SendError::never(
+            "its URL begins with neither https:// nor http://",
+        ));
     }
     let builder = if parsed.scheme() == "https" {
         let ca = ca.map(Path::to_owned);
@@ -62,7 +64,11 @@ async fn client(url: &Secret, ca: Option<&Path>) -> Result<Client, SendError> {
         http::trusting(Vec::new())
     };
     // A local receiver never stands behind a proxy.
-    let builder = if is_local(&parsed) { builder.no_proxy() } else { builder };
+    let builder = if is_local(&parsed) {
+        builder.no_proxy()
+    } else {
+        builder
+    };
     let client = builder.connect_timeout(CONNECT).build();
     client.map_err(|error| trouble(&error))
 }

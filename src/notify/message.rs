@@ -87,7 +87,9 @@ impl Message {
             ("trial", trial.unwrap_or_default()),
         ];
         let values = values.into_iter();
-        values.map(|(name, value)| (name.to_owned(), value)).collect()
+        values
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     #[cfg(test)]

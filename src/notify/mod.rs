@@ -29,5 +29,5 @@ mod words;
 pub use self::message::{Message, Stamp};
 pub use self::notices::{heartbeat, with_notices};
 pub use self::receiver::{Hope, Receiver, SendError};
-pub use self::words::{failure_words, test_words};
 pub use self::secrets::{Secrets, Unresolved};
+pub use self::words::{failure_words, test_words};

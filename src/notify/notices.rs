@@ -80,7 +80,10 @@ fn queue(study: &mut Study, at: Timestamp, said: Said, facts: &mut Vec<Fact>) {
 const fn may_matter(event: &Event) -> bool {
     matches!(
         event,
-        Event::Opened { .. } | Event::SittingEnded { .. } | Event::Paused { .. } | Event::Done { .. }
+        Event::Opened { .. }
+            | Event::SittingEnded { .. }
+            | Event::Paused { .. }
+            | Event::Done { .. }
     )
 }
 
@@ -103,8 +106,16 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
             vec![of_study(Kind::Start, words.start(study), lines)]
         }
         Event::Paused { reason, by_user } => {
-            let lines = vec![words.resume_hint(), words.counts(study), words.standing(study)];
-            vec![of_study(Kind::Paused, words.paused(reason, *by_user), lines)]
+            let lines = vec![
+                words.resume_hint(),
+                words.counts(study),
+                words.standing(study),
+            ];
+            vec![of_study(
+                Kind::Paused,
+                words.paused(reason, *by_user),
+                lines,
+            )]
         }
         Event::Done { reason } => {
             let mut lines = vec![words.counts(study), words.standing(study)];
@@ -139,7 +150,7 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
     };
     if let Outcome::Failed(failure) = outcome {
         // The host's fault is told once, and then by the pause.
-        if failure.kind == FailureKind::SomeRuns || study.host_faults() <= 1 {
+        if study.host_faults() <= 1 {
             let mut lines = words.failure(study, trial, failure);
             lines.extend(words.changes(study, trial));
             say(kind(failure), words.failed(trial.id, failure), lines);

@@ -73,7 +73,10 @@ impl<'a> Receiver<'a> {
     pub async fn send(&self, message: &Message) -> Result<String, SendError> {
         let sent = match &self.channel.target {
             Target::Feishu { url, secret } => {
-                let secret = secret.as_ref().map(|secret| self.secret(secret)).transpose()?;
+                let secret = secret
+                    .as_ref()
+                    .map(|secret| self.secret(secret))
+                    .transpose()?;
                 feishu::send(self.secret(url)?, self.ca(), secret, message).await
             }
             Target::Webhook { url, body } => {

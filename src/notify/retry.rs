@@ -51,7 +51,12 @@ mod tests {
             text: String::new(),
             hope,
         };
-        next(&error, attempts, Duration::from_secs(3600 * hours), relieved)
+        next(
+            &error,
+            attempts,
+            Duration::from_secs(3600 * hours),
+            relieved,
+        )
     }
 
     #[test]

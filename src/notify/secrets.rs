@@ -44,7 +44,11 @@ impl Secrets {
                 }
             }
         }
-        if missing.is_empty() { Ok(Self(found)) } else { Err(missing) }
+        if missing.is_empty() {
+            Ok(Self(found))
+        } else {
+            Err(missing)
+        }
     }
 
     /// The secret of a source; `None` for one that was not resolved.

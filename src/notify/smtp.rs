@@ -6,9 +6,9 @@ use std::time::Duration;
 use lettre::address::Envelope;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Mailboxes};
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
-use lettre::transport::smtp::Error;
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 
 use super::message::Message;
@@ -33,7 +33,12 @@ pub(super) async fn send(
     let (envelope, mail) = mail(server, message)?;
     let deliver = deliver(&transport, &envelope, &mail);
     let timed = tokio::time::timeout(LIMIT, deliver).await;
-    let silent = || SendError::later(format!("the server was not done within {} s", LIMIT.as_secs()));
+    let silent = || {
+        SendError::later(format!(
+            "the server was not done within {} s",
+            LIMIT.as_secs()
+        ))
+    };
     timed.map_err(|_| silent())?
 }
 
@@ -69,7 +74,9 @@ async fn deliver(
 
 fn said(response: &lettre::transport::smtp::response::Response) -> String {
     let lines: Vec<&str> = response.message().collect();
-    format!("{} {}", response.code(), lines.join(" ")).trim_end().to_owned()
+    format!("{} {}", response.code(), lines.join(" "))
+        .trim_end()
+        .to_owned()
 }
 
 async fn transport(
@@ -96,9 +103,10 @@ async fn transport(
         .tls(tls)
         .timeout(Some(ANSWER));
     let builder = match login {
-        Some((user, password)) => {
-            builder.credentials(Credentials::new(user.to_owned(), password.expose().to_owned()))
-        }
+        Some((user, password)) => builder.credentials(Credentials::new(
+            user.to_owned(),
+            password.expose().to_owned(),
+        )),
         None => builder,
     };
     Ok(builder.build())
@@ -115,7 +123,9 @@ fn parameters(host: String, ca: Option<&Path>) -> Result<TlsParameters, SendErro
         let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
         builder = builder.add_root_certificate(certificate);
     }
-    builder.build().map_err(|error| SendError::never(error.to_string()))
+    builder
+        .build()
+        .map_err(|error| SendError::never(error.to_string()))
 }
 
 fn mail(server: &Smtp, message: &Message) -> Result<(Envelope, Vec<u8>), SendError> {
@@ -123,7 +133,9 @@ fn mail(server: &Smtp, message: &Message) -> Result<(Envelope, Vec<u8>), SendErr
     let from: Mailbox = server.from.parse().map_err(|_| wrong("`from`"))?;
     let to = server.to.iter().map(|one| one.parse::<Mailbox>());
     let to: Mailboxes = to.collect::<Result<_, _>>().map_err(|_| wrong("`to`"))?;
-    let raw = |name, value: &str| HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned());
+    let raw = |name, value: &str| {
+        HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
+    };
     let built = lettre::Message::builder()
         .from(from)
         .mailbox(lettre::message::header::To::from(to))
@@ -165,5 +177,9 @@ fn trouble(error: &Error) -> SendError {
         text += " (some providers want an authorization code in the place of the password)";
     }
     // Without an answer (no STARTTLS, a broken line) the next try may be better.
-    if error.is_permanent() { SendError::never(text) } else { SendError::later(text) }
+    if error.is_permanent() {
+        SendError::never(text)
+    } else {
+        SendError::later(text)
+    }
 }

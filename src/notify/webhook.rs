@@ -17,14 +17,16 @@ pub(super) async fn send(
     message: &Message,
 ) -> Result<String, SendError> {
     let body = match body {
-        Some(template) => template
-            .render(&message.values())
-            .map_err(|error| SendError::never(format!("its `body` cannot be filled in: {error}")))?,
+        Some(template) => template.render(&message.values()).map_err(|error| {
+            SendError::never(format!("its `body` cannot be filled in: {error}"))
+        })?,
         None => object(message).to_string(),
     };
     let answer = http::post(url, ca, body).await?;
     judge(&answer.body)?;
-    Ok(format!("{} {}", answer.status, answer.body).trim_end().to_owned())
+    Ok(format!("{} {}", answer.status, answer.body)
+        .trim_end()
+        .to_owned())
 }
 
 fn object(message: &Message) -> Value {
@@ -68,7 +70,10 @@ mod tests {
         let hope = |body: &str| judge(body).map_err(|error| error.hope);
         assert_eq!(hope("ok"), Ok(()));
         assert_eq!(hope(r#"{"errcode":0,"errmsg":"ok"}"#), Ok(()));
-        assert_eq!(hope(r#"{"errcode":310000,"errmsg":"keywords not in content"}"#), Err(Hope::Never));
+        assert_eq!(
+            hope(r#"{"errcode":310000,"errmsg":"keywords not in content"}"#),
+            Err(Hope::Never)
+        );
         assert_eq!(hope(r#"{"errcode":45009}"#), Err(Hope::Later(None)));
     }
 }

@@ -21,7 +21,10 @@ pub const fn test_words(language: Language) -> (&'static str, &'static str) {
 /// Title and text of the message that a unit has failed.
 pub fn failure_words(language: Language, unit: &str) -> (String, String) {
     let unit = clean(unit);
-    let (why, again) = (format!("systemctl status {unit}"), format!("systemctl restart {unit}"));
+    let (why, again) = (
+        format!("systemctl status {unit}"),
+        format!("systemctl restart {unit}"),
+    );
     match language {
         Language::English => (
             format!("{unit} has failed and is not started again"),
@@ -76,9 +79,10 @@ impl Words {
 
     pub(super) fn heartbeat(self, study: &Study) -> String {
         match (study.phase(), study.running()) {
-            (Phase::Paused(_), None) => {
-                self.say("still here, and paused".to_owned(), "仍在运行，已暂停".to_owned())
-            }
+            (Phase::Paused(_), None) => self.say(
+                "still here, and paused".to_owned(),
+                "仍在运行，已暂停".to_owned(),
+            ),
             (_, Some(trial)) => self.say(
                 format!("still at work: trial {} runs", trial.id),
                 format!("仍在运行：正在进行第 {} 个试验", trial.id),
@@ -106,13 +110,18 @@ impl Words {
 
     pub(super) fn best(self, study: &Study, trial: &Trial) -> String {
         let metric = clean(&study.spec().objective.metric);
-        let mean = study.objective(trial).map_or(String::new(), |summary| figures(summary.mean, 4));
+        let mean = study
+            .objective(trial)
+            .map_or(String::new(), |summary| figures(summary.mean, 4));
         let gained = match gain(study) {
             Gain::Measured {
                 share: Some(share), ..
             } => {
                 let sign = if share < 0.0 { "" } else { "+" };
-                self.say(format!(" ({sign}{})", percent(share)), format!("（{sign}{}）", percent(share)))
+                self.say(
+                    format!(" ({sign}{})", percent(share)),
+                    format!("（{sign}{}）", percent(share)),
+                )
             }
             Gain::None => self.say(" (the start)".to_owned(), "（起点）".to_owned()),
             _ => String::new(),
@@ -233,7 +242,9 @@ impl Words {
 
     /// All that was measured in a trial.
     pub(super) fn metrics(self, study: &Study, trial: &Trial) -> Vec<String> {
-        let measured = crate::report::overview::measured(study, trial).metrics.into_iter();
+        let measured = crate::report::overview::measured(study, trial)
+            .metrics
+            .into_iter();
         let lines = measured
             .map(|(name, summary)| format!("{} {}", clean(&name), mean_and_spread(&summary)));
         lines.collect()
@@ -262,7 +273,10 @@ impl Words {
         }
         let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
         let first = study.first_service_name();
-        let step = failure.step.as_deref().filter(|step| first.as_deref() != Some(step));
+        let step = failure
+            .step
+            .as_deref()
+            .filter(|step| first.as_deref() != Some(step));
         if failure.step.is_some() {
             let logs = &study.spec().files.logs;
             let log = format!("{logs}/{}", log_name(trial.id, sitting, step));

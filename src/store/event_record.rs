@@ -514,7 +514,10 @@ impl EventRecord<'_> {
                     trial: trial.map(TrialId),
                     title: title.owned(),
                     text: text.owned(),
-                    channels: channels.iter().map(|name| names.name(name.as_str())).collect(),
+                    channels: channels
+                        .iter()
+                        .map(|name| names.name(name.as_str()))
+                        .collect(),
                 }))
             }
             Self::NoticeDelivered { channel, notices } => Event::NoticeDelivered {

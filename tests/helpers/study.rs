@@ -14,7 +14,8 @@ use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
 use autotune::model::metric::{Constraint, Direction, Objective};
-use autotune::model::notify::Notify;
+use autotune::model::notice::{Notice, NoticeId};
+use autotune::model::notify::{Kind, Notify};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::setting::Setting;
@@ -353,6 +354,24 @@ impl Story {
             Event::Done { reason },
             Event::SpecAmended {
                 amendments: self.wild_amendments(),
+            },
+            Event::NoticeQueued(Arc::new(Notice {
+                id: NoticeId(self.random.random()),
+                kind: *Kind::ALL.choose(&mut self.random).expect("ten"),
+                trial: self.random.random::<bool>().then_some(trial),
+                title: self.nasty(),
+                text: self.nasty(),
+                channels: vec![self.nasty().into(), "mail".into()],
+            })),
+            Event::NoticeDelivered {
+                channel: self.nasty().into(),
+                notices: vec![NoticeId(u64::MAX), NoticeId(1)],
+            },
+            Event::NoticeGivenUp {
+                channel: "mail".into(),
+                notices: Vec::new(),
+                reason: self.nasty(),
+                to: vec![self.nasty().into()],
             },
         ];
         for event in more {

@@ -75,7 +75,9 @@ pub async fn handle(
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
         Request::Channels => notify::answer(context),
-        Request::Steer(_) | Request::Reload | Request::NotifyTest(_) if peer.right < Right::Steer => {
+        Request::Steer(_) | Request::Reload | Request::NotifyTest(_)
+            if peer.right < Right::Steer =>
+        {
             Reply::Refused(Refusal::NotAllowed)
         }
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,

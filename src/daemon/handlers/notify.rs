@@ -18,7 +18,9 @@ pub fn channels(context: &Context, study: &Study) -> Vec<reply::Channel> {
     let troubles = notifier.map(|notifier| notifier.troubles().borrow().clone());
     let troubles = troubles.unwrap_or_default();
     let channels = study.spec().notify.channels.iter();
-    channels.map(|channel| standing(study, channel, &troubles)).collect()
+    channels
+        .map(|channel| standing(study, channel, &troubles))
+        .collect()
 }
 
 fn standing(study: &Study, channel: &Channel, troubles: &Troubles) -> reply::Channel {
@@ -28,7 +30,11 @@ fn standing(study: &Study, channel: &Channel, troubles: &Troubles) -> reply::Cha
     reply::Channel {
         name: channel.name.to_string(),
         kind: channel.target.word().to_owned(),
-        kinds: channel.kinds.iter().map(|kind: &Kind| kind.name().to_owned()).collect(),
+        kinds: channel
+            .kinds
+            .iter()
+            .map(|kind: &Kind| kind.name().to_owned())
+            .collect(),
         fallback: channel.fallback,
         waiting: u32::try_from(outbox.waiting(&channel.name).count()).unwrap_or(u32::MAX),
         delivered: standing.delivered.map(|at| at.as_millis()),
@@ -46,7 +52,13 @@ fn standing(study: &Study, channel: &Channel, troubles: &Troubles) -> reply::Cha
 pub async fn test(context: &Context, name: Option<&str>) -> Reply {
     let study = context.board.view().study;
     let notify = &study.spec().notify;
-    let known = || notify.channels.iter().map(|channel| channel.name.to_string()).collect();
+    let known = || {
+        notify
+            .channels
+            .iter()
+            .map(|channel| channel.name.to_string())
+            .collect()
+    };
     let wanted: Vec<Channel> = match name {
         None => notify.channels.clone(),
         Some(name) => notify.channel(name).cloned().into_iter().collect(),
@@ -55,7 +67,12 @@ pub async fn test(context: &Context, name: Option<&str>) -> Reply {
         return Reply::Refused(Refusal::NoSuchChannel(known()));
     };
     let mut tested = notifier.test(notify.language, wanted).await;
-    let place = |name: &str| notify.channels.iter().position(|channel| &*channel.name == name);
+    let place = |name: &str| {
+        notify
+            .channels
+            .iter()
+            .position(|channel| &*channel.name == name)
+    };
     tested.sort_by_key(|one| place(&one.channel));
     let tested = tested.into_iter().map(|one| Tested {
         channel: one.channel.to_string(),

@@ -31,7 +31,8 @@ async fn reload(context: &Context) -> Reply {
     if let Some(notifier) = &context.notifier {
         let variable = |name: &str| std::env::var_os(name);
         let (unknown, changed) = notifier.secrets().outdated(&checked.spec.notify, &variable);
-        let part = |name: &String| format!("where the secrets of channel {name} in [notify] come from");
+        let part =
+            |name: &String| format!("where the secrets of channel {name} in [notify] come from");
         if !unknown.is_empty() {
             let parts = unknown.iter().map(part).collect();
             return Reply::Refused(Refusal::NeedsRestart(parts));
