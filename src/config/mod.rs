@@ -318,14 +318,13 @@ fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Ch
     }
 }
 
-/// The spec in `table`, unless there is an error, the text as complaints may
-/// show it, and all complaints.
+/// The spec in `table`, unless there is an error; the text as it may be shown,
+/// and all complaints about it.
 fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, String, Vec<Complaint>) {
     let root = Section::new("a spec", table, 0..0);
     let spec = check_root(&mut r, root);
     let spec = spec.filter(|_| !r.failed());
-    let shown = r.shown();
-    (spec, shown, r.into_complaints())
+    (spec, r.shown(), r.into_complaints())
 }
 
 /// Reads `[notify]` of the spec at `path`, and the study's name if it has one;

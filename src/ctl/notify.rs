@@ -104,11 +104,11 @@ fn told(channel: &Channel) -> String {
 pub(super) fn troubles(channel: &Channel) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(trouble) = &channel.trouble {
-        let again = Timestamp::from_millis(trouble.again);
-        lines.push(format!(
-            "{}; next attempt at {again}",
-            clean(&trouble.error)
-        ));
+        let error = clean(&trouble.error);
+        lines.push(match trouble.again.map(Timestamp::from_millis) {
+            Some(again) => format!("{error}; next attempt at {again}"),
+            None => format!("{error}; trying again"),
+        });
     }
     // What was delivered since then shows that it is mended.
     let given_up = channel.given_up.as_ref();

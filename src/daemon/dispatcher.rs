@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
-use super::notifier::Troubles;
+use super::notifier::{Trouble, Troubles};
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::{DaemonError, Update};
@@ -32,6 +32,7 @@ use crate::base::{clock, file, random};
 use crate::exec::handle::{Control, Controlled, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{FailureReport, SittingResult};
+use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::spec::Spec;
@@ -44,7 +45,7 @@ use crate::systemd::notify;
 /// After so much time a disk that says nothing is said to.
 const DISK_SILENCE: Duration = Duration::from_secs(10);
 /// How long the last messages may take to be delivered before the end.
-const DELIVERIES: Duration = Duration::from_secs(5);
+const DELIVERIES: Duration = Duration::from_secs(10);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 
@@ -290,7 +291,7 @@ impl Dispatcher {
     }
 
     /// Waits a moment until what is still to be told is delivered; not for
-    /// channels that are in trouble. What is left waits in the outbox.
+    /// channels that are between two attempts. What is left waits in the outbox.
     async fn await_deliveries(
         &mut self,
         mut troubles: watch::Receiver<Troubles>,
@@ -298,10 +299,12 @@ impl Dispatcher {
         let mut end = pin!(tokio::time::sleep(DELIVERIES));
         loop {
             let waiting = self.state.study.outbox().channels();
-            if waiting
-                .iter()
-                .all(|name| troubles.borrow_and_update().contains_key(name))
-            {
+            let rests = |name: &Name| {
+                let troubles = troubles.borrow();
+                let trouble: Option<&Trouble> = troubles.get(name);
+                trouble.is_some_and(|trouble| trouble.again.is_some())
+            };
+            if waiting.iter().all(rests) {
                 return Ok(());
             }
             tokio::select! {

@@ -27,7 +27,7 @@ use super::decide::{Input, Notified};
 use crate::base::clock;
 use crate::model::Name;
 use crate::model::notice::{NoticeId, Waiting};
-use crate::model::notify::{Channel, Kind, Language, Notify};
+use crate::model::notify::{Channel, Language, Notify};
 use crate::notify::retry::{self, Next};
 use crate::notify::{Message, Receiver, Secrets, Stamp, digest, test_words};
 
@@ -39,8 +39,8 @@ const WAITING_MAX: usize = 1000;
 pub struct Trouble {
     /// Why it has failed.
     pub error: String,
-    /// When it is tried again.
-    pub again: clock::Timestamp,
+    /// When it is tried again; `None` while that is done.
+    pub again: Option<clock::Timestamp>,
 }
 
 /// The channels that are in trouble.
@@ -229,6 +229,7 @@ async fn serve(shared: Arc<Shared>, name: Name) -> Name {
             }
             continue;
         };
+        shared.trying(&name);
         let sent = Receiver::new(channel, &shared.secrets).send(&message).await;
         let error = match sent {
             Ok(_) => {
@@ -298,9 +299,19 @@ impl Shared {
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let now = clock::now().as_millis();
         let again = clock::Timestamp::from_millis(now.saturating_add(pause));
-        let trouble = Trouble { error, again };
+        let trouble = Trouble {
+            error,
+            again: Some(again),
+        };
         self.troubles.send_modify(|troubles| {
             troubles.insert(channel.clone(), trouble);
+        });
+    }
+
+    fn trying(&self, channel: &Name) {
+        self.troubles.send_if_modified(|troubles| {
+            let trouble = troubles.get_mut(channel);
+            trouble.is_some_and(|trouble| trouble.again.take().is_some())
         });
     }
 
@@ -338,7 +349,7 @@ fn test_message(stamp: &Stamp, language: Language, number: i64) -> Message {
     Message {
         ids: vec![id.clone()],
         id,
-        kind: Kind::Start.name(),
+        kind: "test",
         study: stamp.study.clone(),
         host: stamp.host.clone(),
         at: clock::now(),

@@ -97,9 +97,15 @@ mod tests {
     fn few_go_one_by_one_and_many_together() {
         assert!(taken(0).is_none());
         let (one, notices) = taken(3).expect("something");
-        assert_eq!((one.id.as_str(), one.kind, notices.len()), ("s-ff-1", "start", 1));
+        assert_eq!(
+            (one.id.as_str(), one.kind, notices.len()),
+            ("s-ff-1", "start", 1)
+        );
         let (digest, notices) = taken(4).expect("something");
-        assert_eq!((digest.id.as_str(), digest.kind, notices.len()), ("s-ff-1-4", "digest", 4));
+        assert_eq!(
+            (digest.id.as_str(), digest.kind, notices.len()),
+            ("s-ff-1-4", "digest", 4)
+        );
         assert_eq!(digest.title, "[s] 4 messages: 1 start, 3 best");
         assert_eq!(digest.ids, ["s-ff-1", "s-ff-2", "s-ff-3", "s-ff-4"]);
         assert_eq!(digest.text.lines().count(), 4);

@@ -24,7 +24,7 @@ pub struct Message {
     /// The ids of the messages that it stands for; its own, unless it is a
     /// digest.
     pub ids: Vec<String>,
-    /// Its kind.
+    /// The name of its kind; `digest`, or `test`.
     pub kind: &'static str,
     /// The study's name.
     pub study: String,

@@ -98,9 +98,18 @@ fn page(spec: Spec) -> String {
     let (_, notices) = notices(spec);
     let page = notices.iter().map(|notice| {
         let channels = notice.channels.join(", ");
-        let text: Vec<String> = notice.text.lines().map(|line| format!("    {line}")).collect();
+        let text: Vec<String> = notice
+            .text
+            .lines()
+            .map(|line| format!("    {line}"))
+            .collect();
         let kind = notice.kind.name();
-        format!("{} {kind} ({channels})\n  {}\n{}\n", notice.id, notice.title, text.join("\n"))
+        format!(
+            "{} {kind} ({channels})\n  {}\n{}\n",
+            notice.id,
+            notice.title,
+            text.join("\n")
+        )
     });
     page.collect()
 }

@@ -266,7 +266,12 @@ impl Words {
 
     /// What broke, and what to do about it.
     pub(super) fn failure(self, study: &Study, trial: &Trial, failure: &Failure) -> Vec<String> {
-        let mut lines = vec![cut(&clean(&failure.message), 500)];
+        let mut lines = Vec::new();
+        let message = clean(&failure.message);
+        if cut(&message, TITLE) != message {
+            // The title has the beginning of it.
+            lines.push(cut(&message, 500));
+        }
         if let Some(cause) = &failure.cause {
             lines.push(cut(&clean(&cause.hint), 500));
             lines.push(cut(&clean(&cause.line), 300));

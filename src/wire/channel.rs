@@ -29,8 +29,8 @@ pub struct Channel {
 pub struct Trouble {
     /// Why.
     pub error: String,
-    /// When it is tried again.
-    pub again: i64,
+    /// When it is tried again; `None` while that is done.
+    pub again: Option<i64>,
 }
 
 /// Messages that were not delivered.

@@ -273,7 +273,7 @@ fn channel() -> Channel {
         delivered: Some(7),
         trouble: Some(Trouble {
             error: text("no connection"),
-            again: 9,
+            again: Some(9),
         }),
         given_up: Some(GivenUp {
             at: 8,

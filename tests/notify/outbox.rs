@@ -7,9 +7,12 @@ use super::receiver::{Answer, Receiver, closed_port};
 use super::support::said;
 use super::*;
 
+/// The ids of what it has accepted.
 fn ids(receiver: &Receiver) -> Vec<String> {
-    let seen = receiver.seen();
-    let lists = seen.iter().map(|request| request.json()["ids"].clone());
+    let seen = receiver.seen().into_iter();
+    let lists = seen
+        .filter(|request| request.accepted)
+        .map(|request| request.json()["ids"].clone());
     let ids = lists.flat_map(|list| list.as_array().expect("a list").clone());
     ids.map(|id| id.as_str().expect("an id").to_owned())
         .collect()
@@ -95,17 +98,11 @@ fn a_kill_while_much_waits_loses_nothing() {
     study.wait("an attempt", || !receiver.seen().is_empty());
     daemon.kill();
     study.await_nothing_alive();
-    let before = receiver.seen().len();
     up.store(true, Ordering::SeqCst);
     study.open_gate("gate-6");
     run_to_end(&study);
     let queued = study.events_of("notice-queued");
-    let accepted = receiver.seen().split_off(before);
-    let told: Vec<String> = accepted
-        .iter()
-        .flat_map(|request| request.json()["ids"].as_array().expect("a list").clone())
-        .map(|id| id.as_str().expect("an id").to_owned())
-        .collect();
+    let told = ids(&receiver);
     assert_eq!(told.len(), queued.len(), "{told:?}");
     assert!(all_differ(&told));
 }

@@ -31,7 +31,12 @@ impl Server {
             .spawn()
             .expect("the server");
         let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
-        let port = lines.next().expect("its port").expect("a line").parse().expect("a port");
+        let port = lines
+            .next()
+            .expect("its port")
+            .expect("a line")
+            .parse()
+            .expect("a port");
         let mails: Arc<Mutex<Vec<Json>>> = Arc::default();
         let kept = Arc::clone(&mails);
         std::thread::spawn(move || {
@@ -62,12 +67,23 @@ impl Drop for Server {
 }
 
 fn manners(folder: &Path, tls: &str) -> Json {
-    let (ca, cert, key) = (folder.join("ca.pem"), folder.join("cert.pem"), folder.join("key.pem"));
+    let (ca, cert, key) = (
+        folder.join("ca.pem"),
+        folder.join("cert.pem"),
+        folder.join("key.pem"),
+    );
     tls::write_localhost(&ca, &cert, &key);
     json!({ "tls": tls, "cert": cert, "key": key, "user": "tuner", "password": "hunter2-hush" })
 }
 
-fn mail_study(trials: u32, command: &str, folder: &Path, server: &Server, tls: &str, kind: &str) -> Study {
+fn mail_study(
+    trials: u32,
+    command: &str,
+    folder: &Path,
+    server: &Server,
+    tls: &str,
+    kind: &str,
+) -> Study {
     let channels = format!(
         "[notify]\nlanguage = 'zh'\n[[notify.channel]]\nname = 'mail'\ntype = 'smtp'\nkinds = ['{kind}']\n\
          host = 'localhost'\nport = {}\nsecurity = '{tls}'\nca = '{}'\nuser = 'tuner'\n\
@@ -108,7 +124,10 @@ fn a_real_server_refuses_a_login_a_recipient_and_puts_off() {
     let server = Server::start(&manners);
     let study = mail_study(1, SCORE, folder.path(), &server, "starttls", "done");
     let text = run_to_end(&study);
-    assert!(text.contains("channel mail has given up on 1 message"), "{text}");
+    assert!(
+        text.contains("channel mail has given up on 1 message"),
+        "{text}"
+    );
     assert!(server.mails().is_empty());
     assert_hushed(&study, &text, &["hunter2-hush"]);
 

@@ -36,6 +36,8 @@ impl Answer {
 pub struct Request {
     pub head: String,
     pub body: String,
+    /// Whether the answer was a success.
+    pub accepted: bool,
 }
 
 impl Request {
@@ -133,15 +135,21 @@ fn serve(stream: impl Read + Write, kept: &Mutex<Vec<Request>>, script: &Script)
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).expect("the body");
-    let number = {
+    let body = String::from_utf8(body).expect("text");
+    let answer = {
         let mut kept = kept.lock().expect("no panic");
-        let body = String::from_utf8(body).expect("text");
-        kept.push(Request { head, body });
-        kept.len() - 1
+        let answer = script(kept.len());
+        let accepted = matches!(answer, Answer::Http(200, ..));
+        kept.push(Request {
+            head,
+            body,
+            accepted,
+        });
+        answer
     };
     let stream = reader.get_mut();
     // Whoever asked may be gone.
-    let _ = match script(number) {
+    let _ = match answer {
         Answer::Http(status, headers, body) => write!(
             stream,
             "HTTP/1.1 {status} Answer\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",

@@ -40,7 +40,7 @@ fn standing(study: &Study, channel: &Channel, troubles: &Troubles) -> reply::Cha
         delivered: standing.delivered.map(|at| at.as_millis()),
         trouble: trouble.map(|trouble| Trouble {
             error: trouble.error.clone(),
-            again: trouble.again.as_millis(),
+            again: trouble.again.map(|again| again.as_millis()),
         }),
         given_up: standing.given_up.map(|(at, reason)| GivenUp {
             at: at.as_millis(),
