@@ -400,7 +400,9 @@ impl Sitting {
             steps.counter(file, name).filter(|count| *count > 0)
         };
         if group.oom_kills() > 0 {
-            let killed = counter("memory.events", "oom_kill").unwrap_or_default();
+            let Some(killed) = counter("memory.events", "oom_kill") else {
+                return Some(Kernel::Oomd);
+            };
             // The limit that was reached counts as `oom` in its own cgroup and
             // above, not below.
             let own = counter("memory.events", "oom").and_then(|_| self.order.limits.memory_hint());

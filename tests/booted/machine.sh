@@ -18,6 +18,7 @@ push() {
 # write PLACE: a file from the standard input.
 write() { guest sh -c 'mkdir -p "$(dirname "$1")" && cat >"$1"' _ "$1"; }
 
+# RESULTS gets a line for each check, and what was said where one failed.
 note() { echo "$1" | tee -a "$RESULTS"; }
 # check WHAT SCRIPT: whether the script succeeds in the machine.
 check() {
@@ -25,8 +26,8 @@ check() {
   if said=$(inside "$2" 2>&1); then
     note "ok: $1"
   else
-    note "not ok: $1 ($TEST on $SUITE)"
-    sed 's/^/    | /' <<<"$said" | tail -20
+    note "not ok: $1
+$(sed 's/^/    | /' <<<"$said" | tail -20)"
     BAD=1
   fi
 }
@@ -62,7 +63,6 @@ quick_study() {
     systemctl daemon-reload"
 }
 
-TEST=$(basename "$1" .sh)
 BAD=''
 "$HERE/tb" up "$KIND" "$MACHINE" "$SUITE"
 end() {

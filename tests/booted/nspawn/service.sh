@@ -44,7 +44,7 @@ check "after a stop the client says how to start it, and starts nothing" '
 check "nothing of a trial is left" '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
 
 # A daemon that hangs: a program built for this alone.
-push "$HANG" /opt/hang/autotuned
+push "$HANG/autotuned" /opt/hang/autotuned
 inside 'cat >/etc/systemd/system/autotune.service.d/60-hang.conf <<U
 [Service]
 ExecStart=
