@@ -135,7 +135,7 @@ impl From<Kernel> for Cause {
                  trial: leave out the values that need most memory, and see `oomctl` and \
                  `journalctl -u systemd-oomd`"
                     .to_owned(),
-                "killed by systemd-oomd".to_owned(),
+                "by systemd-oomd".to_owned(),
             ),
             Kernel::ProcessLimit { max, refused } => (
                 "process-limit",
