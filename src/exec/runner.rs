@@ -102,6 +102,8 @@ pub(super) struct Identity {
 /// part of its result.
 pub fn run(folder: &Path) -> Result<(), RunnerError> {
     let system = |what| move |source| RunnerError::System { what, source };
+    // Its name would be that of the link by which it was started.
+    let _ = rustix::thread::set_name(c"autotuned");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

@@ -66,7 +66,7 @@ for line in runs:
     seen.add(text)
 P
   autotunectl best --env | grep QUANT_BITS'
-eventually "nothing of a trial is left" 10 '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
+eventually "nothing of a trial is left" 10 '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
 
 # Remove keeps the study, installing again finds it.
 check "apt removes" 'DEBIAN_FRONTEND=noninteractive apt-get remove -y autotune'

@@ -41,7 +41,7 @@ check "after a stop the client says how to start it, and starts nothing" '
   said=$(autotunectl status 2>&1) && exit 1
   grep -q "autotune is stopped: systemctl start autotune" <<<"$said"
   [ "$(systemctl is-active autotune)" = inactive ]'
-check "nothing of a trial is left" '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
+check "nothing of a trial is left" '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
 
 # A daemon that hangs: a program built for this alone.
 push "$HANG/autotuned" /opt/hang/autotuned

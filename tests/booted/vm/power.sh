@@ -92,4 +92,4 @@ events = [json.loads(line).get("event", {}) for line in open("/var/lib/autotune/
 runs = [(e["run-ended"]["trial"], e["run-ended"]["run"]) for e in events if "run-ended" in e]
 assert len(runs) > 20 and len(set(runs)) == len(runs), runs
 P'
-check "nothing of a trial is left" '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
+check "nothing of a trial is left" '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
