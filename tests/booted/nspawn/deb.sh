@@ -52,7 +52,7 @@ check "that trial ends well" "
   autotunectl show $trial --json | grep -E '\"outcome\": *\"(complete|pruned|infeasible)\"'"
 eventually "further ones are started" 60 "
   autotunectl show $((trial + 1))"
-eventually "the study goes on to its end" 240 'autotunectl status | grep -q done'
+eventually "the study goes on to its end" 600 'autotunectl status | grep -q done'
 check "no finished run was repeated, and all is one study" '
   python3 - <<P
 import json
@@ -100,7 +100,7 @@ check "systemd is content" 'systemctl daemon-reload; [ -z "$(systemctl list-unit
 # A person who has that name is left alone, and so is what is mounted.
 inside 'useradd --create-home --uid 1500 autotune'
 install_deb 1
-inside 'mkdir /var/lib/autotune/models
+inside 'mkdir -p /var/lib/autotune/models /var/log/autotune
   mount --bind /data /var/lib/autotune/models
   mount -t tmpfs none /var/log/autotune
   touch /var/log/autotune/mine'
