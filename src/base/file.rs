@@ -57,7 +57,7 @@ pub fn check_room(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Whatever the file system answers.
-pub fn touch(folder: &Path) -> io::Result<()> {
+pub fn await_answer(folder: &Path) -> io::Result<()> {
     tempfile::tempfile_in(folder).map(drop)
 }
 

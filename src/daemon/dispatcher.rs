@@ -178,7 +178,7 @@ impl Dispatcher {
     /// Waits until the disk answers.
     async fn look_at_disk(&mut self) {
         let output = self.folders.output().to_owned();
-        let look = tokio::task::spawn_blocking(move || file::touch(&output));
+        let look = tokio::task::spawn_blocking(move || file::await_answer(&output));
         // What is wrong with the folder is for those to say who use it.
         let _ = self.await_disk(look).await;
     }
