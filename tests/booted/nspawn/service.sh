@@ -57,10 +57,13 @@ U
   systemctl start autotune'
 eventually "it tunes" 60 'autotunectl status | grep -q "in step eval"'
 check "one that hangs is killed by the watchdog" '
-  touch /run/hang
   end=$(($(date +%s) + 60))
+  until pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)" >/run/old; do [ $(date +%s) -lt $end ]; done
+  touch /run/hang
   until journalctl -u autotune -o cat | grep -q "Watchdog timeout"; do [ $(date +%s) -lt $end ]; sleep 0.2; done
   rm /run/hang'
+eventually "with all of its trial" 30 '
+  for pid in $(cat /run/old); do [ ! -e /proc/$pid ]; done'
 eventually "and the study goes on" 60 'autotunectl status | grep -q "in step eval"'
 check "one that has nothing to do is left alone, for ten periods" '
   autotunectl pause; autotunectl wait --for paused --timeout 60s
