@@ -55,11 +55,13 @@ install_deb() {
     apt-get install -y -o Dpkg::Options::=--force-confdef /root/autotune-$1.deb"
 }
 
-# quick_study: the shipped study, with a data set that takes seconds.
+# quick_study [VECTORS QUERIES]: the shipped study, with a data set that takes
+# seconds and with time limits for a slow machine.
 quick_study() {
   inside "mkdir -p /etc/systemd/system/autotune.service.d
-    printf '[Service]\nEnvironment=DEMO_VECTORS=4000 DEMO_QUERIES=200\n' \
+    printf '[Service]\nEnvironment=DEMO_VECTORS=${1:-4000} DEMO_QUERIES=${2:-200}\n' \
       >/etc/systemd/system/autotune.service.d/50-quick.conf
+    sed -i 's/^timeout = \"30s\"/timeout = \"10m\"/' /etc/autotune/autotune.toml
     systemctl daemon-reload"
 }
 
