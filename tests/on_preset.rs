@@ -23,6 +23,7 @@ MODEL = "model.gguf"
 PORT = {port}
 [[step]]
 name = "serve"
+params = "env"
 command = ["{child}", "serve", "--port", "{{ PORT }}"]
 ready = { tcp = "127.0.0.1:{{ PORT }}" }
 [[step]]
