@@ -33,7 +33,8 @@ warmup = 0
 command = ["{child}", "run",
     "--print", "Accuracy (RougeL-F1 mean, RAW): 0.6",
     "--print", "Throughput RAW: answer_tokens/s=1 (prompt+answer)_tokens/s={{ UBATCH_SIZE }}",
-    "--print", "Total time: 1.0s"]
+    "--print", "Total time: 1.0s",
+    "{% if POLL == '1' %}--no-such-option{% endif %}"]
 "#;
 
 /// `autotunectl` where no daemon is, in the folder of a study.
