@@ -151,6 +151,7 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     let kept = std::fs::read_to_string(study.out("spec.toml")).expect("the kept spec");
     assert_eq!(kept, expanded);
     // The preset's parameters, in its order, with the base values of both.
+    study.wait("both results", || study.results().len() == 2);
     let results = study.results();
     assert_eq!(results[0]["params"]["UBATCH_SIZE"], "512");
     assert_eq!(results[0]["params"]["PORT"], study.port.to_string());
@@ -170,6 +171,7 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     );
     good(&study, &["reload"]);
     study.await_events("done", 2);
+    study.wait("the third result", || study.results().len() == 3);
     assert_eq!(study.results()[2]["param_under_test"], "UBATCH_SIZE");
     let space = json(&study, &["space"]).to_string();
     assert!(space.contains("75"), "{space}");
