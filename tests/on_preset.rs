@@ -153,6 +153,7 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     // The preset's parameters, in its order, with the base values of both.
     study.wait("both results", || study.results().len() == 2);
     let results = study.results();
+    assert!(results.iter().all(|r| r["status"] == "ok"), "{results:?}");
     assert_eq!(results[0]["params"]["UBATCH_SIZE"], "512");
     assert_eq!(results[0]["params"]["PORT"], study.port.to_string());
     assert_eq!(results[1]["param_under_test"], "PARALLEL");
