@@ -23,6 +23,7 @@ MODEL = "model.gguf"
 PORT = {port}
 [[step]]
 name = "serve"
+params = "env"
 command = ["{child}", "serve", "--port", "{{ PORT }}"]
 ready = { tcp = "127.0.0.1:{{ PORT }}" }
 [[step]]
@@ -32,7 +33,8 @@ warmup = 0
 command = ["{child}", "run",
     "--print", "Accuracy (RougeL-F1 mean, RAW): 0.6",
     "--print", "Throughput RAW: answer_tokens/s=1 (prompt+answer)_tokens/s={{ UBATCH_SIZE }}",
-    "--print", "Total time: 1.0s"]
+    "--print", "Total time: 1.0s",
+    "{% if POLL == '1' %}--no-such-option{% endif %}"]
 "#;
 
 /// `autotunectl` where no daemon is, in the folder of a study.
@@ -149,7 +151,9 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     let kept = std::fs::read_to_string(study.out("spec.toml")).expect("the kept spec");
     assert_eq!(kept, expanded);
     // The preset's parameters, in its order, with the base values of both.
+    study.wait("both results", || study.results().len() == 2);
     let results = study.results();
+    assert!(results.iter().all(|r| r["status"] == "ok"), "{results:?}");
     assert_eq!(results[0]["params"]["UBATCH_SIZE"], "512");
     assert_eq!(results[0]["params"]["PORT"], study.port.to_string());
     assert_eq!(results[1]["param_under_test"], "PARALLEL");
@@ -168,6 +172,7 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     );
     good(&study, &["reload"]);
     study.await_events("done", 2);
+    study.wait("the third result", || study.results().len() == 3);
     assert_eq!(study.results()[2]["param_under_test"], "UBATCH_SIZE");
     let space = json(&study, &["space"]).to_string();
     assert!(space.contains("75"), "{space}");
