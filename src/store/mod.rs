@@ -37,6 +37,7 @@ pub mod files;
 pub mod import;
 pub mod journal;
 pub mod lock;
+mod notice_record;
 pub mod opening;
 pub mod page;
 pub mod record;
