@@ -1,13 +1,14 @@
 //! `autotuned check`: everything that is wrong with a spec.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::Exit;
-use crate::config::{self, Checked, Level, Problem, Refusal};
+use super::source::SpecArgs;
+use crate::config::{self, Checked, Level, Problem, Refusal, SpecSource};
 use crate::exec::limits;
 use crate::model::spec::Limits;
-use crate::report::phrase::counted;
+use crate::report::phrase::{clean, counted};
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
 /// Checks a spec, and whether this machine has what it names
@@ -19,8 +20,8 @@ Examples:
 
 Starts nothing. The exit code is 3 when something is wrong.")]
 pub struct Args {
-    /// The study's spec
-    spec: PathBuf,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// Look at the spec alone, not at this machine
     #[arg(long)]
     no_host: bool,
@@ -30,7 +31,8 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let checked = match read_spec(&args.spec, !args.no_host) {
+    let read = |source| read_source(&source, !args.no_host);
+    let checked = match args.spec.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
@@ -56,9 +58,20 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 /// # Errors
 /// How the verb is to end.
 pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
-    let checked = parse_spec(path)?;
+    read_source(&SpecSource::File(path.to_owned()), host)
+}
+
+/// The same for a spec that need not be in a file.
+///
+/// # Errors
+/// How the verb is to end.
+pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Exit> {
+    let checked = parse_spec(source)?;
     let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
+    for note in &checked.notes {
+        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}: {}", clean(note));
+    }
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));
     }
@@ -86,9 +99,9 @@ pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
 ///
 /// # Errors
 /// How the verb is to end.
-pub(super) fn parse_spec(path: &Path) -> Result<Checked, Exit> {
+pub(super) fn parse_spec(source: &SpecSource) -> Result<Checked, Exit> {
     let color = color::wanted(Choice::Auto, &std::io::stderr());
-    match config::read(path) {
+    match source.read() {
         Ok(checked) => Ok(checked),
         Err(Refusal::Wrong(complaints)) => {
             let _ = write!(anstream::stderr(), "{}", complaints.render(color));

@@ -4,6 +4,7 @@
 //! the process.
 
 mod check;
+mod convert;
 mod demo;
 pub mod exit;
 mod journald;
@@ -11,6 +12,7 @@ mod notify_failed;
 mod plan;
 mod progress;
 mod run;
+mod source;
 mod study_table;
 mod supervise;
 mod trial;
@@ -85,6 +87,7 @@ enum Verb {
     Supervise(supervise::Args),
     Check(check::Args),
     Plan(plan::Args),
+    Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
     NotifyFailed(notify_failed::Args),
@@ -114,6 +117,7 @@ impl Cli {
             Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
+            Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),

@@ -28,7 +28,7 @@
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
 //! | | `seed` | whole number, 0 or more | 42 |
-//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters | none |
+//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
@@ -49,6 +49,7 @@
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
+//! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
@@ -61,6 +62,7 @@
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
+//! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
 //! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
 //! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `type` | `feishu`, `webhook`, `smtp` | required |
@@ -108,6 +110,7 @@
 //! | | `.regex`, `.match` | the same; `last` or `first` match counts | `last` |
 //! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
+//! | | `.optional` | whether a run without it is good all the same | `false` |
 
 mod amend;
 #[cfg(test)]
@@ -125,7 +128,9 @@ mod notify_tests;
 pub mod presets;
 mod reader;
 mod ready;
+pub mod reference;
 mod rules;
+mod source;
 mod space;
 mod steps;
 mod study;
@@ -146,6 +151,7 @@ pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
+pub use self::source::SpecSource;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
@@ -185,6 +191,8 @@ pub struct Checked {
     pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
+    /// What else they should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no spec. The text names the file and the way out.
@@ -218,6 +226,9 @@ pub enum Refusal {
     /// A text that is no spec.
     #[error("{0}")]
     Wrong(Complaints),
+    /// A repo of the reference tuner that cannot be understood.
+    #[error("{}", .0.join("\n"))]
+    Repo(Vec<String>),
 }
 
 /// Reads and checks the spec at `path`.
@@ -301,6 +312,7 @@ fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Ch
             spec,
             text,
             warnings,
+            notes: Vec::new(),
         }),
         None => Err(warnings),
     }

@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
@@ -48,6 +49,9 @@ const DISK_SILENCE: Duration = Duration::from_secs(10);
 const DELIVERIES: Duration = Duration::from_secs(10);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
+/// How often the disk is looked at while a trial runs: a runner that waits for
+/// it reports nothing, so that nothing is written here that would show it.
+const DISK_LOOK: Duration = Duration::from_secs(5);
 
 /// See the module's docs.
 pub struct Dispatcher {
@@ -60,6 +64,7 @@ pub struct Dispatcher {
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
     pulse: Pulse,
+    disk_look: Interval,
     stopping_since: Option<Instant>,
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
@@ -87,6 +92,8 @@ impl Dispatcher {
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts());
         let pulse = Pulse::new(study.spec());
+        let mut disk_look = interval(DISK_LOOK);
+        disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             state: State {
                 study,
@@ -103,6 +110,7 @@ impl Dispatcher {
             urgent,
             waiting: VecDeque::new(),
             pulse,
+            disk_look,
             stopping_since: None,
             updates,
             board,
@@ -167,18 +175,29 @@ impl Dispatcher {
     }
 
     async fn next_input(&mut self) -> Input {
-        if let Ok(urgency) = self.urgent.try_recv() {
-            return Input::Stop(urgency);
+        loop {
+            if let Ok(urgency) = self.urgent.try_recv() {
+                return Input::Stop(urgency);
+            }
+            if let Some(input) = self.waiting.pop_front() {
+                return input;
+            }
+            tokio::select! {
+                biased;
+                Some(urgency) = self.urgent.recv() => return Input::Stop(urgency),
+                () = self.pulse.due() => return Input::Tick,
+                Some(input) = self.inputs.recv() => return input,
+                _ = self.disk_look.tick(), if self.running.is_some() => self.look_at_disk().await,
+            }
         }
-        if let Some(input) = self.waiting.pop_front() {
-            return input;
-        }
-        tokio::select! {
-            biased;
-            Some(urgency) = self.urgent.recv() => Input::Stop(urgency),
-            () = self.pulse.due() => Input::Tick,
-            Some(input) = self.inputs.recv() => input,
-        }
+    }
+
+    /// Waits until the disk answers.
+    async fn look_at_disk(&mut self) {
+        let output = self.folders.output().to_owned();
+        let look = tokio::task::spawn_blocking(move || file::await_answer(&output));
+        // What is wrong with the folder is for those to say who use it.
+        let _ = self.await_disk(look).await;
     }
 
     /// Whether it was the last input.
@@ -443,10 +462,10 @@ impl Dispatcher {
                 });
             }
             Effect::KeepSpec(text) => {
-                let output = self.folders.output().to_owned();
+                let folder = self.folders.journal().to_owned();
                 let updates = self.updates.clone();
                 tokio::task::spawn_blocking(move || {
-                    if let Err(error) = spec_copy::keep(&output, &text) {
+                    if let Err(error) = spec_copy::keep(&folder, &text) {
                         let text = format!("{error}, retrying at the next start");
                         let _ = updates.send(Update::Warning(text));
                     }

@@ -48,6 +48,7 @@ use self::notifier::Notifier;
 use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
+use crate::config::SpecSource;
 use crate::exec::{delegation, files};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
@@ -62,8 +63,8 @@ use crate::systemd::notify;
 pub struct Options {
     /// The checked spec.
     pub spec: Arc<Spec>,
-    /// Its file; absolute.
-    pub spec_path: PathBuf,
+    /// Where it comes from; the paths in it are absolute.
+    pub source: SpecSource,
     /// Its text, of which a copy is kept beside the journal.
     pub spec_text: String,
     /// Where the study's files go.
@@ -154,7 +155,7 @@ pub async fn run(
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
         spec,
-        spec_path,
+        source,
         spec_text,
         output_dir,
         socket,
@@ -237,7 +238,7 @@ pub async fn run(
             inputs: dispatcher.sender(),
             urgent: forwarded,
             folders,
-            spec_path,
+            source,
             begun,
             tails: Tails::default(),
         })));

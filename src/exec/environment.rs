@@ -30,6 +30,9 @@ const MANAGED: [&str; 9] = [
 /// What is our own.
 const OURS: &str = "AUTOTUNE_*";
 
+/// What begins a pattern of what is *not* passed on.
+pub const KEEP: char = '!';
+
 /// Whether `name` fits `pattern`, in which a `*` stands for any letters.
 pub fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -71,19 +74,24 @@ pub fn for_runner(
 }
 
 /// The environment of a step, from the runner's own (`inherited`), the spec's
-/// `pass_env`, and the variables that the spec sets. Local addresses never go
-/// through a proxy.
+/// `pass_env` (where a pattern that begins with [`KEEP`] holds back what another
+/// lets through), and the variables that the spec sets. Local addresses never
+/// go through a proxy.
 pub fn for_step(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     pass: &[String],
     set: &[(String, String)],
 ) -> BTreeMap<OsString, OsString> {
+    let (kept, passed): (Vec<&str>, Vec<&str>) = pass
+        .iter()
+        .map(String::as_str)
+        .partition(|pattern| pattern.starts_with(KEEP));
+    let kept = || kept.iter().map(|pattern| pattern.trim_start_matches(KEEP));
     let mut env: BTreeMap<OsString, OsString> = inherited
         .into_iter()
         .filter(|(name, _)| {
-            let wanted =
-                any(EXPECTED.into_iter(), name) || any(pass.iter().map(String::as_str), name);
-            wanted && !any(MANAGED.into_iter().chain([OURS]), name)
+            let wanted = any(EXPECTED.into_iter(), name) || any(passed.iter().copied(), name);
+            wanted && !any(MANAGED.into_iter().chain([OURS]).chain(kept()), name)
         })
         .collect();
     env.extend(set.iter().map(|(name, value)| (name.into(), value.into())));
@@ -153,6 +161,8 @@ mod tests {
             names(&["*"]),
             "HF_HOME NO_PROXY PATH SMTP_PASSWORD no_proxy"
         );
+        assert_eq!(names(&["*", "!SMTP_*"]), "HF_HOME NO_PROXY PATH no_proxy");
+        assert_eq!(names(&["!SMTP_*", "!HF_*", "*"]), "NO_PROXY PATH no_proxy");
     }
 
     #[test]

@@ -54,6 +54,10 @@ pub struct Order {
     pub log_max: u64,
     /// How long a busy port is waited for.
     pub port_wait: Duration,
+    /// The texts that the command line of whoever holds a port must have for it
+    /// to be ended; nobody is when there are none.
+    #[serde(default)]
+    pub port_kill: Vec<String>,
     /// Whether the steps' output also goes to the runner's standard error.
     pub echo: bool,
     /// The steps, in order.
@@ -127,6 +131,9 @@ pub struct MetricOrder {
     pub metric: String,
     /// Where it is read.
     pub source: SourceOrder,
+    /// Whether a run without it is good all the same.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// See [`MetricSource`].
@@ -241,6 +248,7 @@ impl Order {
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,
+            port_kill: spec.host.port_kill.clone(),
             echo: false,
             steps,
         })
@@ -469,6 +477,7 @@ impl Scope {
         Ok(MetricOrder {
             metric: rule.metric.to_string(),
             source,
+            optional: rule.optional,
         })
     }
 

@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 
 use super::capture::{Capture, Found, Scan};
 use super::cause::{self, Kernel};
+use super::evict;
 use super::extract::Extraction;
 use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work};
 use super::port;
@@ -195,10 +196,15 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
         if holder.is_none() && port::is_free(everywhere) && port::is_free(loopback) {
             return Ok(());
         }
-        let holder =
-            holder.map_or_else(|| "a socket that is closing".to_owned(), |h| h.to_string());
+        let shown = holder.map_or_else(|| "a socket that is closing".to_owned(), |h| h.to_string());
+        if let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await {
+            sitting.tell(Report::Warning(format!(
+                "{ended} held port {port} and was ended, as `port_kill` wants it"
+            )));
+            continue;
+        }
         if Instant::now() >= deadline {
-            let message = format!("port {port} is still in use before start, by {holder}");
+            let message = format!("port {port} is still in use before start, by {shown}");
             return Err(failure(
                 FailureKind::Host(HostFault::PortTaken),
                 Some(step),
@@ -208,7 +214,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
         }
         if !said {
             sitting.tell(Report::Warning(format!(
-                "waiting for port {port}, held by {holder}"
+                "waiting for port {port}, held by {shown}"
             )));
             said = true;
         }

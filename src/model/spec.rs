@@ -1,6 +1,6 @@
 //! A whole study, as its owner wrote it and as `config` checked it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
@@ -34,7 +34,7 @@ pub struct Spec {
     /// What a trial does, in order.
     pub steps: Vec<Step>,
     /// What of the daemon's environment reaches a step: names, `*` for any
-    /// letters.
+    /// letters, `!` before what does not.
     pub pass_env: Vec<String>,
     /// Environment variables that every step gets.
     pub env: Vec<(String, Template)>,
@@ -108,6 +108,9 @@ impl SamplerKind {
 pub struct HostCare {
     /// How long a port that somebody holds is waited for before a trial.
     pub port_wait: Duration,
+    /// Whoever holds a port is ended when its command line has all of these
+    /// texts; nobody is when there are none.
+    pub port_kill: Vec<String>,
     /// The pause after each trial.
     pub cooldown: Duration,
     /// The pause before a trial is tried again after a fault of the host.
@@ -154,6 +157,19 @@ pub struct FileNames {
     pub status: String,
     /// The folder of the steps' output.
     pub logs: String,
+    /// The folder of the journal and of what belongs to it; the output folder
+    /// itself when `None`.
+    pub journal: Option<String>,
+}
+
+impl FileNames {
+    /// The folder of the journal of a study whose files go to `output`.
+    pub fn journal_dir(&self, output: &Path) -> PathBuf {
+        match &self.journal {
+            Some(name) => output.join(name),
+            None => output.to_owned(),
+        }
+    }
 }
 
 impl Default for FileNames {
@@ -164,6 +180,7 @@ impl Default for FileNames {
             best: "best_params.json".to_owned(),
             status: "tune_status.json".to_owned(),
             logs: "tune_server_logs".to_owned(),
+            journal: None,
         }
     }
 }

@@ -78,6 +78,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            port_kill: Vec::new(),
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,
@@ -99,6 +100,7 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
             file: None,
             pointer: format!("/{metric}"),
         },
+        optional: false,
     };
     Step {
         name: name.into(),

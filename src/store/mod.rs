@@ -10,6 +10,7 @@
 //! | [`results`], [`status`] | the lines and texts of the files for other programs |
 //! | [`files`] | these files themselves: repaired at start, then appended to and replaced |
 //! | [`import`] | a results file from before the study, taken up as history |
+//! | [`fresh`] | a new beginning: what there was is moved aside |
 //! | [`opening`] | all of it, in the right order |
 //! | [`writer`] | the threads that write |
 //!
@@ -34,6 +35,7 @@ mod amendment_record;
 pub mod error;
 mod event_record;
 pub mod files;
+pub mod fresh;
 pub mod import;
 pub mod journal;
 pub mod lock;

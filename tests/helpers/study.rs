@@ -72,6 +72,7 @@ fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
             pattern: Pattern::new(r"=(\S+)").expect("a pattern"),
             which: Which::Last,
         },
+        optional: false,
     };
     Step {
         name: name.into(),
@@ -153,6 +154,7 @@ pub(crate) fn spec() -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            port_kill: Vec::new(),
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,

@@ -16,7 +16,6 @@ mod trial;
 mod trials;
 mod wait;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -29,6 +28,7 @@ use super::notifier::Notifier;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
 use crate::base::clock::Timestamp;
+use crate::config::SpecSource;
 use crate::wire::WireError;
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Request;
@@ -43,8 +43,8 @@ pub struct Context {
     pub urgent: mpsc::UnboundedSender<Urgency>,
     /// Where things are.
     pub folders: Folders,
-    /// The spec's file.
-    pub spec_path: PathBuf,
+    /// What the spec is read from.
+    pub source: SpecSource,
     /// When the journal was begun.
     pub begun: Timestamp,
     /// What tells people what happens.

@@ -20,8 +20,8 @@ pub async fn answer(context: &Context) -> Reply {
 }
 
 async fn reload(context: &Context) -> Reply {
-    let path = context.spec_path.clone();
-    let read = tokio::task::spawn_blocking(move || read(&path)).await;
+    let source = context.source.clone();
+    let read = tokio::task::spawn_blocking(move || read(&source)).await;
     let (checked, warnings) = match read {
         Ok(Ok(read)) => read,
         Ok(Err(wrong)) => return Reply::Refused(Refusal::BadSpec(wrong)),
@@ -55,12 +55,12 @@ async fn reload(context: &Context) -> Reply {
 ///
 /// # Errors
 /// What is wrong with it, for people.
-fn read(path: &std::path::Path) -> Result<(config::Checked, Vec<String>), String> {
-    let checked = config::read(path).map_err(|refusal| match refusal {
+fn read(source: &config::SpecSource) -> Result<(config::Checked, Vec<String>), String> {
+    let checked = source.read().map_err(|refusal| match refusal {
         config::Refusal::Wrong(complaints) => complaints.render(false),
         other => other.to_string(),
     })?;
-    let mut warnings = Vec::new();
+    let mut warnings = checked.notes.clone();
     if !checked.warnings.is_empty() {
         warnings.push(checked.warnings.render(false));
     }
