@@ -81,7 +81,7 @@
 //! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
 //! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
 //! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
-//! | secret | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
+//! | `secret` | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |

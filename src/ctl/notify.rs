@@ -5,6 +5,7 @@ use super::prose;
 use super::session::{Session, Trouble};
 use crate::base::clock::Timestamp;
 use crate::report::phrase::{clean, counted};
+use crate::report::wrap::wrap;
 use crate::term::color::{BAD, GOOD};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table};
 use crate::wire::reply::{Channel, Reply, Tested};
@@ -84,8 +85,7 @@ fn text(channels: &[Channel], color: bool) -> String {
         let mut lines = vec![told(channel)];
         lines.extend(troubles(channel));
         for line in lines {
-            let line = prose::below(&format!("{}: {line}", clean(&channel.name)), 2);
-            text += &format!("{line}\n");
+            text += &wrapped(&format!("{}: {line}", clean(&channel.name)));
         }
     }
     text
@@ -159,14 +159,15 @@ fn result(tested: &Tested, color: bool) -> String {
         (BAD, "failed")
     };
     let (name, took) = (clean(&tested.channel), prose::duration(tested.took));
-    let text = prose::below(
-        &format!("{name}: {word} after {took}: {}", clean(&tested.answer)),
-        2,
-    );
-    let text = if color {
-        text.replacen(word, &format!("{style}{word}{style:#}"), 1)
-    } else {
-        text
-    };
-    format!("{text}\n")
+    let answer = clean(&tested.answer);
+    let text = wrapped(&format!("{name}: {word} after {took}: {answer}"));
+    match color {
+        true => text.replacen(word, &format!("{style}{word}{style:#}"), 1),
+        false => text,
+    }
+}
+
+/// Lines below the first are indented.
+fn wrapped(text: &str) -> String {
+    wrap("", "  ", text).join("\n") + "\n"
 }

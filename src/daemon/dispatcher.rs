@@ -159,7 +159,11 @@ impl Dispatcher {
             let _ = running.task.await;
         }
         let left = match (left, troubles) {
-            (Ok(()), Some(troubles)) => self.await_deliveries(troubles).await,
+            (Ok(()), Some(troubles)) => {
+                let delivered = self.await_deliveries(troubles).await;
+                self.tell_what_waits();
+                delivered
+            }
             (left, _) => left,
         };
         if let Some(forgetting) = self.forgetting.take() {
@@ -338,6 +342,15 @@ impl Dispatcher {
                     return Ok(());
                 },
             }
+        }
+    }
+
+    fn tell_what_waits(&self) {
+        let waiting = self.state.study.outbox().channels();
+        if !waiting.is_empty() {
+            let channels = waiting.join(", ");
+            let text = format!("not delivered yet, for {channels}: the next start tries again");
+            self.tell(Update::Warning(text));
         }
     }
 

@@ -1,18 +1,15 @@
 //! Events as the journal has them. These types are the format: their names and
 //! fields may be added to, never changed.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
+use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
-use crate::model::Name;
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
-use crate::model::notice::{Notice, NoticeId};
-use crate::model::notify::Kind;
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
@@ -106,26 +103,9 @@ pub(super) enum EventRecord<'a> {
     SpecReloaded {
         digest: Text<'a>,
     },
-    NoticeQueued {
-        notice: u64,
-        kind: Text<'a>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        trial: Option<u32>,
-        title: Text<'a>,
-        text: Text<'a>,
-        channels: Vec<Text<'a>>,
-    },
-    NoticeDelivered {
-        channel: Text<'a>,
-        notices: Vec<u64>,
-    },
-    NoticeGivenUp {
-        channel: Text<'a>,
-        notices: Vec<u64>,
-        reason: Text<'a>,
-        #[serde(default, skip_serializing_if = "Vec::is_empty")]
-        to: Vec<Text<'a>>,
-    },
+    NoticeQueued(QueuedRecord<'a>),
+    NoticeDelivered(DeliveredRecord<'a>),
+    NoticeGivenUp(GivenUpRecord<'a>),
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -322,29 +302,16 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             Event::SpecReloaded { digest } => Self::SpecReloaded {
                 digest: Text::of(digest),
             },
-            Event::NoticeQueued(notice) => Self::NoticeQueued {
-                notice: notice.id.0,
-                kind: Text::of(notice.kind.name()),
-                trial: notice.trial.map(|trial| trial.0),
-                title: Text::of(&notice.title),
-                text: Text::of(&notice.text),
-                channels: texts(&notice.channels),
-            },
-            Event::NoticeDelivered { channel, notices } => Self::NoticeDelivered {
-                channel: Text::of(channel),
-                notices: notices.iter().map(|id| id.0).collect(),
-            },
+            Event::NoticeQueued(notice) => Self::NoticeQueued(QueuedRecord::of(notice)),
+            Event::NoticeDelivered { channel, notices } => {
+                Self::NoticeDelivered(DeliveredRecord::of(channel, notices))
+            }
             Event::NoticeGivenUp {
                 channel,
                 notices,
                 reason,
                 to,
-            } => Self::NoticeGivenUp {
-                channel: Text::of(channel),
-                notices: notices.iter().map(|id| id.0).collect(),
-                reason: Text::of(reason),
-                to: texts(to),
-            },
+            } => Self::NoticeGivenUp(GivenUpRecord::of(channel, notices, reason, to)),
         }
     }
 }
@@ -498,43 +465,9 @@ impl EventRecord<'_> {
             Self::SpecReloaded { digest } => Event::SpecReloaded {
                 digest: digest.owned(),
             },
-            Self::NoticeQueued {
-                notice,
-                kind,
-                trial,
-                title,
-                text,
-                channels,
-            } => {
-                let known = Kind::named(kind.as_str());
-                let kind = known.ok_or_else(|| format!("`{}` is no kind of notice", kind.as_str()));
-                Event::NoticeQueued(Arc::new(Notice {
-                    id: NoticeId(notice),
-                    kind: kind?,
-                    trial: trial.map(TrialId),
-                    title: title.owned(),
-                    text: text.owned(),
-                    channels: channels
-                        .iter()
-                        .map(|name| names.name(name.as_str()))
-                        .collect(),
-                }))
-            }
-            Self::NoticeDelivered { channel, notices } => Event::NoticeDelivered {
-                channel: names.name(channel.as_str()),
-                notices: notices.into_iter().map(NoticeId).collect(),
-            },
-            Self::NoticeGivenUp {
-                channel,
-                notices,
-                reason,
-                to,
-            } => Event::NoticeGivenUp {
-                channel: names.name(channel.as_str()),
-                notices: notices.into_iter().map(NoticeId).collect(),
-                reason: reason.owned(),
-                to: to.iter().map(|name| names.name(name.as_str())).collect(),
-            },
+            Self::NoticeQueued(queued) => queued.into_event(names)?,
+            Self::NoticeDelivered(delivered) => delivered.into_event(names),
+            Self::NoticeGivenUp(given_up) => given_up.into_event(names),
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));
@@ -544,10 +477,6 @@ impl EventRecord<'_> {
             }
         })
     }
-}
-
-fn texts(names: &[Name]) -> Vec<Text<'_>> {
-    names.iter().map(|name| Text::of(name)).collect()
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

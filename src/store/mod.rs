@@ -39,6 +39,7 @@ pub mod fresh;
 pub mod import;
 pub mod journal;
 pub mod lock;
+mod notice_record;
 pub mod opening;
 pub mod page;
 pub mod record;
