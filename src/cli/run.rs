@@ -106,6 +106,17 @@ impl Args {
         }
     }
 
+    /// What is done instead of tuning, where a flag of `auto_tune.py` wants
+    /// that: how it ended.
+    pub(super) fn instead(&self) -> Option<Exit> {
+        if self.selftest {
+            let text = "that is a verb here: `autotuned selftest`";
+            return Some(Exit::Usage.say_text(text));
+        }
+        let plan = || plan::plan(&self.spec, plan::FIRST);
+        self.dry_run.then(plan)
+    }
+
     /// Where the spec comes from.
     ///
     /// # Errors
@@ -147,11 +158,8 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     if let Err(error) = follow_supervisor() {
         return Exit::failure(&error);
     }
-    if args.selftest {
-        return Exit::Usage.say_text("that is a verb here: `autotuned selftest`");
-    }
-    if args.dry_run {
-        return plan::plan(&args.spec, plan::FIRST);
+    if let Some(exit) = args.instead() {
+        return exit;
     }
     let source = match args.source() {
         Ok(source) => source,

@@ -52,6 +52,9 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
+    if let Some(exit) = args.run.instead() {
+        return exit;
+    }
     let read = |source: SpecSource| {
         run::begin_anew(&args.run, &source)?;
         parse_spec(&source)

@@ -464,9 +464,11 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     if !no_steps {
         if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);
+            study::not_optional(r, &objective.metric, span, &steps);
         }
         for (constraint, span) in &constraints {
             study::yielded(r, &constraint.metric, span, &yields);
+            study::not_optional(r, &constraint.metric, span, &steps);
         }
     }
     let sees_all = |step: &Step| step.params_in_env;

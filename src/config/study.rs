@@ -10,6 +10,7 @@ use super::reader::{Node, Reader, Section, did_you_mean};
 use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
 use crate::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search};
+use crate::model::step::Step;
 
 /// What `[study]` says.
 pub(super) struct Study {
@@ -353,6 +354,19 @@ fn file_name<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Option<&'a str> {
         return None;
     }
     Some(name)
+}
+
+/// Complains when a run may do without a metric that the study asks for.
+pub(super) fn not_optional(r: &mut Reader<'_>, wanted: &Name, span: &Range<usize>, steps: &[Step]) {
+    let mut rules = steps.iter().flat_map(|step| &step.metrics);
+    if rules.any(|rule| rule.metric == *wanted && rule.optional) {
+        let message = format!("the metric `{wanted}` is optional, but the study needs it");
+        r.error_help(
+            span,
+            message,
+            "leave `optional = true` out of [step.metrics]",
+        );
+    }
 }
 
 /// Complains when no step yields a metric that the study asks for.

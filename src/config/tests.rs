@@ -176,6 +176,46 @@ fn limits_are_read() {
 }
 
 #[test]
+fn what_a_repo_that_is_tuned_in_place_needs() {
+    let text = GOOD
+        .replace(
+            "[env]",
+            "[host]\nport_kill = ['uvicorn', 'serve:app']\n[files]\njournal = '.a/r'\n[env]",
+        )
+        .replace(
+            "name = \"qwen",
+            "pass_env = ['*', '!TUNE_*']\nname = \"qwen",
+        );
+    let spec = good(&text).spec;
+    assert_eq!(spec.host.port_kill, ["uvicorn", "serve:app"]);
+    assert_eq!(spec.files.journal.as_deref(), Some(".a/r"));
+    assert_eq!(spec.pass_env, ["*", "!TUNE_*"]);
+    let least = "study.name = 's'\nobjective.minimize = 'ms'\nspace.N = [1, 2]\n\
+                 [[step]]\nname = 'e'\nkind = 'measure'\ncommand = ['./e']\n";
+    let metrics = "metrics.ms = '(.*)'\nmetrics.a = { regex = '(.)', optional = true }\n";
+    let rules = good(&format!("{least}{metrics}"))
+        .spec
+        .steps
+        .remove(0)
+        .metrics;
+    let optional: Vec<bool> = rules.iter().map(|rule| rule.optional).collect();
+    assert_eq!(optional, [false, true]);
+    let slips = [
+        format!("{least}metrics.ms = {{ regex = '(.)', optional = true }}"),
+        format!("{least}{metrics}[files]\njournal = 'tune_results.jsonl'"),
+        format!("{least}{metrics}[files]\njournal = '../elsewhere'"),
+        format!("{least}{metrics}[host]\nport_kill = 'uvicorn'"),
+        format!("{least}{metrics}[host]\nport_kill = ['']"),
+        least.replace(
+            "study.name = 's'",
+            "study = { name = 's', pass_env = ['!'] }",
+        ) + metrics,
+    ];
+    let said: Vec<String> = slips.iter().map(|text| complaints(text)).collect();
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
 fn the_least_spec_has_defaults() {
     let checked = good(
         "study.name = 's'\nobjective.minimize = 'ms'\nspace.N = [1, 2]\n\

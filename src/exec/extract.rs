@@ -245,6 +245,22 @@ mod tests {
     }
 
     #[test]
+    fn a_run_may_do_without_what_is_optional() {
+        let source = SourceOrder::Regex {
+            pattern: "acc=(.)".into(),
+            first: false,
+        };
+        let mut metrics = [order(source)];
+        let faults = |metrics: &[MetricOrder]| {
+            let extraction = Extraction::prepare(metrics);
+            extraction.finish(&Found::default()).faults.len()
+        };
+        assert_eq!(faults(&metrics), 1);
+        metrics[0].optional = true;
+        assert_eq!(faults(&metrics), 0);
+    }
+
+    #[test]
     fn the_last_record_that_has_it() {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("log.jsonl");

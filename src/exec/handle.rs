@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -136,7 +137,14 @@ impl Runner {
         for step in &order.steps {
             step.log.parent().map_or(Ok(()), make)?;
         }
-        std::fs::write(folder.join(ORDER_FILE), serde_json::to_vec(&order)?)?;
+        // The steps' environment is in it, which others may have no business in.
+        let mut file = std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(folder.join(ORDER_FILE))?;
+        file.write_all(&serde_json::to_vec(&order)?)?;
         let (reports_reader, reports_writer) = io::pipe()?;
         let errors = if order.echo {
             io::stderr().as_fd().try_clone_to_owned()?
