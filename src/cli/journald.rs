@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::study_table::{amended, differences};
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
@@ -137,6 +137,7 @@ impl Entries {
         let fields = match &fact.event {
             Event::SittingStarted { trial, .. }
             | Event::ServicesReady { trial, .. }
+            | Event::PortBusy { trial, .. }
             | Event::Warned { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
@@ -184,6 +185,15 @@ impl Entries {
                 "trial {trial}: ready after {}",
                 show_duration(*startup)
             )),
+            Event::PortBusy {
+                trial,
+                port,
+                holder,
+                ..
+            } => Said {
+                priority: Priority::Warning,
+                ..Said::info(format!("trial {trial}: {}", port_busy(*port, holder)))
+            },
             Event::Warned { trial, text, .. } => Said {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {text}"))

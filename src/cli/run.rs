@@ -48,8 +48,8 @@ pub struct Args {
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
     output_dir: Option<PathBuf>,
-    /// Where to listen for `autotunectl` [default: the spec's, or
-    /// $XDG_RUNTIME_DIR/autotune/control.sock]
+    /// Where to listen for `autotunectl` [default: $AUTOTUNE_SOCKET, the
+    /// spec's, or $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
     socket: Option<PathBuf>,
     /// Listen nowhere
@@ -165,7 +165,10 @@ fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
     }
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let uid = rustix::process::geteuid().as_raw();
-    let own = checked.spec.control.socket.clone();
+    // As `autotunectl` goes by it, too.
+    let told = variable("AUTOTUNE_SOCKET").filter(|path| !path.as_os_str().is_empty());
+    let told = told.map(std::path::absolute).transpose()?;
+    let own = told.or_else(|| checked.spec.control.socket.clone());
     let path = own.unwrap_or_else(|| wire::socket::default_path(variable, uid));
     Ok(SocketWish::Wanted(path))
 }

@@ -52,6 +52,10 @@
 //! | | `pids_max` | 1 to 4194304 processes and threads | no limit |
 //! | | `cpus` | number of cores, 0.01 or more: computing time, on whichever cores | no limit |
 //! | | `required` | `true`: no trial runs without them; `false`: a limit that cannot be applied is a warning | `false` |
+//! | `[retention]` | `trials` | 1 or more: of so many of the newest trials the logs and folders are kept | 1000 |
+//! | | `failures` | 0 or more: of so many of the newest that failed they are kept whatever comes | 20 |
+//! | | `age` | duration above 0: older ones are removed | no limit |
+//! | | `size` | size, 1 MiB or more: of all together; the oldest are removed first | no limit |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
@@ -94,6 +98,7 @@ mod metrics;
 mod names;
 mod reader;
 mod ready;
+mod retention;
 mod rules;
 mod space;
 mod steps;
@@ -293,6 +298,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let env = section(r, "env");
     let host = section(r, "host");
     let limits = section(r, "limits");
+    let retention = section(r, "retention");
     let control = section(r, "control");
     let files = section(r, "files");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
@@ -321,6 +327,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let (search, sampler) = study::search(r, search_section);
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
+    let retention = retention::read(r, retention);
     let control = study::control(r, control);
     let files = study::files(r, files);
 
@@ -371,6 +378,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         control,
         files,
         log_max: study.log_max,
+        retention,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })
 }

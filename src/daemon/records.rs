@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use super::{DaemonError, Update};
 use crate::base::clock::{self, Timestamp};
 use crate::model::Name;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{FailureKind, HostFault, Outcome};
-use crate::model::spec::Spec;
+use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{SittingEnd, TrialId};
+use crate::model::trial::{Origin, SittingEnd, Trial, TrialId};
 use crate::report::phrase::clean;
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
@@ -37,6 +37,9 @@ pub struct Records {
     begun: Timestamp,
     /// What the running trial changes in the incumbent.
     varied: Option<Name>,
+    /// The parameter whose values the sampler goes through, where it does so
+    /// one after the other.
+    group: Option<Name>,
 }
 
 /// A study as its folder has it.
@@ -84,6 +87,7 @@ impl Records {
             facts,
             begun: Timestamp::from_millis(opened.header.created),
             varied: None,
+            group: None,
         };
         records
             .files
@@ -134,41 +138,101 @@ impl Records {
             // No trial keeps the constraints any more.
             self.files.best(None);
         }
-        let status = match &fact.event {
-            Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
-                let names =
-                    incumbent.map(|best| study.params_of(trial).difference(&study.params_of(best)));
-                self.varied = names.and_then(|names| names.into_iter().next());
+        self.show(fact, study);
+    }
+
+    /// Brings the status file up to date.
+    fn show(&mut self, fact: &Fact, study: &Study) {
+        match &fact.event {
+            Event::SittingStarted { trial, .. } => {
+                let Some(trial) = study.trial(*trial) else {
+                    return;
+                };
+                self.vary(trial, study, fact.at);
                 let param = self.varied.as_deref();
-                Status::TrialStart { trial, param }.text(fact.at, study)
-            }),
-            Event::SittingEnded { trial, end, .. } => study.trial(*trial).map(|trial| {
-                let param = self.varied.as_deref();
-                let attempt = study.host_faults();
+                self.write(Status::TrialStart { trial, param }, fact.at, study);
+            }
+            Event::PortBusy {
+                trial,
+                port,
+                holder,
+                ..
+            } => {
+                let Some(trial) = study.trial(*trial) else {
+                    return;
+                };
+                let busy = Status::PortBusy {
+                    trial,
+                    attempt: study.host_faults() + 1,
+                    message: &port_busy(*port, holder),
+                };
+                self.write(busy, fact.at, study);
+            }
+            Event::SittingEnded { trial, end, .. } => {
+                let Some(trial) = study.trial(*trial) else {
+                    return;
+                };
                 let status = match end {
                     SittingEnd::Finished(Outcome::Failed(failure))
                         if failure.kind == FailureKind::Host(HostFault::PortTaken) =>
                     {
-                        let message = &failure.message;
                         Status::PortBusy {
                             trial,
-                            attempt,
-                            message,
+                            attempt: study.host_faults(),
+                            message: &failure.message,
                         }
                     }
-                    _ => Status::TrialDone { trial, param },
+                    _ => Status::TrialDone {
+                        trial,
+                        param: self.varied.as_deref(),
+                    },
                 };
-                status.text(fact.at, study)
-            }),
-            Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
-            Event::SpecAmended { .. } | Event::SpecReloaded { .. } => {
-                Some(self.status(study).text(fact.at, study))
+                self.write(status, fact.at, study);
             }
-            _ => None,
-        };
-        if let Some(status) = status {
-            self.files.status(status);
+            Event::Done { reason } => {
+                if let Some(param) = self.group.take() {
+                    self.write(Status::GroupBest { param: &param }, fact.at, study);
+                }
+                self.write(Status::Done { message: reason }, fact.at, study);
+            }
+            Event::SpecAmended { .. } | Event::SpecReloaded { .. } => {
+                self.write(self.status(study), fact.at, study);
+            }
+            _ => {}
         }
+    }
+
+    /// Notes what a trial that starts changes in the incumbent, or in the
+    /// starting params where there is none, and says so where it is the first
+    /// of a group.
+    fn vary(&mut self, trial: &Trial, study: &Study, at: Timestamp) {
+        let other = match study.incumbent() {
+            Some(best) => Some(study.params_of(best)),
+            None => study.spec().space.baseline().ok(),
+        };
+        let names = other.map(|other| study.params_of(trial).difference(&other));
+        let names = names.unwrap_or_default();
+        self.varied = names.first().cloned();
+        let in_groups = study.spec().search.sampler == SamplerKind::Coordinate;
+        if let [param] = &names[..]
+            && in_groups
+            && trial.origin == Origin::Sampler
+            && self.group.as_ref() != Some(param)
+        {
+            if let Some(param) = self.group.replace(param.clone()) {
+                self.write(Status::GroupBest { param: &param }, at, study);
+            }
+            self.write(Status::ParamGroup { param }, at, study);
+        }
+    }
+
+    /// The daemon gives up.
+    pub fn crashed(&self, error: &str, study: &Study) {
+        self.write(Status::Crashed { error }, clock::now(), study);
+    }
+
+    fn write(&self, status: Status<'_>, at: Timestamp, study: &Study) {
+        self.files.status(status.text(at, study));
     }
 
     /// What happens now.

@@ -60,12 +60,19 @@ pub(super) fn reload(
 /// The parts that differ and that a running daemon cannot change: where it
 /// has its files and its socket, and what the study is.
 fn needs_restart(old: &Spec, new: &Spec) -> Vec<String> {
+    let (was, is) = (&old.control, &new.control);
+    let (had, has) = (&old.files, &new.files);
     let parts = [
         ("[study] name", old.name == new.name),
         ("[study] seed", old.seed == new.seed),
         ("[study] output_dir", old.output_dir == new.output_dir),
-        ("[control]", old.control == new.control),
-        ("[files]", old.files == new.files),
+        ("[control] socket", was.socket == is.socket),
+        ("[control] read", was.all_read == is.all_read),
+        ("[control] group", was.group == is.group),
+        ("[files] results", had.results == has.results),
+        ("[files] best", had.best == has.best),
+        ("[files] status", had.status == has.status),
+        ("[files] logs", had.logs == has.logs),
     ];
     let differ = parts.into_iter().filter(|(_, same)| !same);
     differ.map(|(part, _)| part.to_owned()).collect()
@@ -136,7 +143,9 @@ mod tests {
         other.name = "other".to_owned();
         other.files.results = "r".to_owned();
         let (reply, decision) = take(&mut state, other);
-        let parts = ["[study] name", "[files]"].map(str::to_owned).to_vec();
+        let parts = ["[study] name", "[files] results"]
+            .map(str::to_owned)
+            .to_vec();
         assert_eq!(reply, Reply::Refused(Refusal::NeedsRestart(parts)));
         assert!(decision.facts.is_empty() && decision.effects.is_empty());
     }

@@ -109,5 +109,7 @@ fn words(doing: &Doing) -> String {
         Doing::Ready => "ready".to_owned(),
         Doing::Step { step } => step.clone(),
         Doing::Ending => "ending".to_owned(),
+        Doing::WarmUp { step } => format!("{step}, warm-up"),
+        Doing::PortBusy { port, .. } => format!("waiting for port {port}"),
     }
 }

@@ -1,11 +1,20 @@
 //! What the system wants: SIGTERM, SIGINT and SIGHUP ask for an end; SIGHUP does
 //! not where `nohup` has seen to that.
+//!
+//! Who ends a whole tree often sends a signal twice, as timeout(1) does, to its
+//! child and to the group; a terminal that is closed sends two kinds. What comes
+//! within [`ONE_WISH`] is therefore one wish.
+
+use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 
 use super::decide::Urgency;
 use crate::base::signal::hangup_is_ignored;
+
+/// Signals of less time between them ask for the same end.
+pub const ONE_WISH: Duration = Duration::from_millis(500);
 
 /// The signals that ask for an end, as they come. The first asks for an
 /// orderly one, a second for one at once.
@@ -64,8 +73,14 @@ impl Signals {
         mut seen: impl FnMut(Came, Urgency),
     ) {
         let mut urgency = Urgency::Orderly;
+        let mut last: Option<Instant> = None;
         loop {
             let came = self.next().await;
+            let now = Instant::now();
+            if last.is_some_and(|last| now.duration_since(last) < ONE_WISH) {
+                continue;
+            }
+            last = Some(now);
             let unheard = urgent.send(urgency).is_err();
             seen(came, urgency);
             if unheard {

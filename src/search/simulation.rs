@@ -12,7 +12,9 @@ use crate::model::metric::{Constraint, Direction, Objective};
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
-use crate::model::spec::{Budget, Control, FileNames, HostCare, Limits, SamplerKind, Search, Spec};
+use crate::model::spec::{
+    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+};
 use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
@@ -85,6 +87,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         control: Control::default(),
         files: FileNames::default(),
         log_max: 1 << 20,
+        retention: Retention::default(),
         digest: String::new(),
     }
 }

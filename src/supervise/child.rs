@@ -76,7 +76,7 @@ impl Daemon {
         if let Some(beats) = beats {
             beats.forget();
             let limit = beats.limit().as_micros().to_string();
-            command.env("NOTIFY_SOCKET", beats.path());
+            command.env("NOTIFY_SOCKET", beats.address());
             command.env("WATCHDOG_USEC", limit);
         }
         // It is reaped below, with all others.

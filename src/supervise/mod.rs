@@ -213,7 +213,7 @@ pub async fn keep(options: Options, tell: impl FnMut(Notice)) -> Result<Ended, S
         tell,
     };
     supervisor.beats = supervisor.options.watchdog.and_then(|limit| {
-        let opened = Beats::open(limit);
+        let opened = Beats::open(&supervisor.options.pid_file, limit);
         opened
             .map_err(|error| (supervisor.tell)(Notice::Unwatched(error)))
             .ok()

@@ -256,6 +256,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         gain,
         trials_most: Some(200),
         left: None,
+        amendments: vec![text("budget.trials = 40")],
     }))
 }
 
@@ -293,6 +294,15 @@ fn replies() -> Vec<Reply> {
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
         status(Phase::Active, Doing::Step { step: step() }, gain),
         status(Phase::Active, Doing::Ending, gain),
+        status(Phase::Active, Doing::WarmUp { step: step() }, gain),
+        status(
+            Phase::Active,
+            Doing::PortBusy {
+                port: 8000,
+                holder: reason(),
+            },
+            gain,
+        ),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -349,6 +359,7 @@ fn replies() -> Vec<Reply> {
         Refusal::BadChange(vec![reason()]),
         Refusal::BadSpec(reason()),
         Refusal::NeedsRestart(vec![reason()]),
+        Refusal::LogsGone(3),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -458,6 +469,7 @@ fn detail() -> TrialDetail {
             path: text("/o/l"),
             tail: text("a\nb"),
         }],
+        logs_gone: true,
     }
 }
 

@@ -106,6 +106,8 @@ pub struct Status {
     pub trials_most: Option<u64>,
     /// The expected time for the rest, at most.
     pub left: Option<u64>,
+    /// What users have changed in the spec, each in words.
+    pub amendments: Vec<String>,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -184,6 +186,18 @@ pub enum Doing {
     },
     /// It is being ended.
     Ending,
+    /// A run that does not count.
+    WarmUp {
+        /// The step.
+        step: String,
+    },
+    /// Somebody else has the port of a service; it is waited for.
+    PortBusy {
+        /// The port.
+        port: u16,
+        /// Who has it, for people.
+        holder: String,
+    },
 }
 
 /// A trial that will be taken up.
@@ -380,6 +394,8 @@ pub struct TrialDetail {
     /// The names of its log files below the study's folder, and the end of
     /// each.
     pub logs: Vec<LogTail>,
+    /// Whether it had logs that are gone.
+    pub logs_gone: bool,
 }
 
 /// Why racing ended a trial before its last run.
@@ -568,4 +584,6 @@ pub enum Refusal {
     BadSpec(String),
     /// These parts of the spec cannot change while the daemon runs.
     NeedsRestart(Vec<String>),
+    /// The trial's logs were there and are gone.
+    LogsGone(u32),
 }

@@ -104,6 +104,7 @@ impl Study {
             .env("PIDS", self.path("pids"))
             // Its control socket is its own, too.
             .env("XDG_RUNTIME_DIR", self.path("runtime"))
+            .env_remove("AUTOTUNE_SOCKET")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -68,6 +68,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
         gain: common::gain(study),
         trials_most,
         left: left.filter(|_| goes_on).map(milliseconds),
+        amendments: study.amendments().iter().map(ToString::to_string).collect(),
     }))
 }
 
