@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use support::control::{client, connection, ctl, good, json, refused, resident, socket};
+use support::control::{client, connection, ctl, good, json, outcomes, refused, resident, socket};
 use support::{Daemon, Study, code, said};
 
 /// Three values; each run waits at a gate of its own: `gate-N-RUN`.
@@ -50,13 +50,6 @@ fn started(study: &Study) -> Daemon {
 
 fn await_step(study: &Study, count: usize) {
     study.await_events("step-started", count);
-}
-
-fn outcomes(study: &Study) -> Vec<String> {
-    let trials = json(study, &["trials"]);
-    let rows = trials["rows"].as_array().expect("rows");
-    let word = |row: &Json| row["outcome"].as_str().expect("a word").to_owned();
-    rows.iter().map(word).collect()
 }
 
 #[test]

@@ -173,8 +173,7 @@ impl Entries {
             }
             Event::SittingStarted { trial, sitting, .. } => {
                 let tried = study.trial(*trial)?;
-                let best = self.study.as_deref().and_then(Study::incumbent);
-                let differs = differences(study, tried, best.map(|best| &**best));
+                let differs = differences(study, tried);
                 let again = match sitting {
                     1 => String::new(),
                     again => format!(", sitting {again}"),
@@ -339,6 +338,6 @@ fn best_text(study: &Study) -> String {
         } => format!(", {} better than the baseline", percent(share)),
         _ => String::new(),
     };
-    let differs = differences(study, best, None);
+    let differs = differences(study, best);
     format!("trial {} ({differs}){mean}{gained}", best.id)
 }

@@ -10,6 +10,7 @@ mod journald;
 mod plan;
 mod progress;
 mod run;
+mod selftest;
 mod study_table;
 mod supervise;
 mod trial;
@@ -51,6 +52,7 @@ Examples:
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
   autotuned view DIR                  what a study has found so far
+  autotuned selftest                  does all of it work on this machine?
 
 A spec is a TOML file that says how to start, measure and vary a program:
 `autotuned demo --dir DIR` leaves one in DIR to begin with."
@@ -85,6 +87,7 @@ enum Verb {
     Plan(plan::Args),
     Try(trial::Args),
     View(view::Args),
+    Selftest(selftest::Args),
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
@@ -113,6 +116,7 @@ impl Cli {
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::Selftest(args) => selftest::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),

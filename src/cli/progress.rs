@@ -15,7 +15,7 @@ use crate::base::quantity::show_duration;
 use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Trial, TrialId};
+use crate::model::trial::TrialId;
 use crate::report::phrase::{clean, counted};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
@@ -243,7 +243,11 @@ impl Progress {
             .total(study)
             .map(|total| format!("/{total}"))
             .unwrap_or_default();
-        let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
+        let mut message = format!(
+            "trial {}{of}  {}",
+            trial.id,
+            study_table::differences(study, trial)
+        );
         if let Some((doing, since)) = &self.doing {
             message += &format!("  {doing}");
             // Milliseconds would only flicker.
@@ -307,10 +311,4 @@ fn whole_seconds(seconds: u64) -> String {
         return format!("{seconds} s");
     }
     show_duration(Duration::from_secs(seconds))
-}
-
-/// What a trial tries, next to the incumbent.
-fn what_differs(study: &Study, trial: &Trial) -> String {
-    let incumbent = study.incumbent().map(|incumbent| &**incumbent);
-    study_table::differences(study, trial, incumbent)
 }

@@ -18,6 +18,7 @@ use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
+use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
@@ -47,9 +48,9 @@ pub struct Args {
     /// Where the study's files go [default: the spec's `output_dir`, or
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
-    /// Where to listen for `autotunectl` [default: $AUTOTUNE_SOCKET, the
-    /// spec's, or $XDG_RUNTIME_DIR/autotune/control.sock]
+    pub(super) output_dir: Option<PathBuf>,
+    /// Where to listen for autotunectl [default: AUTOTUNE_SOCKET, the spec's,
+    /// $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
     socket: Option<PathBuf>,
     /// Listen nowhere
@@ -106,7 +107,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let output_dir = match output_dir(args, &checked) {
+    let output_dir = match output_dir(args.output_dir.as_deref(), &checked.spec) {
         Ok(output_dir) => output_dir,
         Err(error) => return Exit::Folder.say_text(&error),
     };
@@ -137,16 +138,14 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     exit
 }
 
-pub(super) fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
-    let given = args
-        .output_dir
-        .clone()
-        .or_else(|| checked.spec.output_dir.clone());
-    let chosen = given.unwrap_or_else(|| {
-        default_output(&checked.spec, |name| {
-            std::env::var_os(name).map(PathBuf::from)
-        })
-    });
+/// Where the files of a study go: where the command line says, or the spec.
+///
+/// # Errors
+/// Why they cannot go there.
+pub(super) fn output_dir(given: Option<&Path>, spec: &Spec) -> Result<PathBuf, String> {
+    let given = given.or(spec.output_dir.as_deref()).map(Path::to_owned);
+    let chosen = given
+        .unwrap_or_else(|| default_output(spec, |name| std::env::var_os(name).map(PathBuf::from)));
     let refused = |why: String| format!("{} cannot be the output folder: {why}", chosen.display());
     let absolute = std::path::absolute(&chosen).map_err(|error| refused(error.to_string()))?;
     // Its name is handed on as text, to the steps and to the runner.

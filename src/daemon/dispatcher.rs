@@ -250,6 +250,7 @@ impl Dispatcher {
             if matches!(fact.event, Event::SpecReloaded { .. })
                 && let Some(spec) = spec.take()
             {
+                self.pulse.allow(&spec);
                 study.rewrite(spec);
             }
             self.records.follow(fact, &self.state.study);

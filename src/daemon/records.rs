@@ -10,16 +10,15 @@ use tokio::sync::mpsc;
 
 use super::{DaemonError, Update};
 use crate::base::clock::{self, Timestamp};
-use crate::model::Name;
-use crate::model::event::{Event, Fact, port_busy};
-use crate::model::outcome::{FailureKind, HostFault, Outcome};
-use crate::model::spec::{SamplerKind, Spec};
-use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, SittingEnd, Trial, TrialId};
+use crate::model::event::{Event, Fact};
+use crate::model::spec::Spec;
+use crate::model::study::Study;
+use crate::model::trial::TrialId;
 use crate::report::phrase::clean;
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
+use crate::store::phases::StatusBuilder;
 use crate::store::results::ResultsBuilder;
 use crate::store::status::{Status, best_text};
 use crate::store::writer::{FilesThread, JournalThread, Receipt};
@@ -35,11 +34,7 @@ pub struct Records {
     best: Option<TrialId>,
     facts: u64,
     begun: Timestamp,
-    /// What the running trial changes in the incumbent.
-    varied: Option<Name>,
-    /// The parameter whose values the sampler goes through, where it does so
-    /// one after the other.
-    group: Option<Name>,
+    status: StatusBuilder,
 }
 
 /// A study as its folder has it.
@@ -86,8 +81,7 @@ impl Records {
             best: study.incumbent().map(|trial| trial.id),
             facts,
             begun: Timestamp::from_millis(opened.header.created),
-            varied: None,
-            group: None,
+            status: StatusBuilder::default(),
         };
         records
             .files
@@ -138,113 +132,15 @@ impl Records {
             // No trial keeps the constraints any more.
             self.files.best(None);
         }
-        self.show(fact, study);
-    }
-
-    /// Brings the status file up to date.
-    fn show(&mut self, fact: &Fact, study: &Study) {
-        match &fact.event {
-            Event::SittingStarted { trial, .. } => {
-                let Some(trial) = study.trial(*trial) else {
-                    return;
-                };
-                self.vary(trial, study, fact.at);
-                let param = self.varied.as_deref();
-                self.write(Status::TrialStart { trial, param }, fact.at, study);
-            }
-            Event::PortBusy {
-                trial,
-                port,
-                holder,
-                ..
-            } => {
-                let Some(trial) = study.trial(*trial) else {
-                    return;
-                };
-                let busy = Status::PortBusy {
-                    trial,
-                    attempt: study.host_faults() + 1,
-                    message: &port_busy(*port, holder),
-                };
-                self.write(busy, fact.at, study);
-            }
-            Event::SittingEnded { trial, end, .. } => {
-                let Some(trial) = study.trial(*trial) else {
-                    return;
-                };
-                let status = match end {
-                    SittingEnd::Finished(Outcome::Failed(failure))
-                        if failure.kind == FailureKind::Host(HostFault::PortTaken) =>
-                    {
-                        Status::PortBusy {
-                            trial,
-                            attempt: study.host_faults(),
-                            message: &failure.message,
-                        }
-                    }
-                    _ => Status::TrialDone {
-                        trial,
-                        param: self.varied.as_deref(),
-                    },
-                };
-                self.write(status, fact.at, study);
-            }
-            Event::Done { reason } => {
-                if let Some(param) = self.group.take() {
-                    self.write(Status::GroupBest { param: &param }, fact.at, study);
-                }
-                self.write(Status::Done { message: reason }, fact.at, study);
-            }
-            Event::SpecAmended { .. } | Event::SpecReloaded { .. } => {
-                self.write(self.status(study), fact.at, study);
-            }
-            _ => {}
-        }
-    }
-
-    /// Notes what a trial that starts changes in the incumbent, or in the
-    /// starting params where there is none, and says so where it is the first
-    /// of a group.
-    fn vary(&mut self, trial: &Trial, study: &Study, at: Timestamp) {
-        let other = match study.incumbent() {
-            Some(best) => Some(study.params_of(best)),
-            None => study.spec().space.baseline().ok(),
-        };
-        let names = other.map(|other| study.params_of(trial).difference(&other));
-        let names = names.unwrap_or_default();
-        self.varied = names.first().cloned();
-        let in_groups = study.spec().search.sampler == SamplerKind::Coordinate;
-        if let [param] = &names[..]
-            && in_groups
-            && trial.origin == Origin::Sampler
-            && self.group.as_ref() != Some(param)
-        {
-            if let Some(param) = self.group.replace(param.clone()) {
-                self.write(Status::GroupBest { param: &param }, at, study);
-            }
-            self.write(Status::ParamGroup { param }, at, study);
+        for text in self.status.take(fact, study) {
+            self.files.status(text);
         }
     }
 
     /// The daemon gives up.
     pub fn crashed(&self, error: &str, study: &Study) {
-        self.write(Status::Crashed { error }, clock::now(), study);
-    }
-
-    fn write(&self, status: Status<'_>, at: Timestamp, study: &Study) {
-        self.files.status(status.text(at, study));
-    }
-
-    /// What happens now.
-    fn status<'a>(&'a self, study: &'a Study) -> Status<'a> {
-        match (study.running(), study.phase()) {
-            (Some(trial), _) => Status::TrialStart {
-                trial,
-                param: self.varied.as_deref(),
-            },
-            (None, Phase::Done(reason)) => Status::Done { message: reason },
-            (None, _) => Status::Start,
-        }
+        let text = Status::Crashed { error }.text(clock::now(), study);
+        self.files.status(text);
     }
 
     /// Waits until all that was given is written or refused.

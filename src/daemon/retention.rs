@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn what_goes_on_stays_and_what_is_not_ours() {
-        assert_eq!(go("cmicfr", retention(1, 0)), [5]);
+        assert_eq!(go("cmicfcr", retention(1, 0)), [4, 5]);
     }
 
     #[test]
