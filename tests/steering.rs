@@ -125,6 +125,20 @@ fn a_threshold_moves_the_best_and_its_file() {
     );
     assert!(lower.contains("the best is now trial 2"), "{lower}");
     best("2");
+    let status = json(&study, &["status"]);
+    assert_eq!(status["amendments"][0], "constraint.score.max = 2.5");
+    let status = good(&study, &["status"]);
+    assert!(
+        status.contains("constraint.score.max = 2.5, on top of the spec"),
+        "{status}"
+    );
+    // What comes next is seen from the journal, with what was changed.
+    let plan = said(&study.autotuned(&["plan", "study.toml", "--output-dir", "out"]));
+    assert!(plan.contains("what comes next"), "{plan}");
+    assert!(
+        plan.contains("changed by autotunectl: constraint.score.max = 2.5"),
+        "{plan}"
+    );
     assert_eq!(
         outcomes(&study)[..3],
         ["complete", "complete", "infeasible"]

@@ -137,8 +137,8 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }
-    let most = trials.and_then(|trials| usize::try_from(trials).ok());
-    let left = most.map(|most| most.saturating_sub(begun));
+    let left = spec.budget.trials;
+    let left = left.map(|most| (most as usize).saturating_sub(begun));
     write_next(&mut out, study, first.min(left.unwrap_or(usize::MAX)))
 }
 

@@ -22,6 +22,8 @@ pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hangup: Option<Signal>,
+    /// When the last came that was a wish of its own.
+    last: Option<Instant>,
 }
 
 /// Which signal came.
@@ -47,11 +49,24 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup,
+            last: None,
         })
     }
 
-    /// The next signal.
+    /// The next signal that is a wish of its own. May be dropped at any time.
     pub async fn next(&mut self) -> Came {
+        loop {
+            let came = self.any().await;
+            let now = Instant::now();
+            let again = |last: Instant| now.duration_since(last) < ONE_WISH;
+            if !self.last.is_some_and(again) {
+                self.last = Some(now);
+                return came;
+            }
+        }
+    }
+
+    async fn any(&mut self) -> Came {
         let hangup = async {
             match &mut self.hangup {
                 Some(hangup) => hangup.recv().await,
@@ -73,14 +88,8 @@ impl Signals {
         mut seen: impl FnMut(Came, Urgency),
     ) {
         let mut urgency = Urgency::Orderly;
-        let mut last: Option<Instant> = None;
         loop {
             let came = self.next().await;
-            let now = Instant::now();
-            if last.is_some_and(|last| now.duration_since(last) < ONE_WISH) {
-                continue;
-            }
-            last = Some(now);
             let unheard = urgent.send(urgency).is_err();
             seen(came, urgency);
             if unheard {

@@ -317,6 +317,12 @@ impl Daemon {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("sent");
     }
 
+    /// Sends it a signal that is another wish than one that came just now.
+    pub fn signal_again(&self, signal: nix::sys::signal::Signal) {
+        std::thread::sleep(autotune::daemon::signals::ONE_WISH);
+        self.signal(signal);
+    }
+
     /// Whether it has not ended yet.
     pub fn is_alive(&mut self) -> bool {
         self.child.try_wait().expect("its status").is_none()
