@@ -9,7 +9,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
-use support::control::{client, connection, ctl, good, json, refused, resident, socket};
+use support::control::{client, connection, ctl, good, json, outcomes, refused, resident, socket};
 use support::{Daemon, Study, code, said};
 
 /// Three values; each run waits at a gate of its own: `gate-N-RUN`.
@@ -50,13 +50,6 @@ fn started(study: &Study) -> Daemon {
 
 fn await_step(study: &Study, count: usize) {
     study.await_events("step-started", count);
-}
-
-fn outcomes(study: &Study) -> Vec<String> {
-    let trials = json(study, &["trials"]);
-    let rows = trials["rows"].as_array().expect("rows");
-    let word = |row: &Json| row["outcome"].as_str().expect("a word").to_owned();
-    rows.iter().map(word).collect()
 }
 
 #[test]
@@ -480,4 +473,46 @@ fn strangers_may_ask_where_the_spec_says_so() {
     study.wait("the socket", || path.exists());
     let status = stranger("status");
     assert_eq!(code(&status), 5, "{}", said(&status));
+}
+
+#[test]
+fn a_warm_up_run_is_called_so() {
+    let warm = SPEC.replace("runs = 2", "runs = 2\nwarmup = 1");
+    let study = Study::new(&warm);
+    let mut daemon = study.start();
+    // A warm-up run has the number 0.
+    study.await_gate("gate-1-0");
+    study.wait("the socket", || code(&ctl(&study, &["ping"])) == 0);
+    let status = json(&study, &["status"]);
+    assert_eq!(
+        status["running"]["doing"]["warm_up"]["step"], "eval",
+        "{status}"
+    );
+    let shown = good(&study, &["status"]);
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    let shown = words.join(" ");
+    assert!(shown.contains("in a warm-up run of step eval"), "{shown}");
+    study.open_gate("gate-1-0");
+    study.await_gate("gate-1-1");
+    study.wait("the first run", || {
+        json(&study, &["status"])["running"]["doing"]["step"]["step"] == "eval"
+    });
+    good(&study, &["stop", "--now"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+/// The daemon listens where the client looks.
+#[test]
+fn both_programs_heed_the_same_variable() {
+    let study = study();
+    let path = study.path("here.sock");
+    let here = [("AUTOTUNE_SOCKET", path.to_str().expect("text"))];
+    let mut daemon = study.start_with(&["run", "study.toml", "--output-dir", "out"], &here);
+    await_step(&study, 1);
+    let mut told = client(&study, &["stop", "--now"]);
+    told.env(here[0].0, here[0].1);
+    study.wait("the socket", || path.exists());
+    assert_eq!(code(&told.output().expect("autotunectl")), 0);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert!(!socket(&study).exists());
 }

@@ -3,9 +3,8 @@
 
 mod support;
 
-use std::process::{Command, Stdio};
-
 use serde_json::{Value as Json, json};
+use support::control::good;
 use support::{Study, code, said};
 
 /// Three values, of which the second is hopeless from its first run on and the
@@ -50,20 +49,6 @@ fn study() -> Study {
         study.open_gate(&format!("term-{value}"));
     }
     study
-}
-
-fn ctl(study: &Study, arguments: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_autotunectl"))
-        .args(arguments)
-        .current_dir(study.path(""))
-        .env("XDG_RUNTIME_DIR", study.path("runtime"))
-        .env_remove("AUTOTUNE_SOCKET")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null())
-        .output()
-        .expect("autotunectl");
-    assert_eq!(code(&output), 0, "{arguments:?}: {}", said(&output));
-    said(&output)
 }
 
 fn runs_of(study: &Study, trial: u32) -> Vec<Json> {
@@ -116,37 +101,37 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
     study.wait("the socket", || {
         study.path("runtime/autotune/control.sock").exists()
     });
-    let show = ctl(&study, &["show", "2"]);
+    let show = good(&study, &["show", "2"]);
     assert!(flat(&show).contains(&format!("pruned {WHY}")), "{show}");
     assert!(
         show.lines()
             .all(|line| line.chars().count() <= 80 || line.contains('/')),
         "{show}"
     );
-    let shown: Json = serde_json::from_str(&ctl(&study, &["show", "2", "--json"])).expect("JSON");
+    let shown: Json = serde_json::from_str(&good(&study, &["show", "2", "--json"])).expect("JSON");
     assert_eq!(
         (&shown["pruning"]["rival"], &shown["pruning"]["of"]),
         (&json!(1), &json!(4))
     );
-    let status = ctl(&study, &["status"]);
+    let status = good(&study, &["status"]);
     assert!(
         flat(&status).contains("racing saved 3 of 12 runs"),
         "{status}"
     );
-    assert!(ctl(&study, &["trials", "--outcome", "pruned"]).contains("N=2"));
+    assert!(good(&study, &["trials", "--outcome", "pruned"]).contains("N=2"));
     assert_eq!(study.events_of("sitting-started").len(), 3);
 
     // Whoever measures it again wants all its runs, and the first one counts.
-    ctl(&study, &["retry", "2"]);
+    good(&study, &["retry", "2"]);
     open_runs(&study, 2);
-    ctl(&study, &["wait", "--for", "trial=2", "--timeout", "60s"]);
+    good(&study, &["wait", "--for", "trial=2", "--timeout", "60s"]);
     assert_eq!(ends(&study)[3], "complete");
     assert_eq!(runs_of(&study, 2), [1, 2, 3, 4]);
     assert!(
-        !ctl(&study, &["status"]).contains("racing"),
+        !good(&study, &["status"]).contains("racing"),
         "nothing was saved"
     );
-    ctl(&study, &["stop"]);
+    good(&study, &["stop"]);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
 }
 
@@ -189,7 +174,7 @@ fn what_a_user_enqueues_and_what_does_not_race_has_all_its_runs() {
     std::fs::remove_file(study.path("gate-1-1")).expect("an open gate");
     let mut daemon = study.start();
     study.await_gate("gate-1-1");
-    ctl(&study, &["enqueue", "N=2"]);
+    good(&study, &["enqueue", "N=2"]);
     study.open_gate("gate-1-1");
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert_eq!(ends(&study), ["complete"; 3]);

@@ -73,6 +73,7 @@ impl Diary {
             trial,
             sitting,
             step: "serve".into(),
+            run: None,
             pid: 7,
             start_ticks: 1,
         });

@@ -3,9 +3,7 @@
 
 mod support;
 
-use std::process::{Command, Output, Stdio};
-
-use serde_json::Value as Json;
+use support::control::{ctl, good, json, outcomes, refused};
 use support::{Daemon, Study, code, said};
 
 /// Each run waits at a gate of its trial's own: `gate-N-MODE`.
@@ -29,36 +27,6 @@ command = ["{child}", "run", "--gate", "{dir}gate-{{ N }}-{{ MODE }}", "--print"
 metrics.score = 'score=(\S+)'
 "#;
 
-fn ctl(study: &Study, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_autotunectl"));
-    command
-        .args(arguments)
-        .current_dir(study.path(""))
-        .env("XDG_RUNTIME_DIR", study.path("runtime"))
-        .env_remove("AUTOTUNE_SOCKET")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null());
-    command.output().expect("autotunectl")
-}
-
-fn good(study: &Study, arguments: &[&str]) -> String {
-    let output = ctl(study, arguments);
-    assert_eq!(code(&output), 0, "{arguments:?}: {}", said(&output));
-    said(&output)
-}
-
-fn json(study: &Study, arguments: &[&str]) -> Json {
-    let all: Vec<&str> = arguments.iter().copied().chain(["--json"]).collect();
-    let text = good(study, &all);
-    serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
-}
-
-fn refused(study: &Study, arguments: &[&str]) -> String {
-    let output = ctl(study, arguments);
-    assert_eq!(code(&output), 4, "{arguments:?}: {}", said(&output));
-    said(&output)
-}
-
 /// A daemon whose first trial, `N=1 MODE=a`, waits at its gate.
 fn started(study: &Study) -> Daemon {
     let daemon = study.start();
@@ -74,13 +42,6 @@ fn open(study: &Study, gates: &[&str]) {
 
 fn stays(study: &Study) -> Daemon {
     study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"])
-}
-
-fn outcomes(study: &Study) -> Vec<String> {
-    let trials = json(study, &["trials"]);
-    let rows = trials["rows"].as_array().expect("rows");
-    let word = |row: &Json| row["outcome"].as_str().expect("a word").to_owned();
-    rows.iter().map(word).collect()
 }
 
 #[test]
@@ -164,6 +125,20 @@ fn a_threshold_moves_the_best_and_its_file() {
     );
     assert!(lower.contains("the best is now trial 2"), "{lower}");
     best("2");
+    let status = json(&study, &["status"]);
+    assert_eq!(status["amendments"][0], "constraint.score.max = 2.5");
+    let status = good(&study, &["status"]);
+    assert!(
+        status.contains("constraint.score.max = 2.5, on top of the spec"),
+        "{status}"
+    );
+    // What comes next is seen from the journal, with what was changed.
+    let plan = said(&study.autotuned(&["plan", "study.toml", "--output-dir", "out"]));
+    assert!(plan.contains("what comes next"), "{plan}");
+    assert!(
+        plan.contains("changed by autotunectl: constraint.score.max = 2.5"),
+        "{plan}"
+    );
     assert_eq!(
         outcomes(&study)[..3],
         ["complete", "complete", "infeasible"]
@@ -262,7 +237,7 @@ fn what_was_planned_before_is_tried_and_the_best_competes() {
         removed.contains("trial 2 was planned before and is tried all the same"),
         "{removed}"
     );
-    assert!(refused(&study, &["enqueue", "N=3", "MODE=b"]).contains("`3` is not allowed"));
+    assert!(refused(&study, &["enqueue", "N=3", "MODE=b"], 4).contains("`3` is not allowed"));
     open(&study, &["1-a", "3-a"]);
     study.await_gate("gate-2-b");
     let removed = good(&study, &["space", "set", "MODE", "[\"a\"]"]);
@@ -329,7 +304,7 @@ fn wrong_changes_change_nothing() {
             "`budget.runs` takes",
         ),
     ] {
-        let said = refused(&study, arguments);
+        let said = refused(&study, arguments, 4);
         assert!(said.contains(expected), "{said}");
         assert_eq!(said.lines().count(), 1, "{said}");
     }
@@ -348,11 +323,11 @@ fn an_edited_spec_is_taken_over_without_a_restart() {
     assert_eq!(good(&study, &["reload"]), "the spec says what it said\n");
     // A mistake is told, and the old spec stays.
     study.write_spec(&SPEC.replace("maximize", "maximise"));
-    let wrong = refused(&study, &["reload"]);
+    let wrong = refused(&study, &["reload"], 4);
     assert!(wrong.contains("keeping the old spec"), "{wrong}");
     assert!(wrong.contains("study.toml:6:1"), "{wrong}");
     study.write_spec(&SPEC.replace("\"steered\"", "\"another\""));
-    let fixed = refused(&study, &["reload"]);
+    let fixed = refused(&study, &["reload"], 4);
     assert!(
         fixed.contains("[study] name cannot change while"),
         "{fixed}"

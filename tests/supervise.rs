@@ -79,6 +79,30 @@ fn a_daemon_that_is_killed_is_started_again() {
     assert_complete(&study);
 }
 
+/// What a supervisor that is killed leaves, the next one uses.
+#[test]
+fn a_killed_supervisor_leaves_nothing_elsewhere() {
+    let study = gated();
+    let temporary = study.path("temporary");
+    fs::create_dir(&temporary).expect("a folder");
+    let folder = temporary.to_str().expect("text");
+    let start = || study.start_with(&SUPERVISE, &[("TMPDIR", folder)]);
+    let socket = study.out("autotune.watchdog.pid.socket");
+    let mut supervisor = start();
+    study.await_gate("gate-2");
+    assert!(socket.exists());
+    let daemon = await_daemon(&study, 1);
+    supervisor.kill();
+    study.wait("the daemon's end", || start_of(daemon).is_none());
+    study.await_nothing_alive();
+    assert!(fs::read_dir(&temporary).expect("a folder").next().is_none());
+    let mut supervisor = start();
+    study.open_gate("gate-2");
+    assert_eq!(supervisor.end(), 0, "{}", study.trace());
+    assert!(!socket.exists());
+    assert_complete(&study);
+}
+
 #[test]
 fn gives_up_after_too_many_failures() {
     let study = gated();
@@ -171,7 +195,7 @@ fn a_second_signal_ends_at_once() {
     study.await_gate("gate");
     supervisor.signal(Signal::SIGTERM);
     study.await_gate("stop");
-    supervisor.signal(Signal::SIGTERM);
+    supervisor.signal_again(Signal::SIGTERM);
     assert_eq!(supervisor.end(), 0, "{}", study.trace());
     study.await_nothing_alive();
 }

@@ -51,22 +51,27 @@ fn prepare(args: &Args) -> anyhow::Result<(PathBuf, PathBuf)> {
     };
     let path = folder.join("demo.toml");
     if !path.exists() {
-        let program = std::env::current_exe().context("failed to find this program")?;
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .and_then(|listener| listener.local_addr())
-            .context("failed to find a free port")?
-            .port();
-        let program = program
-            .to_string_lossy()
-            .replace('\\', r"\\")
-            .replace('"', "\\\"");
-        let spec = demo::SPEC
-            .replace("{{ program }}", &program)
-            .replace("PORT = \"0\"", &format!("PORT = \"{port}\""));
+        let spec = filled(demo::SPEC)?;
         crate::base::file::replace(&path, spec.as_bytes())
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
     Ok((path, folder.join("study")))
+}
+
+/// A spec with this program and a free port filled in.
+pub(super) fn filled(spec: &str) -> anyhow::Result<String> {
+    use anyhow::Context;
+    let program = std::env::current_exe().context("failed to find this program")?;
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .context("failed to find a free port")?
+        .port();
+    let program = program
+        .to_string_lossy()
+        .replace('\\', r"\\")
+        .replace('"', "\\\"");
+    let spec = spec.replace("{{ program }}", &program);
+    Ok(spec.replace("PORT = \"0\"", &format!("PORT = \"{port}\"")))
 }
 
 pub(super) fn serve() -> Exit {

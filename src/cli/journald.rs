@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::study_table::{amended, differences};
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
@@ -139,6 +139,7 @@ impl Entries {
         let fields = match &fact.event {
             Event::SittingStarted { trial, .. }
             | Event::ServicesReady { trial, .. }
+            | Event::PortBusy { trial, .. }
             | Event::Warned { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
@@ -180,8 +181,7 @@ impl Entries {
             },
             Event::SittingStarted { trial, sitting, .. } => {
                 let tried = study.trial(*trial)?;
-                let best = self.study.as_deref().and_then(Study::incumbent);
-                let differs = differences(study, tried, best.map(|best| &**best));
+                let differs = differences(study, tried);
                 let again = match sitting {
                     1 => String::new(),
                     again => format!(", sitting {again}"),
@@ -192,6 +192,15 @@ impl Entries {
                 "trial {trial}: ready after {}",
                 show_duration(*startup)
             )),
+            Event::PortBusy {
+                trial,
+                port,
+                holder,
+                ..
+            } => Said {
+                priority: Priority::Warning,
+                ..Said::info(format!("trial {trial}: {}", port_busy(*port, holder)))
+            },
             Event::Warned { trial, text, .. } => Said {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {text}"))
@@ -337,6 +346,6 @@ fn best_text(study: &Study) -> String {
         } => format!(", {} better than the baseline", percent(share)),
         _ => String::new(),
     };
-    let differs = differences(study, best, None);
+    let differs = differences(study, best);
     format!("trial {} ({differs}){mean}{gained}", best.id)
 }

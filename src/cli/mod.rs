@@ -13,6 +13,7 @@ mod plan;
 mod progress;
 mod run;
 mod source;
+mod selftest;
 mod study_table;
 mod supervise;
 mod trial;
@@ -54,6 +55,7 @@ Examples:
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
   autotuned view DIR                  what a study has found so far
+  autotuned selftest                  does all of it work on this machine?
 
 A spec is a TOML file that says how to start, measure and vary a program:
 `autotuned demo --dir DIR` leaves one in DIR to begin with, `autotunectl init`
@@ -91,6 +93,7 @@ enum Verb {
     Try(trial::Args),
     View(view::Args),
     NotifyFailed(notify_failed::Args),
+    Selftest(selftest::Args),
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
@@ -121,6 +124,7 @@ impl Cli {
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
+            Verb::Selftest(args) => selftest::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),

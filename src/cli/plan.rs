@@ -1,49 +1,82 @@
 //! `autotuned plan`: what a study would try.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::check::read_source;
 use super::exit::Exit;
+use super::run::{exit_of_journal, output_dir};
 use super::source::SpecArgs;
 use super::study_table;
+use crate::base::clock;
 use crate::base::quantity::show_duration;
-use crate::model::spec::SamplerKind;
-use crate::model::study::Study;
+use crate::model::spec::{SamplerKind, Spec};
+use crate::model::study::{Phase, Study};
 use crate::report::phrase::{clean, counted};
+use crate::report::wrap::wrap;
 use crate::search::count::{self, Planned};
+use crate::search::{Ask, ask};
+use crate::store::error::JournalError;
+use crate::store::journal;
+use crate::store::record::Header;
 use crate::term::color::{self, BOLD, Choice, DIM};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 
 /// How many trials are shown, unless more are wanted.
 pub(super) const FIRST: usize = 10;
 
-/// Shows what a study would try, and starts nothing
+/// Shows what a study would try next, and starts nothing
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  autotuned plan study.toml --first 20")]
+Examples:
+  autotuned plan study.toml --first 20
+  autotuned plan study.toml --output-dir /data/qwen/tuning
+
+Of a study that has begun it shows what comes after what is known, with what
+was changed by autotunectl; a spec that was edited meanwhile counts as it is.")]
 pub struct Args {
     #[command(flatten)]
     spec: SpecArgs,
     /// How many of the first trials to show
     #[arg(long, default_value_t = FIRST, value_name = "N")]
     first: usize,
+    /// Where the study's files are [default: as for `run`]
+    #[arg(long, short, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    plan(&args.spec, args.first)
+    plan(&args.spec, args.output_dir.as_deref(), args.first)
 }
 
-/// Shows what a study would try, and the first trials of it.
-pub(super) fn plan(spec: &SpecArgs, first: usize) -> Exit {
+/// Shows what a study would try next, and the first trials of it.
+pub(super) fn plan(spec: &SpecArgs, output: Option<&Path>, first: usize) -> Exit {
     let read = |source| read_source(&source, false);
     let checked = match spec.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let study = Study::new(Arc::new(checked.spec));
-    Exit::of_output(show(&study, first))
+    let folder = match output_dir(output, &checked.spec) {
+        Ok(folder) => folder,
+        Err(error) => return Exit::Folder.say_text(&error),
+    };
+    match known(&folder, Arc::new(checked.spec)) {
+        Ok(study) => Exit::of_output(show(&study, first)),
+        Err(error) => exit_of_journal(&error).say(&error),
+    }
+}
+
+/// The study with what its journal has, where there is one.
+fn known(folder: &Path, spec: Arc<Spec>) -> Result<Study, JournalError> {
+    let folder = &spec.files.journal_dir(folder);
+    if !folder.join(journal::FILE).exists() {
+        return Ok(Study::new(spec));
+    }
+    let header = Header::new(&spec, clock::now());
+    let (study, seen) = journal::view(folder, spec)?;
+    journal::fits(folder, &seen.header, &header)?;
+    Ok(study)
 }
 
 fn show(study: &Study, first: usize) -> std::io::Result<()> {
@@ -55,6 +88,25 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         spec.name,
         spec.search.sampler.name()
     )?;
+    let begun = study.trials().len();
+    if begun > 0 {
+        let trials = counted(begun as u64, "trial");
+        let phase = match study.phase() {
+            Phase::Active => String::new(),
+            Phase::Paused(reason) => format!("; paused: {}", clean(reason)),
+            Phase::Done(reason) => format!("; done: {}", clean(reason)),
+        };
+        writeln!(out, "after {trials}{phase}")?;
+    }
+    for amendment in study.amendments().iter() {
+        let text = format!("changed by autotunectl: {}", clean(&amendment.to_string()));
+        for line in wrap("", "  ", &text) {
+            writeln!(out, "{line}")?;
+        }
+    }
+    if begun > 0 || !study.amendments().is_empty() {
+        writeln!(out)?;
+    }
     let columns = [
         Column::left("parameter"),
         Column::left("base").flexible(),
@@ -96,28 +148,56 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }
+    let left = spec.budget.trials;
+    let left = left.map(|most| (most as usize).saturating_sub(begun));
+    write_next(&mut out, study, first.min(left.unwrap_or(usize::MAX)))
+}
+
+/// The trials to come: those that are planned already, then what the sampler
+/// would ask for.
+fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Result<()> {
+    let spec = study.spec();
+    let begun = study.trials().len();
     // What comes out decides what `coordinate` tries next; the others do not
     // care.
-    let given = match spec.search.sampler {
-        SamplerKind::Coordinate => ", if none of them is better than the first",
-        SamplerKind::Grid | SamplerKind::Random => "",
+    let given = match (spec.search.sampler, study.incumbent()) {
+        (SamplerKind::Coordinate, None) => ", if none of them is better than the first",
+        (SamplerKind::Coordinate, Some(_)) => ", if none of them is better than the best so far",
+        (SamplerKind::Grid | SamplerKind::Random, _) => "",
     };
-    writeln!(out, "\n{BOLD}the first trials{BOLD:#}{given}")?;
-    let most = trials.and_then(|trials| usize::try_from(trials).ok());
-    let first = first.min(most.unwrap_or(usize::MAX));
-    let mut base = None;
-    for (index, params) in count::preview(study, first).into_iter().enumerate() {
-        let shown = match &base {
-            None => study_table::params(&params),
-            Some(base) => study_table::changes(&params, base),
-        };
-        let note = if base.is_none() {
-            " (the baseline)"
+    let title = if begun == 0 {
+        "the first trials"
+    } else {
+        "what comes next"
+    };
+    writeln!(out, "\n{BOLD}{title}{BOLD:#}{given}")?;
+    for trial in study.all_unsettled() {
+        let shown = study_table::differences(study, trial);
+        let note = if trial.sittings.is_empty() {
+            "planned"
         } else {
-            ""
+            "begun"
         };
-        writeln!(out, "{:>4}  {shown}{DIM}{note}{DIM:#}", index + 1)?;
-        base.get_or_insert(params);
+        writeln!(out, "{:>4}  {shown}{DIM} ({note}){DIM:#}", trial.id)?;
+    }
+    let baseline = spec.space.baseline().ok();
+    let preview = count::preview(study, first);
+    if preview.is_empty() && study.unsettled().is_none() {
+        let why = match ask(study) {
+            Ask::Exhausted(why) => why,
+            _ => "the budget is used up".to_owned(),
+        };
+        writeln!(out, "      nothing: {}", clean(&why))?;
+    }
+    for (index, params) in preview.into_iter().enumerate() {
+        let (shown, note) = match &baseline {
+            Some(baseline) if params != *baseline => {
+                let changes = study_table::changes(&spec.space, &params, baseline);
+                (changes, "")
+            }
+            _ => (study_table::params(&params), " (the baseline)"),
+        };
+        writeln!(out, "{:>4}  {shown}{DIM}{note}{DIM:#}", begun + index + 1)?;
     }
     Ok(())
 }

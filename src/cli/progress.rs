@@ -13,9 +13,9 @@ use super::study_table::{self, Row};
 use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Trial, TrialId};
+use crate::model::trial::TrialId;
 use crate::report::phrase::{clean, counted, undelivered};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
@@ -140,13 +140,16 @@ impl Progress {
         };
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
-            Event::StepStarted { trial, step, .. } => match runs_of(step) {
-                0 => format!("{step}: getting ready"),
-                all => {
-                    let done = study.trial(*trial).map_or(0, |t| t.good_runs(step).count());
-                    format!("{step}: run {} of {all}", (done + 1).min(all as usize))
-                }
+            Event::StepStarted { step, run, .. } => match (runs_of(step), run) {
+                (0, _) => format!("{step}: getting ready"),
+                (_, None) => format!("{step}: warm-up"),
+                (all, Some(run)) => format!("{step}: run {run} of {all}"),
             },
+            Event::PortBusy { port, holder, .. } => {
+                let text = port_busy(*port, holder);
+                self.note(&text);
+                format!("waiting for port {port}")
+            }
             Event::ServicesReady { startup, .. } => {
                 format!("ready after {}", show_duration(*startup))
             }
@@ -248,7 +251,11 @@ impl Progress {
             .total(study)
             .map(|total| format!("/{total}"))
             .unwrap_or_default();
-        let mut message = format!("trial {}{of}  {}", trial.id, what_differs(study, trial));
+        let mut message = format!(
+            "trial {}{of}  {}",
+            trial.id,
+            study_table::differences(study, trial)
+        );
         if let Some((doing, since)) = &self.doing {
             message += &format!("  {doing}");
             // Milliseconds would only flicker.
@@ -312,10 +319,4 @@ fn whole_seconds(seconds: u64) -> String {
         return format!("{seconds} s");
     }
     show_duration(Duration::from_secs(seconds))
-}
-
-/// What a trial tries, next to the incumbent.
-fn what_differs(study: &Study, trial: &Trial) -> String {
-    let incumbent = study.incumbent().map(|incumbent| &**incumbent);
-    study_table::differences(study, trial, incumbent)
 }

@@ -21,6 +21,7 @@ use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
+use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::notify::Secrets;
 use crate::report::phrase::counted;
@@ -52,8 +53,8 @@ pub struct Args {
     /// Where the study's files go [default: the spec's `output_dir`, or
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
-    /// Where to listen for `autotunectl` [default: the spec's, or
+    pub(super) output_dir: Option<PathBuf>,
+    /// Where to listen for autotunectl [default: AUTOTUNE_SOCKET, the spec's,
     /// $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
     socket: Option<PathBuf>,
@@ -113,7 +114,7 @@ impl Args {
             let text = "that is a verb here: `autotuned selftest`";
             return Some(Exit::Usage.say_text(text));
         }
-        let plan = || plan::plan(&self.spec, plan::FIRST);
+        let plan = || plan::plan(&self.spec, self.output_dir.as_deref(), plan::FIRST);
         self.dry_run.then(plan)
     }
 
@@ -172,7 +173,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let output_dir = match output_dir(args, &checked) {
+    let output_dir = match output_dir(args.output_dir.as_deref(), &checked.spec) {
         Ok(output_dir) => output_dir,
         Err(error) => return Exit::Folder.say_text(&error),
     };
@@ -216,7 +217,8 @@ pub(super) fn begin_anew(args: &Args, source: &SpecSource) -> Result<(), Exit> {
         return Ok(());
     }
     let checked = parse_spec(source)?;
-    let output_dir = output_dir(args, &checked).map_err(|error| Exit::Folder.say_text(&error))?;
+    let output_dir = output_dir(args.output_dir.as_deref(), &checked.spec);
+    let output_dir = output_dir.map_err(|error| Exit::Folder.say_text(&error))?;
     let former = fresh::set_aside(&output_dir, &checked.spec.files, clock::now());
     let former = former.map_err(|error| exit_of_journal(&error).say(&error))?;
     if let Some(former) = former {
@@ -229,16 +231,14 @@ pub(super) fn begin_anew(args: &Args, source: &SpecSource) -> Result<(), Exit> {
     Ok(())
 }
 
-pub(super) fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
-    let given = args
-        .output_dir
-        .clone()
-        .or_else(|| checked.spec.output_dir.clone());
-    let chosen = given.unwrap_or_else(|| {
-        default_output(&checked.spec, |name| {
-            std::env::var_os(name).map(PathBuf::from)
-        })
-    });
+/// Where the files of a study go: where the command line says, or the spec.
+///
+/// # Errors
+/// Why they cannot go there.
+pub(super) fn output_dir(given: Option<&Path>, spec: &Spec) -> Result<PathBuf, String> {
+    let given = given.or(spec.output_dir.as_deref()).map(Path::to_owned);
+    let chosen = given
+        .unwrap_or_else(|| default_output(spec, |name| std::env::var_os(name).map(PathBuf::from)));
     let refused = |why: String| format!("{} cannot be the output folder: {why}", chosen.display());
     let absolute = std::path::absolute(&chosen).map_err(|error| refused(error.to_string()))?;
     // Its name is handed on as text, to the steps and to the runner.
@@ -257,7 +257,10 @@ fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
     }
     let variable = |name: &str| std::env::var_os(name).map(PathBuf::from);
     let uid = rustix::process::geteuid().as_raw();
-    let own = checked.spec.control.socket.clone();
+    // As `autotunectl` goes by it, too.
+    let told = variable("AUTOTUNE_SOCKET").filter(|path| !path.as_os_str().is_empty());
+    let told = told.map(std::path::absolute).transpose()?;
+    let own = told.or_else(|| checked.spec.control.socket.clone());
     let path = own.unwrap_or_else(|| wire::socket::default_path(variable, uid));
     Ok(SocketWish::Wanted(path))
 }

@@ -7,17 +7,18 @@ use crate::base::clock;
 use crate::model::amendment::Amendments;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
+use crate::model::space::Space;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::model::value::Value;
-use crate::report::overview::Overview;
+use crate::report::overview::{self, Overview};
 use crate::report::phrase::{clean, cut, pruning, shown};
 use crate::report::text::{self, Block};
 use crate::store::journal;
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
-use crate::term::width::{pad_right as pad, shorten as truncate};
+use crate::term::width::{fold, pad_right as pad, shorten as truncate};
 
 /// The widths of the columns: number, what differs, objective, each of the
 /// constraints.
@@ -33,7 +34,8 @@ const CONSTRAINTS: usize = 1;
 /// One trial, next to the incumbent of the moment.
 pub struct Row {
     number: String,
-    differs: String,
+    /// Its lines.
+    differs: Vec<String>,
     objective: String,
     constraints: Vec<String>,
     verdict: String,
@@ -64,12 +66,12 @@ pub fn params(params: &Params) -> String {
     shown.collect::<Vec<_>>().join(" ")
 }
 
-/// How `params` differ from `other`, `BATCH=32 without RANK`.
-pub fn changes(params: &Params, other: &Params) -> String {
-    let names = params.difference(other);
-    let changes = names.iter().map(|name| match params.get(name) {
-        Some(value) => assignment(name, value),
-        None => format!("without {}", clean(name)),
+/// How `params` differ from `other`, `BATCH=32 no RANK`.
+pub fn changes(space: &Space, params: &Params, other: &Params) -> String {
+    let changes = overview::changes(space, other, params).into_iter();
+    let changes = changes.map(|change| match change.to {
+        Some(value) => assignment(&change.name, &value),
+        None => format!("no {}", clean(&change.name)),
     });
     changes.collect::<Vec<_>>().join(" ")
 }
@@ -78,20 +80,16 @@ fn assignment(name: &str, value: &Value) -> String {
     format!("{}={}", clean(name), cut(&shown(value), VALUE))
 }
 
-/// How a trial's params differ from those of `best`, or from the baseline's
-/// where nothing is best yet; words where they do not.
-pub fn differences(study: &Study, trial: &Trial, best: Option<&Trial>) -> String {
+/// How a trial's params differ from the baseline's, as `autotunectl` has it
+/// too; a word where they do not.
+pub fn differences(study: &Study, trial: &Trial) -> String {
     if trial.origin == Origin::Baseline {
         return "baseline".to_owned();
     }
-    let other = match best {
-        Some(best) => Some(study.params_of(best)),
-        None => study.spec().space.baseline().ok(),
-    };
-    match other {
-        None => params(&trial.params),
-        Some(other) => match changes(&study.params_of(trial), &other) {
-            same if same.is_empty() && best.is_some() => "as the best so far".to_owned(),
+    let space = &study.spec().space;
+    match space.baseline() {
+        Err(_) => params(&trial.params),
+        Ok(baseline) => match changes(space, &study.params_of(trial), &baseline) {
             same if same.is_empty() => "as the baseline".to_owned(),
             changes => changes,
         },
@@ -126,7 +124,7 @@ impl Row {
         let (verdict, note) = verdict(study, trial, incumbent);
         Self {
             number: trial.id.to_string(),
-            differs: differences(study, trial, incumbent),
+            differs: fold(&differences(study, trial), DIFFERS),
             objective: shown.unwrap_or_default(),
             constraints: constraints.collect(),
             verdict,
@@ -134,12 +132,16 @@ impl Row {
         }
     }
 
-    /// The row as one line, and one below for what does not fit.
+    /// The row as one line, and more below for what does not fit.
     pub fn lines(&self, study: &Study) -> Vec<String> {
+        let (differs, more) = match &self.differs[..] {
+            [first, more @ ..] => (first.as_str(), more),
+            [] => ("", &[][..]),
+        };
         let mut line = format!(
             "{}  {}  {}",
             pad(&self.number, NUMBER),
-            pad(&truncate(&self.differs, DIFFERS), DIFFERS),
+            pad(differs, DIFFERS),
             pad(&truncate(&self.objective, OBJECTIVE), OBJECTIVE),
         );
         if !study.spec().constraints.is_empty() {
@@ -149,6 +151,8 @@ impl Row {
         }
         line += &format!("  {}", self.verdict);
         let mut lines = vec![line.trim_end().to_owned()];
+        let indent = pad("", NUMBER + 2);
+        lines.extend(more.iter().map(|line| format!("{indent}{line}")));
         if let Some(note) = &self.note {
             let note = text::note(note, NUMBER + 2);
             lines.extend(note.iter().map(|line| format!("{DIM}{line}{DIM:#}")));

@@ -15,7 +15,7 @@ use crate::exec::delegation;
 use crate::exec::handle::{Control, Runner};
 use crate::exec::order::Order;
 use crate::exec::report::{Report, SittingResult};
-use crate::model::event::{Event, Fact};
+use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::spec::Spec;
@@ -234,6 +234,10 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
                 )),
             }
         }
+        Report::PortBusy { port, holder } => out.line(format_args!(
+            "{ACCENT}note{ACCENT:#}: {}",
+            clean(&port_busy(*port, holder))
+        )),
         Report::Warning(text) => out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text))),
     }
 }

@@ -58,6 +58,10 @@
 //! | | `pids_max` | 1 to 4194304 processes and threads | no limit |
 //! | | `cpus` | number of cores, 0.01 or more: computing time, on whichever cores | no limit |
 //! | | `required` | `true`: no trial runs without them; `false`: a limit that cannot be applied is a warning | `false` |
+//! | `[retention]` | `trials` | 1 or more: of so many of the newest trials the logs and folders are kept | 1000 |
+//! | | `failures` | 0 or more: of so many of the newest that failed they are kept whatever comes | 20 |
+//! | | `age` | duration above 0: older ones are removed | no limit |
+//! | | `size` | size, 1 MiB or more: of all together; the oldest are removed first | no limit |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
@@ -129,6 +133,7 @@ pub mod presets;
 mod reader;
 mod ready;
 pub mod reference;
+mod retention;
 mod rules;
 mod source;
 mod space;
@@ -412,6 +417,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let env = section(r, "env");
     let host = section(r, "host");
     let limits = section(r, "limits");
+    let retention = section(r, "retention");
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
@@ -438,6 +444,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let (search, sampler) = study::search(r, search_section);
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
+    let retention = retention::read(r, retention);
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
@@ -496,6 +503,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         files,
         notify,
         log_max: study.log_max,
+        retention,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })
 }

@@ -9,6 +9,10 @@ use crate::report::wrap::wrap;
 use crate::term::number;
 use crate::wire::reply::{Change, Gain, Measured, Metric, Objective, Param, Refusal, Summary};
 
+/// What became of logs that are not there any more.
+pub const LOGS_GONE: &str =
+    "its logs are gone; [retention] in the spec says how long they are kept";
+
 /// Why the daemon refuses.
 pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
@@ -24,6 +28,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::Leaving => "the daemon is about to end".to_owned(),
         Refusal::Done(reason) => format!("the study is done: {}", clean(reason)),
         Refusal::NoSuchTrial(trial) => format!("there is no trial {trial}"),
+        Refusal::LogsGone(trial) => format!("trial {trial}: {LOGS_GONE}"),
         Refusal::NoSuchLog(what) => format!("there is no log of {}", clean(what)),
         Refusal::NothingRuns => "no trial runs".to_owned(),
         Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),

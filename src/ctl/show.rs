@@ -99,6 +99,12 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         text += &title("Runs", color);
         text += &runs(trial, color);
     }
+    if trial.logs_gone {
+        text += &title("Logs", color);
+        for line in wrap("  ", "  ", prose::LOGS_GONE) {
+            text += &format!("{line}\n");
+        }
+    }
     for log in &trial.logs {
         let head = format!("Log of {}: {}", clean(&log.step), clean(&log.path));
         text += &title(&head, color);

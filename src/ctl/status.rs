@@ -69,6 +69,10 @@ fn text(status: &Status, color: bool) -> String {
         let constraints: Vec<String> = status.constraints.iter().map(|c| clean(c)).collect();
         add("where", constraints.join(" and "));
     }
+    if !status.amendments.is_empty() {
+        let amendments = clean(&status.amendments.join("; "));
+        add("changed", format!("{amendments}, on top of the spec"));
+    }
     add("trials", trials(status));
     let left = status.left.filter(|left| *left > 0);
     let left = left.map(|left| format!(", about {} left at most", prose::duration(left)));
@@ -115,6 +119,10 @@ fn running_text(status: &Status, running: &Running) -> String {
         Doing::Ready => "ready".to_owned(),
         Doing::Step { step } => format!("in step {}", clean(step)),
         Doing::Ending => "being ended".to_owned(),
+        Doing::WarmUp { step } => format!("in a warm-up run of step {}", clean(step)),
+        Doing::PortBusy { port, holder } => {
+            format!("waiting for port {port}, held by {}", clean(holder))
+        }
     };
     format!(
         "trial {} ({}): {} of {}; {doing} for {}",

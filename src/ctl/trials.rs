@@ -178,7 +178,7 @@ fn text(trials: &Trials, chosen: &[Shown], color: bool) -> String {
         Shown::Trial => vec![Column::right("TRIAL")],
         Shown::Outcome => vec![Column::left("OUTCOME")],
         Shown::Origin => vec![Column::left("ORIGIN")],
-        Shown::Params => vec![Column::left("TRIED").flexible()],
+        Shown::Params => vec![Column::left("TRIED").folded()],
         Shown::Objective => vec![Column::right(clean(&trials.objective.metric))],
         Shown::Constraints => {
             let names = constraints.iter().map(|name| Column::right(clean(name)));

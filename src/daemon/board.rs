@@ -163,14 +163,19 @@ impl Reader {
 fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
     Some(match event {
         Event::SittingStarted { .. } => Some(Doing::Starting),
-        Event::StepStarted { step, .. } => {
-            let kind = study.spec().step(step).map(|step| &step.kind);
+        Event::StepStarted { step, run, .. } => {
+            let kind = study.spec_of_running().step(step).map(|step| &step.kind);
             let step = step.to_string();
-            Some(match kind {
-                Some(StepKind::Service(_)) => Doing::Readying { step },
+            Some(match (kind, run) {
+                (Some(StepKind::Service(_)), _) => Doing::Readying { step },
+                (Some(StepKind::Measure { .. }), None) => Doing::WarmUp { step },
                 _ => Doing::Step { step },
             })
         }
+        Event::PortBusy { port, holder, .. } => Some(Doing::PortBusy {
+            port: *port,
+            holder: holder.to_string(),
+        }),
         Event::ServicesReady { .. } => Some(Doing::Ready),
         Event::SittingEnded { .. } => None,
         _ => return None,

@@ -15,7 +15,7 @@
 use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
@@ -28,6 +28,7 @@ use super::folders::Folders;
 use super::notifier::{Trouble, Troubles};
 use super::records::{Records, written};
 use super::service::Pulse;
+use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update};
 use crate::base::{clock, file, random};
 use crate::exec::handle::{Control, Controlled, Runner};
@@ -70,6 +71,8 @@ pub struct Dispatcher {
     board: Board,
     running: Option<Running>,
     forgetting: Option<JoinHandle<()>>,
+    sweeper: Arc<Mutex<Sweeper>>,
+    hands: Arc<Hands>,
 }
 
 struct Running {
@@ -94,6 +97,8 @@ impl Dispatcher {
         let pulse = Pulse::new(study.spec());
         let mut disk_look = interval(DISK_LOOK);
         disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let sweeper = Sweeper::new(folders.clone());
+        let hands = sweeper.hands();
         Self {
             state: State {
                 study,
@@ -116,6 +121,8 @@ impl Dispatcher {
             board,
             running: None,
             forgetting: None,
+            sweeper: Arc::new(Mutex::new(sweeper)),
+            hands,
         }
     }
 
@@ -168,6 +175,9 @@ impl Dispatcher {
         };
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
+        }
+        if let Err(error) = &left {
+            self.records.crashed(&error.to_string(), &self.state.study);
         }
         self.board.leave();
         self.records.close().await;
@@ -276,13 +286,42 @@ impl Dispatcher {
             if matches!(fact.event, Event::SpecReloaded { .. })
                 && let Some(spec) = spec.take()
             {
+                self.pulse.allow(&spec);
                 study.rewrite(spec);
             }
             self.records.follow(fact, &self.state.study);
             self.board.took(fact, &self.state.study);
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
+        let may_give_up = |fact: &Fact| {
+            use Event::{Opened, SittingEnded, SpecReloaded};
+            matches!(
+                fact.event,
+                Opened { .. } | SittingEnded { .. } | SpecReloaded { .. }
+            )
+        };
+        if facts.iter().any(may_give_up) {
+            self.sweep();
+        }
         Ok(())
+    }
+
+    /// Removes the output of trials that is not kept any more, where it holds
+    /// nobody up.
+    fn sweep(&self) {
+        let (study, reader) = (Arc::clone(&self.state.study), self.reader());
+        let (sweeper, updates) = (Arc::clone(&self.sweeper), self.updates.clone());
+        tokio::task::spawn_blocking(move || {
+            // One that is still at work leaves the rest to the next.
+            let Ok(mut sweeper) = sweeper.try_lock() else {
+                return;
+            };
+            let swept = sweeper.sweep(&study, || reader.view().study);
+            if let Some(trouble) = swept.trouble {
+                let text = format!("[retention] could not remove {trouble}, retrying");
+                let _ = updates.send(Update::Warning(text));
+            }
+        });
     }
 
     /// Waits until the disk has room for a sitting: one that fails for want of
@@ -502,6 +541,7 @@ impl Dispatcher {
         let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
         let folder = self.folders.sitting(id, sitting);
         let sender = self.sender.clone();
+        let hands = Arc::clone(&self.hands);
         let task = tokio::spawn(async move {
             let send = |at, report| {
                 drop(sender.send(Input::Report {
@@ -511,7 +551,7 @@ impl Dispatcher {
                     report,
                 }));
             };
-            let result = match start_runner(folder, order, controlled).await {
+            let result = match start_runner(folder, order, controlled, hands).await {
                 Err(failure) => SittingResult::Failed(failure),
                 Ok(mut runner) => {
                     while let Some((at, report)) = runner.next().await {
@@ -553,8 +593,12 @@ async fn start_runner(
     folder: PathBuf,
     order: Order,
     controlled: Controlled,
+    hands: Arc<Hands>,
 ) -> Result<Runner, FailureReport> {
-    let start = move || Runner::start(&folder, order, controlled);
+    let start = move || {
+        hands.wait_for(TrialId(order.trial));
+        Runner::start(&folder, order, controlled)
+    };
     match tokio::task::spawn_blocking(start).await {
         Ok(Ok(runner)) => Ok(runner),
         Ok(Err(error)) => {

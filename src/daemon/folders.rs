@@ -4,13 +4,17 @@ use std::path::{Path, PathBuf};
 
 use crate::exec::order::Places;
 use crate::model::spec::Spec;
-use crate::model::trial::TrialId;
+use crate::model::trial::{TrialId, log_name};
+
+/// The folder of the trials' own folders, within that of the journal.
+pub const TRIALS: &str = "trials";
 
 /// The folders of one study.
 #[derive(Clone, Debug)]
 pub struct Folders {
     output: PathBuf,
     journal: PathBuf,
+    /// Within the output folder.
     logs: PathBuf,
 }
 
@@ -20,7 +24,7 @@ impl Folders {
         Self {
             output: output.to_owned(),
             journal: spec.files.journal_dir(output),
-            logs: output.join(&spec.files.logs),
+            logs: PathBuf::from(&spec.files.logs),
         }
     }
 
@@ -60,21 +64,24 @@ impl Folders {
 
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
-        self.journal
-            .join("trials")
-            .join(format!("trial_{:05}", trial.0))
+        self.journal.join(TRIALS).join(trial_name(trial))
+    }
+
+    /// The folder of log files, within the output folder.
+    pub fn logs_name(&self) -> &Path {
+        &self.logs
     }
 
     /// A log file.
     pub fn log(&self, name: &str) -> PathBuf {
-        self.logs.join(name)
+        self.output.join(&self.logs).join(name)
     }
 
     /// What an order needs to know.
     pub fn places(&self, trial: TrialId) -> Places {
         Places {
             output_dir: self.output.clone(),
-            logs: self.logs.clone(),
+            logs: self.output.join(&self.logs),
             trial_dir: self.trial(trial),
         }
     }
@@ -89,6 +96,40 @@ impl Folders {
             let _ = std::fs::remove_dir(self.trial(trial));
         }
     }
+}
+
+/// The name of a trial's own folder.
+pub fn trial_name(trial: TrialId) -> String {
+    format!("trial_{:05}", trial.0)
+}
+
+/// The trial whose own folder has this name; `None` for all names that
+/// [`trial_name`] does not give.
+pub fn parse_trial(name: &str) -> Option<TrialId> {
+    let trial = TrialId(name.strip_prefix("trial_")?.parse().ok()?);
+    (trial_name(trial) == name).then_some(trial)
+}
+
+/// The trial and the sitting whose log has this name; `None` for all names
+/// that [`log_name`] does not give.
+pub fn parse_log(name: &str) -> Option<(TrialId, u32)> {
+    let parts: Vec<&str> = name.strip_suffix(".log")?.split('.').collect();
+    let (trial, parts) = parts.split_first()?;
+    let trial = parse_trial(trial)?;
+    let sitting = parts.first().and_then(|part| part.parse::<u32>().ok());
+    let (sitting, step) = match (sitting, parts) {
+        (None, []) => (1, None),
+        (None, [step]) => (1, Some(*step)),
+        (Some(sitting), [_]) => (sitting, None),
+        (Some(sitting), [_, step]) => (sitting, Some(*step)),
+        _ => return None,
+    };
+    let plain = |step: &str| {
+        let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+        !step.is_empty() && step.chars().all(good)
+    };
+    let ours = step.is_none_or(plain) && log_name(trial, sitting, step) == name;
+    ours.then_some((trial, sitting))
 }
 
 /// Where a study's files go when its spec does not say: `$STATE_DIRECTORY`
@@ -133,6 +174,41 @@ mod tests {
         let link = output.path().join("sittings/00013.1");
         std::os::unix::fs::symlink("/", link).expect("a link");
         assert_eq!(folders.sittings(), [ours]);
+    }
+
+    #[test]
+    fn only_names_of_logs_are_taken_for_ours() {
+        for (trial, sitting, step) in [
+            (1, 1, None),
+            (12, 2, None),
+            (123_456, 1, Some("eval")),
+            (7, 30, Some("a-b_c")),
+        ] {
+            let trial = TrialId(trial);
+            let name = log_name(trial, sitting, step);
+            assert_eq!(parse_log(&name), Some((trial, sitting)), "{name}");
+            assert_eq!(parse_trial(&trial_name(trial)), Some(trial));
+        }
+        for name in [
+            "trial_1.log",
+            "trial_000001.log",
+            "trial_00001",
+            "trial_00001.log.gz",
+            "trial_00001.1.log",
+            "trial_00001.0.log",
+            "trial_00001.02.log",
+            "trial_00001.a b.log",
+            "trial_00001.2.eval.old.log",
+            "trial_00001..log",
+            "trial_+0001.log",
+            "run.log",
+            ".log",
+        ] {
+            assert_eq!(parse_log(name), None, "{name}");
+        }
+        for name in ["trial_1", "trial_000001", "trial_00001.old", "trial_", "x"] {
+            assert_eq!(parse_trial(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | [`service`] | what systemd is told |
 //! | [`notifier`] | delivers what somebody is to be told |
+//! | [`retention`], [`sweep`] | whose output is removed, and how |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -27,12 +28,14 @@ pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
+pub mod retention;
 pub mod rights;
 pub mod server;
 pub mod service;
 pub mod signals;
 pub mod socket;
 pub mod steer;
+pub mod sweep;
 pub mod verdict;
 
 use std::path::PathBuf;
@@ -201,7 +204,14 @@ pub async fn run(
     };
     let worked = async {
         let recovered = recovery::recover(&mut study, &folders, &mut records, &mut urgent, told);
-        let wish = service::beginning(recovered).await?;
+        let wish = match service::beginning(recovered).await {
+            Ok(wish) => wish,
+            Err(error) => {
+                records.crashed(&error.to_string(), &study);
+                records.close().await;
+                return Err(error);
+            }
+        };
         let digest = spec.digest.clone();
         let company = Company {
             served: server.is_some(),

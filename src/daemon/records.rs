@@ -10,16 +10,15 @@ use tokio::sync::mpsc;
 
 use super::{DaemonError, Update};
 use crate::base::clock::{self, Timestamp};
-use crate::model::Name;
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
-use crate::model::study::{Phase, Study};
-use crate::model::trial::{SittingEnd, TrialId};
+use crate::model::study::Study;
+use crate::model::trial::TrialId;
 use crate::report::phrase::clean;
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
 use crate::store::opening::{self, Opening};
+use crate::store::phases::StatusBuilder;
 use crate::store::results::ResultsBuilder;
 use crate::store::status::{Status, best_text};
 use crate::store::writer::{FilesThread, JournalThread, Receipt};
@@ -35,8 +34,7 @@ pub struct Records {
     best: Option<TrialId>,
     facts: u64,
     begun: Timestamp,
-    /// What the running trial changes in the incumbent.
-    varied: Option<Name>,
+    status: StatusBuilder,
 }
 
 /// A study as its folder has it.
@@ -84,7 +82,7 @@ impl Records {
             best: study.incumbent().map(|trial| trial.id),
             facts,
             begun: Timestamp::from_millis(opened.header.created),
-            varied: None,
+            status: StatusBuilder::default(),
         };
         records
             .files
@@ -135,53 +133,15 @@ impl Records {
             // No trial keeps the constraints any more.
             self.files.best(None);
         }
-        let status = match &fact.event {
-            Event::SittingStarted { trial, .. } => study.trial(*trial).map(|trial| {
-                let names =
-                    incumbent.map(|best| study.params_of(trial).difference(&study.params_of(best)));
-                self.varied = names.and_then(|names| names.into_iter().next());
-                let param = self.varied.as_deref();
-                Status::TrialStart { trial, param }.text(fact.at, study)
-            }),
-            Event::SittingEnded { trial, end, .. } => study.trial(*trial).map(|trial| {
-                let param = self.varied.as_deref();
-                let attempt = study.host_faults();
-                let status = match end {
-                    SittingEnd::Finished(Outcome::Failed(failure))
-                        if failure.kind == FailureKind::Host(HostFault::PortTaken) =>
-                    {
-                        let message = &failure.message;
-                        Status::PortBusy {
-                            trial,
-                            attempt,
-                            message,
-                        }
-                    }
-                    _ => Status::TrialDone { trial, param },
-                };
-                status.text(fact.at, study)
-            }),
-            Event::Done { reason } => Some(Status::Done { message: reason }.text(fact.at, study)),
-            Event::SpecAmended { .. } | Event::SpecReloaded { .. } => {
-                Some(self.status(study).text(fact.at, study))
-            }
-            _ => None,
-        };
-        if let Some(status) = status {
-            self.files.status(status);
+        for text in self.status.take(fact, study) {
+            self.files.status(text);
         }
     }
 
-    /// What happens now.
-    fn status<'a>(&'a self, study: &'a Study) -> Status<'a> {
-        match (study.running(), study.phase()) {
-            (Some(trial), _) => Status::TrialStart {
-                trial,
-                param: self.varied.as_deref(),
-            },
-            (None, Phase::Done(reason)) => Status::Done { message: reason },
-            (None, _) => Status::Start,
-        }
+    /// The daemon gives up.
+    pub fn crashed(&self, error: &str, study: &Study) {
+        let text = Status::Crashed { error }.text(clock::now(), study);
+        self.files.status(text);
     }
 
     /// Waits until all that was given is written or refused.

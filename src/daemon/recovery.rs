@@ -15,7 +15,7 @@ use super::{DaemonError, Update};
 use crate::base::clock;
 use crate::exec::leftovers::{self, Leftover};
 use crate::exec::report::{FailureReport, Report, SittingResult};
-use crate::model::event::Fact;
+use crate::model::event::{Fact, port_busy};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::{Sitting, TrialId};
@@ -128,6 +128,11 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
     let Some(trial) = study.trial(trial) else {
         return false;
     };
+    let is_new_warning = |text: &str| {
+        let mut sittings = trial.sittings.iter();
+        let known = sittings.find(|known| known.number == sitting.number);
+        known.is_some_and(|known| !known.warnings.iter().any(|known| **known == *text))
+    };
     match report {
         Report::RunEnded(run) => !trial.runs.iter().any(|known| {
             known.number == run.number
@@ -135,11 +140,8 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
                 && known.sitting == sitting.number
         }),
         Report::ServicesReady { .. } => trial.running().is_some_and(|s| s.startup.is_none()),
-        Report::Warning(text) => {
-            let mut sittings = trial.sittings.iter();
-            let known = sittings.find(|known| known.number == sitting.number);
-            known.is_some_and(|known| !known.warnings.iter().any(|known| **known == **text))
-        }
+        Report::PortBusy { port, holder } => is_new_warning(&port_busy(*port, holder)),
+        Report::Warning(text) => is_new_warning(text),
         Report::StepStarted { .. } => false,
     }
 }

@@ -30,11 +30,16 @@ pub struct Pulse {
 impl Pulse {
     /// The beat that the service manager expects, if there is one.
     pub fn new(spec: &Spec) -> Self {
-        let graces = spec.steps.iter().map(|step| step.stop_grace);
         Self {
             watchdog: Watchdog::from_environment(),
-            ending_limit: graces.max().unwrap_or_default() + ENDING,
+            ending_limit: ending_limit(spec),
         }
+    }
+
+    /// Lets a trial take as long to end as this spec allows, too: the running
+    /// one still goes by the former.
+    pub fn allow(&mut self, spec: &Spec) {
+        self.ending_limit = self.ending_limit.max(ending_limit(spec));
     }
 
     /// Waits until a sign of life is due. May be dropped at any time.
@@ -51,6 +56,11 @@ impl Pulse {
             let _ = notify::extend_timeout(EXTENSION);
         }
     }
+}
+
+fn ending_limit(spec: &Spec) -> Duration {
+    let graces = spec.steps.iter().map(|step| step.stop_grace);
+    graces.max().unwrap_or_default() + ENDING
 }
 
 /// Waits for a part of the beginning, and asks for more time as long as that
@@ -109,5 +119,7 @@ fn words(doing: &Doing) -> String {
         Doing::Ready => "ready".to_owned(),
         Doing::Step { step } => step.clone(),
         Doing::Ending => "ending".to_owned(),
+        Doing::WarmUp { step } => format!("{step}, warm-up"),
+        Doing::PortBusy { port, .. } => format!("waiting for port {port}"),
     }
 }

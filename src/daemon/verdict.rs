@@ -16,15 +16,22 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
     match report {
         Report::StepStarted {
             step,
+            run,
             pid,
             start_ticks,
-            ..
         } => Event::StepStarted {
             trial,
             sitting,
             step: step.into(),
+            run,
             pid,
             start_ticks,
+        },
+        Report::PortBusy { port, holder } => Event::PortBusy {
+            trial,
+            sitting,
+            port,
+            holder: holder.into(),
         },
         Report::ServicesReady { startup, health } => Event::ServicesReady {
             trial,

@@ -177,7 +177,7 @@ pub async fn clear(token: &str, cgroup: Option<&Path>) -> Vec<i32> {
 }
 
 /// The processes of our own user that carry the token.
-fn carriers(token: &str) -> Vec<i32> {
+pub fn carriers(token: &str) -> Vec<i32> {
     if token.len() < 16 {
         return Vec::new();
     }

@@ -45,6 +45,8 @@ pub enum Report {
         pid: u32,
         start_ticks: u64,
     },
+    /// Somebody else has the port of a service.
+    PortBusy { port: u16, holder: String },
     /// Every service is ready.
     ServicesReady {
         startup: Duration,

@@ -213,9 +213,8 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
             ));
         }
         if !said {
-            sitting.tell(Report::Warning(format!(
-                "waiting for port {port}, held by {shown}"
-            )));
+            let holder = shown;
+            sitting.tell(Report::PortBusy { port, holder });
             said = true;
         }
         tokio::time::sleep(PORT_PAUSE).await;
@@ -237,6 +236,11 @@ async fn do_runs(
         match (outcome, run.number) {
             (Ok(()), Some(_)) => good += 1,
             (Err(failure), Some(_)) => bad.push(*failure),
+            // The runs would take as long, each of them.
+            (Err(mut failure), None) if failure.ending == Some(EndingReport::TimedOut) => {
+                failure.message = format!("the warm-up run {}", failure.message);
+                return Err(failure);
+            }
             (Err(failure), None) => sitting.tell(Report::Warning(format!(
                 "a warm-up run of step `{}` went wrong: {}, ignoring it",
                 step.name, failure.message

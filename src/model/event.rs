@@ -56,11 +56,24 @@ pub enum Event {
         sitting: u32,
         /// The step.
         step: Name,
+        /// The run's number; `None` of a service and of a warm-up run.
+        run: Option<u32>,
         /// Its process.
         pid: u32,
         /// When the process started, in clock ticks since boot, which tells it
         /// from a later one of the same number.
         start_ticks: u64,
+    },
+    /// A service is not started yet, since somebody else has its port.
+    PortBusy {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// The port.
+        port: u16,
+        /// Who has it, for people.
+        holder: Name,
     },
     /// All services of a sitting are ready.
     ServicesReady {
@@ -175,6 +188,7 @@ impl Event {
             Self::TrialPlanned { .. } => "trial-planned",
             Self::SittingStarted { .. } => "sitting-started",
             Self::StepStarted { .. } => "step-started",
+            Self::PortBusy { .. } => "port-busy",
             Self::ServicesReady { .. } => "services-ready",
             Self::Warned { .. } => "warned",
             Self::RunEnded { .. } => "run-ended",
@@ -199,6 +213,7 @@ impl Event {
             Self::TrialPlanned { trial, .. }
             | Self::SittingStarted { trial, .. }
             | Self::StepStarted { trial, .. }
+            | Self::PortBusy { trial, .. }
             | Self::ServicesReady { trial, .. }
             | Self::RunEnded { trial, .. }
             | Self::SittingEnded { trial, .. }
@@ -217,4 +232,9 @@ impl Event {
             | Self::NoticeGivenUp { .. } => None,
         }
     }
+}
+
+/// A busy port in words, as a warning.
+pub fn port_busy(port: u16, holder: &str) -> String {
+    format!("waiting for port {port}, held by {holder}")
 }

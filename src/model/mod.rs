@@ -8,7 +8,7 @@
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
 //! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
-//! | [`outcome`], [`trial`] | what happened to a trial |
+//! | [`outcome`], [`trial`], [`trials`] | what happened to a trial, and all of them |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
@@ -29,6 +29,7 @@ pub mod study;
 mod tally;
 pub mod template;
 pub mod trial;
+pub mod trials;
 pub mod value;
 
 /// A short text that is shared rather than copied: the name of a parameter, a

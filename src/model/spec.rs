@@ -50,6 +50,8 @@ pub struct Spec {
     pub notify: Notify,
     /// The most that one log file may take, in bytes.
     pub log_max: u64,
+    /// How long the output of trials is kept.
+    pub retention: Retention,
     /// SHA-256 of the spec's text, in hexadecimal.
     pub digest: String,
 }
@@ -181,6 +183,33 @@ impl Default for FileNames {
             status: "tune_status.json".to_owned(),
             logs: "tune_server_logs".to_owned(),
             journal: None,
+        }
+    }
+}
+
+/// How long the output of trials, their logs and folders, is kept. That of
+/// the incumbent, of the baseline, and of trials that are not settled is kept
+/// whatever comes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// That of so many of the newest trials; 1 or more.
+    pub trials: u32,
+    /// That of so many of the newest that failed, whatever comes.
+    pub failures: u32,
+    /// That of no older ones; `None` is no limit.
+    pub age: Option<Duration>,
+    /// At most so many bytes in all; `None` is no limit.
+    pub size: Option<u64>,
+}
+
+impl Default for Retention {
+    /// Nothing of a study of a usual size goes.
+    fn default() -> Self {
+        Self {
+            trials: 1000,
+            failures: 20,
+            age: None,
+            size: None,
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The state of a study: what its events add up to.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
 use super::amendment::{Amendments, Unfit};
-use super::event::{Event, Fact};
+use super::event::{Event, Fact, port_busy};
 use super::metric::Summary;
 use super::notice::Outbox;
 use super::outcome::Outcome;
@@ -15,6 +14,7 @@ use super::spec::Spec;
 pub use super::tally::Counts;
 use super::tally::Tally;
 use super::trial::{Sitting, SittingEnd, Trial, TrialId};
+use super::trials::{ByParams, Trials};
 use crate::base::clock::Timestamp;
 
 /// Whether the study goes on.
@@ -41,10 +41,8 @@ pub struct Study {
     spec: Arc<Spec>,
     /// The spec that the latest sitting was started under.
     begun: Option<Arc<Spec>>,
-    trials: Vec<Arc<Trial>>,
-    /// Shared, since it changes with a new trial only and is as large as the
-    /// study.
-    by_params: Arc<HashMap<Params, TrialId>>,
+    trials: Trials,
+    by_params: ByParams,
     tally: Tally,
     phase: Phase,
     paused_by_user: bool,
@@ -87,8 +85,8 @@ impl Study {
             revision: 0,
             spec,
             begun: None,
-            trials: Vec::new(),
-            by_params: Arc::default(),
+            trials: Trials::default(),
+            by_params: ByParams::new(),
             tally: Tally::default(),
             phase: Phase::Active,
             paused_by_user: false,
@@ -130,13 +128,13 @@ impl Study {
     }
 
     /// All trials, in the order of their numbers.
-    pub fn trials(&self) -> &[Arc<Trial>] {
+    pub fn trials(&self) -> &Trials {
         &self.trials
     }
 
     /// The trial of that number.
     pub fn trial(&self, id: TrialId) -> Option<&Arc<Trial>> {
-        index(&self.trials, id)
+        self.trials.of(id)
     }
 
     /// The params of a trial as the space has them now; see
@@ -147,7 +145,7 @@ impl Study {
 
     /// The trial of these params, which are of the present space.
     pub fn trial_of(&self, params: &Params) -> Option<&Arc<Trial>> {
-        self.trial(*self.by_params.get(params)?)
+        self.trial(self.by_params.get(params)?)
     }
 
     /// The step whose log has the trial's name alone.
@@ -275,11 +273,11 @@ impl Study {
     /// When it does not fit what came before; the state is then unchanged.
     pub fn apply(&mut self, fact: &Fact) -> Result<(), StudyError> {
         let changed = fact.event.trial();
-        if let Some(trial) = changed.and_then(|id| index(&self.trials, id)) {
+        if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.subtract(trial);
         }
         let applied = self.take_up(fact);
-        if let Some(trial) = changed.and_then(|id| index(&self.trials, id)) {
+        if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.add(trial);
         }
         applied
@@ -301,10 +299,9 @@ impl Study {
                     });
                 }
                 self.trials
-                    .push(Arc::new(Trial::new(*trial, params.clone(), *origin)));
-                let by_params = Arc::make_mut(&mut self.by_params);
+                    .push(Trial::new(*trial, params.clone(), *origin));
                 let params = self.spec.space.completed(params);
-                by_params.entry(params).or_insert(*trial);
+                self.by_params.insert(params, *trial);
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }
@@ -350,6 +347,15 @@ impl Study {
             } => {
                 let sitting = self.edit_sitting(*trial, *sitting)?;
                 sitting.warnings.push(text.clone());
+            }
+            Event::PortBusy {
+                trial,
+                sitting,
+                port,
+                holder,
+            } => {
+                let sitting = self.edit_sitting(*trial, *sitting)?;
+                sitting.warnings.push(port_busy(*port, holder).into());
             }
             Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
             Event::SittingEnded {
@@ -453,11 +459,10 @@ impl Study {
         self.unfit = unfit;
         self.spec = Arc::new(spec);
         self.revision += 1;
-        let by_params = Arc::make_mut(&mut self.by_params);
-        by_params.clear();
-        for trial in &self.trials {
+        self.by_params = ByParams::new();
+        for trial in self.trials.iter() {
             let params = self.spec.space.completed(&trial.params);
-            by_params.entry(params).or_insert(trial.id);
+            self.by_params.insert(params, trial.id);
         }
         for index in 0..self.trials.len() {
             self.judge_anew(TrialId(index as u32 + 1));
@@ -512,10 +517,8 @@ impl Study {
     }
 
     fn edit(&mut self, id: TrialId) -> Result<&mut Trial, StudyError> {
-        let trial = (id.0 as usize)
-            .checked_sub(1)
-            .and_then(|index| self.trials.get_mut(index));
-        trial.map(Arc::make_mut).ok_or(StudyError::UnknownTrial(id))
+        let trial = self.trials.edit(id);
+        trial.ok_or(StudyError::UnknownTrial(id))
     }
 
     fn edit_sitting(&mut self, id: TrialId, number: u32) -> Result<&mut Sitting, StudyError> {
@@ -528,8 +531,4 @@ impl Study {
             .filter(|s| s.number == number && s.end.is_none())
             .ok_or(unknown)
     }
-}
-
-fn index(trials: &[Arc<Trial>], id: TrialId) -> Option<&Arc<Trial>> {
-    trials.get((id.0 as usize).checked_sub(1)?)
 }

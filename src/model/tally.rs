@@ -2,11 +2,11 @@
 //! have a great many trials, and is asked often.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::outcome::Outcome;
 use super::trial::{Trial, TrialId};
+use super::trials::Trials;
 
 /// Numbers of trials.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +59,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn of(trials: &[Arc<Trial>]) -> Self {
+    pub(super) fn of(trials: &Trials) -> Self {
         let mut tally = Self::default();
         trials.iter().for_each(|trial| tally.add(trial));
         tally

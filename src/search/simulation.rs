@@ -13,7 +13,9 @@ use crate::model::notify::Notify;
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
-use crate::model::spec::{Budget, Control, FileNames, HostCare, Limits, SamplerKind, Search, Spec};
+use crate::model::spec::{
+    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+};
 use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
@@ -88,6 +90,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         files: FileNames::default(),
         notify: Notify::default(),
         log_max: 1 << 20,
+        retention: Retention::default(),
         digest: String::new(),
     }
 }

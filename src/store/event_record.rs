@@ -38,8 +38,16 @@ pub(super) enum EventRecord<'a> {
         trial: u32,
         sitting: u32,
         step: Text<'a>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        run: Option<u32>,
         pid: u32,
         start_ticks: u64,
+    },
+    PortBusy {
+        trial: u32,
+        sitting: u32,
+        port: u16,
+        holder: Text<'a>,
     },
     ServicesReady {
         trial: u32,
@@ -163,11 +171,12 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 19] = [
+    pub(super) const KINDS: [&'static str; 20] = [
         "opened",
         "trial-planned",
         "sitting-started",
         "step-started",
+        "port-busy",
         "services-ready",
         "warned",
         "run-ended",
@@ -221,14 +230,27 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 trial,
                 sitting,
                 step,
+                run,
                 pid,
                 start_ticks,
             } => Self::StepStarted {
                 trial: trial.0,
                 sitting: *sitting,
                 step: Text::of(step),
+                run: *run,
                 pid: *pid,
                 start_ticks: *start_ticks,
+            },
+            Event::PortBusy {
+                trial,
+                sitting,
+                port,
+                holder,
+            } => Self::PortBusy {
+                trial: trial.0,
+                sitting: *sitting,
+                port: *port,
+                holder: Text::of(holder),
             },
             Event::ServicesReady {
                 trial,
@@ -357,14 +379,27 @@ impl EventRecord<'_> {
                 trial,
                 sitting,
                 step,
+                run,
                 pid,
                 start_ticks,
             } => Event::StepStarted {
                 trial: TrialId(trial),
                 sitting,
                 step: names.name(step.as_str()),
+                run,
                 pid,
                 start_ticks,
+            },
+            Self::PortBusy {
+                trial,
+                sitting,
+                port,
+                holder,
+            } => Event::PortBusy {
+                trial: TrialId(trial),
+                sitting,
+                port,
+                holder: names.name(holder.as_str()),
             },
             Self::ServicesReady {
                 trial,

@@ -294,7 +294,12 @@ fn open_file(path: &Path, create: bool) -> io::Result<File> {
         .open(path)
 }
 
-fn fits(folder: &Path, found: &Header, expected: &Header) -> Result<(), JournalError> {
+/// Whether a journal that begins with `found` can be that of a study that
+/// would begin with `expected`.
+///
+/// # Errors
+/// Why it cannot.
+pub fn fits(folder: &Path, found: &Header, expected: &Header) -> Result<(), JournalError> {
     if found.format.minor > Format::OURS.minor {
         return Err(scan::newer_than_ours(&folder.join(FILE), found));
     }

@@ -7,7 +7,7 @@
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
 //! | [`spec_copy`] | the text of the spec, kept beside the journal |
-//! | [`results`], [`status`] | the lines and texts of the files for other programs |
+//! | [`results`], [`status`], [`phases`] | the lines and texts of the files for other programs |
 //! | [`files`] | these files themselves: repaired at start, then appended to and replaced |
 //! | [`import`] | a results file from before the study, taken up as history |
 //! | [`fresh`] | a new beginning: what there was is moved aside |
@@ -42,6 +42,7 @@ pub mod lock;
 mod notice_record;
 pub mod opening;
 pub mod page;
+pub mod phases;
 pub mod record;
 pub mod results;
 mod scan;

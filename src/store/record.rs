@@ -19,9 +19,8 @@
 //!
 //! | format | since then |
 //! |---|---|
-//! | 1.2 | `spec-amended` |
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `warned` |
+//! | 1.2 | `trial-pruned`, `warned`, `port-busy`, `spec-amended`; `run` of `step-started` |
 
 use std::fmt;
 

@@ -1,6 +1,7 @@
 //! The threads that write, so that nobody waits for a disk who has other
 //! things to do: one for the journal, one for the files for other programs.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc;
 use std::thread::{Builder, JoinHandle};
@@ -11,6 +12,9 @@ use super::error::{AppendError, FilesError};
 use super::files::Files;
 use super::journal::Journal;
 use crate::model::event::Fact;
+
+/// So many states of the status file are made up for when a disk was slow.
+const STATUS_MAX: usize = 4;
 
 /// Facts that are not in the journal, to be repeated by
 /// [`JournalThread::retry`].
@@ -155,7 +159,7 @@ impl FilesThread {
             report,
             lines: Vec::new(),
             best: None,
-            status: None,
+            status: VecDeque::new(),
         };
         let thread = Builder::new().name("files".to_owned()).spawn(move || {
             writer.run(&received);
@@ -177,7 +181,7 @@ impl FilesThread {
         self.send(Update::Best(text));
     }
 
-    /// Replaces the status file. Of several that wait only the last is
+    /// Replaces the status file. Of many that wait only the last few are
     /// written.
     pub fn status(&self, text: Vec<u8>) {
         self.send(Update::Status(text));
@@ -221,7 +225,7 @@ struct FilesWriter<R> {
     report: R,
     lines: Vec<u8>,
     best: Option<Option<Vec<u8>>>,
-    status: Option<Vec<u8>>,
+    status: VecDeque<Vec<u8>>,
 }
 
 impl<R: FnMut(FilesError)> FilesWriter<R> {
@@ -232,7 +236,7 @@ impl<R: FnMut(FilesError)> FilesWriter<R> {
                 match update {
                     Update::Line(line) => self.lines.extend_from_slice(&line),
                     Update::Best(text) => self.best = Some(text),
-                    Update::Status(text) => self.status = Some(text),
+                    Update::Status(text) => self.status.push_back(text),
                     Update::Flush(reply) => flushed.push(reply),
                 }
             }
@@ -256,11 +260,14 @@ impl<R: FnMut(FilesError)> FilesWriter<R> {
             self.best = Some(text);
             (self.report)(error);
         }
-        if let Some(text) = self.status.take()
-            && let Err(error) = self.files.status(&text)
-        {
-            self.status = Some(text);
-            (self.report)(error);
+        let late = self.status.len().saturating_sub(STATUS_MAX);
+        self.status.drain(..late);
+        while let Some(text) = self.status.front() {
+            if let Err(error) = self.files.status(text) {
+                (self.report)(error);
+                break;
+            }
+            self.status.pop_front();
         }
     }
 }

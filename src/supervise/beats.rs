@@ -1,11 +1,16 @@
 //! Signs of life: the protocol of sd_notify(3), with this process in the place
 //! of the service manager.
 
-use std::os::unix::fs::PermissionsExt;
+use std::fs::{self, File, Permissions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::net::UnixDatagram;
+
+use crate::base::file::folder_of;
 
 /// The longest message that is looked at, in bytes.
 const LENGTH_MAX: usize = 4096;
@@ -23,31 +28,45 @@ pub enum Beat {
 #[derive(Debug)]
 pub struct Beats {
     socket: UnixDatagram,
-    folder: tempfile::TempDir,
+    path: PathBuf,
+    folder: File,
     limit: Duration,
 }
 
 impl Beats {
-    /// Opens the socket, in a folder that only this user can enter. A daemon
+    /// Opens the socket beside the pid file of this process, whose lock makes
+    /// it ours: one that a killed supervisor has left is replaced. A daemon
     /// that gives no sign of life for `limit` is taken to hang.
     ///
     /// # Errors
     /// Whatever the system answers.
-    pub fn open(limit: Duration) -> std::io::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("autotune-supervise-")
-            .permissions(std::fs::Permissions::from_mode(0o700))
-            .tempdir()?;
-        Ok(Self {
-            socket: UnixDatagram::bind(path_in(folder.path()))?,
+    pub fn open(pid_file: &Path, limit: Duration) -> io::Result<Self> {
+        let mut path = pid_file.as_os_str().to_owned();
+        path.push(".socket");
+        let path = PathBuf::from(path);
+        if fs::symlink_metadata(&path).is_ok_and(|data| data.file_type().is_socket()) {
+            fs::remove_file(&path)?;
+        }
+        let folder = File::open(folder_of(&path))?;
+        let socket = UnixDatagram::bind(short(&folder, &path))?;
+        let beats = Self {
+            socket,
+            path,
             folder,
             limit,
-        })
+        };
+        fs::set_permissions(&beats.path, Permissions::from_mode(0o600))?;
+        Ok(beats)
     }
 
     /// The socket's path.
-    pub fn path(&self) -> PathBuf {
-        path_in(self.folder.path())
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path to it for `NOTIFY_SOCKET`, as long as this process lives.
+    pub fn address(&self) -> PathBuf {
+        short(&self.folder, &self.path)
     }
 
     /// The longest time between two signs of life.
@@ -55,10 +74,9 @@ impl Beats {
         self.limit
     }
 
-    /// Whether the daemon still finds the socket: some hosts clear their
-    /// temporary folder of what is old.
+    /// Whether the daemon still finds the socket: somebody may have removed it.
     pub fn can_be_heard(&self) -> bool {
-        self.path().exists()
+        self.path.exists()
     }
 
     /// Forgets what was said so far.
@@ -82,8 +100,18 @@ impl Beats {
     }
 }
 
-fn path_in(folder: &Path) -> PathBuf {
-    folder.join("notify")
+impl Drop for Beats {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// The same path through a descriptor of its folder: an address has room for
+/// 107 bytes only.
+fn short(folder: &File, path: &Path) -> PathBuf {
+    let (pid, fd) = (std::process::id(), folder.as_raw_fd());
+    let folder = PathBuf::from(format!("/proc/{pid}/fd/{fd}"));
+    folder.join(path.file_name().unwrap_or_default())
 }
 
 fn read(message: &[u8]) -> Option<Beat> {

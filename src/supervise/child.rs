@@ -1,15 +1,17 @@
 //! The daemon as a process, and the reaping of all others.
 
+use std::ffi::OsString;
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::path::Path;
+use std::process::{Command, Stdio};
 
 use nix::sys::signal::Signal as Name;
 use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions, WaitStatus};
 
-use super::Options;
 use super::beats::Beats;
 
 /// Tells a daemon the process that supervises it.
@@ -64,11 +66,23 @@ impl Daemon {
     /// to the supervisor alone, which passes it on, so that a Ctrl-C arrives
     /// once. To be called by the main thread, whose end the daemon is told of.
     ///
+    /// What it says goes to `output`, where one is given.
+    ///
     /// # Errors
     /// Whatever the system answers.
-    pub fn start(options: &Options, beats: Option<&Beats>) -> io::Result<Self> {
-        let mut command = Command::new(&options.program);
-        command.args(&options.arguments).process_group(0);
+    pub fn start(
+        program: &Path,
+        arguments: &[OsString],
+        beats: Option<&Beats>,
+        output: Option<&File>,
+    ) -> io::Result<Self> {
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0);
+        if let Some(output) = output {
+            command.stdin(Stdio::null());
+            command.stdout(output.try_clone()?);
+            command.stderr(output.try_clone()?);
+        }
         for variable in NOT_PASSED_ON {
             command.env_remove(variable);
         }
@@ -76,7 +90,7 @@ impl Daemon {
         if let Some(beats) = beats {
             beats.forget();
             let limit = beats.limit().as_micros().to_string();
-            command.env("NOTIFY_SOCKET", beats.path());
+            command.env("NOTIFY_SOCKET", beats.address());
             command.env("WATCHDOG_USEC", limit);
         }
         // It is reaped below, with all others.

@@ -213,7 +213,7 @@ pub async fn keep(options: Options, tell: impl FnMut(Notice)) -> Result<Ended, S
         tell,
     };
     supervisor.beats = supervisor.options.watchdog.and_then(|limit| {
-        let opened = Beats::open(limit);
+        let opened = Beats::open(&supervisor.options.pid_file, limit);
         opened
             .map_err(|error| (supervisor.tell)(Notice::Unwatched(error)))
             .ok()
@@ -262,7 +262,7 @@ impl<T: FnMut(Notice)> Supervisor<T> {
         let mut is_first = true;
         loop {
             let start = Instant::now();
-            let ending = match Daemon::start(&self.options, self.beats.as_ref()) {
+            let ending = match self.start() {
                 Ok(daemon) => {
                     (self.tell)(Notice::Started(daemon.pid()));
                     self.watch(&daemon).await
@@ -282,6 +282,13 @@ impl<T: FnMut(Notice)> Supervisor<T> {
                 return Ended::Code(code_of_signal(signal));
             }
         }
+    }
+
+    fn start(&self) -> io::Result<Daemon> {
+        let Options {
+            program, arguments, ..
+        } = &self.options;
+        Daemon::start(program, arguments, self.beats.as_ref(), None)
     }
 
     /// How long to wait for another start, or how it ends.

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use anstyle::Style;
 
 use super::color::{BOLD, paint};
-use super::width::{clean, pad_left, pad_right, shorten, width};
+use super::width::{clean, fold, pad_left, pad_right, shorten, width};
 
 /// The width of a terminal that does not tell its own.
 pub const DEFAULT_WIDTH: usize = 80;
@@ -30,6 +30,7 @@ pub struct Column {
     header: String,
     align: Align,
     flexible: bool,
+    folded: bool,
 }
 
 impl Column {
@@ -48,6 +49,7 @@ impl Column {
             header: clean(&header.into()).into_owned(),
             align,
             flexible: false,
+            folded: false,
         }
     }
 
@@ -56,6 +58,14 @@ impl Column {
     pub fn flexible(mut self) -> Self {
         self.flexible = true;
         self
+    }
+
+    /// The column may be made narrower where the table is too wide; what has
+    /// no room goes on in further lines of its row.
+    #[must_use]
+    pub fn folded(mut self) -> Self {
+        self.folded = true;
+        self.flexible()
     }
 }
 
@@ -129,8 +139,19 @@ impl Table {
         let headers = self.columns.iter().map(|c| (c.header.as_str(), BOLD));
         let mut text = self.line(headers, &widths, color);
         for row in &self.rows {
-            let cells = row.iter().map(|cell| (cell.text.as_str(), cell.style));
-            text.push_str(&self.line(cells, &widths, color));
+            let cells = row.iter().zip(&self.columns).zip(&widths);
+            let cells = cells.map(|((cell, column), width)| match column.folded {
+                true => fold(&cell.text, *width),
+                false => vec![cell.text.clone()],
+            });
+            let cells: Vec<Vec<String>> = cells.collect();
+            let height = cells.iter().map(Vec::len).max().unwrap_or(1);
+            for index in 0..height {
+                let line = cells.iter().map(|lines| lines.get(index));
+                let line = line.map(|line| line.map_or("", String::as_str));
+                let styles = row.iter().map(|cell| cell.style);
+                text.push_str(&self.line(line.zip(styles), &widths, color));
+            }
         }
         text
     }
@@ -288,6 +309,20 @@ mod tests {
                 .render(3, false)
                 .contains("内存不足          UTIL=…")
         );
+    }
+
+    #[test]
+    fn the_folded_column_goes_on_below() {
+        let mut table = trials();
+        table.columns[3] = Column::left("PARAMS").folded();
+        insta::assert_snapshot!(table.render(50, false), @r"
+        TRIAL  状态         TPS  PARAMS
+            1  完成      5940.4  UTIL=0.97 SEQS=512
+           12  内存不足          UTIL=0.99 SEQS=1536
+                                 模型长度=2048
+                                 STOP=<|im_end|>
+          100  ok          12.5
+        ");
     }
 
     #[test]

@@ -49,6 +49,25 @@ pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// `text` in lines of at most `columns`, broken at blanks; a word that is
+/// longer is shortened. One empty line for an empty text.
+pub fn fold(text: &str, columns: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let word = shorten(word, columns);
+        let line = lines.last().map_or(0, |line| width(line));
+        match lines.last_mut() {
+            Some(last) if line == 0 => last.push_str(&word),
+            Some(last) if line + 1 + width(&word) <= columns => {
+                last.push(' ');
+                last.push_str(&word);
+            }
+            _ => lines.push(word.into_owned()),
+        }
+    }
+    lines
+}
+
 /// `text` in one line without what a terminal would obey: control characters
 /// become blanks, and marks of the direction of writing are left out.
 pub fn clean(text: &str) -> Cow<'_, str> {
@@ -66,6 +85,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn folds_at_blanks() {
+        let folded = fold("A=1 MODE=fast 模型=长长长 LONG=123456789012", 10);
+        assert_eq!(folded, ["A=1", "MODE=fast", "模型=长长…", "LONG=1234…"]);
+        assert_eq!(fold("A=1 B=2 C=3", 7), ["A=1 B=2", "C=3"]);
+        assert_eq!(fold("", 7), [""]);
+    }
 
     #[test]
     fn chinese_takes_two_columns() {

@@ -260,6 +260,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         trials_most: Some(200),
         left: None,
         channels: vec![channel()],
+        amendments: vec![text("budget.trials = 40")],
     }))
 }
 
@@ -316,6 +317,15 @@ fn replies() -> Vec<Reply> {
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
         status(Phase::Active, Doing::Step { step: step() }, gain),
         status(Phase::Active, Doing::Ending, gain),
+        status(Phase::Active, Doing::WarmUp { step: step() }, gain),
+        status(
+            Phase::Active,
+            Doing::PortBusy {
+                port: 8000,
+                holder: reason(),
+            },
+            gain,
+        ),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -380,6 +390,7 @@ fn replies() -> Vec<Reply> {
         Refusal::BadSpec(reason()),
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
+        Refusal::LogsGone(3),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -489,6 +500,7 @@ fn detail() -> TrialDetail {
             path: text("/o/l"),
             tail: text("a\nb"),
         }],
+        logs_gone: true,
     }
 }
 

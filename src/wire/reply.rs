@@ -113,6 +113,8 @@ pub struct Status {
     pub left: Option<u64>,
     /// The channels of `[notify]`.
     pub channels: Vec<Channel>,
+    /// What users have changed in the spec, each in words.
+    pub amendments: Vec<String>,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -191,6 +193,18 @@ pub enum Doing {
     },
     /// It is being ended.
     Ending,
+    /// A run that does not count.
+    WarmUp {
+        /// The step.
+        step: String,
+    },
+    /// Somebody else has the port of a service; it is waited for.
+    PortBusy {
+        /// The port.
+        port: u16,
+        /// Who has it, for people.
+        holder: String,
+    },
 }
 
 /// A trial that will be taken up.
@@ -387,6 +401,8 @@ pub struct TrialDetail {
     /// The names of its log files below the study's folder, and the end of
     /// each.
     pub logs: Vec<LogTail>,
+    /// Whether it had logs that are gone.
+    pub logs_gone: bool,
 }
 
 /// Why racing ended a trial before its last run.
@@ -577,4 +593,6 @@ pub enum Refusal {
     NeedsRestart(Vec<String>),
     /// `[notify]` has no such channel; it has these.
     NoSuchChannel(Vec<String>),
+    /// The trial's logs were there and are gone.
+    LogsGone(u32),
 }

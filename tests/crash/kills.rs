@@ -282,7 +282,7 @@ fn a_sitting_that_the_journal_has_lost_is_ended(cgroup: bool) {
     });
     daemon.signal(Signal::SIGTERM);
     study.wait("the first signal's echo", || log().contains("once more"));
-    daemon.signal(Signal::SIGTERM);
+    daemon.signal_again(Signal::SIGTERM);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert_eq!(study.alive(), [0; 0], "{}", study.trace());
     assert_eq!(start_of(runner), None);

@@ -84,7 +84,7 @@ fn twice(cgroup: bool) {
         study.await_gate("run-2");
         daemon.signal(first);
         study.await_gate("stop");
-        daemon.signal(second);
+        daemon.signal_again(second);
         assert_eq!(daemon.end(), code, "{}", study.trace());
         assert_nothing_left(&study);
         assert_eq!(ends(&study), ["interrupted"]);
@@ -92,6 +92,25 @@ fn twice(cgroup: bool) {
         assert_eq!(study.start().end(), 0, "{}", study.trace());
         assert_complete(&study);
     }
+}
+
+/// Who ends a whole tree, as timeout(1) does, sends the same signal twice: the
+/// trial is ended in order all the same.
+fn twice_at_the_same_time(cgroup: bool) {
+    let study = gated(cgroup, "stop");
+    let mut daemon = study.start();
+    study.await_gate("stop");
+    let service = study.processes()[0];
+    daemon.signal(SIGTERM);
+    let log = || std::fs::read_to_string(study.path("daemon.log")).unwrap_or_default();
+    study.wait("the first signal's echo", || log().contains("once more"));
+    daemon.signal(SIGTERM);
+    daemon.signal(SIGHUP);
+    study.open_gate("stop");
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert!(!log().contains("ending at once"), "{}", log());
+    assert_ne!(start_of(service.0), Some(service.1));
+    assert_nothing_left(&study);
 }
 
 /// The runner of a daemon that was killed is still in a grace longer than any
@@ -113,7 +132,7 @@ fn twice_while_the_past_is_cleared_up(cgroup: bool) {
         start_of(runner).is_some(),
         "the first one waits for the runner"
     );
-    daemon.signal(SIGINT);
+    daemon.signal_again(SIGINT);
     assert_eq!(daemon.end(), 130, "{}", study.trace());
     assert_nothing_left(&study);
     assert_eq!(start_of(runner), None);
@@ -171,6 +190,7 @@ both_ways! {
     in_every_phase,
     at_the_end_of_a_trial,
     twice,
+    twice_at_the_same_time,
     twice_while_the_past_is_cleared_up,
     a_restart_waits_for_a_runner_that_is_still_ending,
 }
@@ -208,7 +228,7 @@ fn twice_while_a_stop_command_runs() {
     let service = study.processes()[0];
     daemon.signal(Signal::SIGTERM);
     study.await_gate("stop");
-    daemon.signal(Signal::SIGTERM);
+    daemon.signal_again(Signal::SIGTERM);
     study.wait("the service's end", || {
         start_of(service.0) != Some(service.1)
     });
@@ -226,7 +246,7 @@ fn twice_with_a_stop_command_that_hangs() {
     study.await_gate("run");
     daemon.signal(Signal::SIGTERM);
     study.await_gate("stop");
-    daemon.signal(Signal::SIGTERM);
+    daemon.signal_again(Signal::SIGTERM);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert!(!study.path("stopped").exists());
     assert_nothing_left(&study);

@@ -56,6 +56,13 @@ fn a_busy_port_is_waited_for(cgroup: bool) {
     );
     study.wait("a word about the port", || log().contains(&waiting));
     assert_eq!(study.processes(), [], "nothing is started while it is busy");
+    study.wait("the status", || {
+        let text = std::fs::read(study.out("tune_status.json")).unwrap_or_default();
+        let status: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
+        let said = status["message"].as_str().unwrap_or_default();
+        status["phase"] == "port_busy" && status["attempt"] == 1 && said.contains(&waiting)
+    });
+    assert_eq!(study.events_of("port-busy")[0]["port"], study.port);
     // That we are still here to say so proves that nobody killed us.
     drop(stranger);
     assert_eq!(daemon.end(), 0, "{}", study.trace());

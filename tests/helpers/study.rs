@@ -21,7 +21,7 @@ use autotune::model::params::Params;
 use autotune::model::setting::Setting;
 use autotune::model::space::{Parameter, Space};
 use autotune::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, SamplerKind, Search, Spec,
+    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{
     MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
@@ -164,6 +164,7 @@ pub(crate) fn spec() -> Spec {
         files: FileNames::default(),
         notify: Notify::default(),
         log_max: 1 << 20,
+        retention: Retention::default(),
         digest: "9b1c2f".repeat(10) + "0a1b",
     }
 }
@@ -233,6 +234,7 @@ impl Story {
             trial,
             sitting,
             step: "serve".into(),
+            run: None,
             pid: self.random.random_range(2..4_000_000),
             start_ticks: self.random.random_range(0..1 << 40),
         };

@@ -213,3 +213,31 @@ fn what_goes_wrong_in_a_step_is_named() {
         .collect();
     assert_eq!(found, expected);
 }
+
+/// The runs would take as long as the warm-up run, each of them.
+#[test]
+fn a_warm_up_run_that_times_out_ends_the_trial() {
+    let study = super::simple(
+        "[space]\nN = [1]\n",
+        r#"["{child}", "run", "--gate", "{dir}never"]"#,
+    );
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    let warm = "runs = 3\nwarmup = 1\ntimeout = \"300ms\"\nstop_grace = \"10ms\"";
+    study.write_spec(&spec.replace("runs = 2", warm));
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert_eq!(
+        study.events_of("step-started").len(),
+        1,
+        "{}",
+        study.trace()
+    );
+    assert_eq!(study.events_of("run-ended").len(), 0, "{}", study.trace());
+    let results = study.results();
+    assert_eq!(results[0]["status"], "failed", "{results:?}");
+    let trace = study.trace();
+    assert!(
+        trace.contains("the warm-up run ran into its time limit"),
+        "{trace}"
+    );
+}

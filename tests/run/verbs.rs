@@ -149,6 +149,31 @@ fn check_looks_at_this_machine_too() {
 }
 
 #[test]
+fn plan_goes_on_from_the_journal() {
+    let sections =
+        "[search]\nsampler = \"grid\"\n[budget]\ntrials = 2\n[space]\nN = [1, 2, 3, 4]\n";
+    let command = r#"["{child}", "run", "--print", "score={{ N }}"]"#;
+    let study = simple(sections, command);
+    assert_eq!(code(&study.run()), 0);
+    let plan = || said(&study.autotuned(&["plan", "study.toml", "-o", "out"]));
+    let done = plan();
+    assert!(
+        done.contains("after 2 trials; done: the budget of 2 trials"),
+        "{done}"
+    );
+    assert!(done.contains("nothing: the budget is used up"), "{done}");
+    let larger = sections.replace("trials = 2", "trials = 3");
+    study.write_spec(&super::spec(&larger, command));
+    let next = plan();
+    assert!(next.contains("what comes next\n   3  N=3\n"), "{next}");
+    assert!(!next.contains("N=4\n"), "{next}");
+    // Another study's journal is none of this one.
+    study.write_spec(&super::spec(sections, command).replace("\"simple\"", "\"other\""));
+    let other = study.autotuned(&["plan", "study.toml", "-o", "out"]);
+    assert_eq!(code(&other), 4, "{}", said(&other));
+}
+
+#[test]
 fn plan_shows_and_starts_nothing() {
     let spec = SHOW.replace(
         "[space]\n",

@@ -11,7 +11,7 @@ use autotune::wire::reply::{Refusal, Reply};
 use autotune::wire::request::{Request, Steer};
 
 use super::support::Study;
-use super::support::control::{connection, ctl, good, json, socket};
+use super::support::control::{connection, ctl, good, json, peak, socket};
 use super::support::{Daemon, code, said};
 use super::{Follower, GATED, open_gates};
 
@@ -20,14 +20,6 @@ fn daemon(study: &Study) -> Daemon {
     study.await_gate("gate-1");
     study.wait("the socket", || code(&ctl(study, &["ping"])) == 0);
     daemon
-}
-
-/// The most memory that a process ever had in use, in KiB.
-fn peak(pid: i32) -> u64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let number = line.and_then(|line| line.split_whitespace().nth(1));
-    number.expect("a size").parse().expect("a number")
 }
 
 /// All that the other end says until it closes.

@@ -61,6 +61,14 @@ pub fn refused(study: &Study, arguments: &[&str], with: u8) -> String {
     said(&output)
 }
 
+/// What came of each trial, in a word.
+pub fn outcomes(study: &Study) -> Vec<String> {
+    let trials = json(study, &["trials"]);
+    let rows = trials["rows"].as_array().expect("rows");
+    let word = |row: &Json| row["outcome"].as_str().expect("a word").to_owned();
+    rows.iter().map(word).collect()
+}
+
 /// A greeted connection.
 pub fn connection(study: &Study) -> UnixStream {
     let mut stream = UnixStream::connect(socket(study)).expect("connected");
@@ -73,8 +81,17 @@ pub fn connection(study: &Study) -> UnixStream {
 
 /// The memory that a process has in use, in KiB.
 pub fn resident(pid: i32) -> u64 {
+    memory(pid, "VmRSS:")
+}
+
+/// The most memory that a process ever had in use, in KiB.
+pub fn peak(pid: i32) -> u64 {
+    memory(pid, "VmHWM:")
+}
+
+fn memory(pid: i32, name: &str) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process");
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let line = status.lines().find(|line| line.starts_with(name));
     let number = line.and_then(|line| line.split_whitespace().nth(1));
     number.expect("a size").parse().expect("a number")
 }

@@ -104,6 +104,7 @@ impl Study {
             .env("PIDS", self.path("pids"))
             // Its control socket is its own, too.
             .env("XDG_RUNTIME_DIR", self.path("runtime"))
+            .env_remove("AUTOTUNE_SOCKET")
             .env("NO_COLOR", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -314,6 +315,12 @@ impl Daemon {
     /// Sends it a signal.
     pub fn signal(&self, signal: nix::sys::signal::Signal) {
         nix::sys::signal::kill(nix::unistd::Pid::from_raw(self.pid()), signal).expect("sent");
+    }
+
+    /// Sends it a signal that is another wish than one that came just now.
+    pub fn signal_again(&self, signal: nix::sys::signal::Signal) {
+        std::thread::sleep(autotune::daemon::signals::ONE_WISH);
+        self.signal(signal);
     }
 
     /// Whether it has not ended yet.

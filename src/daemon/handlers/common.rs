@@ -4,7 +4,7 @@ use crate::base::clock::Timestamp;
 use crate::model::metric::Constraint;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
-use crate::model::trial::{SittingEnd, Trial};
+use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::report::overview;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
@@ -105,6 +105,13 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
         metrics: metrics(study, trial),
         cause: failure(trial).map(cause),
     }
+}
+
+/// Whether a trial that is over has started a program, so that it had logs.
+pub fn had_logs(trial: &Trial) -> bool {
+    let ended = failure(trial).is_some_and(|failure| failure.ending.is_some());
+    let started = !trial.runs.is_empty() || trial.startup().is_some() || ended;
+    trial.is_settled() && trial.origin != Origin::Imported && started
 }
 
 /// What broke the trial, or its last sitting where it is not settled.

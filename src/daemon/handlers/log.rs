@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use tokio::sync::watch;
 
-use super::Context;
 use super::tail::{LOOK, Log, PIECE, runs};
+use super::{Context, common};
 use crate::daemon::board::View;
 use crate::daemon::server::Exchange;
 use crate::model::trial::{TrialId, log_name};
@@ -74,7 +74,11 @@ pub async fn stream(
     if none && end == EndOfStream::Complete {
         let paths = logs(context, id, sitting.unwrap_or(1), step.as_deref());
         let path = paths.first().map(|log| log.path.display().to_string());
-        let refusal = Refusal::NoSuchLog(path.unwrap_or_default());
+        let study = context.board.view().study;
+        let refusal = match study.trial(id).filter(|trial| common::had_logs(trial)) {
+            Some(_) => Refusal::LogsGone(id.0),
+            None => Refusal::NoSuchLog(path.unwrap_or_default()),
+        };
         return exchange.output.send(&Reply::Refused(refusal)).await;
     }
     exchange.output.send(&Reply::End(end)).await

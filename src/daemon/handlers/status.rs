@@ -69,6 +69,7 @@ pub fn answer(context: &Context) -> Reply {
         trials_most,
         left: left.filter(|_| goes_on).map(milliseconds),
         channels: notify::channels(context, study),
+        amendments: study.amendments().iter().map(ToString::to_string).collect(),
     }))
 }
 

@@ -37,6 +37,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         });
         tails.collect::<Vec<_>>()
     });
+    let tails = tails.await.unwrap_or_default();
     Reply::Trial(Box::new(TrialDetail {
         row: common::row(&study, &trial, clock::now()),
         params: convert::params(&trial.params),
@@ -47,7 +48,8 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         failure: common::failure(&trial).map(Into::into),
         skipped: trial.skipped,
         pruning: trial.pruned_by_racing().map(Into::into),
-        logs: tails.await.unwrap_or_default(),
+        logs_gone: tails.is_empty() && common::had_logs(&trial),
+        logs: tails,
     }))
 }
 

@@ -1,0 +1,345 @@
+use std::path::Path;
+
+use super::*;
+use crate::base::clock::Timestamp;
+use crate::config::{Origin, check};
+use crate::daemon::decide::Company;
+use crate::model::spec::SamplerKind;
+use crate::search::simulation::{list, space, spec};
+
+fn written(values: &str) -> Spec {
+    let space = space(vec![list("N", values, "")], &[]);
+    let mut spec = spec(space, SamplerKind::Grid);
+    spec.digest = values.to_owned();
+    spec
+}
+
+fn take(state: &mut State, spec: Spec) -> (Reply, Decision) {
+    let context = Context {
+        now: Timestamp::from_millis(1),
+        token: "t",
+        boot_id: "b",
+    };
+    let mut decision = Decision::default();
+    let warnings = vec!["w".to_owned()];
+    let spec = Arc::new(spec);
+    let reply = reload(
+        state,
+        spec,
+        String::new(),
+        warnings,
+        &context,
+        &mut decision,
+    );
+    (reply, decision)
+}
+
+fn state() -> State {
+    state_of(written("1 2"))
+}
+
+fn state_of(spec: Spec) -> State {
+    State {
+        study: Arc::new(Study::new(Arc::new(spec))),
+        stopping: None,
+        asking: false,
+        resting: false,
+        company: Company::default(),
+    }
+}
+
+#[test]
+fn another_space_is_asked_about_at_once() {
+    let (reply, decision) = take(&mut state(), written("1 2 3"));
+    assert!(matches!(reply, Reply::Accepted(Accepted::Reloaded(_))));
+    assert_eq!(decision.facts.len(), 1);
+    let spec = decision.spec.expect("a spec");
+    assert_eq!(spec.digest, "1 2 3");
+    assert!(decision.effects.contains(&Effect::Ask));
+}
+
+#[test]
+fn the_same_is_so_already_and_another_study_is_refused() {
+    let mut state = state();
+    let (reply, decision) = take(&mut state, written("1 2"));
+    assert!(matches!(reply, Reply::Ignored(Accepted::Reloaded(_))));
+    assert!(decision.facts.is_empty() && decision.spec.is_none());
+    let mut other = written("1 2 3");
+    other.name = "other".to_owned();
+    other.files.results = "r".to_owned();
+    let (reply, decision) = take(&mut state, other);
+    let parts = ["[study] name", "[files] results"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(reply, Reply::Refused(Refusal::NeedsRestart(parts)));
+    assert!(decision.facts.is_empty() && decision.effects.is_empty());
+}
+
+/// A spec with every key that there is.
+const WHOLE: &str = r#"
+[study]
+name = "s"
+workdir = "/"
+output_dir = "/o"
+seed = 1
+pass_env = ["A"]
+log_max = "1 MiB"
+[objective]
+maximize = "m"
+[[constraint]]
+metric = "a"
+min = 0.5
+max = 9
+[budget]
+trials = 9
+runs = 9
+wall = "1h"
+[search]
+sampler = "coordinate"
+passes = 2
+levels = 5
+racing = true
+[base]
+N = 1
+[space]
+N = [1, 2]
+V = { values = [1, 2], when = "N == 1" }
+I = { int = [1, 8], log = false }
+F = { float = [1, 8] }
+[[rule]]
+require = "N <= I"
+[env]
+E = "1"
+[host]
+port_wait = "1s"
+cooldown = "1s"
+fault_wait = "1s"
+cgroup = true
+[limits]
+memory_max = "1 GiB"
+swap_max = "1 GiB"
+pids_max = 9
+cpus = 1
+required = false
+[retention]
+trials = 8
+failures = 9
+age = "1d"
+size = "1 GiB"
+[control]
+socket = "/s"
+read = "owner"
+group = "g"
+[files]
+results = "results"
+best = "best"
+status = "status"
+logs = "logs"
+[[step]]
+name = "tcp"
+kind = "service"
+command = ["tcp"]
+ready = { tcp = "localhost:1" }
+[[step]]
+name = "log"
+kind = "service"
+command = ["log"]
+ready = { log = "up" }
+[[step]]
+name = "http"
+kind = "service"
+command = ["http"]
+params = "env"
+env = { S = "1" }
+file = [{ name = "f", text = "1" }]
+workdir = "w"
+stop = ["stop"]
+stop_grace = "1s"
+ready = { http = "http://localhost/", status = "200", timeout = "1s", settle = "1s", owner = "any", probe = { url = "http://localhost/" } }
+[[step]]
+name = "eval"
+kind = "measure"
+command = ["eval"]
+timeout = "1s"
+runs = 3
+warmup = 1
+[step.metrics]
+m = { regex = "(m)", match = "last" }
+a = { json = "/a", file = "a.json" }
+b = { jsonl = "b.jsonl", pointer = "/b" }
+"#;
+
+/// What becomes of a key when it differs in a file that is read again.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Class {
+    /// It holds from then on.
+    Live,
+    /// It is refused.
+    Restart,
+}
+
+/// Every key, a place in [`WHOLE`], and what stands there instead.
+#[rustfmt::skip]
+const KEYS: &[(Class, &str, &str, &str, &str)] = {
+    use Class::{Live, Restart};
+    &[
+        (Live, "", "preset", "\n[study]", "\npreset = \"serving-env\"\n[study]"),
+        (Restart, "[study]", "name", "\"s\"", "\"t\""),
+        (Live, "[study]", "workdir", "workdir = \"/\"", "workdir = \"/tmp\""),
+        (Restart, "[study]", "output_dir", "\"/o\"", "\"/p\""),
+        (Restart, "[study]", "seed", "seed = 1", "seed = 2"),
+        (Live, "[study]", "pass_env", "[\"A\"]", "[\"B\"]"),
+        (Live, "[study]", "log_max", "1 MiB", "2 MiB"),
+        (Live, "[objective]", "maximize", "maximize = \"m\"", "maximize = \"b\""),
+        (Live, "[objective]", "minimize", "maximize", "minimize"),
+        (Live, "[[constraint]]", "metric", "metric = \"a\"", "metric = \"b\""),
+        (Live, "[[constraint]]", "min", "min = 0.5", "min = 0.6"),
+        (Live, "[[constraint]]", "max", "max = 9", "max = 8"),
+        (Live, "[budget]", "trials", "trials = 9", "trials = 7"),
+        (Live, "[budget]", "runs", "runs = 9", "runs = 8"),
+        (Live, "[budget]", "wall", "1h", "2h"),
+        (Live, "[search]", "sampler", "coordinate", "grid"),
+        (Live, "[search]", "passes", "passes = 2", "passes = 3"),
+        (Live, "[search]", "levels", "levels = 5", "levels = 6"),
+        (Live, "[search]", "racing", "racing = true", "racing = false"),
+        (Live, "[base]", "NAME", "N = 1\n", "N = 2\n"),
+        (Live, "[space]", "NAME", "N = [1, 2]", "N = [1, 2, 3]"),
+        (Live, "[space]", ".values", "values = [1, 2]", "values = [1, 3]"),
+        (Live, "[space]", ".int", "int = [1, 8]", "int = [1, 9]"),
+        (Live, "[space]", ".float", "float = [1, 8]", "float = [1, 9]"),
+        (Live, "[space]", ".log", "log = false", "log = true"),
+        (Live, "[space]", ".when", "N == 1", "N == 2"),
+        (Live, "[[rule]]", "require", "N <= I", "N < I + 1"),
+        (Live, "[env]", "NAME", "E = \"1\"", "E = \"2\""),
+        (Live, "[host]", "port_wait", "port_wait = \"1s\"", "port_wait = \"2s\""),
+        (Live, "[host]", "cooldown", "cooldown = \"1s\"", "cooldown = \"2s\""),
+        (Live, "[host]", "fault_wait", "fault_wait = \"1s\"", "fault_wait = \"2s\""),
+        (Live, "[host]", "cgroup", "cgroup = true\n[limits]\nmemory_max = \"1 GiB\"\nswap_max = \"1 GiB\"\npids_max = 9\ncpus = 1\nrequired = false", "cgroup = false"),
+        (Live, "[limits]", "memory_max", "memory_max = \"1", "memory_max = \"2"),
+        (Live, "[limits]", "swap_max", "swap_max = \"1", "swap_max = \"2"),
+        (Live, "[limits]", "pids_max", "pids_max = 9", "pids_max = 8"),
+        (Live, "[limits]", "cpus", "cpus = 1", "cpus = 2"),
+        (Live, "[limits]", "required", "required = false", "required = true"),
+        (Live, "[retention]", "trials", "trials = 8", "trials = 7"),
+        (Live, "[retention]", "failures", "failures = 9", "failures = 8"),
+        (Live, "[retention]", "age", "1d", "2d"),
+        (Live, "[retention]", "size", "size = \"1", "size = \"2"),
+        (Restart, "[control]", "socket", "\"/s\"", "\"/t\""),
+        (Restart, "[control]", "read", "owner", "all"),
+        (Restart, "[control]", "group", "\"g\"", "\"h\""),
+        (Restart, "[files]", "results", "\"results\"", "\"r\""),
+        (Restart, "[files]", "best", "\"best\"", "\"b\""),
+        (Restart, "[files]", "status", "\"status\"", "\"s2\""),
+        (Restart, "[files]", "logs", "\"logs\"", "\"l\""),
+        (Live, "[[step]]", "name", "name = \"eval\"", "name = \"test\""),
+        (Live, "[[step]]", "kind", "kind = \"service\"\ncommand = [\"tcp\"]\nready = { tcp = \"localhost:1\" }", "kind = \"task\"\ncommand = [\"tcp\"]"),
+        (Live, "[[step]]", "command", "[\"eval\"]", "[\"test\"]"),
+        (Live, "[[step]]", "params", "params = \"env\"", "params = \"none\""),
+        (Live, "[[step]]", "env", "S = \"1\"", "S = \"2\""),
+        (Live, "[[step]]", "file", "text = \"1\"", "text = \"2\""),
+        (Live, "[[step]]", "workdir", "\"w\"", "\"v\""),
+        (Live, "[[step]]", "stop", "[\"stop\"]", "[\"end\"]"),
+        (Live, "[[step]]", "stop_grace", "stop_grace = \"1s\"", "stop_grace = \"2s\""),
+        (Live, "[[step]]", "timeout", "\ntimeout = \"1s\"", "\ntimeout = \"2s\""),
+        (Live, "[[step]]", "runs", "runs = 3", "runs = 4"),
+        (Live, "[[step]]", "warmup", "warmup = 1", "warmup = 2"),
+        (Live, "[[step]]", "ready", "http://localhost/\", s", "http://localhost/x\", s"),
+        (Live, "[[step]]", "metrics", "(m)", "(n)"),
+        (Live, "ready", "http", "http://localhost/\", s", "http://localhost/x\", s"),
+        (Live, "ready", "tcp", "localhost:1", "localhost:2"),
+        (Live, "ready", "log", "log = \"up\"", "log = \"ready\""),
+        (Live, "ready", "status", "200", "201"),
+        (Live, "ready", "timeout", ", timeout = \"1s\"", ", timeout = \"2s\""),
+        (Live, "ready", "settle", "settle = \"1s\"", "settle = \"2s\""),
+        (Live, "ready", "owner", "\"any\"", "\"trial\""),
+        (Live, "ready", "probe", "{ url = \"http://localhost/\" }", "{ url = \"http://localhost/y\" }"),
+        (Live, "[step.metrics]", "NAME", "(m)", "(n)"),
+        (Live, "[step.metrics]", ".regex", "(m)", "(n)"),
+        (Live, "[step.metrics]", ".match", "\"last\"", "\"first\""),
+        (Live, "[step.metrics]", ".json", "\"/a\"", "\"/c\""),
+        (Live, "[step.metrics]", ".file", "a.json", "c.json"),
+        (Live, "[step.metrics]", ".jsonl", "b.jsonl", "c.jsonl"),
+        (Live, "[step.metrics]", ".pointer", "\"/b\"", "\"/c\""),
+    ]
+};
+
+fn checked(text: &str) -> Spec {
+    let origin = Origin::of(Path::new("/s.toml"));
+    check(text, &origin)
+        .unwrap_or_else(|wrong| panic!("{wrong}"))
+        .spec
+}
+
+#[test]
+fn every_key_holds_at_once_or_is_refused() {
+    for (class, section, key, old, new) in KEYS {
+        assert!(WHOLE.contains(old), "{section} {key}");
+        let after = checked(&WHOLE.replacen(old, new, 1));
+        let before = checked(WHOLE);
+        let same = Spec {
+            digest: before.digest.clone(),
+            ..after.clone()
+        };
+        // What a preset fills in is its own affair.
+        let differs = same != before || *key == "preset";
+        assert!(differs, "{section} {key} changes nothing");
+        let (reply, decision) = take(&mut state_of(before), after);
+        match class {
+            Class::Live => {
+                let accepted = matches!(reply, Reply::Accepted(Accepted::Reloaded(_)));
+                assert!(accepted, "{section} {key}: {reply:?}");
+                assert!(decision.spec.is_some());
+            }
+            Class::Restart => {
+                let parts = vec![format!("{section} {key}")];
+                assert_eq!(reply, Reply::Refused(Refusal::NeedsRestart(parts)));
+                assert!(decision.facts.is_empty());
+            }
+        }
+    }
+}
+
+/// A new key needs a line in `KEYS`, and, where it needs a restart, in the
+/// man page.
+#[test]
+fn every_key_of_the_table_has_a_class() {
+    let source = include_str!("../config/mod.rs");
+    let rows = source
+        .lines()
+        .filter_map(|line| line.strip_prefix("//! | "));
+    let mut section = String::new();
+    let mut found = 0;
+    for row in rows {
+        let cells: Vec<&str> = row.split('|').collect();
+        let [first, keys, ..] = cells[..] else {
+            continue;
+        };
+        let words = |cell: &str| -> Vec<String> {
+            let words = cell.split(['`', ',', ' ']).map(str::to_owned);
+            words
+                .filter(|word| !word.is_empty() && word != "or")
+                .collect()
+        };
+        if words(first) == ["section"] {
+            continue;
+        }
+        section = words(first).pop().unwrap_or(section);
+        for key in &words(keys) {
+            let known = KEYS.iter().any(|(_, s, k, ..)| *s == section && k == key);
+            assert!(known, "{section} {key} has no class");
+            found += 1;
+        }
+    }
+    assert_eq!(found, KEYS.len(), "a key that the table does not have");
+    let man = include_str!("../../man/autotune.toml.5");
+    let (_, man) = man.split_once(".Sh RELOADING").expect("a section");
+    let (man, _) = man.split_once(".Sh ").expect("the next");
+    for (class, section, key, ..) in KEYS {
+        let listed = man.contains(&format!(".It Li {section} Ic {key}\n"));
+        assert_eq!(
+            listed,
+            *class == Class::Restart,
+            "{section} {key} in the man page"
+        );
+    }
+}
