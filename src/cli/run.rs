@@ -64,7 +64,7 @@ pub struct Args {
     /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
-    /// Begin anew; what there is so far is moved to `former`, beside the journal
+    /// Begin anew; what there is so far is kept beside the journal
     #[arg(long)]
     fresh: bool,
     /// As `autotuned plan`

@@ -177,15 +177,10 @@ fn limits_are_read() {
 
 #[test]
 fn what_a_repo_that_is_tuned_in_place_needs() {
+    let kept = "[host]\nport_kill = ['uvicorn', 'serve:app']\n[files]\njournal = '.a/r'\n[env]";
     let text = GOOD
-        .replace(
-            "[env]",
-            "[host]\nport_kill = ['uvicorn', 'serve:app']\n[files]\njournal = '.a/r'\n[env]",
-        )
-        .replace(
-            "name = \"qwen",
-            "pass_env = ['*', '!TUNE_*']\nname = \"qwen",
-        );
+        .replace("[env]", kept)
+        .replace("[\"CUDA_*\", \"HF_HOME\"]", "['*', '!TUNE_*']");
     let spec = good(&text).spec;
     assert_eq!(spec.host.port_kill, ["uvicorn", "serve:app"]);
     assert_eq!(spec.files.journal.as_deref(), Some(".a/r"));

@@ -105,7 +105,7 @@ pub const SETTINGS: &[Setting] = &[
         "results",
         "NAME",
         &["RESULTS"],
-        "The results file; another name begins a new history [default: tune_results.jsonl]",
+        "The results file; another name begins a new history",
     ),
     value(
         "best",
