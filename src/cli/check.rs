@@ -13,8 +13,9 @@ use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 /// Checks a spec, and whether this machine has what it names
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   autotuned check study.toml
+  autotuned check --expand study.toml
 
 Starts nothing. The exit code is 3 when something is wrong.")]
 pub struct Args {
@@ -23,6 +24,9 @@ pub struct Args {
     /// Look at the spec alone, not at this machine
     #[arg(long)]
     no_host: bool,
+    /// Print the spec with what its preset fills in
+    #[arg(long)]
+    expand: bool,
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
@@ -30,8 +34,11 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let spec = &checked.spec;
     let mut out = anstream::stdout();
+    if args.expand {
+        return Exit::of_output(out.write_all(checked.text.as_bytes()));
+    }
+    let spec = &checked.spec;
     let _ = writeln!(
         out,
         "{GOOD}good{GOOD:#}: study `{}`, {}, {}, {} a trial",

@@ -53,7 +53,8 @@ Examples:
   autotuned view DIR                  what a study has found so far
 
 A spec is a TOML file that says how to start, measure and vary a program:
-`autotuned demo --dir DIR` leaves one in DIR to begin with."
+`autotuned demo --dir DIR` leaves one in DIR to begin with, `autotunectl init`
+writes one for vLLM, SGLang or llama.cpp."
     };
 }
 

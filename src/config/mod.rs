@@ -2,7 +2,8 @@
 //! complaint.
 //!
 //! ```text
-//! text ── toml ──> spanned tree ── reader ──> typed values with their places
+//! text ── toml ──> spanned tree ── merge ──> with what its preset fills in
+//!      ── reader ──> typed values with their places
 //!      ── study, space, rules, steps: each complains, none stops ──> Spec
 //!      ── check_host: does this machine have what the spec names?
 //! ```
@@ -17,8 +18,12 @@
 //! parameter and for [`CONTEXT_NAMES`]: `{{ PORT }}`. A relative path begins
 //! at the spec's folder; neither `~` nor `$VARIABLES` are filled in.
 //!
+//! What a preset fills in is said in [`presets`]. `{ required = "…" }` stands for
+//! a value that has yet to be given.
+//!
 //! | section | key | takes | default |
 //! |---|---|---|---|
+//! | | `preset` | name of a preset, which fills in what the spec does not say | none |
 //! | `[study]` | `name` | letters, digits, `-`, `_`, `.`; 64 at most | required |
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
@@ -58,7 +63,7 @@
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
-//! | | `command` | list of templates: program and arguments | required |
+//! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |
 //! | | `env` | `{ NAME = template }` | |
 //! | | `file` | list of `{ name, text }` or `{ name, template }`: files made in the trial's folder, from a template or from a file with one | |
@@ -90,8 +95,10 @@ mod bounds;
 mod complaint;
 mod host;
 mod limits;
+mod merge;
 mod metrics;
 mod names;
+pub mod presets;
 mod reader;
 mod ready;
 mod rules;
@@ -101,6 +108,7 @@ mod study;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write_out;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -112,11 +120,13 @@ pub use self::amend::Draft;
 pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
+use self::presets::Preset;
 use self::reader::{Reader, Section};
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::step::Step;
 
 /// The largest spec, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -145,7 +155,8 @@ impl Origin {
 pub struct Checked {
     /// The spec.
     pub spec: Spec,
-    /// Its text, as it was read.
+    /// Its text: as it was read, or with what its preset fills in. It means the
+    /// same by itself, whatever becomes of the preset.
     pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
@@ -218,23 +229,60 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
 /// Everything that is wrong with it, warnings among it.
 pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
     let mut r = Reader::new(text, &origin.folder);
-    let spec = match parse(&mut r, text) {
-        Some(table) => {
-            let root = Section::new("a spec", &table, 0..0);
-            check_root(&mut r, root)
-        }
-        None => None,
+    let table = parse(&mut r, text).and_then(|mut table| {
+        let preset = presets::named_by(&mut r, &mut table)?;
+        Some((table, preset))
+    });
+    let Some((table, preset)) = table else {
+        return Err(Complaints::new(&origin.file, text, r.into_complaints()));
     };
-    let failed = r.failed();
-    let complaints = Complaints::new(&origin.file, text, r.into_complaints());
-    match spec {
-        Some(spec) if !failed => Ok(Checked {
-            spec,
-            text: text.to_owned(),
-            warnings: complaints,
-        }),
-        _ => Err(complaints),
+    if let Some(preset) = preset {
+        return check_with(text, table, preset, origin);
     }
+    let (spec, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, text, complaints);
+    conclude(spec, text.to_owned(), complaints)
+}
+
+/// Checks a spec, of which the text was parsed, with what its preset fills in.
+fn check_with<'t>(
+    text: &'t str,
+    table: DeTable<'t>,
+    preset: &Preset,
+    origin: &Origin,
+) -> Result<Checked, Complaints> {
+    // One text of two, so that a place in it is enough to tell where something
+    // stands. The preset is read with its places in the whole.
+    let whole = format!("{text}\n{}", preset.text);
+    let start = text.len() + 1;
+    let shifted = "\n".repeat(start) + preset.text;
+    let mut r = Reader::new(&whole, &origin.folder);
+    let filled_in = parse(&mut r, &shifted).unwrap_or_default();
+    let table = merge::merge(table, filled_in);
+    let text = write_out::write_out(&table, &whole);
+    r.digest = sha2::Sha256::new_with_prefix(&text);
+    let (spec, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &whole, complaints);
+    conclude(spec, text, complaints.with_preset(preset.file(), start))
+}
+
+fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Checked, Complaints> {
+    match spec {
+        Some(spec) => Ok(Checked {
+            spec,
+            text,
+            warnings,
+        }),
+        None => Err(warnings),
+    }
+}
+
+/// The spec in `table`, unless there is an error, and all complaints.
+fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, Vec<Complaint>) {
+    let root = Section::new("a spec", table, 0..0);
+    let spec = check_root(&mut r, root);
+    let spec = spec.filter(|_| !r.failed());
+    (spec, r.into_complaints())
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
@@ -302,11 +350,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
-    root.refuse_with(
-        r,
-        "preset",
-        "presets are not there yet: write out what the study needs",
-    );
+    // Taken already; it is one of the keys that there are.
+    root.take("preset");
     root.refuse_with(
         r,
         "metrics",
@@ -350,6 +395,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         for (constraint, span) in &constraints {
             study::yielded(r, &constraint.metric, span, &yields);
         }
+    }
+    let sees_all = |step: &Step| step.params_in_env;
+    if !r.failed() && !steps.iter().any(sees_all) {
+        declared.warn_of_unused(r);
     }
     let space = space?;
     warn_of_extent(r, &space, space_span, &search, sampler, &budget);

@@ -19,6 +19,7 @@ pub mod exit;
 mod logs;
 mod persist;
 mod ping;
+mod presets;
 mod prose;
 mod session;
 mod set;
@@ -89,7 +90,8 @@ Examples:
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
-  autotunectl wait --for done     until the study is done";
+  autotunectl wait --for done     until the study is done
+  autotunectl init vllm           a spec to start from; needs no daemon";
 
 const EXIT_CODES: &str = "\
 Examples:
@@ -101,6 +103,7 @@ Examples:
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl wait --for done     until the study is done
+  autotunectl init vllm           a spec to start from; needs no daemon
 
 Exit codes:
   0    done, or it was so already
@@ -137,6 +140,8 @@ enum Verb {
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
     Ping,
+    Presets(presets::List),
+    Init(presets::Init),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -198,6 +203,8 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Ping => ping::ping(session).await,
+        Verb::Presets(args) => presets::list(session, &args),
+        Verb::Init(args) => presets::init(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();

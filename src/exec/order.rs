@@ -400,10 +400,15 @@ impl Scope {
         run: &str,
     ) -> Result<Invocation, OrderError> {
         self.values.insert("run".to_owned(), run.to_owned());
-        let command = command
-            .iter()
-            .map(|part| self.fill(step, part, "command"))
-            .collect::<Result<_, _>>()?;
+        let mut words = Vec::with_capacity(command.len());
+        for part in command {
+            let word = self.fill(step, part, "command")?;
+            // An option that a template leaves out is no empty argument.
+            if !word.is_empty() || part.source().is_empty() {
+                words.push(word);
+            }
+        }
+        let command = words;
         let mut env = if step.params_in_env {
             self.params.clone()
         } else {
