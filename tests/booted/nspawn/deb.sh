@@ -9,6 +9,7 @@ check "the user is there" '
   [ "$(getent passwd autotune | cut -d: -f6,7)" = /var/lib/autotune:/usr/sbin/nologin ]'
 check "the program runs here" 'autotuned check --no-host /etc/autotune/autotune.toml'
 check "everything of the package is as it was packed" 'dpkg --verify autotune'
+check "the presets are there, to be read" '[ -e /usr/share/autotune/presets/vllm.toml ]'
 
 quick_study
 check "the service starts" 'systemctl enable --now autotune'
