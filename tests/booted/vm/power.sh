@@ -90,7 +90,7 @@ check "every run is there once" '
   python3 - <<P
 import json
 events = [json.loads(line).get("event", {}) for line in open("/var/lib/autotune/demo/journal.jsonl")]
-runs = [(e["run-ended"]["trial"], e["run-ended"]["run"]) for e in events if "run-ended" in e]
+runs = [tuple(e["run-ended"][key] for key in ("trial", "sitting", "run")) for e in events if "run-ended" in e]
 assert len(runs) > 20 and len(set(runs)) == len(runs), runs
 P'
 check "nothing of a trial is left" '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
