@@ -10,6 +10,15 @@ use crate::base::file;
 use crate::model::spec::Spec;
 use crate::model::step::MetricSource;
 
+/// Whether the study's folder is none, without writing to it.
+pub fn look_at_kind(output_dir: &Path) -> Vec<Finding> {
+    if !output_dir.exists() || output_dir.is_dir() {
+        return Vec::new();
+    }
+    let error = Err(io::ErrorKind::NotADirectory.into());
+    vec![judge_output(output_dir, output_dir, error)]
+}
+
 /// Whether files can be made in the study's folder, or else that itself.
 pub fn look_at_output(output_dir: &Path) -> Vec<Finding> {
     let is_there = |folder: &&Path| folder.symlink_metadata().is_ok();
@@ -156,5 +165,7 @@ mod tests {
         let found = look_at_output(&output);
         assert_eq!(found[0].state, State::Error, "{found:?}");
         assert!(found[0].remedy.contains("is not a folder"));
+        assert_eq!(look_at_kind(&dir.path().join("a")).len(), 1);
+        assert_eq!(look_at_kind(dir.path()), []);
     }
 }

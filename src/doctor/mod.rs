@@ -43,7 +43,13 @@ pub struct Study {
 
 /// What a spec names and this machine lacks. Waits for whatever hangs.
 pub fn of_spec(spec: &Spec) -> Vec<Finding> {
-    [steps::look(spec), limits::look(&spec.limits)].concat()
+    let output = spec.output_dir.as_deref().map(folders::look_at_kind);
+    [
+        steps::look(spec),
+        output.unwrap_or_default(),
+        limits::look(&spec.limits),
+    ]
+    .concat()
 }
 
 /// Looks at everything that concerns a study; without one, at the host alone.

@@ -259,12 +259,9 @@ mod tests {
                 ],
             ),
             (
-                "workdir = 'run.sh'\noutput_dir = 'eval.py'",
+                "workdir = 'run.sh'",
                 "['nothing']",
-                &[
-                    "error: `workdir` in [study]: DIR/run.sh is not a folder: name one",
-                    "error: `output_dir` DIR/eval.py is not a folder: name another",
-                ],
+                &["error: `workdir` in [study]: DIR/run.sh is not a folder: name one"],
             ),
         ];
         for (study, command, expected) in cases {
