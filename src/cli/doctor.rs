@@ -11,7 +11,11 @@ use super::exit::Exit;
 use super::run::output_dir;
 use crate::doctor::{self, Finding, State, Study};
 use crate::report::phrase::clean;
+use crate::report::wrap::wrap;
 use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
+
+/// As wide as the states with their gap.
+const INDENT: &str = "         ";
 
 /// Looks whether this host has what a study needs
 #[derive(Debug, clap::Args)]
@@ -50,7 +54,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         }
         None => None,
     };
-    let findings = doctor::examine(study.as_ref(), doctor::LIMIT);
+    let findings = doctor::examine(study.as_ref()).findings;
     let shown = if args.json {
         show_json(&findings)
     } else {
@@ -86,14 +90,19 @@ fn show(findings: &[Finding]) -> std::io::Result<()> {
             State::Warning => DOUBTFUL,
             State::Error => BAD,
         };
-        let (word, name) = (finding.state.word(), finding.check.name());
-        writeln!(
-            out,
-            "{style}{word:<7}{style:#}  {name}: {}",
-            clean(&finding.text)
-        )?;
+        let word = finding.state.word();
+        let text = format!("{}: {}", finding.check.name(), clean(&finding.text));
+        let mut lines = wrap(INDENT, INDENT, &text).into_iter();
+        let first = lines.next().unwrap_or_default();
+        let rest = first.strip_prefix(INDENT).unwrap_or_default();
+        writeln!(out, "{style}{word:<7}{style:#}  {rest}")?;
+        for line in lines {
+            writeln!(out, "{line}")?;
+        }
         if !finding.remedy.is_empty() {
-            writeln!(out, "         {DIM}{}{DIM:#}", clean(&finding.remedy))?;
+            for line in wrap(INDENT, INDENT, &clean(&finding.remedy)) {
+                writeln!(out, "{DIM}{line}{DIM:#}")?;
+            }
         }
     }
     Ok(())

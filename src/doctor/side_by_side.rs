@@ -27,6 +27,11 @@ impl Look {
             work: Box::new(work),
         }
     }
+
+    /// What is looked at.
+    pub const fn check(&self) -> Check {
+        self.check
+    }
 }
 
 /// Takes all looks at once, and returns what they found in the order of the

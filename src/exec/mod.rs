@@ -12,7 +12,9 @@
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
+//! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
 //! | [`files`] | the limit of open files, of the daemon and of what it starts |
+//! | [`clock`] | whether it follows a time server |
 //! | [`peer`] | the groups of the process at the other end of a socket |
 //!
 //! Invariants:
@@ -25,13 +27,16 @@
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
+pub mod clock;
 pub mod delegation;
 pub mod environment;
 pub mod extract;
 pub mod files;
+pub mod gpu;
 pub mod handle;
 pub mod leftovers;
 pub mod limits;
+pub mod nvml;
 pub mod order;
 pub mod peer;
 pub mod port;

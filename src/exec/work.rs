@@ -189,14 +189,9 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
     let deadline = Instant::now() + sitting.order.port_wait;
     let mut said = false;
     loop {
-        let everywhere = std::net::SocketAddr::from(([0, 0, 0, 0], port));
-        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        let holder = port::holder(port);
-        if holder.is_none() && port::is_free(everywhere) && port::is_free(loopback) {
+        let Some(holder) = port::obstacle(port) else {
             return Ok(());
-        }
-        let holder =
-            holder.map_or_else(|| "a socket that is closing".to_owned(), |h| h.to_string());
+        };
         if Instant::now() >= deadline {
             let message = format!("port {port} is still in use before start, by {holder}");
             return Err(failure(
