@@ -10,12 +10,8 @@ use super::check::parse_spec;
 use super::exit::Exit;
 use super::run::output_dir;
 use crate::doctor::{self, Finding, State, Study};
-use crate::report::phrase::clean;
-use crate::report::wrap::wrap;
+use crate::report::host_check;
 use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
-
-/// As wide as the states with their gap.
-const INDENT: &str = "         ";
 
 /// Looks whether this host has what a study needs
 #[derive(Debug, clap::Args)]
@@ -90,19 +86,16 @@ fn show(findings: &[Finding]) -> std::io::Result<()> {
             State::Warning => DOUBTFUL,
             State::Error => BAD,
         };
-        let word = finding.state.word();
-        let text = format!("{}: {}", finding.check.name(), clean(&finding.text));
-        let mut lines = wrap(INDENT, INDENT, &text).into_iter();
-        let first = lines.next().unwrap_or_default();
-        let rest = first.strip_prefix(INDENT).unwrap_or_default();
-        writeln!(out, "{style}{word:<7}{style:#}  {rest}")?;
-        for line in lines {
-            writeln!(out, "{line}")?;
-        }
-        if !finding.remedy.is_empty() {
-            for line in wrap(INDENT, INDENT, &clean(&finding.remedy)) {
-                writeln!(out, "{DIM}{line}{DIM:#}")?;
-            }
+        let (word, name) = (finding.state.word(), finding.check.name());
+        let lines = host_check::lines(word, name, &finding.text, &finding.remedy);
+        writeln!(
+            out,
+            "{style}{}{style:#}{}",
+            lines.state,
+            lines.text.join("\n")
+        )?;
+        for line in lines.remedy {
+            writeln!(out, "{DIM}{line}{DIM:#}")?;
         }
     }
     Ok(())

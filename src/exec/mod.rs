@@ -10,6 +10,7 @@
 //! | [`process`], [`cgroup`] | a process with its whole tree |
 //! | [`delegation`], [`limits`] | the cgroups that are ours, and what a trial may take |
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
+//! | [`release`] | that the memory of the GPUs is back |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
 //! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
@@ -42,6 +43,7 @@ pub mod peer;
 pub mod port;
 pub mod process;
 pub mod ready;
+pub mod release;
 pub mod report;
 pub mod runner;
 mod spawn;
