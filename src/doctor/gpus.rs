@@ -120,7 +120,7 @@ mod tests {
         assert_eq!(found[0].state, State::Ok);
         assert_eq!(
             found[0].text,
-            "GPU 0 (NVIDIA L4), driver 550.54: 21 GiB of 22 GiB free"
+            "GPU 0 (NVIDIA L4), driver 550.54: 21.0 GiB of 22.0 GiB free"
         );
         assert_eq!(found[0].remedy, "");
     }
@@ -142,7 +142,9 @@ mod tests {
         let held = found(in_use);
         assert_eq!(held[0].state, State::Warning);
         assert!(
-            held[0].text.ends_with("held by process 4294967295 (9 GiB)"),
+            held[0]
+                .text
+                .ends_with("held by process 4294967295 (9.0 GiB)"),
             "{held:?}"
         );
         let sick = Gpu {

@@ -182,11 +182,14 @@ mod tests {
         assert_eq!(judge(40 * GIB, None, Some(30 * GIB)).state, State::Ok);
         assert_eq!(
             judge(40 * GIB, Some(50 * GIB), None).text,
-            "40 GiB of 64 GiB available"
+            "40.0 GiB of 64.0 GiB available"
         );
         let small = judge(40 * GIB, Some(8 * GIB), Some(30 * GIB));
         assert_eq!(small.state, State::Warning);
-        assert!(small.text.contains("lets a trial take 30 GiB"), "{small:?}");
+        assert!(
+            small.text.contains("lets a trial take 30.0 GiB"),
+            "{small:?}"
+        );
         assert!(small.remedy.contains("MemoryMax="), "{small:?}");
         assert_eq!(judge(GIB / 4, None, None).state, State::Warning);
     }

@@ -1,7 +1,7 @@
 //! Whether this machine has the programs, scripts and folders that the steps
 //! name; what templates decide is left out.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::path::Path;
 
 use rustix::fs::{Access, access};
@@ -18,12 +18,13 @@ const INTERPRETERS: [&str; 9] = [
     "sh", "bash", "dash", "zsh", "python", "perl", "ruby", "node", "Rscript",
 ];
 
-/// What is there and what is not, as this user and from this environment.
+/// What is there and what is not, as this user and with this PATH, which is
+/// also that of every step.
 pub fn look(spec: &Spec) -> Vec<Finding> {
-    look_from(spec, &std::env::vars_os().collect::<Vec<_>>())
+    look_with(spec, std::env::var_os("PATH").as_deref())
 }
 
-fn look_from(spec: &Spec, own: &[(OsString, OsString)]) -> Vec<Finding> {
+fn look_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     let mut commands_found = 0;
     let mut say = |finding: Finding| {
@@ -46,7 +47,6 @@ fn look_from(spec: &Spec, own: &[(OsString, OsString)]) -> Vec<Finding> {
         if !usable && step.workdir.starts_with(&spec.workdir) {
             continue;
         }
-        let path = path_of(spec, step, own);
         let commands = [
             ("command", Some(&step.command)),
             ("stop", step.stop.as_ref()),
@@ -54,7 +54,7 @@ fn look_from(spec: &Spec, own: &[(OsString, OsString)]) -> Vec<Finding> {
         for (key, command) in commands {
             let Some(command) = command else { continue };
             let whose = format!("`{key}` of the step `{}`", step.name);
-            let lacking = lacking_program(command, step, &whose, &path);
+            let lacking = lacking_program(command, step, &whose, path);
             commands_found += u64::from(lacking.is_none());
             lacking.into_iter().for_each(&mut say);
             lacking_script(command, step, &whose)
@@ -67,29 +67,6 @@ fn look_from(spec: &Spec, own: &[(OsString, OsString)]) -> Vec<Finding> {
         findings.push(Finding::ok(Check::Steps, text));
     }
     findings
-}
-
-/// Where a step's programs are looked for.
-enum SearchPath {
-    /// In these folders.
-    Known(Option<OsString>),
-    /// The params decide.
-    Open,
-}
-
-fn path_of(spec: &Spec, step: &Step, own: &[(OsString, OsString)]) -> SearchPath {
-    let mut set = Vec::new();
-    for (name, value) in spec.env.iter().chain(&step.env) {
-        if name != "PATH" {
-            continue;
-        }
-        let Some(value) = fixed(value) else {
-            return SearchPath::Open;
-        };
-        set.push((name.clone(), value.to_owned()));
-    }
-    let mut env = environment::for_step(own.iter().cloned(), &spec.pass_env, &set);
-    SearchPath::Known(env.remove(OsStr::new("PATH")))
 }
 
 fn lacking_folder(folder: &Path, whose: &str) -> Option<Finding> {
@@ -128,7 +105,7 @@ fn lacking_program(
     command: &[Template],
     step: &Step,
     whose: &str,
-    path: &SearchPath,
+    path: Option<&OsStr>,
 ) -> Option<Finding> {
     let program = fixed(command.first()?)?;
     let lacks = |what: String, remedy: &str| {
@@ -136,10 +113,7 @@ fn lacking_program(
         Some(Finding::error(Check::Steps, text, remedy))
     };
     if !program.contains('/') {
-        let SearchPath::Known(path) = path else {
-            return None;
-        };
-        let mut files = environment::files_of(OsStr::new(program), path.as_deref());
+        let mut files = environment::files_of(OsStr::new(program), path);
         if files.any(|file| is_program(&step.workdir.join(file))) {
             return None;
         }
@@ -200,7 +174,7 @@ mod tests {
         };
         let spec = check(&text, &origin).unwrap_or_else(|e| panic!("{e}")).spec;
         let bin = folder.join("bin").into_os_string();
-        let found = look_from(&spec, &[("PATH".into(), bin)]);
+        let found = look_with(&spec, Some(&bin));
         let folder = folder.display().to_string();
         found
             .iter()

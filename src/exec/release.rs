@@ -227,7 +227,7 @@ mod tests {
         };
         assert_eq!(
             text(&[none - 1, none], &[none - 1]),
-            "9 GiB of GPU 0 in use, 1 GiB before; held by process 4294967295"
+            "9.0 GiB of GPU 0 in use, 1.0 GiB before; held by process 4294967295"
         );
         assert!(text(&[none], &[none]).ends_with("held by process 4294967295"));
         assert!(text(&[], &[]).ends_with("by no process that the driver tells of"));

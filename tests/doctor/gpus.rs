@@ -38,14 +38,14 @@ fn each_state_of_a_gpu_has_its_own_words() {
         (
             HEALTHY,
             "ok",
-            &["GPU 0 (NVIDIA L4), driver 550.54.15: 22 GiB of 22.5 GiB free"],
+            &["GPU 0 (NVIDIA L4), driver 550.54.15: 22.0 GiB of 22.5 GiB free"],
         ),
         (
             &others,
             "warning",
             &[
                 &format!("process {own} ("),
-                "(8.79 GiB)",
+                "(8.8 GiB)",
                 "would lack that memory",
             ],
         ),

@@ -1,11 +1,10 @@
 //! `doctor` with and without a daemon, and what a start tells.
 
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
 
 use serde_json::Value as Json;
 
-use crate::support::control::{ctl, json};
+use crate::support::control::{ctl, json, waits_for};
 use crate::support::said::{GOOD, SERVED, assert_said};
 use crate::support::{Study, code, said};
 
@@ -103,23 +102,6 @@ fn what_is_in_the_way_is_named_with_the_way_out() {
 }
 
 #[test]
-fn programs_are_looked_for_where_the_step_will_look() {
-    let study = Study::new(GOOD);
-    let bin = study.path("bin");
-    std::fs::create_dir(&bin).expect("made");
-    std::fs::write(bin.join("mine"), "#!/bin/sh\n").expect("written");
-    let executable = PermissionsExt::from_mode(0o755);
-    std::fs::set_permissions(bin.join("mine"), executable).expect("set");
-    let own = GOOD.replace("[\"{child}\", \"run\", \"--print\", \"m=1\"]", "[\"mine\"]");
-    study.write_spec(&own);
-    assert_eq!(of(&doctor(&study).0, "steps")[0]["state"], "error");
-    study.write_spec(&format!(
-        "{own}[env]\nPATH = \"{{dir}}/bin:/usr/bin:/bin\"\n"
-    ));
-    assert_eq!(of(&doctor(&study).0, "steps")[0]["state"], "ok");
-}
-
-#[test]
 fn a_running_daemon_looks_with_its_own_eyes() {
     let study = Study::new(&SERVED.replace("\"m=1\"]", "\"m=1\", \"--gate\", \"{dir}/gate\"]"));
     let mut daemon = study.start();
@@ -141,11 +123,8 @@ fn a_start_tells_what_is_amiss_once_and_goes_on() {
     let study = Study::new(&spec);
     let listener = TcpListener::bind(("127.0.0.1", study.port)).expect("the port");
     let mut daemon = study.start();
-    study.await_events("waiting", 1);
     let own = format!("process {}", std::process::id());
-    let status = json(&study, &["status"]);
-    let waits = status["running"]["doing"]["waiting"]["text"].as_str();
-    let waits = waits.unwrap_or_else(|| panic!("{status}"));
+    let waits = waits_for(&study);
     assert!(waits.contains(&format!("port {}", study.port)), "{waits}");
     assert!(waits.contains(&own), "{waits}");
     let shown = said(&ctl(&study, &["status"]))

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use crate::nvml::Nvml;
 use crate::support::Study;
-use crate::support::control::{good, json};
+use crate::support::control::{good, waits_for};
 
 /// Two trials, each with a gate of its own.
 const SPEC: &str = r#"
@@ -51,11 +51,8 @@ fn memory_that_comes_back_is_waited_for() {
     let own = std::process::id();
     let held = format!("{}use GPU-a {own} 8500\n", used(9000));
     first_trial(&study, &nvml, &held);
-    study.await_events("waiting", 1);
-    let status = json(&study, &["status"]);
-    let waits = status["running"]["doing"]["waiting"]["text"].as_str();
-    let waits = waits.unwrap_or_else(|| panic!("{status}")).to_owned();
-    let words = "waiting for GPU memory: 8.79 GiB of GPU 0 (NVIDIA L4) in use, 500 MiB before";
+    let waits = waits_for(&study);
+    let words = "waiting for GPU memory: 8.8 GiB of GPU 0 (NVIDIA L4) in use, 500.0 MiB before";
     assert!(waits.contains(words), "{waits}");
     assert!(
         waits.contains(&format!("held by process {own} (")),
@@ -97,7 +94,9 @@ fn memory_that_never_comes_back_is_the_hosts_fault() {
     // Whoever starts it again finds the GPU good enough as it is.
     let mut daemon = nvml.start(&study);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
-    assert_eq!(study.results().len(), 2);
+    let ends = study.events_of("sitting-ended");
+    let complete = ends.iter().filter(|end| end["end"] == "complete");
+    assert_eq!(complete.count(), 2, "{}", study.trace());
 }
 
 #[test]
