@@ -10,6 +10,7 @@ use super::check::parse_spec;
 use super::exit::Exit;
 use super::run::output_dir;
 use crate::doctor::{self, Finding, State, Study};
+use crate::exec::nvml;
 use crate::report::host_check;
 use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
 
@@ -60,6 +61,12 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Exit::Done if findings.iter().any(|f| f.state == State::Error) => Exit::Failure,
         exit => exit,
     }
+}
+
+/// Asks the driver of the GPUs, for [`gpu::look`](crate::exec::gpu::look).
+pub(super) fn tell_of_gpus() -> Exit {
+    let told = serde_json::to_string(&nvml::ask()).map_err(std::io::Error::from);
+    Exit::of_output(told.and_then(|text| writeln!(std::io::stdout(), "{text}")))
 }
 
 fn show_json(findings: &[Finding]) -> std::io::Result<()> {

@@ -124,7 +124,7 @@ impl Cli {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
             },
-            Verb::Gpus => Exit::of_output(crate::exec::nvml::tell()),
+            Verb::Gpus => doctor::tell_of_gpus(),
             Verb::Release => {
                 crate::exec::delegation::release();
                 Exit::Done

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
@@ -23,6 +23,8 @@ use crate::base::quantity::{show_duration, show_size};
 /// The longest that one look may take. A GPU whose driver is not kept loaded
 /// (persistence mode) takes some seconds.
 pub const LIMIT: Duration = Duration::from_secs(20);
+/// How long the helper may take to be gone.
+const END_LIMIT: Duration = Duration::from_secs(1);
 /// The most that the helper may say.
 const LARGEST: u64 = 1 << 20;
 
@@ -183,7 +185,7 @@ pub fn look(limit: Duration) -> Seen {
     match ask_helper(limit) {
         Ok(Some(seen)) => seen,
         Ok(None) => Seen::Trouble(Trouble::Silent(limit)),
-        Err(error) => Seen::Trouble(Trouble::Other(format!("nothing: {error}"))),
+        Err(error) => Seen::Trouble(Trouble::Other(format!("nothing ({error})"))),
     }
 }
 
@@ -205,23 +207,25 @@ fn ask_helper(limit: Duration) -> io::Result<Option<Seen>> {
     let deadline = Instant::now() + limit;
     let answered = until_readable(&answer, deadline)?;
     if !answered {
-        // In the driver even this comes too late; then nobody waits for it.
         let _ = rustix::process::pidfd_send_signal(&helper.pidfd, Signal::KILL);
-        let _ = rustix::process::waitid(
-            WaitId::PidFd(helper.pidfd.as_fd()),
-            WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
-        );
+        reap(&helper.pidfd)?;
         return Ok(None);
     }
     let mut text = Vec::new();
     // It writes all at once, after its last call.
     answer.by_ref().take(LARGEST).read_to_end(&mut text)?;
-    if until_readable(&helper.pidfd, deadline)? {
-        let id = WaitId::PidFd(helper.pidfd.as_fd());
-        // In a runner the reaper of orphans may have come first.
-        let _ = rustix::process::waitid(id, WaitIdOptions::EXITED);
-    }
+    reap(&helper.pidfd)?;
     Ok(Some(serde_json::from_slice(&text)?))
+}
+
+/// Takes a helper off the table of processes that is about to end. One that
+/// hangs in the driver does not, and nobody waits for it.
+fn reap(helper: &OwnedFd) -> io::Result<()> {
+    if until_readable(helper, Instant::now() + END_LIMIT)? {
+        // In a runner the reaper of orphans may have come first.
+        let _ = rustix::process::waitid(WaitId::PidFd(helper.as_fd()), WaitIdOptions::EXITED);
+    }
+    Ok(())
 }
 
 /// Whether `fd` has something to read, or has ended, before the deadline.

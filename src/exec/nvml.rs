@@ -1,10 +1,8 @@
-//! The helper that asks NVIDIA's management library, NVML.
+//! What NVIDIA's management library, NVML, tells.
 //!
 //! Its calls can hang in the driver of a sick GPU, where not even SIGKILL
-//! reaches a thread; so they are made in a process of its own, which whoever
-//! asks can leave behind. The library is loaded here and nowhere else.
-
-use std::io::{self, Write};
+//! reaches a thread; so they are made by a helper process, which whoever asks
+//! can leave behind: see [`super::gpu::look`].
 
 use nvml_wrapper::bitmasks::device::ThrottleReasons;
 use nvml_wrapper::enum_wrappers::device::{EccCounter, MemoryError};
@@ -14,18 +12,8 @@ use nvml_wrapper::{Device, Nvml};
 
 use super::gpu::{Gpu, Memory, Seen, Trouble, Use};
 
-/// Asks, and prints what it hears for [`super::gpu::look`].
-///
-/// # Errors
-/// When nobody reads it.
-pub fn tell() -> io::Result<()> {
-    let text = serde_json::to_vec(&ask())?;
-    let mut out = io::stdout();
-    out.write_all(&text)?;
-    out.flush()
-}
-
-fn ask() -> Seen {
+/// Asks. May take any time.
+pub fn ask() -> Seen {
     let nvml = match Nvml::init() {
         Ok(nvml) => nvml,
         Err(NvmlError::LibloadingError(_) | NvmlError::LibraryNotFound) => return Seen::None,

@@ -62,13 +62,13 @@ enum Standing {
 ///
 /// # Errors
 /// The host's fault when it does not come back, or a GPU is lost.
-pub(super) async fn await_gpus(sitting: &Sitting) -> Result<(), FailureReport> {
+pub(super) async fn await_gpus(sitting: &Sitting) -> Result<(), Box<FailureReport>> {
     let Some(GpuOrder { release, before }) = &sitting.order.gpu else {
         return Ok(());
     };
     let fault = |fault, text: String| {
         let text = format!("{text}; with gpu_release = \"0s\" in [host] that would not count");
-        Err(work::host_fault(fault, text))
+        Err(Box::new(work::host_fault(fault, text)))
     };
     let deadline = Instant::now() + *release;
     let mut said = false;

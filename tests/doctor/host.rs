@@ -1,6 +1,10 @@
 //! `doctor` with and without a daemon, and what a start tells.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
 
 use serde_json::Value as Json;
 
@@ -99,6 +103,41 @@ fn what_is_in_the_way_is_named_with_the_way_out() {
             .lines()
             .all(|line| line.chars().count() <= 80 || line.contains('/'))
     );
+}
+
+#[test]
+fn of_another_users_process_its_name_and_the_way_to_it_are_told() {
+    if !nix::unistd::geteuid().is_root() {
+        // Only root can be somebody else.
+        return;
+    }
+    let study = Study::new(SERVED);
+    let open = Permissions::from_mode(0o755);
+    std::fs::set_permissions(study.path(""), open.clone()).expect("set");
+    // Where it was built it may not be entered.
+    let program = study.path("autotuned");
+    std::fs::copy(env!("CARGO_BIN_EXE_autotuned"), &program).expect("copied");
+    std::fs::set_permissions(&program, open).expect("set");
+    let _listener = TcpListener::bind(("127.0.0.1", study.port)).expect("the port");
+    let mut command = Command::new(program);
+    command
+        .args(["doctor", "study.toml", "-o", "out", "--json"])
+        .current_dir(study.path(""))
+        .uid(65534)
+        .gid(65534);
+    let output = command.output().expect("autotuned");
+    let report: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    let checks = report["checks"].as_array().expect("a list");
+    let port = of(checks, "ports")[0];
+    let way = format!(
+        "a process of user root: see `sudo ss -ltnp 'sport = :{}'`",
+        study.port
+    );
+    assert!(text(port).contains(&way), "{port}");
+    let output = of(checks, "output")[0];
+    assert_eq!(output["state"], "error", "{output}");
+    assert!(text(output).contains("let this user write to"), "{output}");
+    assert_eq!(of(checks, "workdir")[0]["state"], "warning", "{checks:?}");
 }
 
 #[test]
