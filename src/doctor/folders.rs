@@ -15,8 +15,8 @@ pub fn look_at_kind(output_dir: &Path) -> Vec<Finding> {
     if !output_dir.exists() || output_dir.is_dir() {
         return Vec::new();
     }
-    let error = Err(io::ErrorKind::NotADirectory.into());
-    vec![judge_output(output_dir, output_dir, error)]
+    let text = format!("`output_dir`: {} is not a folder", output_dir.display());
+    vec![Finding::error(Check::Output, text, "name another")]
 }
 
 /// Whether files can be made in the study's folder, or else that itself.
@@ -48,13 +48,15 @@ fn judge_output(output_dir: &Path, nearest: &Path, probed: io::Result<()>) -> Fi
                 StorageFull | QuotaExceeded => Check::Disk,
                 _ => Check::Output,
             };
-            let text = if output_dir == nearest {
-                format!("the output folder {output} cannot be written: {error}")
-            } else {
-                let nearest = nearest.display();
-                format!("the output folder {output} cannot be made in {nearest}: {error}")
+            let is_file = error.kind() == io::ErrorKind::NotADirectory;
+            let what = match (output_dir == nearest, is_file) {
+                (true, true) => "cannot be made (it is a file)".to_owned(),
+                (true, false) => format!("cannot be written ({error})"),
+                (false, true) => format!("cannot be made ({} is a file)", nearest.display()),
+                (false, false) => format!("cannot be made in {} ({error})", nearest.display()),
             };
-            Finding::error(check, text, remedy(&error, nearest))
+            let text = format!("the output folder {output} {what}");
+            Finding::error(check, text, remedy(&error, nearest, "output_dir"))
         }
     }
 }
@@ -94,7 +96,7 @@ fn judge_workdir(workdir: &Path, needed_by: Option<&str>, written: io::Result<()
     let Err(error) = written else {
         return Finding::ok(Check::Workdir, format!("{shown} can be written"));
     };
-    let remedy = remedy(&error, workdir);
+    let remedy = remedy(&error, workdir, "workdir");
     match needed_by {
         Some(metric) => {
             let text = format!(
@@ -110,21 +112,18 @@ fn judge_workdir(workdir: &Path, needed_by: Option<&str>, written: io::Result<()
     }
 }
 
-/// The way out for a folder that takes no files.
-fn remedy(error: &io::Error, folder: &Path) -> String {
-    use io::ErrorKind::{
-        NotADirectory, PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull,
-    };
+/// The way out for a folder that takes no files; `key` names another.
+fn remedy(error: &io::Error, folder: &Path, key: &str) -> String {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
     let folder = folder.display();
     match error.kind() {
         ReadOnlyFilesystem => format!(
             "a service may write where ReadWritePaths={folder} lets it (`systemctl edit` its \
              unit); otherwise mount it writable"
         ),
-        PermissionDenied => format!("let this user write to {folder}, or name another folder"),
+        PermissionDenied => format!("let this user write to {folder}, or choose another {key}"),
         StorageFull | QuotaExceeded => "free some space: see `df -h` and `df -i`".to_owned(),
-        NotADirectory => format!("{folder} is not a folder: name another"),
-        _ => "name another folder".to_owned(),
+        _ => format!("choose another {key}"),
     }
 }
 
@@ -141,8 +140,8 @@ mod tests {
         assert_eq!(there.state, State::Error);
         assert_eq!(
             there.sentence(),
-            "the output folder /data/out cannot be written: permission denied: let this user \
-             write to /data/out, or name another folder"
+            "the output folder /data/out cannot be written (permission denied): let this user \
+             write to /data/out, or choose another output_dir"
         );
         let to_make = judge_output(folder, Path::new("/data"), denied());
         assert!(to_make.text.contains("cannot be made in /data"));
@@ -170,7 +169,8 @@ mod tests {
         std::fs::write(dir.path().join("a"), "").expect("written");
         let found = look_at_output(&output);
         assert_eq!(found[0].state, State::Error, "{found:?}");
-        assert!(found[0].remedy.contains("is not a folder"));
+        assert!(found[0].text.contains("a/b cannot be made ("), "{found:?}");
+        assert!(found[0].text.contains("a is a file)"), "{found:?}");
         assert_eq!(look_at_kind(&dir.path().join("a")).len(), 1);
         assert_eq!(look_at_kind(dir.path()), []);
     }

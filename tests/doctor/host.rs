@@ -83,7 +83,7 @@ fn what_is_in_the_way_is_named_with_the_way_out() {
     assert!(text(steps[1]).contains("gone.sh"), "{steps:?}");
     let output = of(&checks, "output")[0];
     assert_eq!(output["state"], "error");
-    assert!(text(output).contains("is not a folder"), "{output}");
+    assert!(text(output).contains("it is a file"), "{output}");
     let port = of(&checks, "ports")[0];
     assert_eq!(port["state"], "error");
     assert!(
@@ -188,9 +188,6 @@ fn a_start_that_can_write_nothing_is_none() {
     assert_said(
         &output,
         4,
-        &[
-            "file/out cannot be made in",
-            "is not a folder: name another",
-        ],
+        &["file/out cannot be made (", "choose another output_dir"],
     );
 }
