@@ -24,7 +24,10 @@ pub fn look_at_output(output_dir: &Path) -> Vec<Finding> {
     let is_there = |folder: &&Path| folder.symlink_metadata().is_ok();
     let nearest = output_dir.ancestors().find(is_there).unwrap_or(output_dir);
     let probed = if nearest.is_dir() {
-        file::check_room(nearest)
+        // Says what the file system says, without the name of a file.
+        access(nearest, Access::WRITE_OK)
+            .map_err(io::Error::from)
+            .and_then(|()| file::check_room(nearest))
     } else {
         Err(io::ErrorKind::NotADirectory.into())
     };
@@ -119,7 +122,7 @@ fn remedy(error: &io::Error, folder: &Path, key: &str) -> String {
     match error.kind() {
         ReadOnlyFilesystem => format!(
             "a service may write where ReadWritePaths={folder} lets it (`systemctl edit` its \
-             unit); otherwise mount it writable"
+             unit); otherwise mount it writable, or choose another {key}"
         ),
         PermissionDenied => format!("let this user write to {folder}, or choose another {key}"),
         StorageFull | QuotaExceeded => "free some space: see `df -h` and `df -i`".to_owned(),
