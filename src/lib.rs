@@ -32,6 +32,7 @@
 //! | [`doctor`] | is there on this host what a study needs? | model, exec, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
+//! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
 //! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, supervise, term |
@@ -73,6 +74,7 @@ pub mod demo;
 pub mod doctor;
 pub mod exec;
 pub mod model;
+pub mod notify;
 pub mod report;
 pub mod search;
 pub mod store;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use autotune::config::{Checked, Origin, check};
+use autotune::config::{Checked, Origin, check, presets};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -54,8 +54,10 @@ fn the_conffile_has_every_key_in_its_section() {
     let mut prose = BTreeSet::new();
     for line in text.lines() {
         let line = line.trim();
-        if line.starts_with('[') {
-            section = line.trim_matches(['[', ']']).to_owned();
+        // Of what there may be several, one is there as an example.
+        let header = line.strip_prefix("# ").unwrap_or(line);
+        if header.starts_with('[') {
+            section = header.trim_matches(['[', ']']).to_owned();
             // A table of a step is a key of it as well.
             if let Some(key) = section.strip_prefix("step.") {
                 found.insert(("step".to_owned(), key.to_owned()));
@@ -73,7 +75,7 @@ fn the_conffile_has_every_key_in_its_section() {
         .into_iter()
         .filter(|(section, key)| !found.contains(&(section.clone(), key.clone())))
         .filter(|(section, key)| {
-            let in_braces = matches!(section.as_str(), "space" | "step.metrics");
+            let in_braces = matches!(section.as_str(), "space" | "step.metrics" | "secret");
             !(in_braces && prose.contains(key))
         })
         .collect();
@@ -114,6 +116,31 @@ fn the_conffile_tunes_what_the_demo_tunes() {
             .collect()
     };
     assert_eq!(domains(&shipped), domains(&demo));
+}
+
+#[test]
+fn presets_and_what_they_start_are_installed() {
+    let build = read("packaging/build");
+    assert!(build.contains("for preset in src/config/presets/*.toml; do\n  put 644"));
+    assert!(read("packaging/rpm/autotune.spec").contains("\n/usr/share/autotune\n"));
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/config/presets");
+    let files = std::fs::read_dir(folder).expect("the presets");
+    let names = files.map(|file| {
+        file.expect("a file")
+            .file_name()
+            .into_string()
+            .expect("text")
+    });
+    let files: BTreeSet<String> = names.filter(|name| name.ends_with(".toml")).collect();
+    let known = presets::ALL.map(|preset| format!("{}.toml", preset.name));
+    assert_eq!(files, BTreeSet::from(known));
+    // The evaluator of llama-cpp, and the questions that it reads beside it.
+    let evaluator = "/usr/share/autotune/llama-cpp/eval_local.py";
+    let llama = presets::find("llama-cpp").expect("a preset");
+    assert!(llama.text.contains(evaluator));
+    assert!(build.contains("for file in eval_local.py qa.jsonl; do\n  put 644"));
+    assert!(read("examples/llama-cpp/eval_local.py").contains("qa.jsonl"));
+    assert!(!read("examples/llama-cpp/qa.jsonl").is_empty());
 }
 
 /// The settings of a unit, without its comments.

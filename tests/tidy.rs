@@ -16,11 +16,13 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["model"]),
     ("supervise", &[]),
     ("report", &["model", "search"]),
+    ("notify", &["model", "report"]),
     ("systemd", &[]),
     (
         "daemon",
         &[
             "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
+            "notify",
         ],
     ),
     (
@@ -39,6 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "wire",
             "supervise",
             "systemd",
+            "notify",
         ],
     ),
     ("wire", &["model"]),

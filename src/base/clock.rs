@@ -33,6 +33,14 @@ impl Timestamp {
             .to_string()
     }
 
+    /// Local time with its offset from UTC, as RFC 3339 has it:
+    /// `2026-11-21T23:40:12+08:00`.
+    pub fn rfc3339(self) -> String {
+        self.zoned(TimeZone::system())
+            .strftime("%Y-%m-%dT%H:%M:%S%:z")
+            .to_string()
+    }
+
     fn zoned(self, zone: TimeZone) -> jiff::Zoned {
         jiff::Timestamp::from_millisecond(self.0)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)

@@ -52,6 +52,15 @@ pub fn check_room(folder: &Path) -> io::Result<()> {
     probe.write_all(&[0; PROBE])
 }
 
+/// Returns once the file system of `folder` takes a change; nothing is left of
+/// it.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn await_answer(folder: &Path) -> io::Result<()> {
+    tempfile::tempfile_in(folder).map(drop)
+}
+
 /// Makes new names in `folder` outlive a power cut.
 ///
 /// # Errors

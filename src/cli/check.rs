@@ -1,10 +1,11 @@
 //! `autotuned check`: everything that is wrong with a spec.
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::exit::Exit;
-use crate::config::{self, Checked, Refusal};
+use super::source::SpecArgs;
+use crate::config::{Checked, Refusal, SpecSource};
 use crate::doctor::{self, Finding, State};
 use crate::report::phrase::{clean, counted};
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
@@ -12,25 +13,33 @@ use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 /// Checks a spec, and whether this machine has what it names
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   autotuned check study.toml
+  autotuned check --expand study.toml
 
 Starts nothing. The exit code is 3 when something is wrong.")]
 pub struct Args {
-    /// The study's spec
-    spec: PathBuf,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// Look at the spec alone, not at this machine
     #[arg(long)]
     no_host: bool,
+    /// Print the spec with what its preset fills in
+    #[arg(long)]
+    expand: bool,
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let checked = match read_spec(&args.spec, !args.no_host) {
+    let read = |source| read_source(&source, !args.no_host);
+    let checked = match args.spec.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let spec = &checked.spec;
     let mut out = anstream::stdout();
+    if args.expand {
+        return Exit::of_output(out.write_all(checked.text.as_bytes()));
+    }
+    let spec = &checked.spec;
     let _ = writeln!(
         out,
         "{GOOD}good{GOOD:#}: study `{}`, {}, {}, {} a trial",
@@ -48,9 +57,20 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 /// # Errors
 /// How the verb is to end.
 pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
-    let checked = parse_spec(path)?;
+    read_source(&SpecSource::File(path.to_owned()), host)
+}
+
+/// The same for a spec that need not be in a file.
+///
+/// # Errors
+/// How the verb is to end.
+pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Exit> {
+    let checked = parse_spec(source)?;
     let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
+    for note in &checked.notes {
+        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}: {}", clean(note));
+    }
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));
     }
@@ -83,9 +103,9 @@ pub(super) fn tell(finding: &Finding) {
 ///
 /// # Errors
 /// How the verb is to end.
-pub(super) fn parse_spec(path: &Path) -> Result<Checked, Exit> {
+pub(super) fn parse_spec(source: &SpecSource) -> Result<Checked, Exit> {
     let color = color::wanted(Choice::Auto, &std::io::stderr());
-    match config::read(path) {
+    match source.read() {
         Ok(checked) => Ok(checked),
         Err(Refusal::Wrong(complaints)) => {
             let _ = write!(anstream::stderr(), "{}", complaints.render(color));

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::check::parse_spec;
 use super::exit::Exit;
 use super::run::output_dir;
+use crate::config::SpecSource;
 use crate::doctor::{self, Finding, State, Study};
 use crate::exec::nvml;
 use crate::report::host_check;
@@ -37,7 +38,11 @@ pub struct Args {
 pub(super) fn carry_out(args: &Args) -> Exit {
     let study = match &args.spec {
         Some(spec) => {
-            let checked = match parse_spec(spec) {
+            let source = match std::path::absolute(spec) {
+                Ok(path) => SpecSource::File(path),
+                Err(error) => return Exit::Spec.say(&error),
+            };
+            let checked = match parse_spec(&source) {
                 Ok(checked) => checked,
                 Err(exit) => return exit,
             };

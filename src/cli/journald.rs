@@ -14,7 +14,9 @@ use crate::model::study::Study;
 use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
-use crate::report::phrase::{clean, constraint, counted, figures, mean_and_spread, percent};
+use crate::report::phrase::{
+    clean, constraint, counted, figures, mean_and_spread, percent, undelivered,
+};
 use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
 
 /// Writes entries for what a daemon does.
@@ -171,9 +173,13 @@ impl Entries {
             Event::Opened { .. }
             | Event::HostSeen { .. }
             | Event::StepStarted { .. }
-            | Event::TrialPlanned { .. } => {
-                return None;
-            }
+            | Event::TrialPlanned { .. }
+            | Event::NoticeQueued(_)
+            | Event::NoticeDelivered { .. } => return None,
+            Event::NoticeGivenUp { .. } => Said {
+                priority: Priority::Warning,
+                ..Said::info(undelivered(&fact.event)?)
+            },
             Event::SittingStarted { trial, sitting, .. } => {
                 let tried = study.trial(*trial)?;
                 let best = self.study.as_deref().and_then(Study::incumbent);

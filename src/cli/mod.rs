@@ -4,13 +4,16 @@
 //! the process.
 
 mod check;
+mod convert;
 mod demo;
 mod doctor;
 pub mod exit;
 mod journald;
+mod notify_failed;
 mod plan;
 mod progress;
 mod run;
+mod source;
 mod study_table;
 mod supervise;
 mod trial;
@@ -55,7 +58,8 @@ Examples:
   autotuned view DIR                  what a study has found so far
 
 A spec is a TOML file that says how to start, measure and vary a program:
-`autotuned demo --dir DIR` leaves one in DIR to begin with."
+`autotuned demo --dir DIR` leaves one in DIR to begin with, `autotunectl init`
+writes one for vLLM, SGLang or llama.cpp."
     };
 }
 
@@ -86,8 +90,10 @@ enum Verb {
     Check(check::Args),
     Doctor(doctor::Args),
     Plan(plan::Args),
+    Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
+    NotifyFailed(notify_failed::Args),
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
@@ -118,8 +124,10 @@ impl Cli {
             Verb::Check(args) => check::carry_out(&args),
             Verb::Doctor(args) => doctor::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
+            Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),

@@ -1,11 +1,11 @@
 //! `autotuned plan`: what a study would try.
 
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::check::read_spec;
+use super::check::read_source;
 use super::exit::Exit;
+use super::source::SpecArgs;
 use super::study_table;
 use crate::base::quantity::show_duration;
 use crate::model::spec::SamplerKind;
@@ -15,26 +15,35 @@ use crate::search::count::{self, Planned};
 use crate::term::color::{self, BOLD, Choice, DIM};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 
+/// How many trials are shown, unless more are wanted.
+pub(super) const FIRST: usize = 10;
+
 /// Shows what a study would try, and starts nothing
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   autotuned plan study.toml --first 20")]
 pub struct Args {
-    /// The study's spec
-    spec: PathBuf,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// How many of the first trials to show
-    #[arg(long, default_value_t = 10, value_name = "N")]
+    #[arg(long, default_value_t = FIRST, value_name = "N")]
     first: usize,
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let checked = match read_spec(&args.spec, false) {
+    plan(&args.spec, args.first)
+}
+
+/// Shows what a study would try, and the first trials of it.
+pub(super) fn plan(spec: &SpecArgs, first: usize) -> Exit {
+    let read = |source| read_source(&source, false);
+    let checked = match spec.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
     let study = Study::new(Arc::new(checked.spec));
-    Exit::of_output(show(&study, args.first))
+    Exit::of_output(show(&study, first))
 }
 
 fn show(study: &Study, first: usize) -> std::io::Result<()> {

@@ -16,7 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::{clean, counted, undelivered};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -194,7 +194,15 @@ impl Progress {
                 ));
                 return;
             }
+            Event::NoticeGivenUp { .. } => {
+                if let Some(text) = undelivered(&fact.event) {
+                    self.note(&text);
+                }
+                return;
+            }
             Event::Opened { .. }
+            | Event::NoticeQueued(_)
+            | Event::NoticeDelivered { .. }
             | Event::HostSeen { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }

@@ -8,19 +8,24 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::check::read_spec;
+use super::check::{parse_spec, read_source};
 use super::exit::Exit;
 use super::journald::Entries;
+use super::plan;
 use super::progress::Progress;
+use super::source::SpecArgs;
 use super::study_table;
-use crate::config::Checked;
+use crate::base::clock;
+use crate::config::{Checked, SpecSource};
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
 use crate::model::study::{Phase, Study};
+use crate::notify::Secrets;
 use crate::report::phrase::counted;
 use crate::store::error::JournalError;
+use crate::store::fresh;
 use crate::store::opening::StoreError;
 use crate::supervise::child::follow_supervisor;
 use crate::systemd::journald::{self, Journald};
@@ -42,8 +47,8 @@ Started again, it goes on where it was: no finished run is repeated. Ctrl-C
 ends the running trial in order, a second one at once; either way nothing is
 left running. While it works, `autotunectl` asks and steers it.")]
 pub struct Args {
-    /// The study's spec
-    pub(super) spec: PathBuf,
+    #[command(flatten)]
+    pub(super) spec: SpecArgs,
     /// Where the study's files go [default: the spec's `output_dir`, or
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
@@ -58,6 +63,29 @@ pub struct Args {
     /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
+    /// Begin anew; what there is so far moves to `former`, beside the journal
+    #[arg(long)]
+    fresh: bool,
+    /// As `autotuned plan`
+    #[arg(long, alias = "dry_run", requires = "preset", hide_short_help = true)]
+    dry_run: bool,
+    /// Understood, and always so: what has been tried is not tried again
+    #[arg(
+        long,
+        alias = "skip_existing",
+        requires = "preset",
+        hide_short_help = true,
+        conflicts_with = "fresh"
+    )]
+    skip_existing: bool,
+    /// Refused: `autotuned selftest` is a verb
+    #[arg(
+        long,
+        alias = "selftest_notify",
+        alias = "selftest-notify",
+        hide = true
+    )]
+    selftest: bool,
     #[arg(skip)]
     demo: bool,
 }
@@ -65,16 +93,34 @@ pub struct Args {
 impl Args {
     pub(super) fn demo(spec: PathBuf, output_dir: PathBuf) -> Self {
         Self {
-            spec,
+            spec: SpecArgs::file(spec),
             output_dir: Some(output_dir),
             socket: None,
             no_socket: false,
             stay: false,
+            fresh: false,
+            dry_run: false,
+            skip_existing: false,
+            selftest: false,
             demo: true,
         }
     }
 
-    /// `autotuned run` with these, as a command line has it.
+    /// Where the spec comes from.
+    ///
+    /// # Errors
+    /// How the verb is to end, said.
+    pub(super) fn source(&self) -> Result<SpecSource, Exit> {
+        let source = self.spec.source()?;
+        if matches!(source, SpecSource::Repo(_)) && self.output_dir.is_some() {
+            let text = "--output-dir has no place here: the files of a repo are in the repo";
+            return Err(Exit::Usage.say_text(text));
+        }
+        Ok(source)
+    }
+
+    /// `autotuned run` with these, as a command line has it, but for a new
+    /// beginning: that is made once.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
         let Self {
             spec,
@@ -82,7 +128,7 @@ impl Args {
             socket,
             no_socket,
             stay,
-            demo: _,
+            ..
         } = self;
         let mut arguments: Vec<OsString> = vec!["run".into()];
         for (name, path) in [("--output-dir", output_dir), ("--socket", socket)] {
@@ -92,8 +138,7 @@ impl Args {
         for (name, is_given) in [("--no-socket", *no_socket), ("--stay", *stay)] {
             arguments.extend(is_given.then(|| name.into()));
         }
-        // A spec's name may begin with a dash.
-        arguments.extend(["--".into(), spec.into()]);
+        arguments.extend(spec.to_arguments());
         arguments
     }
 }
@@ -102,7 +147,20 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     if let Err(error) = follow_supervisor() {
         return Exit::failure(&error);
     }
-    let checked = match read_spec(&args.spec, true) {
+    if args.selftest {
+        return Exit::Usage.say_text("that is a verb here: `autotuned selftest`");
+    }
+    if args.dry_run {
+        return plan::plan(&args.spec, plan::FIRST);
+    }
+    let source = match args.source() {
+        Ok(source) => source,
+        Err(exit) => return exit,
+    };
+    if let Err(exit) = begin_anew(args, &source) {
+        return exit;
+    }
+    let checked = match read_source(&source, true) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
@@ -118,23 +176,50 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(socket) => socket,
         Err(error) => return Exit::Folder.say(&error),
     };
-    let spec_path = match std::path::absolute(&args.spec) {
-        Ok(path) => path,
-        Err(error) => return Exit::Spec.say(&error),
-    };
     let Checked { spec, text, .. } = checked;
+    let secrets = match Secrets::resolve(&spec.notify, &|name| std::env::var_os(name)) {
+        Ok(secrets) => secrets,
+        Err(missing) => {
+            let missing: Vec<String> = missing.iter().map(ToString::to_string).collect();
+            return Exit::Spec.say_text(&missing.join("\n"));
+        }
+    };
     let options = Options {
         spec: Arc::new(spec),
-        spec_path,
+        source,
         spec_text: text,
         output_dir,
         socket,
         stay: args.stay,
+        secrets,
     };
     let exit = runtime.block_on(tune(args, options));
     // What is stuck in a write to a terminal that takes nothing stays there.
     runtime.shutdown_background();
     exit
+}
+
+/// Moves aside what a study has so far, where `--fresh` wants that.
+///
+/// # Errors
+/// How the verb is to end, said.
+pub(super) fn begin_anew(args: &Args, source: &SpecSource) -> Result<(), Exit> {
+    if !args.fresh {
+        return Ok(());
+    }
+    let checked = parse_spec(source)?;
+    let output_dir = output_dir(args.output_dir.as_deref(), &checked)
+        .map_err(|error| Exit::Folder.say_text(&error))?;
+    let former = fresh::set_aside(&output_dir, &checked.spec.files, clock::now());
+    let former = former.map_err(|error| exit_of_journal(&error).say(&error))?;
+    if let Some(former) = former {
+        let former = former.display();
+        let _ = writeln!(
+            anstream::stderr(),
+            "{DIM}what there was is kept: autotuned view {former}{DIM:#}"
+        );
+    }
+    Ok(())
 }
 
 /// Where the study's files go; `given` is what the command line says.
@@ -320,7 +405,7 @@ fn interrupted_or_done(came: Option<Came>) -> Exit {
 fn next_steps(args: &Args, output_dir: &Path) -> Vec<String> {
     let mut next = vec![format!("autotuned view {}", output_dir.display())];
     if args.demo {
-        let spec = args.spec.display();
+        let spec = args.spec.shown();
         next.push(format!("read {spec}: that spec is all there was to it"));
         next.push("write one for your own server and `autotuned check` it".to_owned());
     } else {
@@ -343,7 +428,8 @@ fn conclude(
 
 fn command(args: &Args) -> String {
     if args.demo {
-        let folder = args.spec.parent().unwrap_or(Path::new("."));
+        let spec = args.spec.spec.as_deref();
+        let folder = spec.and_then(Path::parent).unwrap_or(Path::new("."));
         return format!("autotuned demo --dir {}", folder.display());
     }
     let output = args
@@ -352,7 +438,7 @@ fn command(args: &Args) -> String {
         .map(|dir| format!(" --output-dir {}", dir.display()));
     format!(
         "autotuned run {}{}",
-        args.spec.display(),
+        args.spec.shown(),
         output.unwrap_or_default()
     )
 }

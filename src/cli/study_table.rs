@@ -14,6 +14,7 @@ use crate::model::value::Value;
 use crate::report::overview::Overview;
 use crate::report::phrase::{clean, cut, pruning, shown};
 use crate::report::text::{self, Block};
+use crate::store::journal;
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 use crate::term::width::{pad_right as pad, shorten as truncate};
@@ -236,11 +237,12 @@ pub fn write_findings(
     let overview = Overview::of(study, clock::now());
     let names = &study.spec().files;
     let path = |name: &str| output_dir.join(name).display().to_string();
+    let journal = names.journal_dir(output_dir).join(journal::FILE);
     let files = [
         ("best values", path(&names.best)),
         ("every trial", path(&names.results)),
         ("program output", path(&names.logs)),
-        ("journal", path("journal.jsonl")),
+        ("journal", journal.display().to_string()),
     ]
     .map(|(what, path)| (what.to_owned(), path));
     for block in text::findings(&overview)

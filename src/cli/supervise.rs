@@ -10,6 +10,7 @@ use super::exit::Exit;
 use super::run;
 use crate::base::clock;
 use crate::base::quantity::parse_duration;
+use crate::config::SpecSource;
 use crate::report::phrase::clean;
 use crate::supervise::backoff::Limits;
 use crate::supervise::{self, Ended, Next, Notice, Options, SuperviseError, pid_file};
@@ -51,7 +52,11 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let checked = match parse_spec(&args.run.spec) {
+    let read = |source: SpecSource| {
+        run::begin_anew(&args.run, &source)?;
+        parse_spec(&source)
+    };
+    let checked = match args.run.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };

@@ -9,6 +9,7 @@ use super::run::exit_of_journal;
 use super::study_table::{self, Row};
 use crate::base::clock;
 use crate::config::{self, Origin};
+use crate::model::spec::FileNames;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 use crate::report::overview::Overview;
@@ -29,20 +30,63 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let text = match spec_copy::text(&args.dir) {
+    let folder = match journal_dir(&args.dir) {
+        Ok(folder) => folder,
+        Err(text) => return Exit::Usage.say_text(&text),
+    };
+    let text = match spec_copy::text(&folder) {
         Ok(text) => text,
         Err(error) => return exit_of_journal(&error).say(&error),
     };
-    let origin = Origin::of(&args.dir.join("spec.toml"));
+    let origin = Origin::of(&folder.join("spec.toml"));
     let checked = match config::check(&text, &origin) {
         Ok(checked) => checked,
         Err(complaints) => return Exit::Spec.say_text(&complaints.to_string()),
     };
-    let study = match journal::view(&args.dir, Arc::new(checked.spec)) {
+    let study = match journal::view(&folder, Arc::new(checked.spec)) {
         Ok((study, _)) => study,
         Err(error) => return exit_of_journal(&error).say(&error),
     };
-    Exit::of_output(show(&study, &args.dir))
+    Exit::of_output(show(&study, output_dir(&folder, &study.spec().files)))
+}
+
+/// The folder of the journal of the study whose files are in `dir`: that, or in
+/// a repo that is tuned in place the one below `.autotune`.
+///
+/// # Errors
+/// When there are several.
+fn journal_dir(dir: &Path) -> Result<PathBuf, String> {
+    let has_journal = |folder: &PathBuf| folder.join(journal::FILE).exists();
+    let entries = std::fs::read_dir(dir.join(".autotune"));
+    let below = entries.into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = below
+        .map(|entry| entry.path())
+        .filter(has_journal)
+        .collect();
+    found.sort();
+    match &found[..] {
+        [one] if !has_journal(&dir.to_owned()) => Ok(one.clone()),
+        [_, _, ..] if !has_journal(&dir.to_owned()) => {
+            let found: Vec<String> = found
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            let found = found.join("\n  ");
+            Err(format!(
+                "there are several studies in {}: give one of\n  {found}",
+                dir.display()
+            ))
+        }
+        _ => Ok(dir.to_owned()),
+    }
+}
+
+/// The output folder of the study whose journal is in `folder`.
+fn output_dir<'p>(folder: &'p Path, names: &FileNames) -> &'p Path {
+    let below = names.journal.as_deref().map(Path::new);
+    let below = below.filter(|below| folder.ends_with(below));
+    let depth = below.map_or(0, |below| below.components().count());
+    folder.ancestors().nth(depth).unwrap_or(folder)
 }
 
 fn show(study: &Study, dir: &Path) -> std::io::Result<()> {

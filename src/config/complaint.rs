@@ -64,11 +64,14 @@ impl Complaint {
 }
 
 /// All that is wrong with one text, sorted by position, with the text itself
-/// so that it can be shown.
+/// so that it can be shown. The text of a preset stands below that of the spec
+/// which names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Complaints {
     file: String,
     text: Arc<str>,
+    /// The file of the preset, and where its text begins.
+    preset: Option<(String, usize)>,
     list: Vec<Complaint>,
 }
 
@@ -85,7 +88,22 @@ impl Complaints {
         Self {
             file: presentable(file),
             text: text.into(),
+            preset: None,
             list,
+        }
+    }
+
+    /// Of the text, what begins at `start` is that of a preset, in `file`.
+    pub(super) fn with_preset(mut self, file: String, start: usize) -> Self {
+        self.preset = Some((file, start));
+        self
+    }
+
+    /// The file that a place of the text belongs to, and where it begins.
+    fn source(&self, place: usize) -> (&str, usize) {
+        match &self.preset {
+            Some((file, start)) if place >= *start => (file, *start),
+            _ => (&self.file, 0),
         }
     }
 
@@ -115,7 +133,8 @@ impl Complaints {
     /// Line and column (in characters) of a complaint, both from 1.
     pub fn position(&self, complaint: &Complaint) -> (usize, usize) {
         let start = clamp(&self.text, &complaint.range).start;
-        let before = &self.text[..start];
+        let (_, begin) = self.source(start);
+        let before = &self.text[begin..start];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[line_start..]
@@ -129,9 +148,9 @@ impl Complaints {
     pub fn line(&self, complaint: &Complaint) -> String {
         let (line, column) = self.position(complaint);
         let help = complaint.help.as_ref().map(|help| format!(" ({help})"));
+        let (file, _) = self.source(complaint.range.start);
         format!(
-            "{}:{line}:{column}: {}: {}{}",
-            self.file,
+            "{file}:{line}:{column}: {}: {}{}",
             complaint.level.word(),
             complaint.message,
             help.unwrap_or_default()
@@ -179,10 +198,11 @@ impl Complaints {
             Level::Warning => SnippetLevel::WARNING,
         };
         let (line, _) = self.position(complaint);
+        let (file, _) = self.source(complaint.range.start);
         let (source, span) = self.excerpt(complaint);
         let snippet = Snippet::source(source.as_str())
             .line_start(line)
-            .path(self.file.as_str())
+            .path(file)
             .annotation(AnnotationKind::Primary.span(span));
         let mut group = level
             .primary_title(complaint.message.as_str())

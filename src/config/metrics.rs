@@ -31,24 +31,30 @@ pub(super) fn read(
             r.error_help(&node.key_span, message, "give one of the two another name");
         }
         yields.push((metric.clone(), name.to_owned()));
-        if let Some(source) = source(r, &node, known) {
-            rules.push(MetricRule { metric, source });
+        if let Some((source, optional)) = source(r, &node, known) {
+            rules.push(MetricRule {
+                metric,
+                source,
+                optional,
+            });
         }
     }
     rules
 }
 
-fn source(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<MetricSource> {
+/// Where a metric is read, and whether a run may do without it.
+fn source(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<(MetricSource, bool)> {
     if let DeValue::String(_) = node.value {
         let pattern = pattern(r, node)?;
         let which = Which::Last;
-        return Some(MetricSource::Regex { pattern, which });
+        return Some((MetricSource::Regex { pattern, which }, false));
     }
     let DeValue::Table(_) = node.value else {
         node.expected(r, "a pattern or a table such as { json = \"/accuracy\" }");
         return None;
     };
     let mut section = node.section(r, &format!("`{}`", node.key))?;
+    let optional = section.take("optional").and_then(|node| node.truth(r));
     let kinds = [
         section.take("regex"),
         section.take("json"),
@@ -111,7 +117,7 @@ fn source(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<MetricSo
         _ => None,
     };
     section.finish(r);
-    source
+    source.map(|source| (source, optional == Some(true)))
 }
 
 fn pattern(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Pattern> {

@@ -2,7 +2,8 @@
 //! complaint.
 //!
 //! ```text
-//! text ── toml ──> spanned tree ── reader ──> typed values with their places
+//! text ── toml ──> spanned tree ── merge ──> with what its preset fills in
+//!      ── reader ──> typed values with their places
 //!      ── study, space, rules, steps: each complains, none stops ──> Spec
 //! ```
 //!
@@ -16,13 +17,17 @@
 //! parameter and for [`CONTEXT_NAMES`]: `{{ PORT }}`. A relative path begins
 //! at the spec's folder; neither `~` nor `$VARIABLES` are filled in.
 //!
+//! What a preset fills in is said in [`presets`]. `{ required = "…" }` stands for
+//! a value that has yet to be given.
+//!
 //! | section | key | takes | default |
 //! |---|---|---|---|
+//! | | `preset` | name of a preset, which fills in what the spec does not say | none |
 //! | `[study]` | `name` | letters, digits, `-`, `_`, `.`; 64 at most | required |
 //! | | `workdir` | the folder where steps run | the spec's folder |
 //! | | `output_dir` | the folder of the study's files | left to the program |
 //! | | `seed` | whole number, 0 or more | 42 |
-//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters | none |
+//! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
@@ -43,6 +48,7 @@
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
+//! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
 //! | | `gpu_release` | duration: how long GPU memory is waited for that was free before; 0 for not at all | `30s` |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
@@ -56,9 +62,31 @@
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
+//! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
+//! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
+//! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |
+//! | | `type` | `feishu`, `webhook`, `smtp` | required |
+//! | | `kinds` | list of `start`, `heartbeat`, `trial_done`, `best`, `failed`, `timeout`, `crashed`, `abnormal`, `paused`, `done` | all but `trial_done` |
+//! | | `fallback` | `true`: it also gets what another channel has given up on | `false` |
+//! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
+//! | | `url` | secret: where to post; feishu and webhook only | required |
+//! | | `secret` | secret: what messages are signed with; feishu only | none |
+//! | | `body` | template of JSON over [`BODY_NAMES`](crate::model::notify::BODY_NAMES); webhook only | an object of all of them |
+//! | | `host` | name of the mail server; this and the following: smtp only | required |
+//! | | `port` | 1 to 65535 | 587 with `starttls`, 465 with `tls`, 25 with `none` |
+//! | | `security` | `starttls`, `tls`, `none` | `starttls` |
+//! | | `user`, `password` | text; secret: who logs in, and with what | no login |
+//! | | `from` | mail address | `user`, where that is one |
+//! | | `to` | list of mail addresses | required |
+//! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
+//! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
+//! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
+//! | secret | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
+//! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
+//! | | `env` | variable of the daemon's environment | |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
-//! | | `command` | list of templates: program and arguments | required |
+//! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |
 //! | | `env` | `{ NAME = template }` | |
 //! | | `file` | list of `{ name, text }` or `{ name, template }`: files made in the trial's folder, from a template or from a file with one | |
@@ -82,6 +110,7 @@
 //! | | `.regex`, `.match` | the same; `last` or `first` match counts | `last` |
 //! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
+//! | | `.optional` | whether a run without it is good all the same | `false` |
 
 mod amend;
 #[cfg(test)]
@@ -89,17 +118,25 @@ mod amend_tests;
 mod bounds;
 mod complaint;
 mod limits;
+mod merge;
 mod metrics;
 mod names;
+mod notify;
+#[cfg(test)]
+mod notify_tests;
+pub mod presets;
 mod reader;
 mod ready;
+pub mod reference;
 mod rules;
+mod source;
 mod space;
 mod steps;
 mod study;
 #[cfg(test)]
 mod tests;
 mod text;
+mod write_out;
 
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -110,11 +147,15 @@ use toml::de::DeTable;
 pub use self::amend::Draft;
 pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::names::CONTEXT_NAMES;
+use self::presets::Preset;
 use self::reader::{Reader, Section};
+pub use self::source::SpecSource;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
+use crate::model::notify::Notify;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::step::Step;
 
 /// The largest spec, in bytes.
 pub const LARGEST: u64 = 1 << 20;
@@ -143,10 +184,13 @@ impl Origin {
 pub struct Checked {
     /// The spec.
     pub spec: Spec,
-    /// Its text, as it was read.
+    /// Its text: as it was read, or with what its preset fills in. It means the
+    /// same by itself, whatever becomes of the preset.
     pub text: String,
     /// What its owner should look at all the same.
     pub warnings: Complaints,
+    /// What else they should know, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Why there is no spec. The text names the file and the way out.
@@ -180,6 +224,9 @@ pub enum Refusal {
     /// A text that is no spec.
     #[error("{0}")]
     Wrong(Complaints),
+    /// A repo of the reference tuner that cannot be understood.
+    #[error("{}", .0.join("\n"))]
+    Repo(Vec<String>),
 }
 
 /// Reads and checks the spec at `path`.
@@ -187,6 +234,11 @@ pub enum Refusal {
 /// # Errors
 /// Everything that is wrong with it, or why it could not be read.
 pub fn read(path: &Path) -> Result<Checked, Refusal> {
+    let text = read_text(path)?;
+    check(&text, &Origin::of(path)).map_err(Refusal::Wrong)
+}
+
+fn read_text(path: &Path) -> Result<String, Refusal> {
     let unreadable = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => Refusal::Missing(path.to_path_buf()),
         io::ErrorKind::IsADirectory => Refusal::Folder(path.to_path_buf()),
@@ -202,11 +254,10 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
     if bytes.len() as u64 > LARGEST {
         return Err(Refusal::TooLarge(path.to_path_buf()));
     }
-    let text = String::from_utf8(bytes).map_err(|error| Refusal::NotText {
+    String::from_utf8(bytes).map_err(|error| Refusal::NotText {
         path: path.to_path_buf(),
         at: error.utf8_error().valid_up_to(),
-    })?;
-    check(&text, &Origin::of(path)).map_err(Refusal::Wrong)
+    })
 }
 
 /// Checks the text of a spec. The files of templates that it names are read;
@@ -216,23 +267,91 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
 /// Everything that is wrong with it, warnings among it.
 pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
     let mut r = Reader::new(text, &origin.folder);
-    let spec = match parse(&mut r, text) {
-        Some(table) => {
-            let root = Section::new("a spec", &table, 0..0);
-            check_root(&mut r, root)
-        }
-        None => None,
+    let table = parse(&mut r, text).and_then(|mut table| {
+        let preset = presets::named_by(&mut r, &mut table)?;
+        Some((table, preset))
+    });
+    let Some((table, preset)) = table else {
+        return Err(Complaints::new(&origin.file, text, r.into_complaints()));
     };
-    let failed = r.failed();
-    let complaints = Complaints::new(&origin.file, text, r.into_complaints());
-    match spec {
-        Some(spec) if !failed => Ok(Checked {
-            spec,
-            text: text.to_owned(),
-            warnings: complaints,
-        }),
-        _ => Err(complaints),
+    if let Some(preset) = preset {
+        return check_with(text, table, preset, origin);
     }
+    let (spec, shown, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &shown, complaints);
+    conclude(spec, text.to_owned(), complaints)
+}
+
+/// Checks a spec, of which the text was parsed, with what its preset fills in.
+fn check_with<'t>(
+    text: &'t str,
+    table: DeTable<'t>,
+    preset: &Preset,
+    origin: &Origin,
+) -> Result<Checked, Complaints> {
+    // One text of two, so that a place in it is enough to tell where something
+    // stands. The preset is read with its places in the whole.
+    let whole = format!("{text}\n{}", preset.text);
+    let start = text.len() + 1;
+    let shifted = "\n".repeat(start) + preset.text;
+    let mut r = Reader::new(&whole, &origin.folder);
+    let filled_in = parse(&mut r, &shifted).unwrap_or_default();
+    let table = merge::merge(table, filled_in);
+    let text = write_out::write_out(&table, &whole);
+    r.digest = sha2::Sha256::new_with_prefix(&text);
+    let (spec, shown, complaints) = check_table(r, &table);
+    let complaints = Complaints::new(&origin.file, &shown, complaints);
+    conclude(spec, text, complaints.with_preset(preset.file(), start))
+}
+
+fn conclude(spec: Option<Spec>, text: String, warnings: Complaints) -> Result<Checked, Complaints> {
+    match spec {
+        Some(spec) => Ok(Checked {
+            spec,
+            text,
+            warnings,
+            notes: Vec::new(),
+        }),
+        None => Err(warnings),
+    }
+}
+
+/// The spec in `table`, unless there is an error; the text as it may be shown,
+/// and all complaints about it.
+fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, String, Vec<Complaint>) {
+    let root = Section::new("a spec", table, 0..0);
+    let spec = check_root(&mut r, root);
+    let spec = spec.filter(|_| !r.failed());
+    (spec, r.shown(), r.into_complaints())
+}
+
+/// Reads `[notify]` of the spec at `path`, and the study's name if it has one;
+/// whatever else is wrong with it.
+///
+/// # Errors
+/// What is wrong with that section, or why the file could not be read.
+pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
+    let text = read_text(path)?;
+    let origin = Origin::of(path);
+    let mut r = Reader::new(&text, &origin.folder);
+    let table = parse(&mut r, &text);
+    let mut root = table
+        .as_ref()
+        .map(|table| Section::new("a spec", table, 0..0));
+    let mut section = |r: &mut Reader<'_>, key: &'static str| {
+        let node = root.as_mut()?.take(key)?;
+        node.section(r, &format!("[{key}]"))
+    };
+    let notify = section(&mut r, "notify");
+    let notify = notify::read(&mut r, notify);
+    if r.failed() {
+        let shown = r.shown();
+        let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
+        return Err(Refusal::Wrong(complaints));
+    }
+    let study = section(&mut r, "study").and_then(|mut study| study.take("name"));
+    let name = study.and_then(|node| node.text(&mut r).map(str::to_owned));
+    Ok((name, notify))
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
@@ -293,6 +412,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let limits = section(r, "limits");
     let control = section(r, "control");
     let files = section(r, "files");
+    let notify = section(r, "notify");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
         node.map(|node| node.sections(r, key)).unwrap_or_default()
@@ -300,11 +420,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
-    root.refuse_with(
-        r,
-        "preset",
-        "presets are not there yet: write out what the study needs",
-    );
+    // Taken already; it is one of the keys that there are.
+    root.take("preset");
     root.refuse_with(
         r,
         "metrics",
@@ -321,6 +438,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let limits = limits::read(r, limits, host.cgroup);
     let control = study::control(r, control);
     let files = study::files(r, files);
+    let notify = notify::read(r, notify);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
     let declared = space::read(r, base, space_section);
@@ -349,6 +467,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             study::yielded(r, &constraint.metric, span, &yields);
         }
     }
+    let sees_all = |step: &Step| step.params_in_env;
+    if !r.failed() && !steps.iter().any(sees_all) {
+        declared.warn_of_unused(r);
+    }
     let space = space?;
     warn_of_extent(r, &space, space_span, &search, sampler, &budget);
     Some(Spec {
@@ -368,6 +490,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         limits,
         control,
         files,
+        notify,
         log_max: study.log_max,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })

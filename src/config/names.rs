@@ -49,8 +49,13 @@ pub(super) fn is_variable(name: &str) -> bool {
 }
 
 /// Whether steps get `name` from somewhere else than the spec, or never.
-fn is_reserved(name: &str) -> bool {
+pub(super) fn is_reserved(name: &str) -> bool {
     RESERVED.contains(&name) || RESERVED_STARTS.iter().any(|start| name.starts_with(start))
+}
+
+/// Whether `name` can be a parameter's.
+pub(super) fn is_parameter(name: &str) -> bool {
+    is_variable(name) && !is_reserved(name) && !CONTEXT_NAMES.contains(&name)
 }
 
 /// Checks the name of a parameter or an environment variable.
@@ -82,12 +87,13 @@ pub(super) fn variable(r: &mut Reader<'_>, span: &Range<usize>, name: &str) -> b
 /// Checks a pattern of `pass_env`.
 pub(super) fn passed(r: &mut Reader<'_>, span: &Range<usize>, pattern: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '*';
-    if pattern.is_empty() || !pattern.chars().all(good) {
+    let name = pattern.strip_prefix('!').unwrap_or(pattern);
+    if name.is_empty() || !name.chars().all(good) {
         let message = format!("`{pattern}` is not the name of an environment variable");
         r.error_help(
             span,
             message,
-            "write names such as \"HF_HOME\", or \"CUDA_*\" for all that begin so",
+            "write names such as \"HF_HOME\", \"CUDA_*\" for all that begin so, \"!HF_TOKEN\" for what stays",
         );
         return false;
     }

@@ -1,6 +1,7 @@
 //! The layer between the TOML tree and the checks: takes keys with their
 //! types, collects complaints, and knows which keys nobody asked for.
 
+use std::collections::BTreeSet;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::complaint::{Complaint, Level};
 use crate::base::quantity;
+use crate::model::Name;
 use crate::model::space::nearest;
 use crate::model::step::Pattern;
 use crate::model::value::{Finite, Value};
@@ -21,13 +23,16 @@ pub(super) const LONGEST: Duration = Duration::from_secs(3650 * 86_400);
 
 /// What is known while a text is read.
 pub(super) struct Reader<'t> {
-    /// The whole text.
+    /// The whole text, and below it that of the preset.
     pub(super) text: &'t str,
     /// The folder against which relative paths are resolved; absolute.
     pub(super) folder: PathBuf,
     /// Over the text, and over the files that belong to it.
     pub(super) digest: Sha256,
+    /// The names that templates and rules ask for.
+    pub(super) asked: BTreeSet<Name>,
     complaints: Vec<Complaint>,
+    hidden: Vec<Range<usize>>,
 }
 
 impl<'t> Reader<'t> {
@@ -40,8 +45,26 @@ impl<'t> Reader<'t> {
             text,
             folder,
             digest: Sha256::new_with_prefix(text),
+            asked: BTreeSet::new(),
             complaints: Vec::new(),
+            hidden: Vec::new(),
         }
+    }
+
+    /// What stands in `range` must not be shown: complaints end up in logs.
+    pub(super) fn hide(&mut self, range: &Range<usize>) {
+        self.hidden.push(range.clone());
+    }
+
+    /// The text as it may be shown, with every place where it was.
+    pub(super) fn shown(&self) -> String {
+        let is_hidden = |at: usize| self.hidden.iter().any(|range| range.contains(&at));
+        let letters = self.text.char_indices();
+        let shown = letters.map(|(at, letter)| match letter {
+            letter if letter == '\n' || !is_hidden(at) => letter.to_string(),
+            letter => "*".repeat(letter.len_utf8()),
+        });
+        shown.collect()
     }
 
     pub(super) fn error(&mut self, range: &Range<usize>, message: impl AsRef<str>) {
@@ -149,8 +172,26 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// For `{ required = "…" }`, which holds the place of a value that only the
+    /// user knows: what that is.
+    fn placeholder(&self) -> Option<&'a str> {
+        let DeValue::Table(table) = self.value else {
+            return None;
+        };
+        match table.get("required")?.get_ref() {
+            DeValue::String(what) => Some(what),
+            _ => None,
+        }
+    }
+
     /// Complains that the value is of the wrong type.
     pub(super) fn expected(&self, r: &mut Reader<'_>, what: &str) {
+        if let Some(missing) = self.placeholder() {
+            let message = format!("`{}` has no value yet: {missing}", self.key);
+            let help = format!("give it in your spec: {} = …", self.key);
+            r.error_help(&self.span, message, help.as_str());
+            return;
+        }
         let message = format!("`{}` must be {what}, not {}", self.key, self.found());
         let bare = match self.value {
             DeValue::String(text) if !what.contains("text") => text.trim(),
@@ -412,13 +453,11 @@ impl<'a> Section<'a> {
             value: value.get_ref(),
             span: value.span(),
         };
-        let mut nodes: Vec<Node<'a>> = table.iter().map(node).collect();
-        // The map is sorted by key; the order in the text has a meaning.
-        nodes.sort_by_key(|node| node.key_span.start);
+        // The map keeps the order of the text, which has a meaning.
         Self {
             label: label.to_owned(),
             span,
-            nodes,
+            nodes: table.iter().map(node).collect(),
             asked: Vec::new(),
         }
     }

@@ -49,6 +49,8 @@ pub(super) fn read(
         let node = section.require(r, "require", "\"SOFT <= HARD\"");
         let rule = node.and_then(|node| condition(r, &node));
         section.finish(r);
+        let names = rule.iter().flat_map(|(rule, _)| rule.names());
+        r.asked.extend(names.cloned());
         if let Some((rule, span)) = rule
             && knows_all(r, declared, &rule, &span)
         {

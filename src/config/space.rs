@@ -24,6 +24,8 @@ pub(super) struct Declared {
     /// Every declared name in the order of the space, also of those that have
     /// an error.
     pub(super) names: Vec<Name>,
+    /// Where they are declared, in `[base]` first.
+    pub(super) places: Vec<(Name, Range<usize>)>,
 }
 
 impl Declared {
@@ -35,6 +37,26 @@ impl Declared {
     /// `did you mean …?` for a name that is not known.
     pub(super) fn hint(&self, name: &str) -> Option<String> {
         did_you_mean(name, self.names.iter().map(|known| &**known))
+    }
+
+    /// Warns of parameters that no template, rule or condition asks for: where
+    /// steps do not get them all as environment variables, such a name is
+    /// mostly a slip.
+    pub(super) fn warn_of_unused(&self, r: &mut Reader<'_>) {
+        let conditions = self.parameters.iter().filter_map(|p| p.when.as_ref());
+        r.asked
+            .extend(conditions.flat_map(Expression::names).cloned());
+        let (asked, unused): (Vec<&Name>, Vec<_>) =
+            self.names.iter().partition(|name| r.asked.contains(*name));
+        for name in unused {
+            let place = self.places.iter().find(|(known, _)| known == name);
+            let Some((_, place)) = place else {
+                continue;
+            };
+            let message = format!("nothing asks for `{name}`: its value has no effect");
+            let help = did_you_mean(name, asked.iter().map(|name| &***name));
+            r.warn(place, message, help.as_deref());
+        }
     }
 
     /// The parameter of that name, if it is good.
@@ -72,6 +94,9 @@ pub(super) fn read(
             nodes.truncate(MOST);
         }
     }
+    let keys = base.iter().chain(&space);
+    let places = keys.map(|node| (Name::from(node.key), node.key_span.clone()));
+    let places = places.collect();
     let mut bases = Vec::new();
     for node in base {
         parameter_name(r, &node);
@@ -91,7 +116,10 @@ pub(super) fn read(
             when,
         });
     }
-    assemble(r, &bases, varied)
+    Declared {
+        places,
+        ..assemble(r, &bases, varied)
+    }
 }
 
 /// The order: what conditions ask for and the space does not vary, the space,

@@ -229,6 +229,7 @@ pub(super) fn search(
 pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare {
     let mut host = HostCare {
         port_wait: Duration::from_secs(30),
+        port_kill: Vec::new(),
         gpu_release: Duration::from_secs(30),
         cooldown: Duration::ZERO,
         fault_wait: Duration::from_secs(10),
@@ -246,6 +247,12 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
     for (key, place) in places {
         let given = section.take(key).and_then(|node| node.duration(r));
         *place = given.unwrap_or(*place);
+    }
+    let texts = section.take("port_kill");
+    let texts = texts.and_then(|node| node.list(r, "texts"));
+    for node in texts.unwrap_or_default() {
+        let text = node.filled_text(r);
+        host.port_kill.extend(text.map(str::to_owned));
     }
     let cgroup = section.take("cgroup").and_then(|node| node.truth(r));
     host.cgroup = cgroup.unwrap_or(host.cgroup);
@@ -291,13 +298,22 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
             given.push((key, node.span));
         }
     }
+    if let Some(node) = section.take("journal")
+        && let Some(name) = file_name(r, &node)
+    {
+        files.journal = Some(name.to_owned());
+        given.push(("journal", node.span));
+    }
     section.finish(r);
-    let all = [
+    let named = [
         ("results", &files.results),
         ("best", &files.best),
         ("status", &files.status),
         ("logs", &files.logs),
     ];
+    let journal = files.journal.iter().map(|name| ("journal", name));
+    let all: Vec<(&str, &String)> = named.into_iter().chain(journal).collect();
+    let is_folder = |key: &str| matches!(key, "logs" | "journal");
     for (key, span) in given {
         let Some((_, own)) = all.iter().find(|(other, _)| *other == key) else {
             continue;
@@ -305,8 +321,8 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         // A file cannot also be a folder on the way to another.
         let clash = all.iter().find(|(other, name)| {
             *other != key
-                && (Path::new(own).starts_with(name) && *other != "logs"
-                    || Path::new(name).starts_with(own) && key != "logs"
+                && (Path::new(own).starts_with(name) && !is_folder(other)
+                    || Path::new(name).starts_with(own) && !is_folder(key)
                     || own == name)
         });
         if let Some((other, _)) = clash {

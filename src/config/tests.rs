@@ -9,10 +9,11 @@ use crate::model::spec::Limits;
 use crate::model::step::{MetricSource, PortOwner, ReadyCheck, StepKind, Which};
 use crate::model::value::Value;
 
+mod presets;
 mod slips;
 
 /// A good spec with a little of everything; tests break it.
-const GOOD: &str = r#"[study]
+pub(super) const GOOD: &str = r#"[study]
 name = "qwen-serving"
 workdir = "/data/qwen"
 seed = 7
@@ -78,12 +79,12 @@ fn origin() -> Origin {
     }
 }
 
-fn good(text: &str) -> Checked {
+pub(super) fn good(text: &str) -> Checked {
     check(text, &origin()).unwrap_or_else(|errors| panic!("{}", errors.render(false)))
 }
 
 /// All complaints about `text`, one a line, without the file's name.
-fn complaints(text: &str) -> String {
+pub(super) fn complaints(text: &str) -> String {
     let complaints = match check(text, &origin()) {
         Ok(checked) => checked.warnings,
         Err(complaints) => {

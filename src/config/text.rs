@@ -111,6 +111,7 @@ pub(super) fn check(
             return None;
         }
     };
+    r.asked.extend(template.names().iter().cloned());
     let mut good = true;
     for name in template.names() {
         if !known.is_known(name) {

@@ -18,8 +18,10 @@ mod doctor;
 mod events;
 pub mod exit;
 mod logs;
+mod notify;
 mod persist;
 mod ping;
+mod presets;
 mod prose;
 mod session;
 mod set;
@@ -90,7 +92,9 @@ Examples:
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
-  autotunectl wait --for done     until the study is done";
+  autotunectl notify test         who is told, and does it arrive?
+  autotunectl wait --for done     until the study is done
+  autotunectl init vllm           a spec to start from; needs no daemon";
 
 const EXIT_CODES: &str = "\
 Examples:
@@ -101,7 +105,9 @@ Examples:
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
+  autotunectl notify test         who is told, and does it arrive?
   autotunectl wait --for done     until the study is done
+  autotunectl init vllm           a spec to start from; needs no daemon
 
 Exit codes:
   0    done, or it was so already
@@ -134,6 +140,7 @@ enum Verb {
     Enqueue(steer::Enqueue),
     Space(space::Args),
     Set(set::Args),
+    Notify(notify::Args),
     Wait(wait::Args),
     /// Looks whether the host has what the study needs, with the daemon's eyes
     #[command(after_help = "\
@@ -146,6 +153,8 @@ without a daemon.")]
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
     Ping,
+    Presets(presets::List),
+    Init(presets::Init),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -205,9 +214,12 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
+        Verb::Notify(args) => notify::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,
+        Verb::Presets(args) => presets::list(session, &args),
+        Verb::Init(args) => presets::init(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();

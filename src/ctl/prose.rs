@@ -48,6 +48,15 @@ pub fn refusal(refusal: &Refusal) -> String {
             "keeping the old spec: {} cannot change while the daemon runs; restart it for that",
             parts.join(", ")
         ),
+        Refusal::NoSuchChannel(known) if known.is_empty() => {
+            "nobody can be told: the spec has no [[notify.channel]]".to_owned()
+        }
+        Refusal::NoSuchChannel(known) => {
+            format!(
+                "the spec has no such channel; it has {}",
+                clean(&known.join(", "))
+            )
+        }
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }

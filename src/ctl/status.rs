@@ -1,8 +1,8 @@
 //! `autotunectl status`.
 
 use super::exit::Exit;
-use super::prose;
 use super::session::{Session, Trouble};
+use super::{notify, prose};
 use crate::report::phrase::{clean, counted, saved};
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, Phase, Reply, Running, Status};
@@ -78,6 +78,9 @@ fn text(status: &Status, color: bool) -> String {
         let each = status.waiting.iter();
         let each = each.map(|w| format!("trial {} ({})", w.trial, prose::changes(&w.changes)));
         add("next", each.collect::<Vec<_>>().join(", "));
+    }
+    for line in status.channels.iter().filter_map(notify::line) {
+        shown.push(("notify", prose::below(&line, NAMES)));
     }
     shown.push(("files", clean(&status.output_dir)));
     pairs(shown, color)

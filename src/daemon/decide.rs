@@ -10,12 +10,15 @@ use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
+use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
+use crate::model::notice::NoticeId;
 use crate::model::outcome::{FailureKind, Outcome};
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::notify;
 use crate::report::phrase::counted;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
@@ -69,6 +72,10 @@ pub enum Input {
     Wake,
     /// A sign of life is due: it is given once all that came before is done.
     Tick,
+    /// So much time has gone by that somebody wants a sign of life.
+    HeartbeatDue,
+    /// A channel has news of what waits in the outbox.
+    Notified(Notified),
     /// The spec's file was read again, and is good.
     Reload {
         /// What it says.
@@ -86,6 +93,29 @@ pub enum Input {
         steer: Steer,
         /// Gets the answer once it is true on disk. Whoever asked may be gone.
         reply: oneshot::Sender<Reply>,
+    },
+}
+
+/// What a channel has to say of notices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notified {
+    /// Its receiver has accepted them.
+    Delivered {
+        /// The channel.
+        channel: Name,
+        /// The notices.
+        notices: Vec<NoticeId>,
+    },
+    /// It tries no more.
+    GivenUp {
+        /// The channel.
+        channel: Name,
+        /// The notices.
+        notices: Vec<NoticeId>,
+        /// Why, for people.
+        reason: String,
+        /// The channels that take them over.
+        to: Vec<Name>,
     },
 }
 
@@ -180,6 +210,13 @@ pub struct Decision {
 /// Decides. `state` is changed in what is not the study; the study changes
 /// when its facts are on disk.
 pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decision {
+    let mut decision = decide_alone(state, input, context);
+    decision.facts = notify::with_notices(&state.study, decision.facts);
+    decision
+}
+
+/// Decides, without the notices that come of it.
+fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decision {
     let mut decision = Decision::default();
     match input {
         Input::Begin { digest, host } => begin(state, digest, host, context, &mut decision),
@@ -292,6 +329,27 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             }
         }
         Input::Tick => {}
+        Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
+        Input::Notified(notified) => {
+            let event = match notified {
+                Notified::Delivered { channel, notices } => {
+                    Event::NoticeDelivered { channel, notices }
+                }
+                Notified::GivenUp {
+                    channel,
+                    notices,
+                    reason,
+                    to,
+                } => Event::NoticeGivenUp {
+                    channel,
+                    notices,
+                    reason,
+                    to,
+                },
+            };
+            let at = context.now;
+            decision.facts.push(Fact { at, event });
+        }
         Input::Wake => {
             state.resting = false;
             let study = Arc::clone(&state.study);

@@ -18,12 +18,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
+use super::notifier::{Trouble, Troubles};
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::{DaemonError, Update};
@@ -32,6 +34,7 @@ use crate::exec::handle::{Control, Controlled, Runner};
 use crate::exec::order::Order;
 use crate::exec::release::{GpuOrder, Level};
 use crate::exec::report::{FailureReport, Report, SittingResult};
+use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::spec::Spec;
@@ -43,8 +46,13 @@ use crate::systemd::notify;
 
 /// After so much time a disk that says nothing is said to.
 const DISK_SILENCE: Duration = Duration::from_secs(10);
+/// How long the last messages may take to be delivered before the end.
+const DELIVERIES: Duration = Duration::from_secs(10);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
+/// How often the disk is looked at while a trial runs: a runner that waits for
+/// it reports nothing, so that nothing is written here that would show it.
+const DISK_LOOK: Duration = Duration::from_secs(5);
 
 /// See the module's docs.
 pub struct Dispatcher {
@@ -57,6 +65,7 @@ pub struct Dispatcher {
     urgent: mpsc::UnboundedReceiver<Urgency>,
     waiting: VecDeque<Input>,
     pulse: Pulse,
+    disk_look: Interval,
     stopping_since: Option<Instant>,
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
@@ -89,6 +98,8 @@ impl Dispatcher {
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts());
         let pulse = Pulse::new(study.spec());
+        let mut disk_look = interval(DISK_LOOK);
+        disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
             state: State {
                 study,
@@ -105,6 +116,7 @@ impl Dispatcher {
             urgent,
             waiting: VecDeque::new(),
             pulse,
+            disk_look,
             stopping_since: None,
             updates,
             board,
@@ -125,13 +137,18 @@ impl Dispatcher {
     }
 
     /// Works until there is nothing left to do, or an end is asked for. No
-    /// trial runs then.
+    /// trial runs then. `troubles` are those of the channels, where somebody is
+    /// told what happens.
     ///
     /// # Errors
     /// When the journal cannot be written and an end is asked for. Facts that
     /// are not in it are still in the folder of their sitting, where the next
     /// start finds them.
-    pub async fn run(mut self, first: Input) -> Result<Arc<Study>, DaemonError> {
+    pub async fn run(
+        mut self,
+        first: Input,
+        troubles: Option<watch::Receiver<Troubles>>,
+    ) -> Result<Arc<Study>, DaemonError> {
         self.waiting.push_back(first);
         let left = loop {
             let input = self.next_input().await;
@@ -148,6 +165,10 @@ impl Dispatcher {
             running.control.stop();
             let _ = running.task.await;
         }
+        let left = match (left, troubles) {
+            (Ok(()), Some(troubles)) => self.await_deliveries(troubles).await,
+            (left, _) => left,
+        };
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
         }
@@ -157,18 +178,29 @@ impl Dispatcher {
     }
 
     async fn next_input(&mut self) -> Input {
-        if let Ok(urgency) = self.urgent.try_recv() {
-            return Input::Stop(urgency);
+        loop {
+            if let Ok(urgency) = self.urgent.try_recv() {
+                return Input::Stop(urgency);
+            }
+            if let Some(input) = self.waiting.pop_front() {
+                return input;
+            }
+            tokio::select! {
+                biased;
+                Some(urgency) = self.urgent.recv() => return Input::Stop(urgency),
+                () = self.pulse.due() => return Input::Tick,
+                Some(input) = self.inputs.recv() => return input,
+                _ = self.disk_look.tick(), if self.running.is_some() => self.look_at_disk().await,
+            }
         }
-        if let Some(input) = self.waiting.pop_front() {
-            return input;
-        }
-        tokio::select! {
-            biased;
-            Some(urgency) = self.urgent.recv() => Input::Stop(urgency),
-            () = self.pulse.due() => Input::Tick,
-            Some(input) = self.inputs.recv() => input,
-        }
+    }
+
+    /// Waits until the disk answers.
+    async fn look_at_disk(&mut self) {
+        let output = self.folders.output().to_owned();
+        let look = tokio::task::spawn_blocking(move || file::await_answer(&output));
+        // What is wrong with the folder is for those to say who use it.
+        let _ = self.await_disk(look).await;
     }
 
     /// Whether it was the last input.
@@ -295,6 +327,38 @@ impl Dispatcher {
         true
     }
 
+    /// Waits a moment until what is still to be told is delivered; not for
+    /// channels that are between two attempts. What is left waits in the outbox.
+    async fn await_deliveries(
+        &mut self,
+        mut troubles: watch::Receiver<Troubles>,
+    ) -> Result<(), DaemonError> {
+        let mut end = pin!(tokio::time::sleep(DELIVERIES));
+        loop {
+            let waiting = self.state.study.outbox().channels();
+            let rests = |name: &Name| {
+                let troubles = troubles.borrow();
+                let trouble: Option<&Trouble> = troubles.get(name);
+                trouble.is_some_and(|trouble| trouble.again.is_some())
+            };
+            if waiting.iter().all(rests) {
+                return Ok(());
+            }
+            tokio::select! {
+                biased;
+                Some(_) = self.urgent.recv() => return Ok(()),
+                () = self.pulse.due() => self.beat(),
+                () = &mut end => return Ok(()),
+                Some(input) = self.inputs.recv() => if matches!(input, Input::Notified(_)) {
+                    self.handle(input).await?;
+                },
+                changed = troubles.changed() => if changed.is_err() {
+                    return Ok(());
+                },
+            }
+        }
+    }
+
     /// Waits before a full disk is tried again; less long where an end is
     /// asked for.
     async fn pause(&mut self) {
@@ -403,10 +467,10 @@ impl Dispatcher {
                 });
             }
             Effect::KeepSpec(text) => {
-                let output = self.folders.output().to_owned();
+                let folder = self.folders.journal().to_owned();
                 let updates = self.updates.clone();
                 tokio::task::spawn_blocking(move || {
-                    if let Err(error) = spec_copy::keep(&output, &text) {
+                    if let Err(error) = spec_copy::keep(&folder, &text) {
                         let text = format!("{error}, retrying at the next start");
                         let _ = updates.send(Update::Warning(text));
                     }

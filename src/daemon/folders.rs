@@ -10,6 +10,7 @@ use crate::model::trial::TrialId;
 #[derive(Clone, Debug)]
 pub struct Folders {
     output: PathBuf,
+    journal: PathBuf,
     logs: PathBuf,
 }
 
@@ -18,18 +19,24 @@ impl Folders {
     pub fn new(output: &Path, spec: &Spec) -> Self {
         Self {
             output: output.to_owned(),
+            journal: spec.files.journal_dir(output),
             logs: output.join(&spec.files.logs),
         }
     }
 
-    /// The output folder, which has the journal.
+    /// The output folder.
     pub fn output(&self) -> &Path {
         &self.output
     }
 
+    /// The folder of the journal.
+    pub fn journal(&self) -> &Path {
+        &self.journal
+    }
+
     /// Where the runner of a sitting works; gone once the journal has it all.
     pub fn sitting(&self, trial: TrialId, sitting: u32) -> PathBuf {
-        self.output
+        self.journal
             .join("sittings")
             .join(format!("{:05}.{sitting}", trial.0))
     }
@@ -46,14 +53,14 @@ impl Folders {
             let (trial, sitting) = name.split_once('.').unwrap_or_default();
             trial.len() >= 5 && digits(trial) && digits(sitting) && !path.is_symlink()
         };
-        let entries = std::fs::read_dir(self.output.join("sittings"));
+        let entries = std::fs::read_dir(self.journal.join("sittings"));
         let entries = entries.into_iter().flatten().flatten();
         entries.map(|entry| entry.path()).filter(is_ours).collect()
     }
 
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
-        self.output
+        self.journal
             .join("trials")
             .join(format!("trial_{:05}", trial.0))
     }
@@ -107,7 +114,8 @@ mod tests {
     fn only_folders_of_sittings_are_taken_for_ours() {
         let output = tempfile::tempdir().expect("a temporary folder");
         let folders = Folders {
-            output: output.path().to_owned(),
+            output: PathBuf::new(),
+            journal: output.path().to_owned(),
             logs: PathBuf::new(),
         };
         let ours = folders.sitting(TrialId(12), 2);

@@ -14,6 +14,7 @@
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | [`host`] | what this host is |
 //! | [`service`] | what systemd is told |
+//! | [`notifier`] | delivers what somebody is to be told |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -24,6 +25,7 @@ pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
+pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
@@ -44,9 +46,11 @@ use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
 use self::folders::Folders;
 use self::handlers::{Context, Tails};
+use self::notifier::Notifier;
 use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
+use crate::config::SpecSource;
 use crate::doctor::{self, Check, Examined, State};
 use crate::exec::gpu::Seen;
 use crate::exec::{delegation, files};
@@ -54,6 +58,7 @@ use crate::model::event::Fact;
 use crate::model::spec::Spec;
 use crate::model::study::{Study, StudyError};
 use crate::model::trial::TrialId;
+use crate::notify::{Secrets, Stamp};
 use crate::store::error::AppendError;
 use crate::store::opening::StoreError;
 use crate::systemd::notify;
@@ -62,8 +67,8 @@ use crate::systemd::notify;
 pub struct Options {
     /// The checked spec.
     pub spec: Arc<Spec>,
-    /// Its file; absolute.
-    pub spec_path: PathBuf,
+    /// Where it comes from; the paths in it are absolute.
+    pub source: SpecSource,
     /// Its text, of which a copy is kept beside the journal.
     pub spec_text: String,
     /// Where the study's files go.
@@ -72,6 +77,8 @@ pub struct Options {
     pub socket: SocketWish,
     /// Whether to stay when there is nothing left to do.
     pub stay: bool,
+    /// The secrets of the spec's channels.
+    pub secrets: Secrets,
 }
 
 /// Where to listen for clients.
@@ -155,11 +162,12 @@ pub async fn run(
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
         spec,
-        spec_path,
+        source,
         spec_text,
         output_dir,
         socket,
         stay,
+        secrets,
     } = options;
     delegation::settle();
     let tell = |update| drop(updates.send(update));
@@ -220,12 +228,27 @@ pub async fn run(
             company,
             matches!(gpus, Some(Seen::Gpus { .. })),
         );
+        let stamp = Stamp {
+            study: spec.name.clone(),
+            begun,
+            host: host_name(),
+        };
+        let notifier = Notifier::start(dispatcher.reader(), dispatcher.sender(), secrets, stamp);
+        let notifier = notifier
+            .map_err(|error| {
+                let text = format!("nobody can be told what happens: {error}, ignoring it");
+                let _ = updates.send(Update::Warning(text));
+            })
+            .ok()
+            .map(Arc::new);
+        let troubles = notifier.as_ref().map(|notifier| notifier.troubles());
         stage.send_replace(Stage::Open(Arc::new(Context {
+            notifier: notifier.clone(),
             board: dispatcher.reader(),
             inputs: dispatcher.sender(),
             urgent: forwarded,
             folders,
-            spec_path,
+            source,
             begun,
             tails: Tails::default(),
             looking: tokio::sync::Mutex::default(),
@@ -233,9 +256,10 @@ pub async fn run(
         let status = tokio::spawn(service::keep_status(dispatcher.reader()));
         let _ = notify::ready();
         let first = wish.map_or(Input::Begin { digest, host }, Input::Stop);
-        let ended = dispatcher.run(first).await;
+        let ended = dispatcher.run(first, troubles).await;
         forward.abort();
         status.abort();
+        drop(notifier);
         ended
     };
     let ended = worked.await;
@@ -267,12 +291,20 @@ async fn look_at_host(
     };
     for finding in findings {
         match (finding.check, finding.state) {
-            (_, State::Ok) => {}
+            // Trials do not care about seconds.
+            (_, State::Ok) | (Check::Clock, State::Warning) => {}
             (Check::Output, State::Error) => return Err(DaemonError::Unfit(finding.sentence())),
             _ => tell(Update::Warning(finding.sentence())),
         }
     }
     Ok(gpus)
+}
+
+/// What this machine is called.
+pub fn host_name() -> String {
+    let name = nix::unistd::gethostname().ok();
+    let name = name.and_then(|name| name.into_string().ok());
+    name.unwrap_or_else(|| "localhost".to_owned())
 }
 
 /// Passes wishes on, so that clients can have some too.

@@ -61,7 +61,8 @@ impl Records {
         spec_text: &str,
         updates: mpsc::UnboundedSender<Update>,
     ) -> Result<Opened, DaemonError> {
-        let opening = opening::open(output_dir, output_dir, spec, spec_text, clock::now())?;
+        let journal_dir = spec.files.journal_dir(output_dir);
+        let opening = opening::open(&journal_dir, output_dir, spec, spec_text, clock::now())?;
         let notes = notes(&opening);
         let Opening {
             journal,

@@ -19,6 +19,7 @@ use crate::model::event::Fact;
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::study::Study;
 use crate::model::trial::{Sitting, TrialId};
+use crate::notify::with_notices;
 
 /// The wishes to end that come while the past is cleared up. That is done all
 /// the same; a wish for an end at once ends the patience with old runners.
@@ -64,7 +65,12 @@ pub async fn recover(
             path: folder,
             source,
         })?;
-        let facts = close(study, trial, &sitting, leftover)?;
+        let before = study.clone();
+        let facts = with_notices(&before, close(study, trial, &sitting, leftover)?);
+        *study = before;
+        for fact in &facts {
+            study.apply(fact).map_err(DaemonError::Inconsistent)?;
+        }
         written(&mut records.append(facts.clone()))
             .await
             .map_err(DaemonError::NotRecorded)?;

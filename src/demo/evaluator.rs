@@ -18,6 +18,7 @@ use super::error::{Error, mebibytes};
 use super::server::Health;
 use super::settings::{EvaluatorSettings, process_environment};
 use super::vector::{DIMS, Vector};
+use crate::base::http;
 
 /// Neighbours that are asked for: the 10 of recall@10.
 const K: usize = 10;
@@ -93,9 +94,7 @@ impl Evaluation {
     /// [`Error::NoAnswer`], [`Error::BadAnswer`] or [`Error::OtherData`].
     pub async fn measure(settings: &EvaluatorSettings) -> Result<Self, Error> {
         let begun = Instant::now();
-        let client = Client::builder()
-            // The server is on this machine: a proxy could not reach it.
-            .no_proxy()
+        let client = http::local()
             .tcp_nodelay(true)
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(ANSWER_TIMEOUT)

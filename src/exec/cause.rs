@@ -79,7 +79,8 @@ const TROUBLES: &[Trouble] = &[
     },
 ];
 
-/// What the kernel says of a sitting's cgroup, rather than a program.
+/// What the kernel and systemd-oomd say of a sitting's cgroup, rather than a
+/// program.
 pub enum Kernel {
     /// The sitting reached its own memory limit; the hint names it.
     MemoryLimit {
@@ -93,6 +94,8 @@ pub enum Kernel {
         /// How many processes were killed.
         killed: u64,
     },
+    /// systemd-oomd has killed it.
+    Oomd,
     /// The sitting reached its own limit of processes.
     ProcessLimit {
         /// The limit.
@@ -125,6 +128,14 @@ impl From<Kernel> for Cause {
                  need most memory, and see `free -h` and `dmesg`"
                     .to_owned(),
                 format!("memory.events: oom_kill {killed}"),
+            ),
+            Kernel::Oomd => (
+                "host-out-of-memory",
+                "the host, or the service, was short of memory, and systemd-oomd chose this \
+                 trial: leave out the values that need most memory, and see `oomctl` and \
+                 `journalctl -u systemd-oomd`"
+                    .to_owned(),
+                "by systemd-oomd".to_owned(),
             ),
             Kernel::ProcessLimit { max, refused } => (
                 "process-limit",

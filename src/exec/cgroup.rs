@@ -213,6 +213,16 @@ impl Cgroup {
         })
     }
 
+    /// How often systemd-oomd has killed all that is in it: it notes that here
+    /// before it kills.
+    pub(super) fn oomd_kills(&self) -> u64 {
+        let mut value = [0; 20];
+        let length = rustix::fs::getxattr(&self.path, "user.oomd_ooms", &mut value);
+        let text = length.ok().and_then(|length| value.get(..length));
+        let text = text.and_then(|text| std::str::from_utf8(text).ok());
+        text.and_then(|text| text.parse().ok()).unwrap_or_default()
+    }
+
     /// Moves the calling process out of it, and removes it. Where neither its
     /// parent nor the daemon's leaf takes the process it stays, empty.
     pub fn leave_and_remove(&self) {

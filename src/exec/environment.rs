@@ -32,6 +32,9 @@ const MANAGED: [&str; 9] = [
 /// What is our own.
 const OURS: &str = "AUTOTUNE_*";
 
+/// What begins a pattern of what is *not* passed on.
+pub const KEEP: char = '!';
+
 /// Whether `name` fits `pattern`, in which a `*` stands for any letters.
 pub fn fits(pattern: &str, name: &str) -> bool {
     let mut parts = pattern.split('*');
@@ -60,29 +63,37 @@ fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &OsStr) -> bool {
         .is_some_and(|name| patterns.any(|pattern| fits(pattern, name)))
 }
 
-/// The environment of a runner: the daemon's, without what only that may use.
+/// The environment of a runner: the daemon's, without what only that may use,
+/// and without the variables that are `secret`.
 pub fn for_runner(
     own: impl IntoIterator<Item = (OsString, OsString)>,
+    secret: &[String],
 ) -> BTreeMap<OsString, OsString> {
     let own = own.into_iter();
     own.filter(|(name, _)| !any(MANAGED.into_iter(), name))
+        .filter(|(name, _)| !secret.iter().any(|secret| name == secret.as_str()))
         .collect()
 }
 
 /// The environment of a step, from the runner's own (`inherited`), the spec's
-/// `pass_env`, and the variables that the spec sets. Local addresses never go
-/// through a proxy.
+/// `pass_env` (where a pattern that begins with [`KEEP`] holds back what another
+/// lets through), and the variables that the spec sets. Local addresses never
+/// go through a proxy.
 pub fn for_step(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     pass: &[String],
     set: &[(String, String)],
 ) -> BTreeMap<OsString, OsString> {
+    let (kept, passed): (Vec<&str>, Vec<&str>) = pass
+        .iter()
+        .map(String::as_str)
+        .partition(|pattern| pattern.starts_with(KEEP));
+    let kept = || kept.iter().map(|pattern| pattern.trim_start_matches(KEEP));
     let mut env: BTreeMap<OsString, OsString> = inherited
         .into_iter()
         .filter(|(name, _)| {
-            let wanted =
-                any(EXPECTED.into_iter(), name) || any(pass.iter().map(String::as_str), name);
-            wanted && !any(MANAGED.into_iter().chain([OURS]), name)
+            let wanted = any(EXPECTED.into_iter(), name) || any(passed.iter().copied(), name);
+            wanted && !any(MANAGED.into_iter().chain([OURS]).chain(kept()), name)
         })
         .collect();
     env.extend(set.iter().map(|(name, value)| (name.into(), value.into())));
@@ -141,8 +152,12 @@ mod tests {
             ("HF_HOME", "/models"),
         ]
         .map(|(name, value)| (OsString::from(name), OsString::from(value)));
-        let runner: Vec<OsString> = for_runner(inherited.clone()).into_keys().collect();
-        assert_eq!(runner, ["HF_HOME", "PATH", "SMTP_PASSWORD"]);
+        let runner = |secret: &[String]| {
+            let env = for_runner(inherited.clone(), secret);
+            env.into_keys().collect::<Vec<OsString>>()
+        };
+        assert_eq!(runner(&[]), ["HF_HOME", "PATH", "SMTP_PASSWORD"]);
+        assert_eq!(runner(&["SMTP_PASSWORD".to_owned()]), ["HF_HOME", "PATH"]);
         let names = |pass: &[&str]| {
             let pass: Vec<String> = pass.iter().map(|p| (*p).to_owned()).collect();
             let env = for_step(inherited.clone(), &pass, &[]);
@@ -157,6 +172,8 @@ mod tests {
             names(&["*"]),
             "HF_HOME NO_PROXY PATH SMTP_PASSWORD no_proxy"
         );
+        assert_eq!(names(&["*", "!SMTP_*"]), "HF_HOME NO_PROXY PATH no_proxy");
+        assert_eq!(names(&["!SMTP_*", "!HF_*", "*"]), "NO_PROXY PATH no_proxy");
     }
 
     #[test]

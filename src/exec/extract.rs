@@ -92,6 +92,7 @@ impl<'a> Extraction<'a> {
             };
             match read {
                 Ok(number) => yielded.metrics.push((metric.metric.clone(), number)),
+                Err(_) if metric.optional => {}
                 Err(fault) => yielded.faults.push(format!("{}: {fault}", metric.metric)),
             }
         }
@@ -213,6 +214,7 @@ mod tests {
 
     fn order(source: SourceOrder) -> MetricOrder {
         MetricOrder {
+            optional: false,
             metric: "acc".into(),
             source,
         }

@@ -23,6 +23,9 @@ use crate::base::quantity::{show_duration, show_size};
 /// The longest that one look may take. A GPU whose driver is not kept loaded
 /// (persistence mode) takes some seconds.
 pub const LIMIT: Duration = Duration::from_secs(20);
+/// What the library may go by, besides what every program gets; no secret of
+/// the daemon's is among it.
+const PASSED: [&str; 3] = ["LD_*", "NVIDIA_*", "NVML_*"];
 /// How long the helper may take to be gone.
 const END_LIMIT: Duration = Duration::from_secs(1);
 /// The most that the helper may say.
@@ -193,10 +196,11 @@ pub fn look(limit: Duration) -> Seen {
 fn ask_helper(limit: Duration) -> io::Result<Option<Seen>> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     let (mut answer, writer) = io::pipe()?;
+    let pass = PASSED.map(str::to_owned);
     // The link leads to our own program also after an upgrade replaced it.
     let spawn = Spawn {
         command: &["/proc/self/exe".into(), "gpus".into()],
-        env: &environment::for_runner(std::env::vars_os()),
+        env: &environment::for_step(std::env::vars_os(), &pass, &[]),
         workdir: Path::new("/"),
         streams: [null.as_fd(), writer.as_fd(), null.as_fd()],
         cgroup: None,

@@ -148,7 +148,7 @@ impl Runner {
         let home = cgroup.as_ref().map(Cgroup::runner);
         let spawn = Spawn {
             command: &command,
-            env: &environment::for_runner(std::env::vars_os()),
+            env: &environment::for_runner(std::env::vars_os(), &order.secret_env),
             workdir: Path::new("/"),
             streams: [controlled.0.as_fd(), reports_writer.as_fd(), errors.as_fd()],
             cgroup: home.as_ref(),

@@ -10,6 +10,7 @@
 //! | [`process`], [`cgroup`] | a process with its whole tree |
 //! | [`delegation`], [`limits`] | the cgroups that are ours, and what a trial may take |
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
+//! | `evict` | ending a stranger that the spec lets us end |
 //! | [`release`] | that the memory of the GPUs is back |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
@@ -31,6 +32,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod delegation;
 pub mod environment;
+mod evict;
 pub mod extract;
 pub mod files;
 pub mod gpu;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
+use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
     MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
@@ -45,12 +46,19 @@ pub struct Order {
     pub warnings: Vec<String>,
     /// What of the environment is passed on.
     pub pass_env: Vec<String>,
+    /// Variables of the daemon's environment that hold its secrets.
+    #[serde(default)]
+    pub secret_env: Vec<String>,
     /// A folder of the trial's own; it outlives the sitting.
     pub trial_dir: PathBuf,
     /// The most that one log file may take, in bytes.
     pub log_max: u64,
     /// How long a busy port is waited for.
     pub port_wait: Duration,
+    /// The texts that the command line of whoever holds a port must have for it
+    /// to be ended; nobody is when there are none.
+    #[serde(default)]
+    pub port_kill: Vec<String>,
     /// What is waited for of the GPUs; `None` where there are none to look at.
     #[serde(default)]
     pub gpu: Option<GpuOrder>,
@@ -127,6 +135,9 @@ pub struct MetricOrder {
     pub metric: String,
     /// Where it is read.
     pub source: SourceOrder,
+    /// Whether a run without it is good all the same.
+    #[serde(default)]
+    pub optional: bool,
 }
 
 /// See [`MetricSource`].
@@ -200,6 +211,15 @@ pub struct OrderError {
     pub source: TemplateError,
 }
 
+fn secret_env(spec: &Spec) -> Vec<String> {
+    let sources = spec.notify.sources();
+    let names = sources.filter_map(|source| match source {
+        Source::Env(name) => Some(name.clone()),
+        _ => None,
+    });
+    names.collect()
+}
+
 impl Order {
     /// The order for the next sitting of `trial`: all of its runs that have
     /// not been run yet.
@@ -228,9 +248,11 @@ impl Order {
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
             pass_env: spec.pass_env.clone(),
+            secret_env: secret_env(spec),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,
+            port_kill: spec.host.port_kill.clone(),
             gpu: None,
             echo: false,
             steps,
@@ -406,10 +428,15 @@ impl Scope {
         run: &str,
     ) -> Result<Invocation, OrderError> {
         self.values.insert("run".to_owned(), run.to_owned());
-        let command = command
-            .iter()
-            .map(|part| self.fill(step, part, "command"))
-            .collect::<Result<_, _>>()?;
+        let mut words = Vec::with_capacity(command.len());
+        for part in command {
+            let word = self.fill(step, part, "command")?;
+            // An option that a template leaves out is no empty argument.
+            if !word.is_empty() || part.source().is_empty() {
+                words.push(word);
+            }
+        }
+        let command = words;
         let mut env = if step.params_in_env {
             self.params.clone()
         } else {
@@ -456,6 +483,7 @@ impl Scope {
         Ok(MetricOrder {
             metric: rule.metric.to_string(),
             source,
+            optional: rule.optional,
         })
     }
 

@@ -34,13 +34,9 @@ pub enum Holder {
 impl Holder {
     fn of(process: &Process) -> Self {
         let command = process.cmdline().unwrap_or_default().join(" ");
-        let short = command.char_indices().nth(COMMAND_MAX);
         Self::Process {
             pid: process.pid,
-            command: match short {
-                Some((end, _)) => format!("{}…", &command[..end]),
-                None => command,
-            },
+            command,
             unit: unit(process),
         }
     }
@@ -57,7 +53,11 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process { pid, command, unit } => {
-                write!(f, "process {pid} ({command})")?;
+                let (short, more) = match command.char_indices().nth(COMMAND_MAX) {
+                    Some((end, _)) => (&command[..end], "…"),
+                    None => (command.as_str(), ""),
+                };
+                write!(f, "process {pid} ({short}{more})")?;
                 unit.iter().try_for_each(|unit| write!(f, " of {unit}"))
             }
             Self::User { user, port } => {

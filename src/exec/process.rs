@@ -156,12 +156,16 @@ impl Group {
         }))
     }
 
-    /// How many processes of the group the kernel has killed for want of
-    /// memory, as far as that can be known.
+    /// How often something of the group was killed for want of memory, by the
+    /// kernel or by systemd-oomd, as far as that can be known.
     pub fn oom_kills(&self) -> u64 {
         let now = || {
             let cgroup = self.cgroup.as_ref()?;
-            cgroup.counter("memory.events", "oom_kill")
+            let by_kernel = cgroup.counter("memory.events", "oom_kill");
+            // With memory.oom.group it kills all of the steps together.
+            let of_steps = cgroup.path().parent().map(Cgroup::at);
+            let by_oomd = cgroup.oomd_kills() + of_steps.map_or(0, |steps| steps.oomd_kills());
+            Some(by_kernel.unwrap_or_default() + by_oomd)
         };
         let kept = self.oom_kills.get().copied();
         kept.or_else(now).unwrap_or_default()

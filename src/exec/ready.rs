@@ -9,12 +9,12 @@
 use std::time::{Duration, Instant};
 
 use regex::bytes::Regex;
-use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 
 use super::capture::Capture;
 use super::order::{CheckOrder, ProbeOrder, ReadyOrder};
 use super::port::{self, Holder, Listener};
+use crate::base::http;
 
 /// The pauses between two checks grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -84,11 +84,7 @@ impl<'a> Readiness<'a> {
             CheckOrder::Log { .. } => Target::Log,
         };
         // Local addresses never go through a proxy.
-        let client = Client::builder()
-            .no_proxy()
-            .redirect(Policy::none())
-            .timeout(ANSWER_LIMIT)
-            .build()?;
+        let client = http::local().timeout(ANSWER_LIMIT).build()?;
         let last = "nothing listens on its port yet".to_owned();
         Ok(Self {
             order,

@@ -102,6 +102,8 @@ pub(super) struct Identity {
 /// part of its result.
 pub fn run(folder: &Path) -> Result<(), RunnerError> {
     let system = |what| move |source| RunnerError::System { what, source };
+    // Its name would be that of the link by which it was started.
+    let _ = rustix::thread::set_name(c"autotuned");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -400,7 +402,9 @@ impl Sitting {
             steps.counter(file, name).filter(|count| *count > 0)
         };
         if group.oom_kills() > 0 {
-            let killed = counter("memory.events", "oom_kill").unwrap_or_default();
+            let Some(killed) = counter("memory.events", "oom_kill") else {
+                return Some(Kernel::Oomd);
+            };
             // The limit that was reached counts as `oom` in its own cgroup and
             // above, not below.
             let own = counter("memory.events", "oom").and_then(|_| self.order.limits.memory_hint());

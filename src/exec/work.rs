@@ -10,6 +10,7 @@ use regex::bytes::Regex;
 
 use super::capture::{Capture, Found, Scan};
 use super::cause::{self, Kernel};
+use super::evict;
 use super::extract::Extraction;
 use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work};
 use super::port;
@@ -194,6 +195,12 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
         let Some(holder) = port::obstacle(port) else {
             return Ok(());
         };
+        if let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await {
+            sitting.tell(Report::Warning(format!(
+                "{ended} held port {port} and was ended, as `port_kill` wants it"
+            )));
+            continue;
+        }
         if Instant::now() >= deadline {
             let message = format!("port {port} is still in use before start, by {holder}");
             return Err(failure(

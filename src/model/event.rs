@@ -1,11 +1,13 @@
 //! The facts of a study. The journal holds them; the state is what they add
 //! up to, and nothing else.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
 use super::amendment::Amendments;
 use super::host::Host;
+use super::notice::{Notice, NoticeId};
 use super::params::Params;
 use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
@@ -158,6 +160,26 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// Somebody is to be told something.
+    NoticeQueued(Arc<Notice>),
+    /// A channel's receiver has accepted notices.
+    NoticeDelivered {
+        /// The channel.
+        channel: Name,
+        /// The notices.
+        notices: Vec<NoticeId>,
+    },
+    /// A channel tries no more to deliver notices.
+    NoticeGivenUp {
+        /// The channel.
+        channel: Name,
+        /// The notices.
+        notices: Vec<NoticeId>,
+        /// Why, for people.
+        reason: String,
+        /// The channels that take them over, where they do not have them yet.
+        to: Vec<Name>,
+    },
 }
 
 impl Event {
@@ -182,6 +204,9 @@ impl Event {
             Self::SpecAmended { .. } => "spec-amended",
             Self::SpecReloaded { .. } => "spec-reloaded",
             Self::Done { .. } => "done",
+            Self::NoticeQueued(_) => "notice-queued",
+            Self::NoticeDelivered { .. } => "notice-delivered",
+            Self::NoticeGivenUp { .. } => "notice-given-up",
         }
     }
 
@@ -205,7 +230,10 @@ impl Event {
             | Self::Resumed
             | Self::SpecAmended { .. }
             | Self::SpecReloaded { .. }
-            | Self::Done { .. } => None,
+            | Self::Done { .. }
+            | Self::NoticeQueued(_)
+            | Self::NoticeDelivered { .. }
+            | Self::NoticeGivenUp { .. } => None,
         }
     }
 }

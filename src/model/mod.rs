@@ -7,6 +7,7 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`] | what happened to a trial |
 //! | [`host`] | on what a study ran |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
@@ -18,6 +19,8 @@ pub mod event;
 pub mod expression;
 pub mod host;
 pub mod metric;
+pub mod notice;
+pub mod notify;
 pub mod outcome;
 pub mod params;
 pub mod setting;

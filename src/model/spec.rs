@@ -1,10 +1,11 @@
 //! A whole study, as its owner wrote it and as `config` checked it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
 use super::metric::{Constraint, Objective};
+use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
@@ -33,7 +34,7 @@ pub struct Spec {
     /// What a trial does, in order.
     pub steps: Vec<Step>,
     /// What of the daemon's environment reaches a step: names, `*` for any
-    /// letters.
+    /// letters, `!` before what does not.
     pub pass_env: Vec<String>,
     /// Environment variables that every step gets.
     pub env: Vec<(String, Template)>,
@@ -45,6 +46,8 @@ pub struct Spec {
     pub control: Control,
     /// The names of the files for other programs.
     pub files: FileNames,
+    /// Who is told of what, and how.
+    pub notify: Notify,
     /// The most that one log file may take, in bytes.
     pub log_max: u64,
     /// SHA-256 of the spec's text, in hexadecimal.
@@ -105,6 +108,9 @@ impl SamplerKind {
 pub struct HostCare {
     /// How long a port that somebody holds is waited for before a trial.
     pub port_wait: Duration,
+    /// Whoever holds a port is ended when its command line has all of these
+    /// texts; nobody is when there are none.
+    pub port_kill: Vec<String>,
     /// How long the GPUs' memory is waited for before a trial; zero for not at
     /// all.
     pub gpu_release: Duration,
@@ -154,6 +160,19 @@ pub struct FileNames {
     pub status: String,
     /// The folder of the steps' output.
     pub logs: String,
+    /// The folder of the journal and of what belongs to it; the output folder
+    /// itself when `None`.
+    pub journal: Option<String>,
+}
+
+impl FileNames {
+    /// The folder of the journal of a study whose files go to `output`.
+    pub fn journal_dir(&self, output: &Path) -> PathBuf {
+        match &self.journal {
+            Some(name) => output.join(name),
+            None => output.to_owned(),
+        }
+    }
 }
 
 impl Default for FileNames {
@@ -164,6 +183,7 @@ impl Default for FileNames {
             best: "best_params.json".to_owned(),
             status: "tune_status.json".to_owned(),
             logs: "tune_server_logs".to_owned(),
+            journal: None,
         }
     }
 }

@@ -132,6 +132,8 @@ pub struct MetricRule {
     pub metric: Name,
     /// Where it is read.
     pub source: MetricSource,
+    /// Whether a run without it is good all the same.
+    pub optional: bool,
 }
 
 /// See [`MetricRule::source`].

@@ -9,6 +9,7 @@ use super::amendment::{Amendments, Unfit};
 use super::event::{Event, Fact};
 use super::host::Host;
 use super::metric::Summary;
+use super::notice::Outbox;
 use super::outcome::Outcome;
 use super::params::Params;
 use super::spec::Spec;
@@ -50,6 +51,7 @@ pub struct Study {
     paused_by_user: bool,
     incumbent: Option<TrialId>,
     host_faults: u32,
+    outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
 }
 
@@ -94,6 +96,7 @@ impl Study {
             paused_by_user: false,
             incumbent: None,
             host_faults: 0,
+            outbox: Arc::default(),
             host: None,
         }
     }
@@ -242,6 +245,11 @@ impl Study {
             Some(violation) if violation > 0.0 => Outcome::Infeasible,
             _ => Outcome::Complete,
         }
+    }
+
+    /// What somebody is to be told and has not been told yet.
+    pub fn outbox(&self) -> &Arc<Outbox> {
+        &self.outbox
     }
 
     /// How many trials came out how.
@@ -412,6 +420,16 @@ impl Study {
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => {}
             Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
+            Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
+            Event::NoticeDelivered { channel, notices } => {
+                Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices);
+            }
+            Event::NoticeGivenUp {
+                channel,
+                notices,
+                reason,
+                to,
+            } => Arc::make_mut(&mut self.outbox).give_up(fact.at, channel, notices, reason, to),
         }
         Ok(())
     }

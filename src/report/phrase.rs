@@ -3,6 +3,7 @@
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 use super::overview::Change;
+use crate::model::event::Event;
 use crate::model::metric::{Constraint, Summary};
 use crate::model::trial::Pruning;
 use crate::model::value::Value;
@@ -69,6 +70,29 @@ pub fn pruning(pruning: &Pruning) -> String {
 pub fn saved(runs: u32, saved: u32) -> Option<String> {
     let all = u64::from(runs) + u64::from(saved);
     (saved > 0).then(|| format!("racing saved {saved} of {}", counted(all, "run")))
+}
+
+/// What a channel has given up on, and why: `channel feishu has given up on 2
+/// messages: it answers 404; mail tells them`. `None` for other events.
+pub fn undelivered(event: &Event) -> Option<String> {
+    let Event::NoticeGivenUp {
+        channel,
+        notices,
+        reason,
+        to,
+    } = event
+    else {
+        return None;
+    };
+    let messages = counted(notices.len() as u64, "message");
+    let taken = match &to[..] {
+        [] => String::new(),
+        to => format!("; {} gets them", to.join(", ")),
+    };
+    Some(format!(
+        "channel {channel} has given up on {messages}: {}{taken}",
+        clean(reason)
+    ))
 }
 
 /// What a constraint asks for: `accuracy ≥ 0.88`.

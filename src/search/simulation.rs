@@ -9,6 +9,7 @@ use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
 use crate::model::metric::{Constraint, Direction, Objective};
+use crate::model::notify::Notify;
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
@@ -77,6 +78,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            port_kill: Vec::new(),
             gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
@@ -85,6 +87,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
+        notify: Notify::default(),
         log_max: 1 << 20,
         digest: String::new(),
     }
@@ -98,6 +101,7 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
             file: None,
             pointer: format!("/{metric}"),
         },
+        optional: false,
     };
     Step {
         name: name.into(),

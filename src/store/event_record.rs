@@ -1,18 +1,22 @@
 //! Events as the journal has them. These types are the format: their names and
 //! fields may be added to, never changed.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
 use super::host_record::HostRecord;
+use super::outcome_record::{EndRecord, EndingRecord, OriginRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
+use crate::model::Name;
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
-use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
+use crate::model::notice::{Notice, NoticeId};
+use crate::model::notify::Kind;
 use crate::model::params::Params;
-use crate::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
+use crate::model::trial::{Pruning, Run, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -103,6 +107,26 @@ pub(super) enum EventRecord<'a> {
     SpecReloaded {
         digest: Text<'a>,
     },
+    NoticeQueued {
+        notice: u64,
+        kind: Text<'a>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trial: Option<u32>,
+        title: Text<'a>,
+        text: Text<'a>,
+        channels: Vec<Text<'a>>,
+    },
+    NoticeDelivered {
+        channel: Text<'a>,
+        notices: Vec<u64>,
+    },
+    NoticeGivenUp {
+        channel: Text<'a>,
+        notices: Vec<u64>,
+        reason: Text<'a>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        to: Vec<Text<'a>>,
+    },
     HostSeen {
         host: HostRecord<'a>,
     },
@@ -113,62 +137,9 @@ pub(super) enum EventRecord<'a> {
     },
 }
 
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum OriginRecord {
-    Baseline,
-    Sampler,
-    Imported,
-    User,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum EndingRecord<'a> {
-    Exited(i32),
-    Signalled(i32),
-    OomKilled,
-    TimedOut,
-    Stopped,
-    CouldNotStart(#[serde(borrow)] Text<'a>),
-}
-
-/// How a sitting ended and, where that settles the trial, its outcome.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum EndRecord<'a> {
-    Interrupted,
-    Complete,
-    Infeasible,
-    Pruned,
-    Failed(#[serde(borrow)] FailureRecord<'a>),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct FailureRecord<'a> {
-    /// See [`FailureKind::name`].
-    #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    step: Option<Text<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ending: Option<EndingRecord<'a>>,
-    message: Text<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<CauseRecord<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct CauseRecord<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    hint: Text<'a>,
-    line: Text<'a>,
-}
-
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 18] = [
+    pub(super) const KINDS: [&'static str; 21] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -185,6 +156,9 @@ impl EventRecord<'_> {
         "done",
         "spec-amended",
         "spec-reloaded",
+        "notice-queued",
+        "notice-delivered",
+        "notice-given-up",
         "host-seen",
         "waiting",
     ];
@@ -305,6 +279,29 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::SpecReloaded { digest } => Self::SpecReloaded {
                 digest: Text::of(digest),
+            },
+            Event::NoticeQueued(notice) => Self::NoticeQueued {
+                notice: notice.id.0,
+                kind: Text::of(notice.kind.name()),
+                trial: notice.trial.map(|trial| trial.0),
+                title: Text::of(&notice.title),
+                text: Text::of(&notice.text),
+                channels: texts(&notice.channels),
+            },
+            Event::NoticeDelivered { channel, notices } => Self::NoticeDelivered {
+                channel: Text::of(channel),
+                notices: notices.iter().map(|id| id.0).collect(),
+            },
+            Event::NoticeGivenUp {
+                channel,
+                notices,
+                reason,
+                to,
+            } => Self::NoticeGivenUp {
+                channel: Text::of(channel),
+                notices: notices.iter().map(|id| id.0).collect(),
+                reason: Text::of(reason),
+                to: texts(to),
             },
             Event::HostSeen { host } => Self::HostSeen {
                 host: HostRecord::of(host),
@@ -471,6 +468,43 @@ impl EventRecord<'_> {
             Self::SpecReloaded { digest } => Event::SpecReloaded {
                 digest: digest.owned(),
             },
+            Self::NoticeQueued {
+                notice,
+                kind,
+                trial,
+                title,
+                text,
+                channels,
+            } => {
+                let known = Kind::named(kind.as_str());
+                let kind = known.ok_or_else(|| format!("`{}` is no kind of notice", kind.as_str()));
+                Event::NoticeQueued(Arc::new(Notice {
+                    id: NoticeId(notice),
+                    kind: kind?,
+                    trial: trial.map(TrialId),
+                    title: title.owned(),
+                    text: text.owned(),
+                    channels: channels
+                        .iter()
+                        .map(|name| names.name(name.as_str()))
+                        .collect(),
+                }))
+            }
+            Self::NoticeDelivered { channel, notices } => Event::NoticeDelivered {
+                channel: names.name(channel.as_str()),
+                notices: notices.into_iter().map(NoticeId).collect(),
+            },
+            Self::NoticeGivenUp {
+                channel,
+                notices,
+                reason,
+                to,
+            } => Event::NoticeGivenUp {
+                channel: names.name(channel.as_str()),
+                notices: notices.into_iter().map(NoticeId).collect(),
+                reason: reason.owned(),
+                to: to.iter().map(|name| names.name(name.as_str())).collect(),
+            },
             Self::HostSeen { host } => Event::HostSeen {
                 host: Box::new(host.into_host(names)),
             },
@@ -494,6 +528,10 @@ impl EventRecord<'_> {
     }
 }
 
+fn texts(names: &[Name]) -> Vec<Text<'_>> {
+    names.iter().map(|name| Text::of(name)).collect()
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
 const fn is_false(truth: &bool) -> bool {
     !*truth
@@ -503,92 +541,4 @@ const fn is_false(truth: &bool) -> bool {
 /// there is no difference any more.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl OriginRecord {
-    const fn of(origin: Origin) -> Self {
-        match origin {
-            Origin::Baseline => Self::Baseline,
-            Origin::Sampler => Self::Sampler,
-            Origin::Imported => Self::Imported,
-            Origin::User => Self::User,
-        }
-    }
-
-    const fn origin(self) -> Origin {
-        match self {
-            Self::Baseline => Origin::Baseline,
-            Self::Sampler => Origin::Sampler,
-            Self::Imported => Origin::Imported,
-            Self::User => Origin::User,
-        }
-    }
-}
-
-impl<'a> EndingRecord<'a> {
-    fn of(ending: &'a Ending) -> Self {
-        match ending {
-            Ending::Exited(code) => Self::Exited(*code),
-            Ending::Signalled(signal) => Self::Signalled(*signal),
-            Ending::OomKilled => Self::OomKilled,
-            Ending::TimedOut => Self::TimedOut,
-            Ending::Stopped => Self::Stopped,
-            Ending::CouldNotStart(why) => Self::CouldNotStart(Text::of(why)),
-        }
-    }
-
-    fn into_ending(self) -> Ending {
-        match self {
-            Self::Exited(code) => Ending::Exited(code),
-            Self::Signalled(signal) => Ending::Signalled(signal),
-            Self::OomKilled => Ending::OomKilled,
-            Self::TimedOut => Ending::TimedOut,
-            Self::Stopped => Ending::Stopped,
-            Self::CouldNotStart(why) => Ending::CouldNotStart(why.owned()),
-        }
-    }
-}
-
-impl<'a> EndRecord<'a> {
-    fn of(end: &'a SittingEnd) -> Self {
-        match end {
-            SittingEnd::Interrupted => Self::Interrupted,
-            SittingEnd::Finished(Outcome::Complete) => Self::Complete,
-            SittingEnd::Finished(Outcome::Infeasible) => Self::Infeasible,
-            SittingEnd::Finished(Outcome::Pruned) => Self::Pruned,
-            SittingEnd::Finished(Outcome::Failed(failure)) => Self::Failed(FailureRecord {
-                kind: Text::of(failure.kind.name()),
-                step: failure.step.as_deref().map(Text::of),
-                ending: failure.ending.as_ref().map(EndingRecord::of),
-                message: Text::of(&failure.message),
-                cause: failure.cause.as_ref().map(|cause| CauseRecord {
-                    name: Text::of(&cause.name),
-                    hint: Text::of(&cause.hint),
-                    line: Text::of(&cause.line),
-                }),
-            }),
-        }
-    }
-
-    fn into_end(self, names: &mut Interner) -> Result<SittingEnd, String> {
-        Ok(SittingEnd::Finished(match self {
-            Self::Interrupted => return Ok(SittingEnd::Interrupted),
-            Self::Complete => Outcome::Complete,
-            Self::Infeasible => Outcome::Infeasible,
-            Self::Pruned => Outcome::Pruned,
-            Self::Failed(failure) => Outcome::Failed(Box::new(Failure {
-                kind: FailureKind::named(failure.kind.as_str()).ok_or_else(|| {
-                    format!("unknown kind of failure `{}`", failure.kind.as_str())
-                })?,
-                step: failure.step.map(|step| names.name(step.as_str())),
-                ending: failure.ending.map(EndingRecord::into_ending),
-                message: failure.message.owned(),
-                cause: failure.cause.map(|cause| Cause {
-                    name: cause.name.owned(),
-                    hint: cause.hint.owned(),
-                    line: cause.line.owned(),
-                }),
-            })),
-        }))
-    }
 }

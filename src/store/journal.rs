@@ -346,7 +346,7 @@ fn cut_torn(
 }
 
 /// `name` in `folder`, or `name.2`, `name.3` … where that is taken.
-fn unused(folder: &Path, name: &str) -> PathBuf {
+pub(super) fn unused(folder: &Path, name: &str) -> PathBuf {
     let mut path = folder.join(name);
     let mut number = 1;
     while path.symlink_metadata().is_ok() {

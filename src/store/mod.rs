@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `amendment_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `outcome_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -10,6 +10,7 @@
 //! | [`results`], [`status`] | the lines and texts of the files for other programs |
 //! | [`files`] | these files themselves: repaired at start, then appended to and replaced |
 //! | [`import`] | a results file from before the study, taken up as history |
+//! | [`fresh`] | a new beginning: what there was is moved aside |
 //! | [`opening`] | all of it, in the right order |
 //! | [`writer`] | the threads that write |
 //!
@@ -34,11 +35,13 @@ mod amendment_record;
 pub mod error;
 mod event_record;
 pub mod files;
+pub mod fresh;
 mod host_record;
 pub mod import;
 pub mod journal;
 pub mod lock;
 pub mod opening;
+mod outcome_record;
 pub mod page;
 pub mod record;
 pub mod results;

@@ -284,6 +284,24 @@ mod tests {
             Event::TrialSkipped { trial },
             Event::Resumed,
             Event::Done { reason: text() },
+            Event::NoticeQueued(std::sync::Arc::new(crate::model::notice::Notice {
+                id: crate::model::notice::NoticeId(1),
+                kind: crate::model::notify::Kind::Best,
+                trial: None,
+                title: text(),
+                text: text(),
+                channels: Vec::new(),
+            })),
+            Event::NoticeDelivered {
+                channel: "".into(),
+                notices: Vec::new(),
+            },
+            Event::NoticeGivenUp {
+                channel: "".into(),
+                notices: Vec::new(),
+                reason: text(),
+                to: Vec::new(),
+            },
         ];
         let at = Timestamp::from_millis(0);
         for event in events {

@@ -43,6 +43,9 @@ fn requests() -> Vec<Request> {
         Request::Space(300),
         Request::Settings,
         Request::Reload,
+        Request::Channels,
+        Request::NotifyTest(None),
+        Request::NotifyTest(Some(text("mail"))),
         Request::Doctor,
         Request::Trial(70_000),
         Request::Log(LogQuery {
@@ -257,7 +260,27 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         gain,
         trials_most: Some(200),
         left: None,
+        channels: vec![channel()],
     }))
+}
+
+fn channel() -> Channel {
+    Channel {
+        name: text("mail"),
+        kind: text("smtp"),
+        kinds: vec![text("best")],
+        fallback: true,
+        waiting: 3,
+        delivered: Some(7),
+        trouble: Some(Trouble {
+            error: text("no connection"),
+            again: Some(9),
+        }),
+        given_up: Some(GivenUp {
+            at: 8,
+            reason: text("refused"),
+        }),
+    }
 }
 
 fn replies() -> Vec<Reply> {
@@ -327,6 +350,13 @@ fn replies() -> Vec<Reply> {
         Reply::Reached,
         Reply::Space(Box::new(space())),
         Reply::Settings(Box::new(settings())),
+        Reply::Channels(vec![channel()]),
+        Reply::Tested(vec![Tested {
+            channel: text("mail"),
+            accepted: true,
+            answer: text("250 ok"),
+            took: 300,
+        }]),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {
@@ -367,6 +397,7 @@ fn replies() -> Vec<Reply> {
         Refusal::BadChange(vec![reason()]),
         Refusal::BadSpec(reason()),
         Refusal::NeedsRestart(vec![reason()]),
+        Refusal::NoSuchChannel(vec![text("mail")]),
     ];
     all.extend(refusals.map(Reply::Refused));
     all

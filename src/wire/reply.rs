@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::channel::{Channel, GivenUp, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
@@ -38,6 +39,10 @@ pub enum Reply {
     Space(Box<Space>),
     /// To [`super::request::Request::Settings`].
     Settings(Box<Settings>),
+    /// To [`super::request::Request::Channels`].
+    Channels(Vec<Channel>),
+    /// To [`super::request::Request::NotifyTest`].
+    Tested(Vec<Tested>),
     /// To [`super::request::Request::Doctor`].
     Doctor(Doctor),
 }
@@ -109,6 +114,8 @@ pub struct Status {
     pub trials_most: Option<u64>,
     /// The expected time for the rest, at most.
     pub left: Option<u64>,
+    /// The channels of `[notify]`.
+    pub channels: Vec<Channel>,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -576,4 +583,6 @@ pub enum Refusal {
     BadSpec(String),
     /// These parts of the spec cannot change while the daemon runs.
     NeedsRestart(Vec<String>),
+    /// `[notify]` has no such channel; it has these.
+    NoSuchChannel(Vec<String>),
 }

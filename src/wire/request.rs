@@ -30,6 +30,10 @@ pub enum Request {
     Settings,
     /// Read the spec's file again, and go by it.
     Reload,
+    /// How do the channels of `[notify]` stand?
+    Channels,
+    /// Send a test by this channel, or by all.
+    NotifyTest(Option<String>),
     /// Is there on the host what the study needs?
     Doctor,
 }

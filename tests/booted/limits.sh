@@ -101,6 +101,33 @@ limits_hold() {
   check "a limit above: the daemon lived on" [ "$(systemctl show -p NRestarts --value ${UNIT}above)" = 0 ]
 }
 
+# systemd-oomd watches how long programs wait for memory that is reclaimed: here
+# the trial alone does, so that nothing else can be chosen.
+oomd_kills() {
+  dd if=/dev/zero of=/swap bs=1M count=256 status=none
+  chmod 600 /swap
+  mkswap -q /swap
+  swapon /swap
+  mkdir -p /etc/systemd/oomd.conf.d /etc/systemd/system/${UNIT}pressed.service.d
+  printf '[OOM]\nDefaultMemoryPressureDurationSec=1s\n' >/etc/systemd/oomd.conf.d/soon.conf
+  printf '[Service]\nManagedOOMMemoryPressure=kill\nManagedOOMMemoryPressureLimit=1%%\n' \
+    >/etc/systemd/system/${UNIT}pressed.service.d/oomd.conf
+  systemctl daemon-reload
+  systemctl restart systemd-oomd
+  spec pressed "" "MIB = ['8', '400']" "$(measure "'./child', 'run', '--gate', '$HERE/press-{{ MIB }}', '--hog', '{{ MIB }}', '--print', 'm=1'")"
+  touch "$HERE/press-8"
+  systemctl start ${UNIT}pressed
+  check "oomd: the large trial is about to take its memory" soon test -e "$HERE/press-400.waits"
+  local steps; steps=$(ls -d "$(cgroup pressed)"/autotune-*/steps)
+  echo 50M >"$steps/memory.high"
+  touch "$HERE/press-400"
+  soon is_over pressed
+  check "oomd: it was killed for want of memory" grep -q '"trial":2,.*"oom-killed"' "$(journal pressed)"
+  check "oomd: it is said who did that" grep -q '"host-out-of-memory".*by systemd-oomd' "$(journal pressed)"
+  check "oomd: the daemon lived on" [ "$(systemctl show -p NRestarts --value ${UNIT}pressed)" = 0 ]
+  swapoff /swap
+}
+
 limits_without_delegation() {
   local run="systemd-run -q --wait --pipe -p User=tuner $HERE/autotuned"
   spec wanted "pids_max = 40" "N = ['1']" "$(measure "'echo', 'm=1'")"
@@ -199,6 +226,7 @@ put "$BIN/child"
 set +e
 inside prepare
 inside limits_hold
+inside oomd_kills
 inside limits_without_delegation
 inside killed
 inside go_down

@@ -18,6 +18,7 @@ push() {
 # write PLACE: a file from the standard input.
 write() { guest sh -c 'mkdir -p "$(dirname "$1")" && cat >"$1"' _ "$1"; }
 
+# RESULTS gets a line for each check, and what was said where one failed.
 note() { echo "$1" | tee -a "$RESULTS"; }
 # check WHAT SCRIPT: whether the script succeeds in the machine.
 check() {
@@ -25,8 +26,8 @@ check() {
   if said=$(inside "$2" 2>&1); then
     note "ok: $1"
   else
-    note "not ok: $1 ($TEST on $SUITE)"
-    sed 's/^/    | /' <<<"$said" | tail -20
+    note "not ok: $1
+$(sed 's/^/    | /' <<<"$said" | tail -20)"
     BAD=1
   fi
 }
@@ -54,15 +55,16 @@ install_deb() {
     apt-get install -y -o Dpkg::Options::=--force-confdef /root/autotune-$1.deb"
 }
 
-# quick_study: the shipped study, with a data set that takes seconds.
+# quick_study [VECTORS QUERIES]: the shipped study, with a data set that takes
+# seconds and with time limits for a slow machine.
 quick_study() {
   inside "mkdir -p /etc/systemd/system/autotune.service.d
-    printf '[Service]\nEnvironment=DEMO_VECTORS=4000 DEMO_QUERIES=200\n' \
+    printf '[Service]\nEnvironment=DEMO_VECTORS=${1:-4000} DEMO_QUERIES=${2:-200}\n' \
       >/etc/systemd/system/autotune.service.d/50-quick.conf
+    sed -i 's/^timeout = \"30s\"/timeout = \"10m\"/' /etc/autotune/autotune.toml
     systemctl daemon-reload"
 }
 
-TEST=$(basename "$1" .sh)
 BAD=''
 "$HERE/tb" up "$KIND" "$MACHINE" "$SUITE"
 end() {

@@ -31,7 +31,7 @@ impl Nvml {
     pub fn env(&self) -> [(&str, &str); 2] {
         let file = self.file.to_str().expect("text");
         let folder = library().to_str().expect("text");
-        [("FAKE_NVML", file), ("LD_LIBRARY_PATH", folder)]
+        [("NVML_FAKE", file), ("LD_LIBRARY_PATH", folder)]
     }
 
     /// Starts `autotuned run` with it.
@@ -42,7 +42,7 @@ impl Nvml {
 
     /// The processes that were started with it and are alive.
     pub fn users(&self) -> Vec<i32> {
-        let wanted = format!("FAKE_NVML={}", self.file.display());
+        let wanted = format!("NVML_FAKE={}", self.file.display());
         let entries = std::fs::read_dir("/proc").expect("processes").flatten();
         let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
         pids.filter(|pid| {

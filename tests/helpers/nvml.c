@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
  * A small libnvidia-ml.so.1 for the tests: as much of NVIDIA's management
- * library as autotune calls. What it tells stands in the file that FAKE_NVML
+ * library as autotune calls. What it tells stands in the file that NVML_FAKE
  * names, one thing a line, so that a test can change it at any time:
  *
  *   driver VERSION
@@ -59,7 +59,7 @@ static struct gpu *find(const char *uuid)
 
 static int read_file(void)
 {
-    const char *path = getenv("FAKE_NVML");
+    const char *path = getenv("NVML_FAKE");
     FILE *file = path ? fopen(path, "r") : NULL;
     char line[512], word[80];
     unsigned long long number;

@@ -14,6 +14,8 @@ use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
 use autotune::model::metric::{Constraint, Direction, Objective};
+use autotune::model::notice::{Notice, NoticeId};
+use autotune::model::notify::{Kind, Notify};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::setting::Setting;
@@ -70,6 +72,7 @@ fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
             pattern: Pattern::new(r"=(\S+)").expect("a pattern"),
             which: Which::Last,
         },
+        optional: false,
     };
     Step {
         name: name.into(),
@@ -151,6 +154,7 @@ pub(crate) fn spec() -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            port_kill: Vec::new(),
             gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
@@ -159,6 +163,7 @@ pub(crate) fn spec() -> Spec {
         limits: Limits::default(),
         control: Control::default(),
         files: FileNames::default(),
+        notify: Notify::default(),
         log_max: 1 << 20,
         digest: "9b1c2f".repeat(10) + "0a1b",
     }
@@ -350,6 +355,24 @@ impl Story {
             Event::Done { reason },
             Event::SpecAmended {
                 amendments: self.wild_amendments(),
+            },
+            Event::NoticeQueued(Arc::new(Notice {
+                id: NoticeId(self.random.random()),
+                kind: *Kind::ALL.choose(&mut self.random).expect("ten"),
+                trial: self.random.random::<bool>().then_some(trial),
+                title: self.nasty(),
+                text: self.nasty(),
+                channels: vec![self.nasty().into(), "mail".into()],
+            })),
+            Event::NoticeDelivered {
+                channel: self.nasty().into(),
+                notices: vec![NoticeId(u64::MAX), NoticeId(1)],
+            },
+            Event::NoticeGivenUp {
+                channel: "mail".into(),
+                notices: Vec::new(),
+                reason: self.nasty(),
+                to: vec![self.nasty().into()],
             },
         ];
         for event in more {

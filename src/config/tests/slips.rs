@@ -67,7 +67,6 @@ fn study_and_objective() {
         ),
         ("[[constraint]]", "[constraint]"),
         ("[objective]", "[objektive]"),
-        ("[study]", "preset = \"serving-env\"\n[study]"),
         ("[study]", "[advisor]\n[study]"),
         ("metric = \"accuracy\"", "metric = \"ok\""),
         ("name = \"qwen-serving\"", "name = \"a\u{1b}b\""),

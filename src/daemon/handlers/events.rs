@@ -64,7 +64,7 @@ async fn old(
     exchange: &mut Exchange<'_, '_>,
 ) -> Result<(), WireError> {
     while *after < known {
-        let (folder, first) = (context.folders.output().to_owned(), *after);
+        let (folder, first) = (context.folders.journal().to_owned(), *after);
         let page = tokio::task::spawn_blocking(move || {
             let page = page::page(&folder, first, BYTES as u64).unwrap_or_default();
             let page = page.into_iter().filter(|(seq, _)| *seq <= known);

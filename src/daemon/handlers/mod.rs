@@ -5,6 +5,7 @@ mod common;
 mod doctor;
 mod events;
 mod log;
+mod notify;
 mod ping;
 mod reload;
 mod settings;
@@ -16,7 +17,7 @@ mod trial;
 mod trials;
 mod wait;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
@@ -24,9 +25,11 @@ pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
 use super::folders::Folders;
+use super::notifier::Notifier;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
 use crate::base::clock::Timestamp;
+use crate::config::SpecSource;
 use crate::wire::WireError;
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Request;
@@ -41,10 +44,12 @@ pub struct Context {
     pub urgent: mpsc::UnboundedSender<Urgency>,
     /// Where things are.
     pub folders: Folders,
-    /// The spec's file.
-    pub spec_path: PathBuf,
+    /// What the spec is read from.
+    pub source: SpecSource,
     /// When the journal was begun.
     pub begun: Timestamp,
+    /// What tells people what happens.
+    pub notifier: Option<Arc<Notifier>>,
     /// The logs that are followed.
     pub tails: Tails,
     /// Held while the host is looked at.
@@ -63,7 +68,7 @@ pub async fn handle(
 ) -> Result<(), WireError> {
     let reply = match request {
         Request::Ping => ping::answer(context, peer),
-        Request::Status => status::answer(&context.board.view(), &context.folders),
+        Request::Status => status::answer(context),
         Request::Best => best::answer(&context.board.view().study),
         Request::Trials(query) => trials::answer(&context.board.view().study, &query),
         Request::Trial(number) => trial::answer(context, number).await,
@@ -72,9 +77,13 @@ pub async fn handle(
         Request::Wait(until) => return wait::stream(context, until, exchange).await,
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
-        Request::Steer(_) | Request::Reload | Request::Doctor if peer.right < Right::Steer => {
+        Request::Channels => notify::answer(context),
+        Request::Steer(_) | Request::Reload | Request::NotifyTest(_) | Request::Doctor
+            if peer.right < Right::Steer =>
+        {
             Reply::Refused(Refusal::NotAllowed)
         }
+        Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::Reload => reload::answer(context).await,
         Request::Doctor => doctor::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,

@@ -20,13 +20,27 @@ pub async fn answer(context: &Context) -> Reply {
 }
 
 async fn reload(context: &Context) -> Reply {
-    let path = context.spec_path.clone();
-    let read = tokio::task::spawn_blocking(move || read(&path)).await;
+    let source = context.source.clone();
+    let read = tokio::task::spawn_blocking(move || read(&source)).await;
     let (checked, warnings) = match read {
         Ok(Ok(read)) => read,
         Ok(Err(wrong)) => return Reply::Refused(Refusal::BadSpec(wrong)),
         Err(panic) => return Reply::Refused(Refusal::BadSpec(panic.to_string())),
     };
+    let mut warnings = warnings;
+    if let Some(notifier) = &context.notifier {
+        let variable = |name: &str| std::env::var_os(name);
+        let (unknown, changed) = notifier.secrets().outdated(&checked.spec.notify, &variable);
+        let part =
+            |name: &String| format!("where the secrets of channel {name} in [notify] come from");
+        if !unknown.is_empty() {
+            let parts = unknown.iter().map(part).collect();
+            return Reply::Refused(Refusal::NeedsRestart(parts));
+        }
+        warnings.extend(changed.iter().map(|name| {
+            format!("a secret of channel {name} is another one now: the daemon takes it up when it is restarted")
+        }));
+    }
     let (reply, answer) = oneshot::channel();
     let input = Input::Reload {
         spec: Arc::new(checked.spec),
@@ -41,12 +55,12 @@ async fn reload(context: &Context) -> Reply {
 ///
 /// # Errors
 /// What is wrong with it, for people.
-fn read(path: &std::path::Path) -> Result<(config::Checked, Vec<String>), String> {
-    let checked = config::read(path).map_err(|refusal| match refusal {
+fn read(source: &config::SpecSource) -> Result<(config::Checked, Vec<String>), String> {
+    let checked = source.read().map_err(|refusal| match refusal {
         config::Refusal::Wrong(complaints) => complaints.render(false),
         other => other.to_string(),
     })?;
-    let mut warnings = Vec::new();
+    let mut warnings = checked.notes.clone();
     if !checked.warnings.is_empty() {
         warnings.push(checked.warnings.render(false));
     }

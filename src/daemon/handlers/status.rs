@@ -1,9 +1,8 @@
 //! `Status`: how the study stands.
 
-use super::common;
+use super::{Context, common, notify};
 use crate::base::clock;
 use crate::daemon::board::View;
-use crate::daemon::folders::Folders;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::wire::convert::milliseconds;
@@ -12,7 +11,8 @@ use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
 /// So many trials that wait are told.
 const WAITING: usize = 20;
 
-pub fn answer(view: &View, folders: &Folders) -> Reply {
+pub fn answer(context: &Context) -> Reply {
+    let view = &context.board.view();
     let study = &*view.study;
     let spec = study.spec();
     let now = clock::now();
@@ -37,7 +37,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
     let goes_on = !matches!(study.phase(), Phase::Done(_));
     Reply::Status(Box::new(Status {
         study: spec.name.clone(),
-        output_dir: folders.output().display().to_string(),
+        output_dir: context.folders.output().display().to_string(),
         pid: std::process::id(),
         now: now.as_millis(),
         phase: phase(study),
@@ -68,6 +68,7 @@ pub fn answer(view: &View, folders: &Folders) -> Reply {
         gain: common::gain(study),
         trials_most,
         left: left.filter(|_| goes_on).map(milliseconds),
+        channels: notify::channels(context, study),
     }))
 }
 

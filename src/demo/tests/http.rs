@@ -87,10 +87,7 @@ impl Running {
     }
 
     async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> (u16, Vec<u8>) {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .build()
-            .expect("a client");
+        let client = crate::base::http::local().build().expect("a client");
         let method = method.parse().expect("a method");
         let request = client.request(method, format!("{}{path}", self.url));
         let response = request.body(body).send().await.expect("an answer");

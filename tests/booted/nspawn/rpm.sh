@@ -26,7 +26,7 @@ check "the new program runs, enabled as before" "
   [ \$now != $daemon ] && [ \"\$(readlink /proc/\$now/exe)\" = /usr/bin/autotuned ]
   [ \"\$(systemctl is-enabled autotune)\" = enabled ]"
 check "the conffile is still the changed one" 'tail -1 /etc/autotune/autotune.toml | grep -x "# mine"'
-eventually "the study goes on to its end" 240 'autotunectl status | grep -q done'
+eventually "the study goes on to its end" 600 'autotunectl status | grep -q done'
 check "rpm erases" "$RPM -ev autotune"
 check "nothing runs, nothing is enabled, the study and the settings are kept" '
   ! pgrep autotuned

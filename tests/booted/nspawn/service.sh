@@ -41,10 +41,10 @@ check "after a stop the client says how to start it, and starts nothing" '
   said=$(autotunectl status 2>&1) && exit 1
   grep -q "autotune is stopped: systemctl start autotune" <<<"$said"
   [ "$(systemctl is-active autotune)" = inactive ]'
-check "nothing of a trial is left" '! pgrep -f "autotuned (trial|demo-server|demo-eval)"'
+check "nothing of a trial is left" '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
 
 # A daemon that hangs: a program built for this alone.
-push "$HANG" /opt/hang/autotuned
+push "$HANG/autotuned" /opt/hang/autotuned
 inside 'cat >/etc/systemd/system/autotune.service.d/60-hang.conf <<U
 [Service]
 ExecStart=
@@ -57,10 +57,13 @@ U
   systemctl start autotune'
 eventually "it tunes" 60 'autotunectl status | grep -q "in step eval"'
 check "one that hangs is killed by the watchdog" '
-  touch /run/hang
   end=$(($(date +%s) + 60))
+  until pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)" >/run/old; do [ $(date +%s) -lt $end ]; done
+  touch /run/hang
   until journalctl -u autotune -o cat | grep -q "Watchdog timeout"; do [ $(date +%s) -lt $end ]; sleep 0.2; done
   rm /run/hang'
+eventually "with all of its trial" 30 '
+  for pid in $(cat /run/old); do [ ! -e /proc/$pid ]; done'
 eventually "and the study goes on" 60 'autotunectl status | grep -q "in step eval"'
 check "one that has nothing to do is left alone, for ten periods" '
   autotunectl pause; autotunectl wait --for paused --timeout 60s

@@ -41,6 +41,7 @@ Type=oneshot
 Restart=no
 ExecStart=
 ExecStart=/usr/local/bin/look
+ExecStopPost=
 StandardOutput=truncate:/run/looked
 E
 check "a program runs in the sandbox" 'systemctl daemon-reload; systemctl start autotune; cat /run/looked'

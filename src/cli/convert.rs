@@ -1,0 +1,53 @@
+//! `autotuned convert`: a repo of the reference tuner as a spec.
+
+use std::io::Write;
+
+use super::exit::Exit;
+use super::source::ReferenceArgs;
+use crate::config::reference;
+use crate::report::phrase::clean;
+use crate::term::color::{BOLD, DIM};
+
+/// Prints the spec that says what auto_tune.sh does in a repo
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotuned convert --repo /data/qwen > qwen.toml
+  ACC=0.9 autotuned convert --repo /data/qwen --eval_runs 3
+
+It goes by the environment variables and flags of auto_tune.sh and auto_tune.py,
+by tune_secrets.sh, best_params.json and the search space JSON, and starts
+nothing. What has no place in a spec is listed on standard error, with the way
+out. `autotuned run --preset serving-env --repo DIR` goes by the same spec.")]
+pub struct Args {
+    #[command(flatten)]
+    reference: ReferenceArgs,
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let wishes = match args.reference.wishes() {
+        Ok(wishes) => wishes,
+        Err(exit) => return exit,
+    };
+    let translation = match reference::translate(&wishes, |name| std::env::var(name).ok()) {
+        Ok(translation) => translation,
+        Err(problems) => {
+            for problem in &problems {
+                Exit::Spec.say_text(problem);
+            }
+            return Exit::Spec;
+        }
+    };
+    let mut stderr = anstream::stderr();
+    for note in &translation.notes {
+        let _ = writeln!(stderr, "{BOLD}note{BOLD:#}: {}", clean(note));
+    }
+    for left in &translation.left_out {
+        let _ = writeln!(
+            stderr,
+            "{BOLD}left out{BOLD:#}: {DIM}{}{DIM:#}",
+            clean(left)
+        );
+    }
+    Exit::of_output(anstream::stdout().write_all(translation.text.as_bytes()))
+}

@@ -1,0 +1,394 @@
+//! A repo as the text of a spec.
+
+use std::fmt::Write as _;
+use std::path::{Component, Path};
+use std::time::Duration;
+
+use super::repo::{self, Assignment, Space, value_of};
+use super::settings::{Found, Given, SETTINGS, Takes};
+use super::{PRESET, SECRETS, Translation, Wishes, journal_of};
+use crate::config::names;
+use crate::config::reader::did_you_mean;
+
+/// Variables by which `run_model.sh` leaves work out; the preset sets both.
+const SKIPS: [&str; 2] = ["SKIP_PIP_INSTALL", "SKIP_MODEL_DOWNLOAD"];
+
+/// What has a part in the tuner and none in the spec.
+const PARTS: [(&str, &str); 4] = [
+    (
+        "auto_tune.py",
+        "which is not read: if you changed eval_cmd or a pattern in it, set `command` and \
+         [step.metrics] of the step `eval`",
+    ),
+    (
+        "run_autotune_forever.sh",
+        "whose work `autotuned supervise` does, or the service",
+    ),
+    (
+        "autotune.service",
+        "in whose place the package has a service of its own",
+    ),
+    (
+        "autotune.service.example",
+        "in whose place the package has a service of its own",
+    ),
+];
+
+/// A text as TOML has it.
+pub(super) fn quoted(text: &str) -> String {
+    toml::Value::from(text).to_string()
+}
+
+pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
+    let quoted: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
+    format!("[{}]", quoted.join(", "))
+}
+
+/// Seconds as a spec has them, to the millisecond.
+fn seconds(duration: Duration) -> String {
+    match duration.subsec_millis() {
+        0 => format!("\"{}s\"", duration.as_secs()),
+        _ => format!("\"{}ms\"", duration.as_millis()),
+    }
+}
+
+/// The text under way.
+pub(super) struct Writer {
+    pub(super) text: String,
+}
+
+impl Writer {
+    pub(super) fn section(&mut self, header: &str) {
+        let _ = writeln!(self.text, "\n{header}");
+    }
+
+    /// `key = value`, with where the value comes from.
+    pub(super) fn key(&mut self, key: &str, value: &str, found: Option<&Found>) {
+        let comment = found.map(|found| format!("    # {found}"));
+        let _ = writeln!(self.text, "{key} = {value}{}", comment.unwrap_or_default());
+    }
+
+    /// The same where there is a value.
+    fn given<T>(&mut self, key: &str, given: Option<(T, Found)>, show: impl Fn(T) -> String) {
+        if let Some((value, found)) = given {
+            self.key(key, &show(value), Some(&found));
+        }
+    }
+}
+
+pub(super) fn write(
+    wishes: &Wishes,
+    repo: &Path,
+    secrets: &Assignment,
+    environment: &dyn Fn(&str) -> Option<String>,
+) -> Result<Translation, Vec<String>> {
+    let in_file = |name: &str| value_of(secrets, name).map(str::to_owned);
+    let mut given = Given {
+        flags: &wishes.flags,
+        environment,
+        secrets: &in_file,
+        problems: Vec::new(),
+        notes: Vec::new(),
+    };
+    let shown = repo.display().to_string();
+    let mut out = Writer {
+        text: format!(
+            "# What auto_tune.sh does in {shown}, as\n\
+             # `autotuned convert --repo {shown}` wrote it.\n\
+             # What is not said here comes from the preset: `autotunectl presets {PRESET}`.\n\
+             preset = \"{PRESET}\"\n"
+        ),
+    };
+    out.section("[study]");
+    out.key("workdir", &quoted(&shown), None);
+    out.key("output_dir", &quoted(&shown), None);
+
+    let files = files(&mut out, &mut given, repo);
+    if let Some((threshold, found)) = given.number("accuracy-threshold") {
+        out.section("[[constraint]]\nmetric = \"accuracy\"");
+        out.key("min", &threshold.to_string(), Some(&found));
+    }
+    host(&mut out, &mut given);
+    let (base, space) = repo_space(&mut out, &mut given, repo, &files);
+    skips(&mut out, environment, &in_file);
+    steps(&mut out, &mut given);
+    super::notify::write(&mut out, &mut given, repo);
+
+    if !given.problems.is_empty() {
+        return Err(given.problems);
+    }
+    let mut notes = given.notes;
+    let (env, mut left_out) = others(secrets, &base, &space, &mut notes);
+    let of_this_shell: Vec<&str> = secret_variables()
+        .filter(|name| out.text.contains(&format!("{{ env = \"{name}\" }}")))
+        .collect();
+    if !of_this_shell.is_empty() {
+        left_out.push(format!(
+            "the values of {}, which only this shell has: for a service put them into {SECRETS}",
+            of_this_shell.join(", ")
+        ));
+    }
+    left_out.extend(repo::forced(repo, &base));
+    let parts = PARTS.iter().filter(|(name, _)| repo.join(name).exists());
+    left_out.extend(parts.map(|(name, why)| format!("{name}, {why}")));
+    for left in &left_out {
+        out.text.push_str(if left == &left_out[0] {
+            "\n# Left out:\n"
+        } else {
+            ""
+        });
+        let _ = writeln!(out.text, "# - {left}");
+    }
+    Ok(Translation {
+        text: out.text,
+        repo: repo.to_owned(),
+        notes,
+        left_out,
+        env,
+    })
+}
+
+/// What other parts need to know of `[files]`.
+struct Files {
+    journal: String,
+    best: String,
+}
+
+fn files(out: &mut Writer, given: &mut Given<'_>, repo: &Path) -> Files {
+    out.section("[files]");
+    let mut name = |key: &str, flag: &'static str, default: &str| {
+        let Some((text, found)) = given.text(flag) else {
+            return default.to_owned();
+        };
+        // An absolute path within the repo is as good as its end.
+        let path = Path::new(&text);
+        let inside = path.strip_prefix(repo).unwrap_or(path);
+        let inside = inside.strip_prefix(".").unwrap_or(inside);
+        let is_normal = |part: Component<'_>| matches!(part, Component::Normal(_));
+        if inside.as_os_str().is_empty() || !inside.components().all(is_normal) {
+            let problem = format!("{found} must be a name within the repo, not `{text}`");
+            given.problems.push(problem);
+            return default.to_owned();
+        }
+        let inside = inside.to_string_lossy().into_owned();
+        out.key(key, &quoted(&inside), Some(&found));
+        inside
+    };
+    let results = name("results", "results", "tune_results.jsonl");
+    let best = name("best", "best", "best_params.json");
+    name("status", "status-file", "tune_status.json");
+    name("logs", "server-log-dir", "tune_server_logs");
+    let journal = journal_of(&results);
+    out.key("journal", &quoted(&journal), None);
+    Files { journal, best }
+}
+
+fn host(out: &mut Writer, given: &mut Given<'_>) {
+    let retries = given.whole("port-busy-retries", 0..=1_000_000);
+    let wait = given.seconds("port-busy-wait-s");
+    let cooldown = given.seconds("cooldown");
+    let kill = given.switch("port-busy-kill").filter(|(kill, _)| *kill);
+    if retries.is_none() && wait.is_none() && cooldown.is_none() && kill.is_none() {
+        return;
+    }
+    out.section("[host]");
+    if retries.is_some() || wait.is_some() {
+        let times = retries.as_ref().map_or(3, |(times, _)| *times);
+        let pause = wait
+            .as_ref()
+            .map_or(Duration::from_secs(10), |(pause, _)| *pause);
+        let found = retries
+            .map(|(_, found)| found)
+            .or(wait.map(|(_, found)| found));
+        let total = pause
+            .saturating_mul(times)
+            .min(Duration::from_secs(365 * 86_400));
+        out.key("port_wait", &seconds(total), found.as_ref());
+    }
+    out.given("cooldown", cooldown, seconds);
+    out.given("port_kill", kill, |_| list(&["uvicorn", "serve:app"]));
+}
+
+/// Writes `[base]` and `[space]` as far as they differ from the preset's, and
+/// returns them whole.
+fn repo_space(
+    out: &mut Writer,
+    given: &mut Given<'_>,
+    repo: &Path,
+    files: &Files,
+) -> (Assignment, Space) {
+    let (base_before, space_before) = repo::built_in();
+    let base = repo::base(repo, &files.journal, &files.best, &base_before);
+    let base = base.unwrap_or_else(|problem| {
+        given.problems.push(problem);
+        repo::Base {
+            values: base_before.clone(),
+            from: String::new(),
+        }
+    });
+    let mut space = space_before.clone();
+    let mut added = None;
+    match given.text("search-space-file") {
+        Some((path, found)) => {
+            match repo::extend(&mut space, &repo.join(path)) {
+                Ok(()) => added = Some(found),
+                Err(problems) => given.problems.extend(problems),
+            };
+        }
+        None if repo.join("tune_search_space.json").exists() => given.notes.push(
+            "tune_search_space.json is not used: SEARCH_SPACE_FILE=tune_search_space.json names it"
+                .to_owned(),
+        ),
+        None => {}
+    }
+    with_own(&mut space, &base.values);
+    let mut preset = space_before;
+    with_own(&mut preset, &base_before);
+    let is_new = |name: &str| {
+        let of = |space: &Space| space.iter().find(|(known, _)| known == name).cloned();
+        of(&space) != of(&preset)
+    };
+    // Other values in [space] take the preset's base value away.
+    let moved: Vec<&(String, String)> = base
+        .values
+        .iter()
+        .filter(|(name, value)| {
+            value_of(&base_before, name) != Some(value.as_str()) || is_new(name)
+        })
+        .collect();
+    if !moved.is_empty() {
+        out.section(&format!(
+            "# Where the search starts: {}.\n[base]",
+            base.from
+        ));
+        for (name, value) in moved {
+            out.key(name, &quoted(value), None);
+        }
+    }
+    let changed: Vec<&(String, Vec<String>)> =
+        space.iter().filter(|(name, _)| is_new(name)).collect();
+    if !changed.is_empty() {
+        let with = added.map(|found| format!(", with those of {found}"));
+        let with = with.unwrap_or_default();
+        out.section(&format!(
+            "# What is tried where that differs from the preset{with}.\n[space]"
+        ));
+        for (name, values) in changed {
+            out.key(name, &list(values), None);
+        }
+    }
+    (base.values, space)
+}
+
+/// The value from which the search starts is tried, too, and first.
+fn with_own(space: &mut Space, base: &Assignment) {
+    for (name, values) in space {
+        if let Some(own) = value_of(base, name)
+            && !values.iter().any(|value| value == own)
+        {
+            values.insert(0, own.to_owned());
+        }
+    }
+}
+
+fn skips(
+    out: &mut Writer,
+    environment: &dyn Fn(&str) -> Option<String>,
+    in_file: &dyn Fn(&str) -> Option<String>,
+) {
+    let mut said = false;
+    for name in SKIPS {
+        let outer = environment(name).map(|value| (value, Found::Environment(name)));
+        let inner = in_file(name).map(|value| (value, Found::Secrets(name)));
+        let Some((value, found)) = outer.or(inner).filter(|(value, _)| value != "1") else {
+            continue;
+        };
+        if !said {
+            out.section("[env]");
+            said = true;
+        }
+        let literal = value.replace('{', "{{ '{' }}");
+        out.key(name, &quoted(&literal), Some(&found));
+    }
+}
+
+fn steps(out: &mut Writer, given: &mut Given<'_>) {
+    let port = given.whole("port", 1..=65535);
+    let startup = given.some_seconds("startup-timeout");
+    if port.is_some() || startup.is_some() {
+        out.section("[[step]]\nname = \"serve\"\n[step.ready]");
+        out.given("http", port, |port| {
+            quoted(&format!("http://127.0.0.1:{port}/"))
+        });
+        out.given("timeout", startup, seconds);
+    }
+    let runs = given.whole("eval-runs", 1..=1000);
+    let timeout = given.some_seconds("eval-timeout");
+    if runs.is_some() || timeout.is_some() {
+        out.section("[[step]]\nname = \"eval\"");
+        out.given("runs", runs, |runs| runs.to_string());
+        out.given("timeout", timeout, seconds);
+    }
+}
+
+fn secret_variables() -> impl Iterator<Item = &'static str> {
+    let secret = SETTINGS
+        .iter()
+        .filter(|setting| setting.takes == Takes::Secret);
+    secret.flat_map(|setting| setting.variables).copied()
+}
+
+/// What `tune_secrets.sh` sets besides settings: variables that reached the
+/// steps, and slips.
+fn others(
+    secrets: &Assignment,
+    base: &Assignment,
+    space: &Space,
+    notes: &mut Vec<String>,
+) -> (Assignment, Vec<String>) {
+    let known = || {
+        SETTINGS
+            .iter()
+            .flat_map(|setting| setting.variables)
+            .copied()
+    };
+    let is_parameter =
+        |name: &str| value_of(base, name).is_some() || space.iter().any(|(known, _)| known == name);
+    let mut left_out = Vec::new();
+    let is_set = |name: &&str| value_of(secrets, name).is_some_and(|value| !value.is_empty());
+    let found: Vec<&str> = secret_variables().filter(is_set).collect();
+    if !found.is_empty() {
+        left_out.push(format!(
+            "the values of {}: secrets stay in {SECRETS}",
+            found.join(", ")
+        ));
+    }
+    let mut env = Assignment::new();
+    for (name, value) in secrets {
+        if known().any(|known| known == name) || SKIPS.contains(&name.as_str()) || name == "REPO" {
+            continue;
+        }
+        if name.starts_with("TUNE_") {
+            let hint = did_you_mean(name, known()).map(|hint| format!(": {hint}"));
+            notes.push(format!(
+                "{SECRETS} sets {name}, which nothing reads{}",
+                hint.unwrap_or_default()
+            ));
+        } else if names::is_reserved(name) {
+            notes.push(format!(
+                "{SECRETS} sets {name}, which no step gets from there"
+            ));
+        } else if !is_parameter(name) {
+            env.push((name.clone(), value.clone()));
+        }
+    }
+    if !env.is_empty() {
+        let names: Vec<&str> = env.iter().map(|(name, _)| name.as_str()).collect();
+        left_out.push(format!(
+            "{} in {SECRETS}, which reached the steps: `run --preset {PRESET}` passes it on; for a \
+             service set it with `systemctl edit autotune` or, where it is no secret, in [env]",
+            names.join(", ")
+        ));
+    }
+    (env, left_out)
+}

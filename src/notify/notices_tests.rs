@@ -1,0 +1,169 @@
+use insta::assert_snapshot;
+
+use super::*;
+use crate::model::notify::{Channel, Language, Target};
+use crate::model::outcome::{Cause, Ending, HostFault};
+use crate::model::spec::{SamplerKind, Spec};
+use crate::search::simulation::{Answer, Simulation, list, space, spec, speed};
+
+fn channel(name: &str, kinds: &[Kind]) -> Channel {
+    Channel {
+        name: name.into(),
+        kinds: kinds.to_vec(),
+        fallback: false,
+        ca: None,
+        target: Target::Webhook {
+            url: crate::base::secret::Source::Env("URL".to_owned()),
+            body: None,
+        },
+    }
+}
+
+fn told(language: Language) -> Spec {
+    let space = space(vec![list("SEQS", "512 1024 1536", "")], &[]);
+    let mut spec = spec(space, SamplerKind::Grid);
+    spec.notify.language = language;
+    spec.notify.channels = vec![channel("all", &Kind::ALL), channel("best", &[Kind::Best])];
+    spec.notify.trial_done_every = 2;
+    spec.notify.heartbeat_trials = Some(3);
+    spec
+}
+
+fn failure(kind: FailureKind) -> Answer {
+    let cause = (kind == FailureKind::Died).then(|| Cause {
+        name: "gpu-out-of-memory".to_owned(),
+        hint: "lower SEQS".to_owned(),
+        line: "\u{1b}[31mCUDA out of memory".to_owned(),
+    });
+    Answer::Fails(Failure {
+        kind,
+        step: Some("serve".into()),
+        ending: Some(Ending::Exited(1)),
+        message: "serve exited with code 1".to_owned(),
+        cause,
+    })
+}
+
+/// The facts of a study in which much happens.
+fn story(spec: Spec) -> Simulation {
+    let mut simulation = Simulation::new(spec);
+    let digest = String::new();
+    simulation.happen(Event::Opened { digest });
+    let good = |runs: &[f64]| Answer::Runs(runs.iter().map(|run| (*run, 1.0)).collect());
+    let answers = [
+        good(&[50.0, 52.0]),
+        failure(FailureKind::Died),
+        failure(FailureKind::NotReady),
+        speed(70.0),
+        Answer::Runs(vec![(90.0, 0.1)]),
+        failure(FailureKind::SomeRuns),
+        failure(FailureKind::AllRuns),
+        failure(FailureKind::Host(HostFault::PortTaken)),
+    ];
+    let values = simulation.study.spec().space.clone();
+    for (index, answer) in answers.iter().enumerate() {
+        let at = index as f64 / 8.0;
+        let params = values.choose(|p| p.domain.at(at)).expect("params");
+        simulation.try_params(&params, crate::model::trial::Origin::Sampler, answer);
+    }
+    let paused = |reason: &str, by_user| Event::Paused {
+        reason: reason.to_owned(),
+        by_user,
+    };
+    simulation.happen(paused("5 times in a row the host got in the way", false));
+    simulation.happen(Event::Resumed);
+    simulation.happen(paused("a user asked for it", true));
+    let reason = "the budget of 8 trials is used up".to_owned();
+    simulation.happen(Event::Done { reason });
+    simulation
+}
+
+/// The notices that a study's facts give, one decision each.
+fn notices(spec: Spec) -> (Study, Vec<Arc<Notice>>) {
+    let facts = story(spec.clone()).facts;
+    let mut study = Study::new(Arc::new(spec));
+    let mut notices = Vec::new();
+    for fact in facts {
+        for fact in with_notices(&study, vec![fact]) {
+            study.apply(&fact).expect("it fits");
+            if let Event::NoticeQueued(notice) = fact.event {
+                notices.push(notice);
+            }
+        }
+    }
+    (study, notices)
+}
+
+fn page(spec: Spec) -> String {
+    let (_, notices) = notices(spec);
+    let page = notices.iter().map(|notice| {
+        let channels = notice.channels.join(", ");
+        let text: Vec<String> = notice
+            .text
+            .lines()
+            .map(|line| format!("    {line}"))
+            .collect();
+        let kind = notice.kind.name();
+        format!(
+            "{} {kind} ({channels})\n  {}\n{}\n",
+            notice.id,
+            notice.title,
+            text.join("\n")
+        )
+    });
+    page.collect()
+}
+
+#[test]
+fn what_is_told_in_english() {
+    assert_snapshot!(page(told(Language::English)));
+}
+
+#[test]
+fn what_is_told_in_chinese() {
+    assert_snapshot!(page(told(Language::Chinese)));
+}
+
+#[test]
+fn nobody_is_told_what_no_channel_wants() {
+    let mut spec = told(Language::English);
+    spec.notify.channels = vec![channel("done", &[Kind::Done])];
+    let (study, all) = notices(spec.clone());
+    assert_eq!(all.len(), 1);
+    assert_eq!(study.outbox().waiting("done").count(), 1);
+    spec.notify.channels.clear();
+    assert!(notices(spec).1.is_empty());
+}
+
+/// A notice stands right behind what it tells, before the next trial starts:
+/// that start may never come.
+#[test]
+fn a_notice_follows_its_fact() {
+    let spec = told(Language::English);
+    let facts = story(spec.clone()).facts;
+    let all = with_notices(&Study::new(Arc::new(spec)), facts.clone());
+    let without: Vec<Fact> = all
+        .iter()
+        .filter(|fact| !matches!(fact.event, Event::NoticeQueued(_)))
+        .cloned()
+        .collect();
+    assert_eq!(without, facts);
+    assert!(matches!(all[0].event, Event::Opened { .. }));
+    assert!(matches!(&all[1].event, Event::NoticeQueued(notice) if notice.kind == Kind::Start));
+    for (before, fact) in all.iter().zip(&all[1..]) {
+        if let Event::NoticeQueued(notice) = &fact.event {
+            let may = matches!(before.event, Event::NoticeQueued(_)) || may_matter(&before.event);
+            assert!(may, "{} after {}", notice.title, before.event.name());
+        }
+    }
+}
+
+#[test]
+fn a_heartbeat_is_for_a_study_that_goes_on() {
+    let spec = told(Language::English);
+    let study = Study::new(Arc::new(spec.clone()));
+    let at = Timestamp::from_millis(1);
+    assert_eq!(heartbeat(&study, at).len(), 1);
+    let (done, _) = notices(spec);
+    assert!(heartbeat(&done, at).is_empty());
+}

@@ -1,0 +1,173 @@
+//! A channel that can be used: its receiver, with the secrets that it needs.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
+use super::message::Message;
+use super::secrets::Secrets;
+use super::{feishu, smtp, webhook};
+use crate::base::secret::{Secret, Source};
+use crate::model::notify::{Channel, Target};
+use crate::report::phrase::{clean, cut};
+
+/// At most so many columns of what a receiver says are shown.
+const SAID: usize = 300;
+/// A part of an address that is as long as this may be a key.
+const KEY: usize = 10;
+
+/// An attempt that has failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct SendError {
+    /// Why, without any secret.
+    pub text: String,
+    /// Whether another attempt may succeed.
+    pub hope: Hope,
+}
+
+/// See [`SendError::hope`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hope {
+    /// No: somebody must change something first.
+    Never,
+    /// Yes, after a while; the receiver may say after which.
+    Later(Option<Duration>),
+}
+
+impl SendError {
+    pub(super) fn never(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            hope: Hope::Never,
+        }
+    }
+
+    pub(super) fn later(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            hope: Hope::Later(None),
+        }
+    }
+}
+
+/// A channel with its secrets.
+#[derive(Clone, Debug)]
+pub struct Receiver<'a> {
+    channel: &'a Channel,
+    secrets: &'a Secrets,
+}
+
+impl<'a> Receiver<'a> {
+    /// The receiver of a channel whose secrets are among these.
+    pub const fn new(channel: &'a Channel, secrets: &'a Secrets) -> Self {
+        Self { channel, secrets }
+    }
+
+    /// Sends a message, within a minute or two; `Ok` is what the receiver said
+    /// to that.
+    ///
+    /// # Errors
+    /// Why it was not accepted.
+    pub async fn send(&self, message: &Message) -> Result<String, SendError> {
+        let sent = match &self.channel.target {
+            Target::Feishu { url, secret } => {
+                let secret = secret
+                    .as_ref()
+                    .map(|secret| self.secret(secret))
+                    .transpose()?;
+                feishu::send(self.secret(url)?, self.ca(), secret, message).await
+            }
+            Target::Webhook { url, body } => {
+                webhook::send(self.secret(url)?, self.ca(), body.as_ref(), message).await
+            }
+            Target::Smtp(server) => {
+                let login = server.login.as_ref();
+                let login = login.map(|(user, source)| Ok((&**user, self.secret(source)?)));
+                smtp::send(server, login.transpose()?, self.ca(), message).await
+            }
+        };
+        match sent {
+            Ok(said) => Ok(self.redacted(&said)),
+            Err(error) => Err(SendError {
+                text: self.redacted(&error.text),
+                ..error
+            }),
+        }
+    }
+
+    fn ca(&self) -> Option<&std::path::Path> {
+        self.channel.ca.as_deref()
+    }
+
+    fn secret(&self, source: &Source) -> Result<&'a Secret, SendError> {
+        let secret = self.secrets.get(source);
+        secret.ok_or_else(|| SendError::never(format!("{source} is read by a restart")))
+    }
+
+    /// What somebody said, in one short line and without the secrets that they
+    /// may have repeated.
+    fn redacted(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        let secrets = self.channel.target.sources().into_iter();
+        for secret in secrets.filter_map(|source| self.secrets.get(source)) {
+            for part in parts(secret.expose()) {
+                text = text.replace(&part, "[secret]");
+            }
+        }
+        cut(&clean(text.trim()), SAID)
+    }
+}
+
+/// A secret, and what of it gives it away; the longest first.
+fn parts(secret: &str) -> Vec<String> {
+    let mut parts = vec![secret.to_owned(), BASE64_STANDARD.encode(secret)];
+    if let Some((_, rest)) = secret.split_once("://") {
+        parts.push(rest.to_owned());
+        let words = rest.split(['/', '?', '&', '=', '#', '@', ':']).skip(1);
+        parts.extend(words.filter(|word| word.len() >= KEY).map(str::to_owned));
+        if let Some((_, path)) = rest.split_once('/') {
+            parts.push(path.to_owned());
+        }
+    }
+    parts.retain(|part| !part.is_empty());
+    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::notify::{Kind, Notify};
+
+    #[test]
+    fn a_receiver_that_repeats_a_secret_does_not_give_it_away() {
+        let url = "https://hooks.example/services/T0000/hunter2hunter2?key=s3cr3t-key";
+        let channel = Channel {
+            name: "hook".into(),
+            kinds: vec![Kind::Best],
+            fallback: false,
+            ca: None,
+            target: Target::Webhook {
+                url: Source::Env("URL".to_owned()),
+                body: None,
+            },
+        };
+        let notify = Notify {
+            channels: vec![channel],
+            ..Notify::default()
+        };
+        let secrets = Secrets::resolve(&notify, &|_| Some(url.into())).expect("resolved");
+        let receiver = Receiver::new(&notify.channels[0], &secrets);
+        let said = format!(
+            "no {url}\nno /services/T0000/hunter2hunter2, no hunter2hunter2 {} s3cr3t-key",
+            BASE64_STANDARD.encode(url)
+        );
+        assert_eq!(
+            receiver.redacted(&said),
+            "no [secret]\\nno /services/T0000/[secret], no [secret] [secret] [secret]"
+        );
+        assert!(!format!("{receiver:?}").contains("hunter2"));
+    }
+}
