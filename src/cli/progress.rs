@@ -16,7 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId};
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::{clean_lines, counted};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -91,6 +91,7 @@ impl Progress {
                 ));
             }
             Update::Warning(text) => self.note(&text),
+            Update::Answer(text) => self.line(&text),
             Update::DiskTrouble(text) => {
                 self.line(&format!("{BAD}waiting{BAD:#}: {text}, retrying"));
                 self.doing = Some(("waiting for the disk".to_owned(), Instant::now()));
@@ -284,7 +285,7 @@ impl Progress {
 
     /// Prints one line above the live one.
     fn note(&self, text: &str) {
-        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
+        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean_lines(text)));
     }
 
     fn line(&self, text: &str) {

@@ -19,6 +19,7 @@ use std::path::PathBuf;
 
 use tokio::sync::mpsc;
 
+pub use self::reload::reloaded;
 pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
