@@ -12,6 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("search", &["model"]),
     ("config", &["model"]),
     ("exec", &["model"]),
+    ("doctor", &["model", "exec", "report"]),
     ("store", &["model"]),
     ("supervise", &[]),
     ("report", &["model", "search"]),
@@ -19,7 +20,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "model", "search", "config", "exec", "store", "report", "wire", "systemd",
+            "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
         ],
     ),
     (
@@ -29,6 +30,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "search",
             "config",
             "exec",
+            "doctor",
             "store",
             "report",
             "daemon",

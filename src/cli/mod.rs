@@ -5,6 +5,7 @@
 
 mod check;
 mod demo;
+mod doctor;
 pub mod exit;
 mod journald;
 mod plan;
@@ -47,6 +48,7 @@ macro_rules! examples {
 Examples:
   autotuned demo                      watch a real study, in about a minute
   autotuned check study.toml          everything that is wrong with a spec
+  autotuned doctor study.toml         whether this host has all it needs
   autotuned plan study.toml           what would be tried
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
@@ -82,6 +84,7 @@ enum Verb {
     Run(run::Args),
     Supervise(supervise::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Plan(plan::Args),
     Try(trial::Args),
     View(view::Args),
@@ -110,6 +113,7 @@ impl Cli {
             Verb::Run(args) => run::carry_out(&args),
             Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
+            Verb::Doctor(args) => doctor::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),

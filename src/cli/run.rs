@@ -47,7 +47,7 @@ pub struct Args {
     /// Where the study's files go [default: the spec's `output_dir`, or
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
-    output_dir: Option<PathBuf>,
+    pub(super) output_dir: Option<PathBuf>,
     /// Where to listen for `autotunectl` [default: the spec's, or
     /// $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
@@ -106,7 +106,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let output_dir = match output_dir(args, &checked) {
+    let output_dir = match output_dir(args.output_dir.as_deref(), &checked) {
         Ok(output_dir) => output_dir,
         Err(error) => return Exit::Folder.say_text(&error),
     };
@@ -137,10 +137,13 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     exit
 }
 
-pub(super) fn output_dir(args: &Args, checked: &Checked) -> Result<PathBuf, String> {
-    let given = args
-        .output_dir
-        .clone()
+/// Where the study's files go; `given` is what the command line says.
+///
+/// # Errors
+/// Why they cannot go there.
+pub(super) fn output_dir(given: Option<&Path>, checked: &Checked) -> Result<PathBuf, String> {
+    let given = given
+        .map(Path::to_owned)
         .or_else(|| checked.spec.output_dir.clone());
     let chosen = given.unwrap_or_else(|| {
         default_output(&checked.spec, |name| {

@@ -55,7 +55,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
-    let output_dir = match run::output_dir(&args.run, &checked) {
+    let output_dir = match run::output_dir(args.run.output_dir.as_deref(), &checked) {
         Ok(output_dir) => output_dir,
         Err(error) => return Exit::Folder.say_text(&error),
     };

@@ -4,7 +4,6 @@
 //! ```text
 //! text ── toml ──> spanned tree ── reader ──> typed values with their places
 //!      ── study, space, rules, steps: each complains, none stops ──> Spec
-//!      ── check_host: does this machine have what the spec names?
 //! ```
 //!
 //! All complaints are collected before any is shown. A key that nobody knows
@@ -88,7 +87,6 @@ mod amend;
 mod amend_tests;
 mod bounds;
 mod complaint;
-mod host;
 mod limits;
 mod metrics;
 mod names;
@@ -110,7 +108,6 @@ use toml::de::DeTable;
 
 pub use self::amend::Draft;
 pub use self::complaint::{Complaint, Complaints, Level};
-pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
 use self::reader::{Reader, Section};
 use crate::base::file::folder_of;
@@ -212,7 +209,7 @@ pub fn read(path: &Path) -> Result<Checked, Refusal> {
 }
 
 /// Checks the text of a spec. The files of templates that it names are read;
-/// whether the machine has the rest is for [`check_host`].
+/// whether the machine has the rest is for the room `doctor`.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings among it.
