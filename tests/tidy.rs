@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("doctor", &["model", "exec", "report"]),
     ("store", &["model"]),
     ("supervise", &[]),
+    ("setup", &["doctor"]),
     ("report", &["model", "search"]),
     ("systemd", &[]),
     (
@@ -37,6 +38,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "demo",
             "term",
             "wire",
+            "setup",
             "supervise",
             "systemd",
         ],
@@ -47,8 +49,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Rooms that may hold unsafe code.
 const UNSAFE: &[&str] = &["exec", "systemd"];
-/// Rooms that may start or signal processes.
-const PROCESSES: &[&str] = &["exec", "supervise"];
+/// Rooms that may start or signal processes; `setup` runs systemctl and its like.
+const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
 const PURE: &[&str] = &["model", "search", "report"];
 

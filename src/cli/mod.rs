@@ -11,14 +11,17 @@ mod journald;
 mod plan;
 mod progress;
 mod run;
+mod setup;
 mod study_table;
 mod supervise;
 mod trial;
 mod view;
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::exit::Exit;
 
@@ -88,11 +91,26 @@ enum Verb {
     Plan(plan::Args),
     Try(trial::Args),
     View(view::Args),
+    Setup(setup::Args),
+    /// Prints completions for a shell
+    #[command(after_help = "\
+Example:
+  autotuned completions bash > /etc/bash_completion.d/autotuned")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
         /// The sitting's folder
         folder: PathBuf,
+    },
+    /// Whether folders can be reached and written to; for setup's look
+    #[command(hide = true)]
+    Reach {
+        /// The folders
+        folders: Vec<PathBuf>,
     },
     /// Takes controllers back from the cgroups of trials; for ExecStopPost=
     #[command(hide = true)]
@@ -117,6 +135,9 @@ impl Cli {
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::Setup(args) => setup::carry_out(&args),
+            Verb::Completions { shell } => completions(shell),
+            Verb::Reach { folders } => setup::carry_out_reach(&folders),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
@@ -129,6 +150,21 @@ impl Cli {
             Verb::DemoEval => demo::evaluate(),
         }
     }
+}
+
+/// What a user types; the verbs that autotune itself types are left out.
+fn completions(shell: Shell) -> Exit {
+    let whole = Cli::command();
+    let seen = whole.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let seen: Vec<_> = seen.cloned().collect();
+    let options = whole.get_arguments().cloned().collect::<Vec<_>>();
+    let mut command = clap::Command::new("autotuned")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(options)
+        .subcommands(seen);
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "autotuned", &mut script);
+    Exit::of_output(anstream::stdout().write_all(&script))
 }
 
 /// A runtime for a verb that needs one.
