@@ -10,7 +10,7 @@ use super::check::parse_spec;
 use super::exit::Exit;
 use super::run::output_dir;
 use crate::doctor::{self, Finding, State, Study};
-use crate::report::phrase::clean;
+use crate::report::host_check;
 use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
 
 /// Looks whether this host has what a study needs
@@ -50,7 +50,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         }
         None => None,
     };
-    let findings = doctor::examine(study.as_ref(), doctor::LIMIT);
+    let findings = doctor::examine(study.as_ref()).findings;
     let shown = if args.json {
         show_json(&findings)
     } else {
@@ -87,13 +87,15 @@ fn show(findings: &[Finding]) -> std::io::Result<()> {
             State::Error => BAD,
         };
         let (word, name) = (finding.state.word(), finding.check.name());
+        let lines = host_check::lines(word, name, &finding.text, &finding.remedy);
         writeln!(
             out,
-            "{style}{word:<7}{style:#}  {name}: {}",
-            clean(&finding.text)
+            "{style}{}{style:#}{}",
+            lines.state,
+            lines.text.join("\n")
         )?;
-        if !finding.remedy.is_empty() {
-            writeln!(out, "         {DIM}{}{DIM:#}", clean(&finding.remedy))?;
+        for line in lines.remedy {
+            writeln!(out, "{DIM}{line}{DIM:#}")?;
         }
     }
     Ok(())

@@ -139,6 +139,7 @@ impl Entries {
             Event::SittingStarted { trial, .. }
             | Event::ServicesReady { trial, .. }
             | Event::Warned { trial, .. }
+            | Event::Waiting { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
@@ -168,7 +169,10 @@ impl Entries {
     /// What there is to say; `None` for what another entry tells as well.
     fn say(&self, fact: &Fact, study: &Study) -> Option<Said> {
         Some(match &fact.event {
-            Event::Opened { .. } | Event::StepStarted { .. } | Event::TrialPlanned { .. } => {
+            Event::Opened { .. }
+            | Event::HostSeen { .. }
+            | Event::StepStarted { .. }
+            | Event::TrialPlanned { .. } => {
                 return None;
             }
             Event::SittingStarted { trial, sitting, .. } => {
@@ -185,7 +189,7 @@ impl Entries {
                 "trial {trial}: ready after {}",
                 show_duration(*startup)
             )),
-            Event::Warned { trial, text, .. } => Said {
+            Event::Warned { trial, text, .. } | Event::Waiting { trial, text, .. } => Said {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {text}"))
             },

@@ -157,7 +157,7 @@ impl Progress {
                 self.doing = None;
                 return;
             }
-            Event::Warned { text, .. } => {
+            Event::Warned { text, .. } | Event::Waiting { text, .. } => {
                 self.note(text);
                 return;
             }
@@ -196,6 +196,7 @@ impl Progress {
                 return;
             }
             Event::Opened { .. }
+            | Event::HostSeen { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }
             | Event::Done { .. } => return,

@@ -366,6 +366,7 @@ pub(super) fn exit_of(error: &DaemonError) -> Exit {
         DaemonError::Store(_)
         | DaemonError::NotRecorded(_)
         | DaemonError::Folder { .. }
+        | DaemonError::Unfit(_)
         | DaemonError::Socket(_) => Exit::Folder,
         DaemonError::Inconsistent(_) => Exit::Failure,
     }

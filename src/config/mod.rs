@@ -43,6 +43,7 @@
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
+//! | | `gpu_release` | duration: how long GPU memory is waited for that was free before; 0 for not at all | `30s` |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |

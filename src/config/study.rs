@@ -229,6 +229,7 @@ pub(super) fn search(
 pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare {
     let mut host = HostCare {
         port_wait: Duration::from_secs(30),
+        gpu_release: Duration::from_secs(30),
         cooldown: Duration::ZERO,
         fault_wait: Duration::from_secs(10),
         cgroup: true,
@@ -238,6 +239,7 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
     };
     let places = [
         ("port_wait", &mut host.port_wait),
+        ("gpu_release", &mut host.gpu_release),
         ("cooldown", &mut host.cooldown),
         ("fault_wait", &mut host.fault_wait),
     ];

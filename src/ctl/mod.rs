@@ -14,6 +14,7 @@
 
 mod amend;
 mod best;
+mod doctor;
 mod events;
 pub mod exit;
 mod logs;
@@ -134,6 +135,14 @@ enum Verb {
     Space(space::Args),
     Set(set::Args),
     Wait(wait::Args),
+    /// Looks whether the host has what the study needs, with the daemon's eyes
+    #[command(after_help = "\
+Example:
+  autotunectl doctor
+
+The exit code is 1 when something is in the way. `autotuned doctor SPEC` looks
+without a daemon.")]
+    Doctor,
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
     Ping,
@@ -188,6 +197,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
+        Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {

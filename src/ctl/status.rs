@@ -112,6 +112,7 @@ fn running_text(status: &Status, running: &Running) -> String {
         Doing::Ready => "ready".to_owned(),
         Doing::Step { step } => format!("in step {}", clean(step)),
         Doing::Ending => "being ended".to_owned(),
+        Doing::Waiting { text } => clean(text),
     };
     format!(
         "trial {} ({}): {} of {}; {doing} for {}",

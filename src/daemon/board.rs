@@ -171,6 +171,9 @@ fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
                 _ => Doing::Step { step },
             })
         }
+        Event::Waiting { text, .. } => Some(Doing::Waiting {
+            text: text.to_string(),
+        }),
         Event::ServicesReady { .. } => Some(Doing::Ready),
         Event::SittingEnded { .. } => None,
         _ => return None,

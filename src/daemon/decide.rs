@@ -11,6 +11,7 @@ use super::{reload, steer};
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
+use crate::model::host::Host;
 use crate::model::outcome::{FailureKind, Outcome};
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
@@ -30,6 +31,8 @@ pub enum Input {
     Begin {
         /// SHA-256 of the spec.
         digest: String,
+        /// On what it runs, where that is known.
+        host: Option<Box<Host>>,
     },
     /// The owner or the system wants an end.
     Stop(Urgency),
@@ -179,7 +182,7 @@ pub struct Decision {
 pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decision {
     let mut decision = Decision::default();
     match input {
-        Input::Begin { digest } => begin(state, digest, context, &mut decision),
+        Input::Begin { digest, host } => begin(state, digest, host, context, &mut decision),
         Input::Stop(urgency) => stop(state, urgency, &mut decision),
         Input::Report {
             trial,
@@ -190,7 +193,9 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
-            let event = fact_of(trial, sitting, report);
+            let Some(event) = fact_of(trial, sitting, report) else {
+                return decision;
+            };
             let pruned = race(&state.study, &event);
             decision.facts.push(Fact { at, event });
             if let Some(event) = pruned {
@@ -320,7 +325,13 @@ pub(super) fn stop(state: &mut State, urgency: Urgency, decision: &mut Decision)
     }
 }
 
-fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mut Decision) {
+fn begin(
+    state: &mut State,
+    digest: String,
+    host: Option<Box<Host>>,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let mut study = Study::clone(&state.study);
     let mut tell = |study: &mut Study, event: Event| {
         let fact = Fact {
@@ -332,6 +343,9 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         }
     };
     tell(&mut study, Event::Opened { digest });
+    if let Some(host) = host.filter(|host| study.host() != Some(&**host)) {
+        tell(&mut study, Event::HostSeen { host });
+    }
     let held = study.paused_by_user() && state.company.served;
     if !held && (matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0) {
         // Whoever starts the daemon again wants it to go on, unless a user

@@ -103,8 +103,9 @@ fn close(
         Ok::<_, DaemonError>(())
     };
     for (at, report) in leftover.reports {
-        if is_new(study, trial, sitting, &report) {
-            let event = fact_of(trial, sitting.number, report);
+        if is_new(study, trial, sitting, &report)
+            && let Some(event) = fact_of(trial, sitting.number, report)
+        {
             take(study, Fact { at, event })?;
         }
     }
@@ -129,12 +130,12 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
                 && known.sitting == sitting.number
         }),
         Report::ServicesReady { .. } => trial.running().is_some_and(|s| s.startup.is_none()),
-        Report::Warning(text) => {
+        Report::Warning(text) | Report::Waiting(text) => {
             let mut sittings = trial.sittings.iter();
             let known = sittings.find(|known| known.number == sitting.number);
             known.is_some_and(|known| !known.warnings.iter().any(|known| **known == **text))
         }
-        Report::StepStarted { .. } => false,
+        Report::StepStarted { .. } | Report::GpuLevels(_) => false,
     }
 }
 

@@ -109,5 +109,6 @@ fn words(doing: &Doing) -> String {
         Doing::Ready => "ready".to_owned(),
         Doing::Step { step } => step.clone(),
         Doing::Ending => "ending".to_owned(),
+        Doing::Waiting { text } => text.clone(),
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What is looked at.
+/// What is looked at. The order is that of the findings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Check {
     /// The programs and scripts of the steps, and the folders they run in.
@@ -11,8 +11,30 @@ pub enum Check {
     Workdir,
     /// The folder of the study's files.
     Output,
+    /// Room on the disks.
+    Disk,
+    /// Memory.
+    Memory,
+    /// How many files a program may open.
+    OpenFiles,
+    /// The ports that services are to listen on.
+    Ports,
+    /// The GPUs.
+    Gpu,
+    /// Whether the time is right.
+    Clock,
+    /// How trials are kept together.
+    Cgroups,
     /// Whether trials can have the limits of the spec.
     Limits,
+    /// Whether containers end with their steps.
+    Containers,
+    /// What proves who servers on the net are.
+    Certificates,
+    /// Whether the system's journal takes what is said.
+    Journald,
+    /// Which systemd there is.
+    Systemd,
 }
 
 impl Check {
@@ -22,7 +44,18 @@ impl Check {
             Self::Steps => "steps",
             Self::Workdir => "workdir",
             Self::Output => "output",
+            Self::Disk => "disk",
+            Self::Memory => "memory",
+            Self::OpenFiles => "open-files",
+            Self::Ports => "ports",
+            Self::Gpu => "gpu",
+            Self::Clock => "clock",
+            Self::Cgroups => "cgroups",
             Self::Limits => "limits",
+            Self::Containers => "containers",
+            Self::Certificates => "certificates",
+            Self::Journald => "journald",
+            Self::Systemd => "systemd",
         }
     }
 }

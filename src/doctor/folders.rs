@@ -42,13 +42,19 @@ fn judge_output(output_dir: &Path, nearest: &Path, probed: io::Result<()>) -> Fi
             Finding::ok(Check::Output, text)
         }
         Err(error) => {
+            use io::ErrorKind::{QuotaExceeded, StorageFull};
+            // Room comes again; the folder is as it should be.
+            let check = match error.kind() {
+                StorageFull | QuotaExceeded => Check::Disk,
+                _ => Check::Output,
+            };
             let text = if output_dir == nearest {
                 format!("the output folder {output} cannot be written: {error}")
             } else {
                 let nearest = nearest.display();
                 format!("the output folder {output} cannot be made in {nearest}: {error}")
             };
-            Finding::error(Check::Output, text, remedy(&error, nearest))
+            Finding::error(check, text, remedy(&error, nearest))
         }
     }
 }

@@ -27,6 +27,11 @@ impl Look {
             work: Box::new(work),
         }
     }
+
+    /// What is looked at.
+    pub const fn check(&self) -> Check {
+        self.check
+    }
 }
 
 /// Takes all looks at once, and returns what they found in the order of the
@@ -76,4 +81,52 @@ fn silent(check: Check, limit: Duration) -> Finding {
     let text = format!("did not answer in {}", show_duration(limit));
     let remedy = "a file server or a driver hangs: see `dmesg` and `findmnt -t nfs,nfs4,fuse`";
     Finding::error(check, text, remedy)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::doctor::State;
+
+    #[test]
+    fn one_that_hangs_holds_up_neither_the_others_nor_a_second_look() {
+        // Who opens a pipe that has no writer waits for one, as for a dead file
+        // server.
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pipe = folder.path().join("pipe");
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let look_at_both = |limit| {
+            let (pipe, well) = (pipe.clone(), Finding::ok(Check::Clock, "well"));
+            let hanging = Look::new(Check::Output, move || {
+                drop(std::fs::File::open(&pipe));
+                vec![Finding::ok(Check::Output, "came back")]
+            });
+            all(
+                vec![hanging, Look::new(Check::Clock, move || vec![well])],
+                limit,
+            )
+        };
+        for _ in 0..2 {
+            let found = look_at_both(Duration::from_millis(100));
+            let states: Vec<State> = found.iter().map(|finding| finding.state).collect();
+            assert_eq!(states, [State::Error, State::Ok], "{found:?}");
+            assert_eq!(found[0].text, "did not answer in 100 ms");
+        }
+        // One look alone was out there.
+        let writer = std::fs::File::options()
+            .write(true)
+            .open(&pipe)
+            .expect("a reader");
+        while out().contains(&Check::Output) {
+            std::thread::yield_now();
+        }
+        drop(writer);
+        let again = std::thread::spawn({
+            let pipe = pipe.clone();
+            move || drop(std::fs::File::options().write(true).open(pipe))
+        });
+        let found = look_at_both(Duration::from_secs(60));
+        assert_eq!(found[0].text, "came back");
+        again.join().expect("opened");
+    }
 }

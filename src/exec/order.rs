@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
+use super::release::GpuOrder;
 use crate::model::spec::Spec;
 use crate::model::step::{
     MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
@@ -50,6 +51,9 @@ pub struct Order {
     pub log_max: u64,
     /// How long a busy port is waited for.
     pub port_wait: Duration,
+    /// What is waited for of the GPUs; `None` where there are none to look at.
+    #[serde(default)]
+    pub gpu: Option<GpuOrder>,
     /// Whether the steps' output also goes to the runner's standard error.
     pub echo: bool,
     /// The steps, in order.
@@ -227,6 +231,7 @@ impl Order {
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,
+            gpu: None,
             echo: false,
             steps,
         })
@@ -238,6 +243,7 @@ impl Order {
         let mut order = Self {
             cgroup: None,
             warnings: Vec::new(),
+            gpu: None,
             echo: false,
             ..self.clone()
         };

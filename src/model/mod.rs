@@ -8,6 +8,7 @@
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
 //! | [`outcome`], [`trial`] | what happened to a trial |
+//! | [`host`] | on what a study ran |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
@@ -15,6 +16,7 @@ pub mod amendment;
 pub mod domain;
 pub mod event;
 pub mod expression;
+pub mod host;
 pub mod metric;
 pub mod outcome;
 pub mod params;

@@ -105,6 +105,9 @@ impl SamplerKind {
 pub struct HostCare {
     /// How long a port that somebody holds is waited for before a trial.
     pub port_wait: Duration,
+    /// How long the GPUs' memory is waited for before a trial; zero for not at
+    /// all.
+    pub gpu_release: Duration,
     /// The pause after each trial.
     pub cooldown: Duration,
     /// The pause before a trial is tried again after a fault of the host.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::{Amendments, Unfit};
 use super::event::{Event, Fact};
+use super::host::Host;
 use super::metric::Summary;
 use super::outcome::Outcome;
 use super::params::Params;
@@ -49,6 +50,7 @@ pub struct Study {
     paused_by_user: bool,
     incumbent: Option<TrialId>,
     host_faults: u32,
+    host: Option<Arc<Host>>,
 }
 
 /// An event that does not fit what came before it.
@@ -92,6 +94,7 @@ impl Study {
             paused_by_user: false,
             incumbent: None,
             host_faults: 0,
+            host: None,
         }
     }
 
@@ -189,6 +192,11 @@ impl Study {
     /// How many sittings in a row the host's fault has ended.
     pub fn host_faults(&self) -> u32 {
         self.host_faults
+    }
+
+    /// On what it runs, or ran last.
+    pub fn host(&self) -> Option<&Host> {
+        self.host.as_deref()
     }
 
     /// The trial of the starting params, once it is planned.
@@ -335,7 +343,13 @@ impl Study {
                 sitting.startup = Some(*startup);
                 sitting.health.clone_from(health);
             }
+            Event::HostSeen { host } => self.host = Some(Arc::new(Host::clone(host))),
             Event::Warned {
+                trial,
+                sitting,
+                text,
+            }
+            | Event::Waiting {
                 trial,
                 sitting,
                 text,

@@ -77,6 +77,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,

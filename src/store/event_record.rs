@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
+use super::host_record::HostRecord;
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
@@ -102,6 +103,14 @@ pub(super) enum EventRecord<'a> {
     SpecReloaded {
         digest: Text<'a>,
     },
+    HostSeen {
+        host: HostRecord<'a>,
+    },
+    Waiting {
+        trial: u32,
+        sitting: u32,
+        text: Text<'a>,
+    },
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -159,7 +168,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 16] = [
+    pub(super) const KINDS: [&'static str; 18] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -176,6 +185,8 @@ impl EventRecord<'_> {
         "done",
         "spec-amended",
         "spec-reloaded",
+        "host-seen",
+        "waiting",
     ];
 }
 
@@ -294,6 +305,18 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::SpecReloaded { digest } => Self::SpecReloaded {
                 digest: Text::of(digest),
+            },
+            Event::HostSeen { host } => Self::HostSeen {
+                host: HostRecord::of(host),
+            },
+            Event::Waiting {
+                trial,
+                sitting,
+                text,
+            } => Self::Waiting {
+                trial: trial.0,
+                sitting: *sitting,
+                text: Text::of(text),
             },
         }
     }
@@ -447,6 +470,18 @@ impl EventRecord<'_> {
             },
             Self::SpecReloaded { digest } => Event::SpecReloaded {
                 digest: digest.owned(),
+            },
+            Self::HostSeen { host } => Event::HostSeen {
+                host: Box::new(host.into_host(names)),
+            },
+            Self::Waiting {
+                trial,
+                sitting,
+                text,
+            } => Event::Waiting {
+                trial: TrialId(trial),
+                sitting,
+                text: text.as_str().into(),
             },
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();

@@ -43,6 +43,7 @@ fn requests() -> Vec<Request> {
         Request::Space(300),
         Request::Settings,
         Request::Reload,
+        Request::Doctor,
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -293,6 +294,13 @@ fn replies() -> Vec<Reply> {
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
         status(Phase::Active, Doing::Step { step: step() }, gain),
         status(Phase::Active, Doing::Ending, gain),
+        status(
+            Phase::Active,
+            Doing::Waiting {
+                text: text("port 80"),
+            },
+            gain,
+        ),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -319,6 +327,16 @@ fn replies() -> Vec<Reply> {
         Reply::Reached,
         Reply::Space(Box::new(space())),
         Reply::Settings(Box::new(settings())),
+        Reply::Doctor(Doctor {
+            checks: [HostState::Ok, HostState::Warning, HostState::Error]
+                .map(|state| HostCheck {
+                    name: text("disk"),
+                    state,
+                    text: text("1 GiB free"),
+                    remedy: text("df -h"),
+                })
+                .into(),
+        }),
     ];
     let ends = [
         EndOfStream::Complete,

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -37,6 +38,8 @@ pub enum Reply {
     Space(Box<Space>),
     /// To [`super::request::Request::Settings`].
     Settings(Box<Settings>),
+    /// To [`super::request::Request::Doctor`].
+    Doctor(Doctor),
 }
 
 /// Who answers.
@@ -184,6 +187,11 @@ pub enum Doing {
     },
     /// It is being ended.
     Ending,
+    /// It waits for what somebody holds.
+    Waiting {
+        /// For what, and who holds it.
+        text: String,
+    },
 }
 
 /// A trial that will be taken up.

@@ -30,6 +30,8 @@ pub enum Request {
     Settings,
     /// Read the spec's file again, and go by it.
     Reload,
+    /// Is there on the host what the study needs?
+    Doctor,
 }
 
 /// A change that a user wants. Variants are only added at the end.

@@ -151,6 +151,7 @@ pub(crate) fn spec() -> Spec {
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
+            gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,

@@ -2,6 +2,7 @@
 
 mod best;
 mod common;
+mod doctor;
 mod events;
 mod log;
 mod ping;
@@ -47,6 +48,8 @@ pub struct Context {
     pub begun: Timestamp,
     /// The logs that are followed.
     pub tails: Tails,
+    /// Held while the host is looked at.
+    pub looking: tokio::sync::Mutex<()>,
 }
 
 /// Answers one request.
@@ -70,10 +73,11 @@ pub async fn handle(
         Request::Wait(until) => return wait::stream(context, until, exchange).await,
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
-        Request::Steer(_) | Request::Reload if peer.right < Right::Steer => {
+        Request::Steer(_) | Request::Reload | Request::Doctor if peer.right < Right::Steer => {
             Reply::Refused(Refusal::NotAllowed)
         }
         Request::Reload => reload::answer(context).await,
+        Request::Doctor => doctor::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,
     };
     exchange.output.send(&reply).await
