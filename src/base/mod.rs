@@ -1,8 +1,10 @@
 //! Shared primitives that stand below every other room: time, durations,
-//! sizes, atomic file replacement, seeded random numbers and inherited signals.
+//! sizes, atomic file replacement, owners, seeded random numbers and inherited
+//! signals.
 
 pub mod clock;
 pub mod file;
+pub mod owner;
 pub mod quantity;
 pub mod random;
 pub mod signal;

@@ -75,8 +75,10 @@ impl Settings {
                     "# would be given to this user as it starts.",
                     "StateDirectory=",
                     &format!("StateDirectory={folder}"),
+                    "StateDirectoryMode=0750",
                     "LogsDirectory=",
                     &format!("LogsDirectory={folder}"),
+                    "LogsDirectoryMode=0750",
                     &format!("WorkingDirectory=%S/{folder}"),
                 ],
             );

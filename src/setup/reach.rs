@@ -6,10 +6,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use nix::unistd::{Uid, User};
+use nix::unistd::Uid;
 use rustix::fs::{Access, access};
 
 use super::preflight::Check;
+use crate::base::owner::{name, this_user};
 
 /// What these checks are called.
 const NAME: &str = "folder";
@@ -27,7 +28,7 @@ pub fn look(folder: &Path) -> Check {
     }
     match access(folder, Access::WRITE_OK).map_err(io::Error::from) {
         Ok(()) => {
-            let text = format!("{} can write to {shown}", whoami());
+            let text = format!("{} can write to {shown}", this_user());
             Check::ok(NAME, text)
         }
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => Check::error(
@@ -36,7 +37,7 @@ pub fn look(folder: &Path) -> Check {
             "mount it writable, or name another folder",
         ),
         Err(error) => {
-            let me = whoami();
+            let me = this_user();
             let text = format!("{me} cannot write to {shown}{}: {error}", whose(folder));
             Check::error(NAME, text, remedy(folder, "rwx"))
         }
@@ -49,7 +50,7 @@ fn closed(folder: &Path, place: &Path, error: &io::Error) -> Check {
         let text = format!("{shown} is not there: there is no {at}");
         return Check::error(NAME, text, "make it, or name another folder");
     }
-    let me = whoami();
+    let me = this_user();
     let text = format!(
         "{me} cannot reach {shown}: {at}{} is closed: {error}",
         whose(place)
@@ -59,10 +60,14 @@ fn closed(folder: &Path, place: &Path, error: &io::Error) -> Check {
 
 /// The way in for this user, with these rights.
 fn remedy(place: &Path, rights: &str) -> String {
-    let way_in = format!("`setfacl -m u:{}:{rights} {}`", whoami(), place.display());
+    let way_in = format!(
+        "`setfacl -m u:{}:{rights} {}`",
+        this_user(),
+        place.display()
+    );
     match fs::metadata(place).map(|found| found.uid()) {
         Ok(0) | Err(_) => way_in,
-        Ok(owner) => format!("--user {}, or {way_in}", user(Uid::from_raw(owner))),
+        Ok(owner) => format!("--user {}, or {way_in}", name(Uid::from_raw(owner))),
     }
 }
 
@@ -71,17 +76,8 @@ fn whose(folder: &Path) -> String {
     let Ok(found) = fs::metadata(folder) else {
         return String::new();
     };
-    let (owner, mode) = (user(Uid::from_raw(found.uid())), found.mode() & 0o7777);
+    let (owner, mode) = (name(Uid::from_raw(found.uid())), found.mode() & 0o7777);
     format!(" (of {owner}, mode {mode:04o})")
-}
-
-fn whoami() -> String {
-    user(nix::unistd::geteuid())
-}
-
-fn user(uid: Uid) -> String {
-    let user = User::from_uid(uid).ok().flatten();
-    user.map_or_else(|| format!("user {uid}"), |user| user.name)
 }
 
 #[cfg(test)]

@@ -1,13 +1,11 @@
 //! What can go wrong with the files of a study.
 
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-
-use nix::unistd::{Uid, User, geteuid};
 
 use super::lock::Holder;
 use super::record::Format;
+use crate::base::owner::{other_owner, this_user};
 
 /// Why a journal cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -168,15 +166,13 @@ impl JournalError {
             Some(folder) if !path.is_dir() => folder.to_owned(),
             _ => path.clone(),
         };
-        let us = geteuid();
-        let owner = |path: &Path| path.metadata().ok().map(|found| Uid::from_raw(found.uid()));
-        let owners = [owner(&folder), owner(&path)];
-        match owners.into_iter().flatten().find(|owner| *owner != us) {
+        let other = other_owner(&folder).or_else(|| other_owner(&path));
+        match other {
             Some(owner) if source.kind() == io::ErrorKind::PermissionDenied => Self::NotOurs {
                 path,
                 folder,
-                owner: name(owner),
-                user: name(us),
+                owner,
+                user: this_user(),
                 source,
             },
             _ => Self::NotWritable { path, source },
@@ -272,11 +268,6 @@ impl FilesError {
     }
 }
 
-fn name(user: Uid) -> String {
-    let known = User::from_uid(user).ok().flatten();
-    known.map_or_else(|| user.to_string(), |user| user.name)
-}
-
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
@@ -284,6 +275,8 @@ fn is_full(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use nix::unistd::{Uid, chown, geteuid};
+
     use super::*;
 
     #[test]
@@ -294,13 +287,13 @@ mod tests {
         assert!(matches!(own, JournalError::NotWritable { .. }), "{own}");
         // Root can give one away; anybody else finds one of root's.
         let other = if geteuid().is_root() {
-            nix::unistd::chown(dir.path(), Some(Uid::from_raw(65_534)), None).expect("given away");
+            chown(dir.path(), Some(Uid::from_raw(65_534)), None).expect("given away");
             dir.path()
         } else {
             Path::new("/usr")
         };
         let said = JournalError::at(&other.join("lock"))(denied()).to_string();
-        let way_out = format!("`chown -R {} {}` gives", name(geteuid()), other.display());
+        let way_out = format!("`chown -R {} {}` gives", this_user(), other.display());
         assert!(said.contains("it belongs to "), "{said}");
         assert!(said.contains(&way_out), "{said}");
         let full = JournalError::at(&other.join("lock"))(io::ErrorKind::StorageFull.into());
