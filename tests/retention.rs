@@ -108,6 +108,29 @@ fn the_output_of_old_trials_goes() {
 }
 
 #[test]
+fn logs_that_others_have_written_stay() {
+    let study = study("");
+    let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
+    study.await_events("done", 1);
+    let hour = std::time::Duration::from_secs(3600);
+    let now = std::time::SystemTime::now();
+    for (trial, at) in [(2, now - hour), (3, now + hour)] {
+        let log = study.out(&format!("tune_server_logs/trial_{trial:05}.eval.log"));
+        let log = std::fs::File::options().append(true).open(log);
+        log.expect("a log").set_modified(at).expect("a time");
+    }
+    let text = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    study.write_spec(&text.replace("[retention]", "[retention]\ntrials = 1\nfailures = 0"));
+    good(&study, &["reload", "--wait"]);
+    let left: BTreeSet<String> = ["trial_00001", "trial_00006"].map(str::to_owned).into();
+    // The folders go after the logs.
+    study.wait("a sweep", || names(&study, "trials") == left);
+    assert_eq!(names(&study, "tune_server_logs"), logs(&[1, 2, 3, 6]));
+    good(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+#[test]
 fn a_reload_makes_it_so_and_a_link_to_the_logs_is_not_followed() {
     let study = study("");
     let elsewhere = study.path("elsewhere");

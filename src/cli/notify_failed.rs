@@ -50,9 +50,9 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         return Exit::Done;
     }
     // A channel whose secret is gone must not keep the others quiet.
-    let (notify, mut wrong) = usable(notify);
+    let (usable, mut wrong) = usable(notify.clone());
     let variable = |name: &str| std::env::var_os(name);
-    let secrets = Secrets::resolve(&notify, &variable).unwrap_or_default();
+    let secrets = Secrets::resolve(&usable, &variable).unwrap_or_default();
     let stamp = Stamp {
         study: study.unwrap_or_else(|| name.to_owned()),
         begun: clock::now(),
@@ -60,7 +60,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     };
     let message = message(&stamp, &notify, &args.unit);
     match super::runtime() {
-        Ok(runtime) => wrong.extend(runtime.block_on(tell(&notify, &secrets, &message))),
+        Ok(runtime) => wrong.extend(runtime.block_on(tell(&notify, &usable, &secrets, &message))),
         Err(error) => return Exit::failure(&error),
     }
     if wrong.is_empty() {
@@ -105,15 +105,23 @@ fn message(stamp: &Stamp, notify: &Notify, unit: &str) -> Message {
     }
 }
 
-/// Sends it, and says what could not be delivered.
-async fn tell(notify: &Notify, secrets: &Secrets, message: &Message) -> Vec<String> {
+/// Sends it by the usable channels of `notify`, and says what could not be
+/// delivered.
+async fn tell(
+    notify: &Notify,
+    usable: &Notify,
+    secrets: &Secrets,
+    message: &Message,
+) -> Vec<String> {
     let mut wrong = Vec::new();
     let is_meant = |channel: &&Channel| channel.kinds.contains(&Kind::Crashed);
-    for channel in notify.channels.iter().filter(is_meant) {
+    for channel in usable.channels.iter().filter(is_meant) {
         wrong.extend(send(channel, secrets, message).await);
     }
-    if !wrong.is_empty() {
-        let others = notify.channels.iter();
+    let meant = notify.channels.iter().filter(is_meant).count();
+    let lost = meant - usable.channels.iter().filter(is_meant).count();
+    if !wrong.is_empty() || lost > 0 {
+        let others = usable.channels.iter();
         for channel in others.filter(|channel| channel.fallback && !is_meant(channel)) {
             wrong.extend(send(channel, secrets, message).await);
         }

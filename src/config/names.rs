@@ -105,11 +105,17 @@ pub(super) fn passed(r: &mut Reader<'_>, span: &Range<usize>, pattern: &str) -> 
     !never
 }
 
+/// Whether a name has letters, digits and what `also` has, and does not begin
+/// with a dot.
+pub(super) fn is_plain(name: &str, also: &str) -> bool {
+    let good = |c: char| c.is_ascii_alphanumeric() || also.contains(c);
+    !name.is_empty() && name.chars().all(good) && !name.starts_with('.')
+}
+
 /// Checks a study's or a step's name, which become names of files: letters,
 /// digits and what `also` has, not beginning with a dot.
 pub(super) fn plain(r: &mut Reader<'_>, span: &Range<usize>, name: &str, also: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || also.contains(c);
-    if name.is_empty() || !name.chars().all(good) || name.starts_with('.') {
+    if !is_plain(name, also) {
         let message = format!("`{name}` cannot be a name here");
         let shown: Vec<String> = also.chars().map(|c| format!("`{c}`")).collect();
         let help = format!("use letters from a to z, digits, {}", shown.join(", "));

@@ -14,6 +14,11 @@ const TYPES: [&str; 3] = ["feishu", "webhook", "smtp"];
 const SECURITIES: [&str; 3] = ["starttls", "tls", "none"];
 /// The most channels that a spec may have.
 const MOST: usize = 16;
+/// What the name of a credential may have besides letters and digits.
+const SECRET_ALSO: &str = "-_.";
+/// How the place of a secret is written.
+const WAYS: &str = "{ credential = \"NAME\" }, { file = \"PATH\" }, \
+                    { file = \"PATH\", name = \"VARIABLE\" } or { env = \"VARIABLE\" }";
 
 pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Notify {
     let mut notify = Notify {
@@ -93,8 +98,13 @@ fn channel(r: &mut Reader<'_>, mut section: Section<'_>, known: &Notify) -> Opti
         Some(1) => webhook(r, &mut section),
         Some(_) => smtp(r, &mut section, &span),
         // Which keys belong to it is not known.
-        None => return None,
+        None => {
+            section.hide_rest(r);
+            return None;
+        }
     };
+    // A secret under a name that is none would be shown with the complaint.
+    section.hide_rest(r);
     section.finish(r);
     Some(Channel {
         name: name?.into(),
@@ -315,7 +325,17 @@ pub(super) fn source(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Source> {
     let mut section = node.section(r, &format!("`{key}`"))?;
     let (credential, file) = (section.take("credential"), section.take("file"));
     let (name, env) = (section.take("name"), section.take("env"));
+    section.hide_rest(r);
     section.finish(r);
+    // Some write the secret itself where its place belongs.
+    let written = [&credential, &file, &name, &env].into_iter().flatten();
+    let written = written.filter(|node| is_secret(node)).count();
+    if written > 0 {
+        r.hide(&node.span);
+        let message = format!("`{key}` names no place where a secret could be found");
+        r.error_help(&node.span, message, WAYS);
+        return None;
+    }
     if let (Some(name), None) = (&name, &file) {
         r.error(
             &name.key_span,
@@ -327,32 +347,37 @@ pub(super) fn source(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Source> {
     match (credential, file, env) {
         (Some(node), None, None) => {
             let name = node.text(r)?;
-            names::plain(r, &node.span, name, "-_.").then(|| Source::Credential(name.to_owned()))
+            names::plain(r, &node.span, name, SECRET_ALSO)
+                .then(|| Source::Credential(name.to_owned()))
         }
         (None, Some(node), None) => {
             let file = path(r, &node, &folder)?;
             match name {
                 None => Some(Source::File(file)),
-                Some(name) => variable(r, &name).map(|name| Source::Exported { file, name }),
+                Some(name) => {
+                    let name = name.text(r)?.to_owned();
+                    Some(Source::Exported { file, name })
+                }
             }
         }
-        (None, None, Some(node)) => variable(r, &node).map(Source::Env),
+        (None, None, Some(node)) => Some(Source::Env(node.text(r)?.to_owned())),
         _ => {
             let message = format!("`{key}` must say where it is found, in one way");
-            let help = "{ credential = \"NAME\" }, { file = \"PATH\" }, \
-                        { file = \"PATH\", name = \"VARIABLE\" } or { env = \"VARIABLE\" }";
-            r.error_help(&node.span, message, help);
+            r.error_help(&node.span, message, WAYS);
             None
         }
     }
 }
 
-fn variable(r: &mut Reader<'_>, node: &Node<'_>) -> Option<String> {
-    let name = node.text(r)?;
-    if !names::is_variable(name) {
-        let message = format!("`{name}` cannot be the name of an environment variable");
-        r.error(&node.span, message);
-        return None;
-    }
-    Some(name.to_owned())
+/// Whether a text is more likely a secret than the place of one.
+fn is_secret(node: &Node<'_>) -> bool {
+    let toml::de::DeValue::String(text) = node.value else {
+        return false;
+    };
+    let is_name = match node.key {
+        "file" => !text.contains("://"),
+        "credential" => names::is_plain(text, SECRET_ALSO),
+        _ => names::is_variable(text),
+    };
+    !is_name
 }

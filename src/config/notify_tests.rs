@@ -172,6 +172,27 @@ fn a_secret_that_was_written_down_is_not_shown() {
     assert!(!shown.contains("hush"), "{shown}");
 }
 
+/// Nor one that stands where its place belongs, or under another name.
+#[test]
+fn a_secret_in_the_wrong_place_is_not_shown() {
+    let channel = "[[notify.channel]]\nname = 'f'\n";
+    for slip in [
+        "type = 'feishu'\nurl = { env = 'https://x.example/hush' }",
+        "type = 'feishu'\nurl = { credential = 'https://x.example/hush' }",
+        "type = 'feishu'\nurl = { file = 'https://x.example/hush' }",
+        "type = 'feishu'\nurl = { file = 'f', name = 'hush-hush' }",
+        "type = 'feishu'\nurl = { text = 'hush' }",
+        "type = 'feishu'\nurl = { env = 'U' }\nwebhook = 'https://x.example/hush'",
+        "type = 'feishu'\nurl = { env = 'U' }\npassword = 'hush'",
+    ] {
+        let text = format!("{GOOD}\n{channel}{slip}\n");
+        let complaints = super::check(&text, &super::Origin::of("/s.toml".as_ref()));
+        let complaints = complaints.expect_err("refused");
+        let shown = format!("{complaints}\n{}", complaints.render(false));
+        assert!(!shown.contains("hush"), "{shown}");
+    }
+}
+
 /// The examples of the man page are specs as they stand.
 #[test]
 fn the_examples_of_the_man_page_are_good() {

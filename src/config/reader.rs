@@ -515,6 +515,13 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// Hides the values that nobody took: see [`Reader::hide`].
+    pub(super) fn hide_rest(&self, r: &mut Reader<'_>) {
+        for node in &self.nodes {
+            r.hide(&node.span);
+        }
+    }
+
     /// Complains about the keys that nobody took.
     pub(super) fn finish(self, r: &mut Reader<'_>) {
         for node in &self.nodes {

@@ -22,7 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
 
-use super::board::Reader;
+use super::board::{Reader, View};
 use super::decide::{Input, Notified};
 use crate::base::clock;
 use crate::model::Name;
@@ -125,17 +125,17 @@ impl Notifier {
         &self.secrets
     }
 
-    /// Sends a test to these channels, all at the same time.
-    pub async fn test(&self, language: Language, channels: Vec<Channel>) -> Vec<Tested> {
+    /// Sends a test to these channels, all at the same time. `None` when the
+    /// daemon ends before they have answered.
+    pub async fn test(&self, language: Language, channels: Vec<Channel>) -> Option<Vec<Tested>> {
         let (reply, answers) = oneshot::channel();
         let test = Test {
             channels,
             language,
             reply,
         };
-        // The thread lives as long as this does.
-        let _ = self.tests.send(test);
-        answers.await.unwrap_or_default()
+        self.tests.send(test).ok()?;
+        answers.await.ok()
     }
 }
 
@@ -145,7 +145,8 @@ async fn work(shared: Arc<Shared>, mut tests: mpsc::UnboundedReceiver<Test>) {
     let mut views = shared.board.views.clone();
     let mut channels: JoinSet<Name> = JoinSet::new();
     let mut served: BTreeSet<Name> = BTreeSet::new();
-    let mut orphaned: BTreeSet<NoticeId> = BTreeSet::new();
+    // Given up for a channel that is gone, and not on disk yet.
+    let mut orphaned: BTreeSet<(Name, NoticeId)> = BTreeSet::new();
     let mut last_beat = Instant::now();
     loop {
         let beat = {
@@ -159,11 +160,13 @@ async fn work(shared: Arc<Shared>, mut tests: mpsc::UnboundedReceiver<Test>) {
                     channels.spawn(serve(Arc::clone(&shared), channel.name.clone()));
                 }
             }
-            for name in view.study.outbox().channels() {
+            let outbox = view.study.outbox();
+            orphaned.retain(|(name, id)| outbox.waits(*id, name));
+            for name in outbox.channels() {
                 if notify.channel(&name).is_none() {
-                    let waiting = view.study.outbox().waiting(&name);
-                    let ids = waiting.map(|one| one.notice.id);
-                    let ids: Vec<NoticeId> = ids.filter(|id| orphaned.insert(*id)).collect();
+                    let ids = outbox.waiting(&name).map(|one| one.notice.id);
+                    let is_new = |id: &NoticeId| orphaned.insert((name.clone(), *id));
+                    let ids: Vec<NoticeId> = ids.filter(is_new).collect();
                     let reason = "the spec has no such channel any more";
                     shared.give_up(notify, &name, ids, reason.to_owned());
                 }
@@ -257,17 +260,25 @@ async fn serve(shared: Arc<Shared>, name: Name) -> Name {
                 shared.failed(&name, error.text, pause);
                 tokio::select! {
                     () = sleep(pause) => {}
-                    () = left(&shared.board) => return name,
+                    stays = disturbed(&shared.board, channel) => {
+                        if !stays {
+                            return name;
+                        }
+                        attempts = 0;
+                    }
                 }
             }
         }
     }
 }
 
-/// Waits until the dispatcher has left.
-async fn left(board: &Reader) {
+/// Waits until the spec has another channel of this name, or none, which may
+/// mend what was wrong; or until the dispatcher has left. Whether it stays.
+async fn disturbed(board: &Reader, channel: &Channel) -> bool {
     let mut views = board.views.clone();
-    let _ = views.wait_for(|view| view.leaving).await;
+    let is_other = |view: &View| view.study.spec().notify.channel(&channel.name) != Some(channel);
+    let view = views.wait_for(|view| view.leaving || is_other(view)).await;
+    view.is_ok_and(|view| !view.leaving)
 }
 
 /// The channels that take over what `name` has given up on.

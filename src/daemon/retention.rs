@@ -27,10 +27,9 @@ pub fn doomed(study: &Study, found: &BTreeMap<TrialId, u64>, now: Timestamp) -> 
         .iter()
         .filter(|(_, trial)| matches!(trial.outcome, Some(Outcome::Failed(_))));
     let failed = failed.take(retention.failures as usize);
-    let best = [study.incumbent(), study.baseline()].into_iter().flatten();
     let kept: HashSet<TrialId> = failed
         .map(|(_, trial)| trial.id)
-        .chain(best.map(|trial| trial.id))
+        .chain(spared(study))
         .collect();
     let mut total: u64 = found.values().sum();
     let mut doomed = Vec::new();
@@ -45,6 +44,12 @@ pub fn doomed(study: &Study, found: &BTreeMap<TrialId, u64>, now: Timestamp) -> 
         }
     }
     doomed
+}
+
+/// The incumbent and the baseline.
+pub fn spared(study: &Study) -> impl Iterator<Item = TrialId> {
+    let best = [study.incumbent(), study.baseline()].into_iter().flatten();
+    best.map(|trial| trial.id)
 }
 
 #[cfg(test)]

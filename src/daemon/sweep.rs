@@ -2,7 +2,8 @@
 //! the trials' own folders.
 //!
 //! - Only names that this program gives are looked at, and each is checked
-//!   against the trial that it must belong to; everything else stays.
+//!   against the trial that it must belong to, a log's time too; everything
+//!   else stays.
 //! - The folders are reached through descriptors, without following a link;
 //!   a folder of logs that is one is left alone.
 //! - A trial is looked at again before its output goes, and none begins while
@@ -20,12 +21,14 @@ use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::folders::{self, Folders};
 use super::retention;
-use crate::base::clock;
+use crate::base::clock::{self, Timestamp};
 use crate::model::study::Study;
-use crate::model::trial::TrialId;
+use crate::model::trial::{Trial, TrialId};
 
 /// The longest that one sweep goes on; the next one does the rest.
 const LONGEST: Duration = Duration::from_secs(10);
+/// The clock of a disk that others share may be off by so much.
+const SLACK: Duration = Duration::from_secs(60);
 /// So many files of a trial's folder are measured.
 const MEASURED: usize = 100_000;
 
@@ -123,9 +126,11 @@ impl Sweeper {
                 break;
             }
             let removed = Arc::clone(&self.hands).with(id, || {
-                // It may have been taken up again meanwhile.
-                let is_over = |trial: &Arc<_>| is_over(trial);
-                if !now().trial(id).is_some_and(is_over) {
+                // It may have been taken up again meanwhile, or, by another
+                // spec, be the best now.
+                let study = now();
+                let may_go = study.trial(id).is_some_and(|trial| is_over(trial));
+                if !may_go || retention::spared(&study).any(|spared| spared == id) {
                     return Ok(false);
                 }
                 remove(id, output, logs.as_ref(), trials.as_ref()).map(|()| true)
@@ -149,15 +154,17 @@ impl Sweeper {
         let mut found: BTreeMap<TrialId, Output> = BTreeMap::new();
         let measure = study.spec().retention.size.is_some();
         for (entry, name) in logs.into_iter().flat_map(Inside::entries) {
-            let known = folders::parse_log(&name).filter(|(id, sitting)| {
-                let mut sittings = study.trial(*id).into_iter().flat_map(|t| &t.sittings);
-                sittings.any(|known| known.number == *sitting)
+            let known = folders::parse_log(&name).and_then(|(id, number)| {
+                let trial = study.trial(id)?;
+                let is_known = trial.sittings.iter().any(|known| known.number == number);
+                is_known.then_some(trial)
             });
-            let Some((id, _)) = known else { continue };
-            let Some(data) = metadata(&entry).filter(Metadata::is_file) else {
+            let Some(trial) = known else { continue };
+            let is_log = |data: &Metadata| data.is_file() && is_written_by(trial, data);
+            let Some(data) = metadata(&entry).filter(is_log) else {
                 continue;
             };
-            let output = found.entry(id).or_default();
+            let output = found.entry(trial.id).or_default();
             output.bytes += data.len();
             output.logs.push(name);
         }
@@ -181,8 +188,23 @@ impl Sweeper {
     }
 }
 
-fn is_over(trial: &crate::model::trial::Trial) -> bool {
+fn is_over(trial: &Trial) -> bool {
     trial.is_settled() && trial.running().is_none()
+}
+
+/// Whether a log was written last while the trial had its sittings: another
+/// study, or an earlier tuner, may have logs of the same names in the folder.
+fn is_written_by(trial: &Trial, log: &Metadata) -> bool {
+    let (Some(first), Some(last)) = (trial.sittings.first(), trial.sittings.last()) else {
+        return false;
+    };
+    let Ok(written) = log.modified().map(jiff::Timestamp::try_from) else {
+        return false;
+    };
+    let written = written.map(|at| Timestamp::from_millis(at.as_millisecond()));
+    written.is_ok_and(|at| {
+        first.started.since(at) <= SLACK && last.ended.is_none_or(|end| at.since(end) <= SLACK)
+    })
 }
 
 /// Not following a link.

@@ -214,7 +214,8 @@ pub struct OrderError {
 fn secret_env(spec: &Spec) -> Vec<String> {
     let sources = spec.notify.sources();
     let names = sources.filter_map(|source| match source {
-        Source::Env(name) => Some(name.clone()),
+        // Who has written such a file has often read it into a shell, too.
+        Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
         _ => None,
     });
     names.collect()

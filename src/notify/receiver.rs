@@ -106,23 +106,38 @@ impl<'a> Receiver<'a> {
         secret.ok_or_else(|| SendError::never(format!("{source} is read by a restart")))
     }
 
+    /// What a mail server is told by `AUTH PLAIN`.
+    fn plain_login(&self) -> Option<String> {
+        let Target::Smtp(server) = &self.channel.target else {
+            return None;
+        };
+        let (user, source) = server.login.as_ref()?;
+        let password = self.secrets.get(source)?.expose();
+        Some(BASE64_STANDARD.encode(format!("\0{user}\0{password}")))
+    }
+
     /// What somebody said, in one short line and without the secrets that they
     /// may have repeated.
     fn redacted(&self, text: &str) -> String {
         let mut text = text.to_owned();
-        let secrets = self.channel.target.sources().into_iter();
-        for secret in secrets.filter_map(|source| self.secrets.get(source)) {
-            for part in parts(secret.expose()) {
-                text = text.replace(&part, "[secret]");
-            }
+        let sources = self.channel.target.sources().into_iter();
+        let secrets = sources.filter_map(|source| self.secrets.get(source));
+        let mut hidden: Vec<String> = secrets.flat_map(|one| parts(one.expose())).collect();
+        hidden.extend(self.plain_login());
+        hidden.sort_by_key(|part| std::cmp::Reverse(part.len()));
+        for part in hidden {
+            text = text.replace(&part, "[secret]");
         }
         cut(&clean(text.trim()), SAID)
     }
 }
 
-/// A secret, and what of it gives it away; the longest first.
+/// A secret, and what of it gives it away.
 fn parts(secret: &str) -> Vec<String> {
-    let mut parts = vec![secret.to_owned(), BASE64_STANDARD.encode(secret)];
+    let encoded = BASE64_STANDARD.encode(secret);
+    // A client may leave out the blanks around an address.
+    let secret = secret.trim();
+    let mut parts = vec![secret.to_owned(), encoded];
     if let Some((_, rest)) = secret.split_once("://") {
         parts.push(rest.to_owned());
         let words = rest.split(['/', '?', '&', '=', '#', '@', ':']).skip(1);
@@ -132,32 +147,21 @@ fn parts(secret: &str) -> Vec<String> {
         }
     }
     parts.retain(|part| !part.is_empty());
-    parts.sort_by_key(|part| std::cmp::Reverse(part.len()));
     parts
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::notify::{Kind, Notify};
+    use crate::model::notify::{Kind, Notify, Security, Smtp};
 
     #[test]
     fn a_receiver_that_repeats_a_secret_does_not_give_it_away() {
         let url = "https://hooks.example/services/T0000/hunter2hunter2?key=s3cr3t-key";
-        let channel = Channel {
-            name: "hook".into(),
-            kinds: vec![Kind::Best],
-            fallback: false,
-            ca: None,
-            target: Target::Webhook {
-                url: Source::Env("URL".to_owned()),
-                body: None,
-            },
-        };
-        let notify = Notify {
-            channels: vec![channel],
-            ..Notify::default()
-        };
+        let notify = notify(Target::Webhook {
+            url: Source::Env("URL".to_owned()),
+            body: None,
+        });
         let secrets = Secrets::resolve(&notify, &|_| Some(url.into())).expect("resolved");
         let receiver = Receiver::new(&notify.channels[0], &secrets);
         let said = format!(
@@ -169,5 +173,39 @@ mod tests {
             "no [secret]\\nno /services/T0000/[secret], no [secret] [secret] [secret]"
         );
         assert!(!format!("{receiver:?}").contains("hunter2"));
+        let padded = Secrets::resolve(&notify, &|_| Some(format!("{url} ").into()));
+        let padded = padded.expect("resolved");
+        let receiver = Receiver::new(&notify.channels[0], &padded);
+        assert_eq!(receiver.redacted(&format!("no {url}")), "no [secret]");
+    }
+
+    #[test]
+    fn a_mail_server_that_repeats_a_login_does_not_give_it_away() {
+        let notify = notify(Target::Smtp(Box::new(Smtp {
+            host: "h".to_owned(),
+            port: 587,
+            security: Security::StartTls,
+            login: Some(("me".to_owned(), Source::Env("PASS".to_owned()))),
+            from: "a@b".to_owned(),
+            to: vec!["c@d".to_owned()],
+        })));
+        let secrets = Secrets::resolve(&notify, &|_| Some("pw".into())).expect("resolved");
+        let receiver = Receiver::new(&notify.channels[0], &secrets);
+        // The base64 of NUL me NUL pw, and of pw alone.
+        let said = receiver.redacted("501 AUTH PLAIN AG1lAHB3, cHc=");
+        assert_eq!(said, "501 AUTH PLAIN [secret], [secret]");
+    }
+
+    fn notify(target: Target) -> Notify {
+        Notify {
+            channels: vec![Channel {
+                name: "it".into(),
+                kinds: vec![Kind::Best],
+                fallback: false,
+                ca: None,
+                target,
+            }],
+            ..Notify::default()
+        }
     }
 }

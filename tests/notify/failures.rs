@@ -41,6 +41,16 @@ fn a_unit_tells_that_it_has_failed_whatever_is_wrong_with_its_spec() {
 }
 
 #[test]
+fn a_channel_without_its_secret_leaves_it_to_the_fallback() {
+    let other = Receiver::start(|_| Answer::ok(""));
+    let fallback = hook("other", "kinds = []\nfallback = true");
+    let study = study(1, SCORE, &format!("{}{fallback}", hook("hook", "")));
+    secret(&study, "other.url", &other.url(HUSH));
+    assert_eq!(code(&notify_failed(&study)), 1);
+    assert_eq!(other.texts("kind"), ["crashed"]);
+}
+
+#[test]
 fn what_cannot_be_delivered_goes_to_the_fallback_and_is_said() {
     let bad = Receiver::start(|_| Answer::status(410));
     let other = Receiver::start(|_| Answer::ok(""));

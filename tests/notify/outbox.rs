@@ -222,3 +222,53 @@ fn a_channel_that_is_gone_from_the_spec_leaves_its_messages_to_the_fallback() {
     study.wait("the fallback", || other.seen().len() == 1);
     assert_eq!(other.texts("kind"), ["start"]);
 }
+
+/// Also where one message waited for several of them, and nobody takes it over.
+#[test]
+fn channels_that_are_gone_from_the_spec_leave_nothing_behind() {
+    let deaf = Receiver::start(|_| Answer::status(503));
+    let kinds = "kinds = ['start']";
+    let both = format!("{}{}", hook("a", kinds), hook("b", kinds));
+    let study = study(1, GATED, &both);
+    for name in ["a.url", "b.url"] {
+        secret(&study, name, &deaf.url(HUSH));
+    }
+    let mut daemon = study.start();
+    study.wait("attempts", || deaf.seen().len() >= 2);
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    let (before, _) = spec.split_once("[[notify.channel]]").expect("channels");
+    std::fs::write(study.path("study.toml"), before).expect("written");
+    let output = ctl(&study, &["reload"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    study.await_events("notice-given-up", 2);
+    study.open_gate("gate-1");
+    assert_eq!(daemon.end(), 0);
+    assert!(
+        !study.log().contains("not delivered yet"),
+        "{}",
+        study.log()
+    );
+}
+
+/// An owner who has mended the spec does not wait out the pause.
+#[test]
+fn a_channel_that_was_changed_is_tried_at_once() {
+    let receiver = Receiver::start(|n| match n {
+        0 => Answer::Http(503, "retry-after: 3600\r\n", String::new()),
+        _ => Answer::ok(""),
+    });
+    let study = study(1, GATED, &hook("hook", "kinds = ['start']"));
+    secret(&study, "hook.url", &receiver.url(HUSH));
+    let _daemon = study.start();
+    study.await_gate("gate-1");
+    study.wait("a long pause", || {
+        let channel = &json(&study, &["status"])["channels"][0];
+        channel["trouble"]["again"].is_number()
+    });
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    let spec = spec.replace("['start']", "['start', 'best']");
+    std::fs::write(study.path("study.toml"), spec).expect("written");
+    let output = ctl(&study, &["reload"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    study.await_events("notice-delivered", 1);
+}

@@ -47,19 +47,25 @@ fn no_step_gets_a_variable_that_is_a_secret() {
     let receiver = Receiver::start(|_| Answer::ok(""));
     let command = r#""{child}", "run", "--env", "{dir}env", "--print", "score={{ N }}""#;
     let channels = "[[notify.channel]]\nname = 'a'\ntype = 'webhook'\nkinds = ['done']\nurl = { env = 'HOOK_URL' }\n\
-                    [[notify.channel]]\nname = 'b'\ntype = 'webhook'\nkinds = ['done']\nurl = { credential = 'hook' }\n";
+                    [[notify.channel]]\nname = 'b'\ntype = 'webhook'\nkinds = ['done']\nurl = { credential = 'hook' }\n\
+                    [[notify.channel]]\nname = 'c'\ntype = 'webhook'\nkinds = ['done']\n\
+                    url = { file = 'exports.sh', name = 'SOURCED_URL' }\n";
     let study = study(1, command, channels);
     secret(&study, "autotune_hook", &receiver.url(HUSH));
+    let exported = format!("export SOURCED_URL={}", receiver.url(HUSH));
+    secret(&study, "exports.sh", &exported);
     let mut run = study.command(&["run", "study.toml", "--output-dir", "out"]);
     run.env("HOOK_URL", receiver.url(HUSH))
+        // Its owner has sourced the file.
+        .env("SOURCED_URL", receiver.url(HUSH))
         .env("SEEN", "by the steps")
         .env("CREDENTIALS_DIRECTORY", study.path(""));
     let output = run.output().expect("run");
     assert_eq!(code(&output), 0, "{}", said(&output));
-    assert_eq!(receiver.texts("kind"), ["done", "done"]);
+    assert_eq!(receiver.texts("kind"), ["done"; 3]);
     let env = std::fs::read_to_string(study.path("env")).expect("the step's environment");
     assert!(env.contains("SEEN=by the steps"), "{env}");
-    assert!(!env.contains("HOOK_URL") && !env.contains("hush"), "{env}");
+    assert!(!env.contains("_URL") && !env.contains("hush"), "{env}");
     assert_hushed(&study, &said(&output), &["hush-hush"]);
 }
 

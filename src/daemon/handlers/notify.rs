@@ -66,7 +66,9 @@ pub async fn test(context: &Context, name: Option<&str>) -> Reply {
     let Some(notifier) = context.notifier.as_ref().filter(|_| !wanted.is_empty()) else {
         return Reply::Refused(Refusal::NoSuchChannel(known()));
     };
-    let mut tested = notifier.test(notify.language, wanted).await;
+    let Some(mut tested) = notifier.test(notify.language, wanted).await else {
+        return Reply::Refused(Refusal::Leaving);
+    };
     let place = |name: &str| {
         notify
             .channels
