@@ -73,6 +73,7 @@ fn needs_restart(old: &Spec, new: &Spec) -> Vec<String> {
         ("[files] best", had.best == has.best),
         ("[files] status", had.status == has.status),
         ("[files] logs", had.logs == has.logs),
+        ("[files] journal", had.journal == has.journal),
     ];
     let differ = parts.into_iter().filter(|(_, same)| !same);
     differ.map(|(part, _)| part.to_owned()).collect()
