@@ -112,6 +112,8 @@ require = "N <= I"
 E = "1"
 [host]
 port_wait = "1s"
+port_kill = ["x"]
+gpu_release = "3s"
 cooldown = "1s"
 fault_wait = "1s"
 cgroup = true
@@ -135,6 +137,37 @@ results = "results"
 best = "best"
 status = "status"
 logs = "logs"
+journal = "journal"
+[notify]
+language = "en"
+[notify.heartbeat]
+trials = 7
+interval = "7s"
+[notify.trial_done]
+every = 7
+[[notify.channel]]
+name = "feishu"
+type = "feishu"
+kinds = ["best"]
+fallback = false
+ca = "/ca"
+url = { credential = "url" }
+secret = { env = "SECRET" }
+[[notify.channel]]
+name = "webhook"
+type = "webhook"
+url = { file = "/url", name = "URL" }
+body = "{}"
+[[notify.channel]]
+name = "mail"
+type = "smtp"
+host = "mail"
+port = 25
+security = "tls"
+user = "me"
+password = { file = "/password" }
+from = "me@example.com"
+to = ["you@example.com"]
 [[step]]
 name = "tcp"
 kind = "service"
@@ -166,6 +199,7 @@ warmup = 1
 [step.metrics]
 m = { regex = "(m)", match = "last" }
 a = { json = "/a", file = "a.json" }
+o = { json = "/o", optional = false }
 b = { jsonl = "b.jsonl", pointer = "/b" }
 "#;
 
@@ -212,6 +246,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[rule]]", "require", "N <= I", "N < I + 1"),
         (Live, "[env]", "NAME", "E = \"1\"", "E = \"2\""),
         (Live, "[host]", "port_wait", "port_wait = \"1s\"", "port_wait = \"2s\""),
+        (Live, "[host]", "port_kill", "[\"x\"]", "[\"y\"]"),
+        (Live, "[host]", "gpu_release", "\"3s\"", "\"4s\""),
         (Live, "[host]", "cooldown", "cooldown = \"1s\"", "cooldown = \"2s\""),
         (Live, "[host]", "fault_wait", "fault_wait = \"1s\"", "fault_wait = \"2s\""),
         (Live, "[host]", "cgroup", "cgroup = true\n[limits]\nmemory_max = \"1 GiB\"\nswap_max = \"1 GiB\"\npids_max = 9\ncpus = 1\nrequired = false", "cgroup = false"),
@@ -231,6 +267,31 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[files]", "best", "\"best\"", "\"b\""),
         (Restart, "[files]", "status", "\"status\"", "\"s2\""),
         (Restart, "[files]", "logs", "\"logs\"", "\"l\""),
+        (Restart, "[files]", "journal", "\"journal\"", "\"j\""),
+        (Live, "[notify]", "language", "\"en\"", "\"zh\""),
+        (Live, "[[notify.channel]]", "name", "name = \"feishu\"", "name = \"f\""),
+        (Live, "[[notify.channel]]", "type", "\"webhook\"\nurl = { file = \"/url\", name = \"URL\" }\nbody = \"{}\"", "\"feishu\"\nurl = { file = \"/url\", name = \"URL\" }"),
+        (Live, "[[notify.channel]]", "kinds", "[\"best\"]", "[\"done\"]"),
+        (Live, "[[notify.channel]]", "fallback", "fallback = false", "fallback = true"),
+        (Live, "[[notify.channel]]", "ca", "\"/ca\"", "\"/cb\""),
+        (Live, "[[notify.channel]]", "url", "{ credential = \"url\" }", "{ env = \"URL\" }"),
+        (Live, "[[notify.channel]]", "secret", "{ env = \"SECRET\" }", "{ file = \"/secret\" }"),
+        (Live, "[[notify.channel]]", "body", "\"{}\"", "\"[]\""),
+        (Live, "[[notify.channel]]", "host", "host = \"mail\"", "host = \"post\""),
+        (Live, "[[notify.channel]]", "port", "port = 25", "port = 26"),
+        (Live, "[[notify.channel]]", "security", "\"tls\"", "\"starttls\""),
+        (Live, "[[notify.channel]]", "user", "\"me\"", "\"you\""),
+        (Live, "[[notify.channel]]", "password", "{ file = \"/password\" }", "{ env = \"P\" }"),
+        (Live, "[[notify.channel]]", "from", "\"me@", "\"us@"),
+        (Live, "[[notify.channel]]", "to", "\"you@", "\"us@"),
+        (Live, "[notify.heartbeat]", "trials", "trials = 7", "trials = 6"),
+        (Live, "[notify.heartbeat]", "interval", "\"7s\"", "\"6s\""),
+        (Live, "[notify.trial_done]", "every", "every = 7", "every = 6"),
+        // Refused by `handlers::reload`, which knows the secrets that were read.
+        (Live, "secret", "credential", "{ credential = \"url\" }", "{ credential = \"u\" }"),
+        (Live, "secret", "file", "\"/url\"", "\"/u\""),
+        (Live, "secret", "name", "\"URL\"", "\"U\""),
+        (Live, "secret", "env", "\"SECRET\"", "\"S\""),
         (Live, "[[step]]", "name", "name = \"eval\"", "name = \"test\""),
         (Live, "[[step]]", "kind", "kind = \"service\"\ncommand = [\"tcp\"]\nready = { tcp = \"localhost:1\" }", "kind = \"task\"\ncommand = [\"tcp\"]"),
         (Live, "[[step]]", "command", "[\"eval\"]", "[\"test\"]"),
@@ -259,6 +320,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[step.metrics]", ".json", "\"/a\"", "\"/c\""),
         (Live, "[step.metrics]", ".file", "a.json", "c.json"),
         (Live, "[step.metrics]", ".jsonl", "b.jsonl", "c.jsonl"),
+        (Live, "[step.metrics]", ".optional", "optional = false", "optional = true"),
         (Live, "[step.metrics]", ".pointer", "\"/b\"", "\"/c\""),
     ]
 };
