@@ -49,5 +49,10 @@ pub(super) fn carry_out(args: &Args) -> Exit {
             clean(left)
         );
     }
-    Exit::of_output(anstream::stdout().write_all(translation.text.as_bytes()))
+    let printed = Exit::of_output(anstream::stdout().write_all(translation.text.as_bytes()));
+    match translation.check() {
+        Ok(_) => printed,
+        // It is printed all the same: its comments say where each value is from.
+        Err(complaints) => Exit::Spec.say_text(&complaints.to_string()),
+    }
 }

@@ -20,7 +20,7 @@ use crate::search::{Ask, ask};
 use crate::store::error::JournalError;
 use crate::store::journal;
 use crate::store::record::Header;
-use crate::term::color::{self, BOLD, Choice, DIM};
+use crate::term::color::{self, BOLD, Choice};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 
 /// How many trials are shown, unless more are wanted.
@@ -178,7 +178,7 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
         } else {
             "begun"
         };
-        writeln!(out, "{:>4}  {shown}{DIM} ({note}){DIM:#}", trial.id)?;
+        write_trial(out, trial.id.0 as usize, &format!("{shown} ({note})"))?;
     }
     let baseline = spec.space.baseline().ok();
     let preview = count::preview(study, first);
@@ -197,7 +197,14 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
             }
             _ => (study_table::params(&params), " (the baseline)"),
         };
-        writeln!(out, "{:>4}  {shown}{DIM}{note}{DIM:#}", begun + index + 1)?;
+        write_trial(out, begun + index + 1, &format!("{shown}{note}"))?;
+    }
+    Ok(())
+}
+
+fn write_trial(out: &mut impl Write, number: usize, text: &str) -> std::io::Result<()> {
+    for line in wrap(&format!("{number:>4}  "), "      ", text) {
+        writeln!(out, "{line}")?;
     }
     Ok(())
 }

@@ -43,6 +43,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 Examples:
   autotuned run study.toml
   autotuned run study.toml --output-dir /data/qwen/tuning
+  autotuned run --preset serving-env --repo /data/qwen
 
 Started again, it goes on where it was: no finished run is repeated. Ctrl-C
 ends the running trial in order, a second one at once; either way nothing is

@@ -148,7 +148,10 @@ fn the_printed_spec_tries_the_same() {
         let arguments = [&["plan", "--first", "60"], arguments].concat();
         let output = repo.autotuned(&arguments, &environment);
         assert_eq!(code(&output), 0, "{}", said(&output));
-        String::from_utf8(output.stdout).expect("text")
+        let text = String::from_utf8(output.stdout).expect("text");
+        let too_long = text.lines().find(|line| line.chars().count() > 80);
+        assert_eq!(too_long, None);
+        text
     };
     let printed = plan(&[spec]);
     assert!(
@@ -269,4 +272,85 @@ fn all_that_is_wrong_is_said_at_once() {
         let output = repo.autotuned(arguments, &[]);
         assert_eq!(code(&output), 2, "{arguments:?}: {}", said(&output));
     }
+}
+
+/// Names and numbers that are hard to write down.
+#[test]
+fn what_is_printed_is_a_spec_whatever_the_names_are() {
+    let repo = Repo::new();
+    let odd = repo.path("a \"b\"\nc = [1] \\ 调");
+    fs::create_dir(&odd).expect("a folder");
+    fs::write(odd.join("run_model.sh"), "").expect("written");
+    fs::write(odd.join("eval_local.py"), "").expect("written");
+    fs::write(odd.join("env_force.sh"), "A='\u{1b}[1m'\u{7}").expect("written");
+    let environment = [
+        ("ACC", "1e30"),
+        ("TUNE_SMTP_HOST", "localhost"),
+        ("TUNE_SMTP_TO", "a@example.com"),
+        ("TUNE_SMTP_FROM", "b@example.com"),
+        ("TUNE_EMAIL_KINDS", "best,done,best"),
+    ];
+    let odd = odd.to_str().expect("text");
+    let arguments = ["convert", "--repo", odd, "--results", "a/b\n.jsonl"];
+    let output = repo.autotuned(&arguments, &environment);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let comments: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
+    let comments = comments.join("\n");
+    assert!(!comments.contains('\u{1b}'), "{text}");
+    assert!(comments.contains("b\"\\nc = [1]"), "{text}");
+    let table: toml::Table = text.parse().expect("TOML");
+    assert_eq!(table["study"]["workdir"].as_str(), Some(odd));
+    let arguments = ["check", "--preset", "serving-env", "--repo", odd];
+    let output = repo.autotuned(&arguments, &environment);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+}
+
+#[test]
+fn what_comes_to_no_spec_is_said() {
+    let repo = Repo::new();
+    let output = repo.autotuned(&["convert", "--best", "x", "--results", "x"], &[]);
+    assert_eq!(code(&output), 3, "{}", said(&output));
+    assert!(said(&output).contains("would be the same file"));
+    let environment = [("EVAL_TIMEOUT", "0.0001")];
+    let output = repo.autotuned(&["convert"], &environment);
+    assert_eq!(code(&output), 3, "{}", said(&output));
+    assert!(said(&output).contains("EVAL_TIMEOUT of the environment must be at least 0.001 s"));
+}
+
+#[test]
+fn every_results_file_has_a_journal_of_its_own() {
+    let repo = Repo::new();
+    let journal = |results: &str| {
+        let text = converted(&repo, &["--results", results], &[]);
+        let table: toml::Table = text.parse().expect("TOML");
+        let files = &table["files"];
+        assert_eq!(
+            files["results"].as_str(),
+            Some(results.trim_end_matches('/'))
+        );
+        files["journal"].as_str().expect("text").to_owned()
+    };
+    assert_eq!(journal("r.jsonl"), ".autotune/r.jsonl");
+    assert_eq!(journal("run1/r.jsonl"), ".autotune/run1%2Fr.jsonl");
+    assert_eq!(journal("run1%2Fr.jsonl"), ".autotune/run1%252Fr.jsonl");
+    assert_eq!(journal("run1/"), ".autotune/run1");
+}
+
+#[test]
+fn a_folder_that_is_no_repo_stays_as_it_is() {
+    let repo = Repo::new();
+    fs::remove_file(repo.file("run_model.sh")).expect("removed");
+    let before = repo.names();
+    let output = repo.tune(&[], &[]);
+    assert_eq!(code(&output), 3, "{}", said(&output));
+    let line = "there is no run_model.sh in REPO: give the repo by --repo DIR";
+    let stderr = shown(&repo, &output.stderr);
+    assert!(stderr.contains(line), "{stderr}");
+    assert_eq!(repo.names(), before);
+    // Its spec can be had, and mended.
+    let output = repo.autotuned(&["convert"], &[("VIRTUAL_ENV", "/opt/venv")]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(said(&output).contains("there is no run_model.sh, which the step `serve` runs"));
+    assert!(said(&output).contains("/opt/venv/bin/python3"));
 }

@@ -19,7 +19,7 @@ mod text;
 use std::path::{Path, PathBuf};
 
 pub use self::settings::{SETTINGS, Setting, Takes};
-use super::{Checked, Origin, Refusal};
+use super::{Checked, Complaints, Origin, Refusal};
 use crate::base::exports;
 use crate::model::template::Template;
 
@@ -38,6 +38,9 @@ pub struct Wishes {
     pub flags: Vec<(&'static str, String)>,
 }
 
+/// What the step `serve` of the preset runs.
+const SERVER: &str = "run_model.sh";
+
 /// A repo as a spec.
 pub struct Translation {
     /// The spec's text.
@@ -51,6 +54,20 @@ pub struct Translation {
     /// Variables that `tune_secrets.sh` sets for the steps. They may be
     /// secrets, so no spec has them.
     env: Vec<(String, String)>,
+}
+
+impl Translation {
+    /// The spec, checked.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check(&self) -> Result<Checked, Complaints> {
+        let origin = Origin {
+            file: format!("the spec of {}", self.repo.display()),
+            folder: self.repo.clone(),
+        };
+        super::check(&self.text, &origin)
+    }
 }
 
 /// Reads what is in a repo.
@@ -96,11 +113,14 @@ pub fn translate(
 pub fn read(wishes: &Wishes) -> Result<Checked, Refusal> {
     let translation = translate(wishes, |name| std::env::var(name).ok());
     let translation = translation.map_err(Refusal::Repo)?;
-    let origin = Origin {
-        file: format!("the spec of {}", translation.repo.display()),
-        folder: translation.repo.clone(),
-    };
-    let mut checked = super::check(&translation.text, &origin).map_err(Refusal::Wrong)?;
+    // Nothing could be measured, and a folder that is no repo would be filled
+    // with files.
+    if !translation.repo.join(SERVER).exists() {
+        let repo = translation.repo.display();
+        let problem = format!("there is no {SERVER} in {repo}: give the repo by --repo DIR");
+        return Err(Refusal::Repo(vec![problem]));
+    }
+    let mut checked = translation.check().map_err(Refusal::Wrong)?;
     for (name, value) in &translation.env {
         // A literal: `{` stands for nothing else in it.
         let literal = value.replace('{', "{{ '{' }}");
@@ -125,8 +145,9 @@ pub fn secret_line(setting: &Setting, repo: Option<&Path>) -> String {
     )
 }
 
-/// The folder of a repo's journal for a results file, within the repo.
+/// The folder of a repo's journal for a results file, within the repo: one for
+/// each name, of which a slash is `%2F`.
 fn journal_of(results: &str) -> String {
-    let name = Path::new(results).file_name().unwrap_or_default();
-    format!(".autotune/{}", name.to_string_lossy())
+    let name = results.replace('%', "%25").replace('/', "%2F");
+    format!(".autotune/{name}")
 }

@@ -1,5 +1,6 @@
 //! The notifications of the reference tuner as `[notify]`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::SECRETS;
@@ -129,7 +130,9 @@ fn write_mail(
     };
     let default = || "best,crashed,done".to_owned();
     let (kinds, kinds_found) = mail.kinds.unzip();
-    let kinds = split(&kinds.unwrap_or_else(default));
+    let mut kinds = split(&kinds.unwrap_or_else(default));
+    let mut known = BTreeSet::new();
+    kinds.retain(|kind| known.insert(kind.clone()));
     if let Some(unknown) = kinds.iter().find(|kind| Kind::named(kind).is_none()) {
         let all = Kind::ALL.map(Kind::name).join(", ");
         given.problems.push(format!(

@@ -152,7 +152,7 @@ pub const SETTINGS: &[Setting] = &[
         "heartbeat-trials",
         "N",
         &["HEARTBEAT_TRIALS"],
-        "Tell of every so manieth trial, 0 for none [default: 10]",
+        "Tell how it goes after so many trials, 0 for never [default: 10]",
     ),
     value(
         "heartbeat-interval-s",
@@ -169,14 +169,14 @@ pub const SETTINGS: &[Setting] = &[
         "notify-trial-done-every",
         "N",
         &["NOTIFY_TRIAL_DONE_EVERY", "TUNE_NOTIFY_TRIAL_DONE_EVERY"],
-        "Of every so manieth [default: 1]",
+        "Of every Nth trial alone [default: 1]",
     ),
     value("smtp-host", "HOST", &["TUNE_SMTP_HOST"], "The mail server"),
     value(
         "smtp-port",
         "PORT",
         &["TUNE_SMTP_PORT"],
-        "Its port [default: 587, with --smtp-ssl 465]",
+        "Its port [default: 587; SMTPS 465, unencrypted 25]",
     ),
     value(
         "smtp-user",
@@ -333,11 +333,12 @@ impl Given<'_> {
         self.read(flag, "a number of seconds", read)
     }
 
-    /// A duration above zero in seconds.
+    /// A duration of a millisecond or more, in seconds.
     pub(super) fn some_seconds(&mut self, flag: &'static str) -> Option<(Duration, Found)> {
         let (duration, found) = self.seconds(flag)?;
-        if duration.is_zero() {
-            self.problems.push(format!("{found} must be above 0 s"));
+        if duration.as_millis() == 0 {
+            self.problems
+                .push(format!("{found} must be at least 0.001 s"));
             return None;
         }
         Some((duration, found))

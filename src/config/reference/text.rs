@@ -1,12 +1,12 @@
 //! A repo as the text of a spec.
 
 use std::fmt::Write as _;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
 use super::repo::{self, Assignment, Space, value_of};
 use super::settings::{Found, Given, SETTINGS, Takes};
-use super::{PRESET, SECRETS, Translation, Wishes, journal_of};
+use super::{PRESET, SECRETS, SERVER, Translation, Wishes, journal_of};
 use crate::config::names;
 use crate::config::reader::did_you_mean;
 
@@ -42,6 +42,19 @@ pub(super) fn quoted(text: &str) -> String {
 pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
     format!("[{}]", quoted.join(", "))
+}
+
+/// A text as a comment can have it, on one line.
+fn comment(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter.is_control() {
+            shown.extend(letter.escape_default());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// Seconds as a spec has them, to the millisecond.
@@ -90,7 +103,8 @@ pub(super) fn write(
         problems: Vec::new(),
         notes: Vec::new(),
     };
-    let shown = repo.display().to_string();
+    let folder = repo.display().to_string();
+    let shown = comment(&folder);
     let mut out = Writer {
         text: format!(
             "# What auto_tune.sh does in {shown}, as\n\
@@ -100,13 +114,14 @@ pub(super) fn write(
         ),
     };
     out.section("[study]");
-    out.key("workdir", &quoted(&shown), None);
-    out.key("output_dir", &quoted(&shown), None);
+    out.key("workdir", &quoted(&folder), None);
+    out.key("output_dir", &quoted(&folder), None);
 
     let files = files(&mut out, &mut given, repo);
     if let Some((threshold, found)) = given.number("accuracy-threshold") {
         out.section("[[constraint]]\nmetric = \"accuracy\"");
-        out.key("min", &threshold.to_string(), Some(&found));
+        // In full, 1e30 would be a whole number of too many digits.
+        out.key("min", &format!("{threshold:?}"), Some(&found));
     }
     host(&mut out, &mut given);
     let (base, space) = repo_space(&mut out, &mut given, repo, &files);
@@ -118,6 +133,11 @@ pub(super) fn write(
         return Err(given.problems);
     }
     let mut notes = given.notes;
+    if !repo.join(SERVER).exists() {
+        notes.push(format!(
+            "there is no {SERVER}, which the step `serve` runs: set its `command`"
+        ));
+    }
     let (env, mut left_out) = others(secrets, &base, &space, &mut notes);
     let of_this_shell: Vec<&str> = secret_variables()
         .filter(|name| out.text.contains(&format!("{{ env = \"{name}\" }}")))
@@ -126,6 +146,13 @@ pub(super) fn write(
         left_out.push(format!(
             "the values of {}, which only this shell has: for a service put them into {SECRETS}",
             of_this_shell.join(", ")
+        ));
+    }
+    let venv = environment("VIRTUAL_ENV").or_else(|| environment("CONDA_PREFIX"));
+    if let Some(venv) = venv.filter(|venv| !venv.is_empty()) {
+        left_out.push(format!(
+            "the Python environment {venv}, which only this shell has: for a service name \
+             {venv}/bin/python3 in `command` of the step `eval`"
         ));
     }
     left_out.extend(repo::forced(repo, &base));
@@ -137,7 +164,7 @@ pub(super) fn write(
         } else {
             ""
         });
-        let _ = writeln!(out.text, "# - {left}");
+        let _ = writeln!(out.text, "# - {}", comment(left));
     }
     Ok(Translation {
         text: out.text,
@@ -170,6 +197,7 @@ fn files(out: &mut Writer, given: &mut Given<'_>, repo: &Path) -> Files {
             given.problems.push(problem);
             return default.to_owned();
         }
+        let inside: PathBuf = inside.components().collect();
         let inside = inside.to_string_lossy().into_owned();
         out.key(key, &quoted(&inside), Some(&found));
         inside
@@ -259,7 +287,7 @@ fn repo_space(
     if !moved.is_empty() {
         out.section(&format!(
             "# Where the search starts: {}.\n[base]",
-            base.from
+            comment(&base.from)
         ));
         for (name, value) in moved {
             out.key(name, &quoted(value), None);
