@@ -13,6 +13,7 @@ mod plan;
 mod progress;
 mod run;
 mod selftest;
+mod selftest_notify;
 mod source;
 mod study_table;
 mod supervise;

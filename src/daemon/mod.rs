@@ -24,6 +24,8 @@ pub mod decide;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
+#[cfg(test)]
+mod notices_tests;
 pub mod notifier;
 pub mod records;
 pub mod recovery;

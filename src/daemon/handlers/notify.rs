@@ -66,14 +66,7 @@ pub async fn test(context: &Context, name: Option<&str>) -> Reply {
     let Some(notifier) = context.notifier.as_ref().filter(|_| !wanted.is_empty()) else {
         return Reply::Refused(Refusal::NoSuchChannel(known()));
     };
-    let mut tested = notifier.test(notify.language, wanted).await;
-    let place = |name: &str| {
-        notify
-            .channels
-            .iter()
-            .position(|channel| &*channel.name == name)
-    };
-    tested.sort_by_key(|one| place(&one.channel));
+    let tested = notifier.test(notify.language, wanted).await;
     let tested = tested.into_iter().map(|one| Tested {
         channel: one.channel.to_string(),
         accepted: one.answer.is_ok(),
