@@ -27,16 +27,13 @@ pub(super) fn secret_lines(text: &str) -> Vec<Range<usize>> {
     let mut start = 0;
     for line in text.split_inclusive('\n') {
         let end = start + line.len();
-        let about_notify = line.contains("notify");
-        if line.trim_start().starts_with('[') {
-            in_notify = about_notify;
-        }
+        // Of a table or, without one, from the key on.
+        in_notify &= !line.trim_start().starts_with('[');
+        in_notify |= line.contains("notify");
         in_secret &= !next.is_match(line);
         if in_secret {
             found.push(start..end);
-        } else if (in_notify || about_notify)
-            && let Some(key) = secret.find(line)
-        {
+        } else if in_notify && let Some(key) = secret.find(line) {
             found.push(start + key.end()..end);
             in_secret = true;
         }
