@@ -12,6 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("search", &["model"]),
     ("config", &["model"]),
     ("exec", &["model"]),
+    ("doctor", &["model", "exec", "report", "systemd"]),
     ("store", &["model"]),
     ("supervise", &[]),
     ("report", &["model", "search"]),
@@ -20,7 +21,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "model", "search", "config", "exec", "store", "report", "wire", "systemd", "notify",
+            "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
+            "notify",
         ],
     ),
     (
@@ -30,6 +32,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "search",
             "config",
             "exec",
+            "doctor",
             "store",
             "report",
             "daemon",

@@ -141,6 +141,7 @@ impl Entries {
             | Event::ServicesReady { trial, .. }
             | Event::PortBusy { trial, .. }
             | Event::Warned { trial, .. }
+            | Event::Waiting { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
@@ -171,6 +172,7 @@ impl Entries {
     fn say(&self, fact: &Fact, study: &Study) -> Option<Said> {
         Some(match &fact.event {
             Event::Opened { .. }
+            | Event::HostSeen { .. }
             | Event::StepStarted { .. }
             | Event::TrialPlanned { .. }
             | Event::NoticeQueued(_)
@@ -201,7 +203,7 @@ impl Entries {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {}", port_busy(*port, holder)))
             },
-            Event::Warned { trial, text, .. } => Said {
+            Event::Warned { trial, text, .. } | Event::Waiting { trial, text, .. } => Said {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {text}"))
             },

@@ -6,6 +6,7 @@
 mod check;
 mod convert;
 mod demo;
+mod doctor;
 pub mod exit;
 mod journald;
 mod notify_failed;
@@ -52,6 +53,7 @@ macro_rules! examples {
 Examples:
   autotuned demo                      watch a real study, in about a minute
   autotuned check study.toml          everything that is wrong with a spec
+  autotuned doctor study.toml         whether this host has all it needs
   autotuned plan study.toml           what would be tried
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
@@ -89,6 +91,7 @@ enum Verb {
     Run(run::Args),
     Supervise(supervise::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Plan(plan::Args),
     Convert(convert::Args),
     Try(trial::Args),
@@ -101,6 +104,9 @@ enum Verb {
         /// The sitting's folder
         folder: PathBuf,
     },
+    /// Asks the driver of the GPUs, which may hang; for who asks with a limit
+    #[command(hide = true)]
+    Gpus,
     /// Takes controllers back from the cgroups of trials; for ExecStopPost=
     #[command(hide = true)]
     Release,
@@ -120,6 +126,7 @@ impl Cli {
             Verb::Run(args) => run::carry_out(&args),
             Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
+            Verb::Doctor(args) => doctor::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
@@ -130,6 +137,7 @@ impl Cli {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
             },
+            Verb::Gpus => doctor::tell_of_gpus(),
             Verb::Release => {
                 crate::exec::delegation::release();
                 Exit::Done

@@ -159,7 +159,7 @@ impl Progress {
                 self.doing = None;
                 return;
             }
-            Event::Warned { text, .. } => {
+            Event::Warned { text, .. } | Event::Waiting { text, .. } => {
                 self.note(text);
                 return;
             }
@@ -206,6 +206,7 @@ impl Progress {
             Event::Opened { .. }
             | Event::NoticeQueued(_)
             | Event::NoticeDelivered { .. }
+            | Event::HostSeen { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }
             | Event::Done { .. } => return,

@@ -54,7 +54,7 @@ pub struct Args {
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
     pub(super) output_dir: Option<PathBuf>,
-    /// Where to listen for autotunectl [default: AUTOTUNE_SOCKET, the spec's,
+    /// Where to listen for `autotunectl` [default: AUTOTUNE_SOCKET, the spec's,
     /// $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
     socket: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct Args {
     /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
-    /// Begin anew; what there is so far is kept beside the journal
+    /// Begin anew; what there is so far moves to `former`, beside the journal
     #[arg(long)]
     fresh: bool,
     /// As `autotuned plan`
@@ -458,6 +458,7 @@ pub(super) fn exit_of(error: &DaemonError) -> Exit {
         DaemonError::Store(_)
         | DaemonError::NotRecorded(_)
         | DaemonError::Folder { .. }
+        | DaemonError::Unfit(_)
         | DaemonError::Socket(_) => Exit::Folder,
         DaemonError::Inconsistent(_) => Exit::Failure,
     }

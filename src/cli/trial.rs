@@ -167,16 +167,18 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
                     // Whoever watched has left: nobody waits for the rest.
                     control.stop();
                 }
-                let event = fact_of(id, 1, report);
-                study.apply(&Fact { at, event })?;
+                if let Some(event) = fact_of(id, 1, report) {
+                    study.apply(&Fact { at, event })?;
+                }
             }
         }
     }
     let finished = runner.finish().await;
     for (at, report) in finished.missed {
         say(&mut out, &report);
-        let event = fact_of(id, 1, report);
-        study.apply(&Fact { at, event })?;
+        if let Some(event) = fact_of(id, 1, report) {
+            study.apply(&Fact { at, event })?;
+        }
     }
     if finished.result == SittingResult::Interrupted {
         out.line(format_args!(
@@ -238,7 +240,10 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             "{ACCENT}note{ACCENT:#}: {}",
             clean(&port_busy(*port, holder))
         )),
-        Report::Warning(text) => out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text))),
+        Report::Warning(text) | Report::Waiting(text) => {
+            out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
+        }
+        Report::GpuLevels(_) => {}
     }
 }
 

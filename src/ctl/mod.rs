@@ -14,6 +14,7 @@
 
 mod amend;
 mod best;
+mod doctor;
 mod events;
 pub mod exit;
 mod logs;
@@ -141,6 +142,14 @@ enum Verb {
     Set(set::Args),
     Notify(notify::Args),
     Wait(wait::Args),
+    /// Looks whether the host has what the study needs, with the daemon's eyes
+    #[command(after_help = "\
+Example:
+  autotunectl doctor
+
+The exit code is 1 when something is in the way. `autotuned doctor SPEC` looks
+without a daemon.")]
+    Doctor,
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
     Ping,
@@ -207,6 +216,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Notify(args) => notify::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
+        Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),

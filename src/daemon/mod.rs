@@ -12,6 +12,7 @@
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
+//! | [`host`] | what this host is |
 //! | [`service`] | what systemd is told |
 //! | [`notifier`] | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
@@ -24,6 +25,7 @@ pub mod decide;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
+mod host;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;
@@ -40,7 +42,7 @@ pub mod steer;
 pub mod sweep;
 pub mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
@@ -54,6 +56,8 @@ use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
 use crate::config::SpecSource;
+use crate::doctor::{self, Check, Examined, State};
+use crate::exec::gpu::Seen;
 use crate::exec::{delegation, files};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
@@ -140,6 +144,9 @@ pub enum DaemonError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// Nothing could be written to the study's folder.
+    #[error("{0}")]
+    Unfit(String),
     /// There can be no control socket.
     #[error(transparent)]
     Socket(#[from] ListenError),
@@ -168,6 +175,9 @@ pub async fn run(
         secrets,
     } = options;
     delegation::settle();
+    let tell = |update| drop(updates.send(update));
+    let gpus = look_at_host(&spec, &output_dir, tell).await?;
+    let host = gpus.as_ref().and_then(host::look).map(Box::new);
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
         move || Records::open(&output_dir, spec, &spec_text, updates)
@@ -182,7 +192,6 @@ pub async fn run(
             path: output_dir.clone(),
             source: std::io::Error::other(panic),
         })??;
-    let tell = |update| drop(updates.send(update));
     tell(Update::Opened {
         study: Arc::new(study.clone()),
         notes,
@@ -229,6 +238,7 @@ pub async fn run(
             wishes,
             updates.clone(),
             company,
+            matches!(gpus, Some(Seen::Gpus { .. })),
         );
         let stamp = Stamp {
             study: spec.name.clone(),
@@ -253,10 +263,11 @@ pub async fn run(
             source,
             begun,
             tails: Tails::default(),
+            looking: tokio::sync::Mutex::default(),
         })));
         let status = tokio::spawn(service::keep_status(dispatcher.reader()));
         let _ = notify::ready();
-        let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+        let first = wish.map_or(Input::Begin { digest, host }, Input::Stop);
         let ended = dispatcher.run(first, troubles).await;
         forward.abort();
         status.abort();
@@ -271,6 +282,34 @@ pub async fn run(
         let _ = server.await;
     }
     ended
+}
+
+/// Tells what is amiss on this host, and returns the GPUs that were seen.
+///
+/// # Errors
+/// What no study could work with.
+async fn look_at_host(
+    spec: &Arc<Spec>,
+    output_dir: &Path,
+    tell: impl Fn(Update),
+) -> Result<Option<Seen>, DaemonError> {
+    let study = doctor::Study {
+        spec: Arc::clone(spec),
+        output_dir: output_dir.to_owned(),
+    };
+    let looking = tokio::task::spawn_blocking(move || doctor::before_start(&study));
+    let Ok(Examined { findings, gpus }) = service::beginning(looking).await else {
+        return Ok(None);
+    };
+    for finding in findings {
+        match (finding.check, finding.state) {
+            // Trials do not care about seconds.
+            (_, State::Ok) | (Check::Clock, State::Warning) => {}
+            (Check::Output, State::Error) => return Err(DaemonError::Unfit(finding.sentence())),
+            _ => tell(Update::Warning(finding.sentence())),
+        }
+    }
+    Ok(gpus)
 }
 
 /// What this machine is called.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{Context, steer};
-use crate::config::{self, Level};
+use crate::config;
 use crate::daemon::decide::Input;
-use crate::exec::limits;
+use crate::doctor::{self, Finding, State};
 use crate::systemd::notify;
 use crate::wire::reply::{Refusal, Reply};
 
@@ -64,19 +64,15 @@ fn read(source: &config::SpecSource) -> Result<(config::Checked, Vec<String>), S
     if !checked.warnings.is_empty() {
         warnings.push(checked.warnings.render(false));
     }
-    let missing = limits::missing(&checked.spec.limits);
-    if checked.spec.limits.required && !missing.is_empty() {
-        return Err(missing.join("\n"));
-    }
-    warnings.extend(missing);
-    let problems = config::check_host(&checked.spec);
-    let (errors, others): (Vec<_>, Vec<_>) = problems
+    let findings = doctor::of_spec(&checked.spec);
+    let (errors, others): (Vec<_>, Vec<_>) = findings
         .into_iter()
-        .partition(|problem| problem.level == Level::Error);
+        .filter(|finding| finding.state != State::Ok)
+        .partition(|finding| finding.state == State::Error);
     if !errors.is_empty() {
-        let errors: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+        let errors: Vec<String> = errors.iter().map(Finding::sentence).collect();
         return Err(errors.join("\n"));
     }
-    warnings.extend(others.into_iter().map(|warning| warning.message));
+    warnings.extend(others.iter().map(Finding::sentence));
     Ok((checked, warnings))
 }
