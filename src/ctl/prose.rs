@@ -54,7 +54,8 @@ pub fn refusal(refusal: &Refusal) -> String {
             parts.join(", ")
         ),
         Refusal::NoSuchChannel(known) if known.is_empty() => {
-            "nobody can be told: the spec has no [[notify.channel]]".to_owned()
+            "nobody can be told: the spec has no [[notify.channel]]; autotune.toml(5) shows how"
+                .to_owned()
         }
         Refusal::NoSuchChannel(known) => {
             format!(

@@ -27,6 +27,7 @@ mod test;
 mod webhook;
 mod words;
 
+pub use self::http::certificates_in;
 pub use self::message::{Message, Stamp};
 pub use self::notices::{heartbeat, with_notices};
 pub use self::receiver::{Hope, Receiver, SendError};

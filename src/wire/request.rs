@@ -52,7 +52,8 @@ impl Request {
             | Self::Wait(_)
             | Self::Space(_)
             | Self::Settings
-            | Self::Channels => true,
+            | Self::Channels
+            | Self::Doctor => true,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
         }
     }
