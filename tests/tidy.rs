@@ -15,6 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("doctor", &["model", "exec", "notify", "report", "systemd"]),
     ("store", &["model"]),
     ("supervise", &[]),
+    ("setup", &["doctor"]),
     ("report", &["model", "search"]),
     ("notify", &["model", "report"]),
     ("systemd", &[]),
@@ -39,6 +40,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "demo",
             "term",
             "wire",
+            "setup",
             "supervise",
             "systemd",
             "notify",
@@ -50,8 +52,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Rooms that may hold unsafe code.
 const UNSAFE: &[&str] = &["exec", "systemd"];
-/// Rooms that may start or signal processes.
-const PROCESSES: &[&str] = &["exec", "supervise"];
+/// Rooms that may start or signal processes; `setup` runs systemctl and its like.
+const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
 const PURE: &[&str] = &["model", "search", "report"];
 

@@ -15,15 +15,18 @@ mod progress;
 mod run;
 mod selftest;
 mod selftest_notify;
+mod setup;
 mod source;
 mod study_table;
 mod supervise;
 mod trial;
 mod view;
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::exit::Exit;
 
@@ -98,11 +101,26 @@ enum Verb {
     View(view::Args),
     NotifyFailed(notify_failed::Args),
     Selftest(selftest::Args),
+    Setup(setup::Args),
+    /// Prints completions for a shell
+    #[command(after_help = "\
+Example:
+  autotuned completions bash > /etc/bash_completion.d/autotuned")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
         /// The sitting's folder
         folder: PathBuf,
+    },
+    /// Whether folders can be reached and written to; for setup's look
+    #[command(hide = true)]
+    Reach {
+        /// The folders
+        folders: Vec<PathBuf>,
     },
     /// Asks the driver of the GPUs, which may hang; for who asks with a limit
     #[command(hide = true)]
@@ -133,6 +151,9 @@ impl Cli {
             Verb::View(args) => view::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Selftest(args) => selftest::carry_out(&args),
+            Verb::Setup(args) => setup::carry_out(&args),
+            Verb::Completions { shell } => completions(shell),
+            Verb::Reach { folders } => setup::carry_out_reach(&folders),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
@@ -146,6 +167,21 @@ impl Cli {
             Verb::DemoEval => demo::evaluate(),
         }
     }
+}
+
+/// What a user types; the verbs that autotune itself types are left out.
+fn completions(shell: Shell) -> Exit {
+    let whole = Cli::command();
+    let seen = whole.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let seen: Vec<_> = seen.cloned().collect();
+    let options = whole.get_arguments().cloned().collect::<Vec<_>>();
+    let mut command = clap::Command::new("autotuned")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(options)
+        .subcommands(seen);
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "autotuned", &mut script);
+    Exit::of_output(anstream::stdout().write_all(&script))
 }
 
 /// A runtime for a verb that needs one.

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::check::{parse_spec, read_source};
 use super::exit::Exit;
@@ -274,6 +274,7 @@ async fn tune(args: &Args, options: Options) -> Exit {
     };
     let (updates, looking) = mpsc::unbounded_channel();
     let (urgent, wishes) = mpsc::unbounded_channel();
+    let reload = Arc::new(Notify::new());
     let (came, mut seen) = watch::channel(None);
     let shown = output_dir.clone();
     let progress = on_a_thread(move || {
@@ -283,7 +284,7 @@ async fn tune(args: &Args, options: Options) -> Exit {
         // Without a display the study is as good.
         let _ = runtime.map(|runtime| runtime.block_on(show(&shown, looking)));
     });
-    tokio::spawn(signals.forward(urgent, move |signal, urgency| {
+    let told = move |signal, urgency| {
         came.send_replace(Some(signal));
         let text = match urgency {
             Urgency::Orderly => "ending the running trial; once more ends it at once",
@@ -292,8 +293,9 @@ async fn tune(args: &Args, options: Options) -> Exit {
         drop(on_a_thread(move || {
             let _ = writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}");
         }));
-    }));
-    let ended = daemon::run(options, wishes, updates).await;
+    };
+    tokio::spawn(signals.forward(urgent, Arc::clone(&reload), told));
+    let ended = daemon::run(options, wishes, reload, updates).await;
     let is_read = patient(progress, &mut seen).await;
     let came = *seen.borrow();
     let (exit, last) = last_words(args, ended, came, output_dir);

@@ -149,6 +149,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     loop {
         tokio::select! {
             biased;
+            // None of them asks for anything but an end: no spec is read again.
             signal = signals.next() => {
                 let again = came.replace(signal).is_some();
                 let text = if again {
@@ -186,7 +187,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
         ));
         return Ok(match came {
             Some(Came::Interrupt) => Exit::Interrupted,
-            Some(Came::Terminate) => Exit::Done,
+            Some(Came::Terminate | Came::Reload) => Exit::Done,
             None => Exit::Failure
                 .say_text("nobody reads the output any more, so the trial was ended in its midst"),
         });

@@ -75,7 +75,7 @@ struct Common {
         global = true,
         value_name = "NAME",
         conflicts_with = "socket",
-        value_parser = instance
+        value_parser = socket::instance_name
     )]
     instance: Option<String>,
     /// Print JSON, for scripts
@@ -186,15 +186,6 @@ impl Cli {
             Err(trouble) => session.say(&trouble),
         }
     }
-}
-
-/// A name that can be a unit's, and cannot lead elsewhere.
-fn instance(text: &str) -> Result<String, String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
-        return Err("letters, digits, `-`, `_` and `.`, as in autotune@NAME.service".to_owned());
-    }
-    Ok(text.to_owned())
 }
 
 async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {

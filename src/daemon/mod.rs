@@ -45,7 +45,7 @@ pub mod verdict;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
@@ -118,6 +118,8 @@ pub enum Update {
     Fact(Fact, Arc<Study>),
     /// Something that the owner should know and that changes nothing.
     Warning(String),
+    /// The answer to something that the owner has asked for by a signal.
+    Answer(String),
     /// The disk takes no facts; it is tried again.
     DiskTrouble(String),
     /// The disk takes facts again.
@@ -156,13 +158,15 @@ pub enum DaemonError {
 }
 
 /// Works on a study until there is nothing left to do or `urgent` asks for an
-/// end, and returns the study as it is then. No trial runs then.
+/// end, and returns the study as it is then. No trial runs then. `reload` asks
+/// to read the spec again.
 ///
 /// # Errors
 /// See [`DaemonError`].
 pub async fn run(
     options: Options,
     mut urgent: mpsc::UnboundedReceiver<Urgency>,
+    reload: Arc<Notify>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
@@ -254,7 +258,7 @@ pub async fn run(
             .ok()
             .map(Arc::new);
         let troubles = notifier.as_ref().map(|notifier| notifier.troubles());
-        stage.send_replace(Stage::Open(Arc::new(Context {
+        let context = Arc::new(Context {
             notifier: notifier.clone(),
             board: dispatcher.reader(),
             inputs: dispatcher.sender(),
@@ -264,12 +268,15 @@ pub async fn run(
             begun,
             tails: Tails::default(),
             looking: tokio::sync::Mutex::default(),
-        })));
+        });
+        stage.send_replace(Stage::Open(Arc::clone(&context)));
+        let reloading = tokio::spawn(reload_when_asked(context, reload, updates.clone()));
         let status = tokio::spawn(service::keep_status(dispatcher.reader()));
         let _ = notify::ready();
         let first = wish.map_or(Input::Begin { digest, host }, Input::Stop);
         let ended = dispatcher.run(first, troubles).await;
         forward.abort();
+        reloading.abort();
         status.abort();
         drop(notifier);
         ended
@@ -324,6 +331,21 @@ async fn forward(mut from: mpsc::UnboundedReceiver<Urgency>, to: mpsc::Unbounded
     while let Some(urgency) = from.recv().await {
         if to.send(urgency).is_err() {
             return;
+        }
+    }
+}
+
+/// Reads the spec again whenever that is asked for otherwise than by a client,
+/// and tells what came of it.
+async fn reload_when_asked(
+    context: Arc<Context>,
+    asked: Arc<Notify>,
+    updates: mpsc::UnboundedSender<Update>,
+) {
+    loop {
+        asked.notified().await;
+        for update in handlers::reloaded(&context).await {
+            let _ = updates.send(update);
         }
     }
 }

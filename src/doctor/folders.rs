@@ -7,6 +7,7 @@ use rustix::fs::{Access, access};
 
 use super::finding::{Check, Finding};
 use crate::base::file;
+use crate::base::owner::{other_owner, this_user};
 use crate::model::spec::Spec;
 use crate::model::step::MetricSource;
 
@@ -59,7 +60,16 @@ fn judge_output(output_dir: &Path, nearest: &Path, probed: io::Result<()>) -> Fi
                 (false, false) => format!("cannot be made in {} ({error})", nearest.display()),
             };
             let text = format!("the output folder {output} {what}");
-            Finding::error(check, text, remedy(&error, nearest, "output_dir"))
+            let remedy = match other_owner(output_dir) {
+                // Only what is the study's own is given over as a whole.
+                Some(owner) if error.kind() == io::ErrorKind::PermissionDenied => format!(
+                    "it belongs to {owner}: `chown -R {} {output}` gives it over, or choose \
+                     another output_dir",
+                    this_user()
+                ),
+                _ => remedy(&error, nearest, "output_dir"),
+            };
+            Finding::error(check, text, remedy)
         }
     }
 }

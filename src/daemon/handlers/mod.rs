@@ -21,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::reload::reloaded;
 pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};

@@ -7,16 +7,46 @@ use tokio::sync::oneshot;
 
 use super::{Context, steer};
 use crate::config;
+use crate::daemon::Update;
 use crate::daemon::decide::Input;
 use crate::doctor::{self, Finding, State};
 use crate::systemd::notify;
-use crate::wire::reply::{Refusal, Reply};
+use crate::wire::reply::{Accepted, Refusal, Reply};
 
 pub async fn answer(context: &Context) -> Reply {
     let _ = notify::reloading();
     let reply = reload(context).await;
     let _ = notify::ready();
     reply
+}
+
+/// Does the same where no client waits for the answer, and puts it into words.
+/// That the spec was taken over is a fact, and told as such.
+pub async fn reloaded(context: &Context) -> Vec<Update> {
+    let (changed, reloaded) = match answer(context).await {
+        Reply::Accepted(Accepted::Reloaded(reloaded)) => (true, reloaded),
+        Reply::Ignored(Accepted::Reloaded(reloaded)) => (false, reloaded),
+        Reply::Refused(Refusal::BadSpec(wrong)) => {
+            return vec![Update::Warning(format!(
+                "the spec has mistakes, keeping the old spec:\n{wrong}"
+            ))];
+        }
+        Reply::Refused(Refusal::NeedsRestart(parts)) => {
+            return vec![Update::Warning(format!(
+                "{} cannot change without a restart, keeping the old spec",
+                parts.join(", ")
+            ))];
+        }
+        // An end, or a disk that takes no data: that is told anyway.
+        _ => return Vec::new(),
+    };
+    let same = (!changed).then(|| Update::Answer("the spec says what it said".to_owned()));
+    let unfit = reloaded.unfit.into_iter();
+    let unfit = unfit.map(|text| format!("{text}, ignoring it"));
+    let remarks = reloaded.warnings.into_iter().chain(unfit);
+    same.into_iter()
+        .chain(remarks.map(Update::Warning))
+        .collect()
 }
 
 async fn reload(context: &Context) -> Reply {
