@@ -6,6 +6,7 @@
 //! | [`decide`] | what to do: pure |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
+//! | `starting` | starts a runner for it |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
 //! | `reload` | going by another spec without a restart: pure |
@@ -38,6 +39,7 @@ pub mod server;
 pub mod service;
 pub mod signals;
 pub mod socket;
+mod starting;
 pub mod steer;
 pub mod sweep;
 pub mod verdict;
