@@ -29,7 +29,7 @@
 //! | [`search`] | samplers over a read-only history, statistics; pure, seeded | model |
 //! | [`config`] | text to a checked spec, with a position for every complaint | model |
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
-//! | [`doctor`] | is there on this host what a study needs? | model, exec, report, systemd |
+//! | [`doctor`] | is there on this host what a study needs? | model, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
 //! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |

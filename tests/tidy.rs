@@ -12,7 +12,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("search", &["model"]),
     ("config", &["model"]),
     ("exec", &["model"]),
-    ("doctor", &["model", "exec", "report", "systemd"]),
+    ("doctor", &["model", "exec", "notify", "report", "systemd"]),
     ("store", &["model"]),
     ("supervise", &[]),
     ("setup", &["doctor"]),

@@ -35,6 +35,13 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
+    if !args.no_host {
+        // The service may have what this user has not.
+        for mut finding in doctor::notify::look(&checked.spec.notify) {
+            finding.state = finding.state.min(State::Warning);
+            tell(&finding);
+        }
+    }
     let mut out = anstream::stdout();
     if args.expand {
         return Exit::of_output(out.write_all(checked.text.as_bytes()));

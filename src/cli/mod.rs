@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod run;
 mod selftest;
+mod selftest_notify;
 mod setup;
 mod source;
 mod study_table;
@@ -205,13 +206,16 @@ mod tests {
     }
 
     #[test]
-    fn help_fits_80_columns() {
-        for command in
-            std::iter::once(&mut Cli::command()).chain(Cli::command().get_subcommands_mut())
-        {
+    fn help_fits_80_columns_and_has_examples() {
+        let mut whole = Cli::command();
+        whole.build();
+        for command in std::iter::once(&mut whole.clone()).chain(whole.get_subcommands_mut()) {
+            let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
+            let is_for_users = name != "help" && !command.is_hide_set();
+            assert!(!is_for_users || help.contains("\nExample"), "{name}");
             let long = help.lines().find(|line| line.chars().count() > 80);
-            assert_eq!(long, None, "in {}", command.get_name());
+            assert_eq!(long, None, "in {name}");
         }
     }
 

@@ -70,7 +70,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 }
 
 /// The channels whose secrets are there, and what is wrong with the others.
-fn usable(mut notify: Notify) -> (Notify, Vec<String>) {
+pub(super) fn usable(mut notify: Notify) -> (Notify, Vec<String>) {
     let mut wrong = Vec::new();
     notify.channels.retain(|channel| {
         let alone = Notify {

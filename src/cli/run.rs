@@ -45,7 +45,7 @@ Examples:
   autotuned run study.toml --output-dir /data/qwen/tuning
   autotuned run --preset serving-env --repo /data/qwen
 
-Started again, it goes on where it was: no finished run is repeated. Ctrl-C
+Started again, it goes on where it was: no good run is repeated. Ctrl-C
 ends the running trial in order, a second one at once; either way nothing is
 left running. While it works, `autotunectl` asks and steers it.")]
 pub struct Args {
@@ -112,7 +112,8 @@ impl Args {
     /// that: how it ended.
     pub(super) fn instead(&self) -> Option<Exit> {
         if self.selftest {
-            let text = "that is a verb here: `autotuned selftest`";
+            let text = "that is a verb here: `autotuned selftest`, or `autotuned selftest \
+                        --notify SPEC` for the notifications";
             return Some(Exit::Usage.say_text(text));
         }
         let plan = || plan::plan(&self.spec, self.output_dir.as_deref(), plan::FIRST);

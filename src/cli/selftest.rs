@@ -22,6 +22,7 @@ use serde::Serialize;
 
 use super::demo::filled;
 use super::exit::Exit;
+use super::selftest_notify;
 use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::config::{self, Origin};
@@ -56,10 +57,14 @@ Examples:
   autotuned selftest
   autotuned selftest --json
   autotuned selftest --dir /tmp/selftest    and look at what it made
+  autotuned selftest --notify study.toml    do notifications arrive?
 
 It tunes the server of the demo in a temporary folder, on a free port of
 127.0.0.1, kills the daemon in the midst of it and lets it go on. It touches
-no other study, and leaves nothing behind.")]
+no other study, and leaves nothing behind. With --notify it does none of that:
+it sends a test by each channel of a spec's [notify], and shows what its receiver
+answers. It needs no daemon; `autotunectl notify test` has a running one send it,
+with the secrets that only the service has.")]
 pub struct Args {
     /// Print JSON, for scripts
     #[arg(long)]
@@ -67,6 +72,9 @@ pub struct Args {
     /// Keep spec, log and files in this new folder
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
+    /// Send a test by the channels of this spec instead
+    #[arg(long, value_name = "SPEC", conflicts_with = "dir")]
+    notify: Option<PathBuf>,
 }
 
 /// One thing that was tried.
@@ -79,6 +87,11 @@ struct Check {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
+    let notify = args.notify.as_deref().map(selftest_notify::read);
+    let notify = match notify.transpose() {
+        Ok(notify) => notify,
+        Err(exit) => return exit,
+    };
     // One thread, the main one: the daemon is told of its end.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,7 +110,12 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         let tried = tokio::select! {
             biased;
             came = end(&mut signals) => Err(came),
-            all = try_all(args, &mut told) => Ok(all),
+            all = async {
+                match notify {
+                    Some(notify) => selftest_notify::try_all(notify, &mut told).await,
+                    None => try_all(args, &mut told).await,
+                }
+            } => Ok(all),
         };
         match tried {
             Ok(all) => told.conclude(all, begun.elapsed()),
@@ -152,13 +170,13 @@ async fn try_all(args: &Args, told: &mut Told) -> bool {
 }
 
 /// What was tried so far; said at once, or at the end as JSON.
-struct Told {
+pub(super) struct Told {
     json: bool,
     checks: Vec<Check>,
 }
 
 /// What a check came to, and in words.
-type Tried<T> = anyhow::Result<(T, String)>;
+pub(super) type Tried<T> = anyhow::Result<(T, String)>;
 
 impl Told {
     const fn new(json: bool) -> Self {
@@ -167,7 +185,7 @@ impl Told {
     }
 
     /// Says what came of a check.
-    fn of<T>(&mut self, name: &'static str, tried: Tried<T>) -> Option<T> {
+    pub(super) fn of<T>(&mut self, name: &'static str, tried: Tried<T>) -> Option<T> {
         let (state, text, value) = match tried {
             Ok((value, text)) => ("ok", text, Some(value)),
             Err(error) => ("error", format!("{error:#}"), None),

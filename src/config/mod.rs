@@ -134,6 +134,7 @@ mod ready;
 pub mod reference;
 mod retention;
 mod rules;
+mod secret_lines;
 mod source;
 mod space;
 mod steps;
@@ -154,6 +155,7 @@ pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
+use self::secret_lines::secret_lines;
 pub use self::source::SpecSource;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
@@ -277,7 +279,8 @@ pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
         Some((table, preset))
     });
     let Some((table, preset)) = table else {
-        return Err(Complaints::new(&origin.file, text, r.into_complaints()));
+        let shown = r.shown();
+        return Err(Complaints::new(&origin.file, &shown, r.into_complaints()));
     };
     if let Some(preset) = preset {
         return check_with(text, table, preset, origin);
@@ -361,6 +364,11 @@ pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
     let (table, errors) = DeTable::parse_recoverable(text);
+    if !errors.is_empty() {
+        for range in secret_lines(text) {
+            r.hide(&range);
+        }
+    }
     // What follows a slip in the syntax is mostly a consequence of it; a key
     // that stands twice has none.
     let is_twice = |error: &&toml::de::Error| error.message().starts_with("duplicate key");

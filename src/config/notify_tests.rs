@@ -193,6 +193,41 @@ fn a_secret_in_the_wrong_place_is_not_shown() {
     }
 }
 
+/// Also where a slip in the syntax leaves nothing to look into.
+#[test]
+fn a_secret_on_a_line_that_is_no_toml_is_not_shown() {
+    let slips = [
+        "password = \"hunter2",
+        "password = hunter2",
+        "password = \"hun\"ter2\"",
+        "password = \"\"\"\nhunter2\n",
+        "'password' = { env = 'P' }\npassword = 'hunter2'",
+        "secret = hunter2",
+        "  url = https://x.example/hunter2",
+        "token = [hunter2",
+    ];
+    for slip in slips {
+        for channel in [
+            format!("[[notify.channel]]\nname = 'mail'\n{slip}\nto = ['a@b.c']\n"),
+            format!("[[notify.channel]\n{slip}\n"),
+            format!("notify.channel = [{{ name = 'mail', {slip} }}]\n"),
+        ] {
+            let text = format!("{channel}{GOOD}");
+            let complaints = super::check(&text, &super::Origin::of("/s.toml".as_ref()));
+            let shown = complaints.expect_err("refused").render(false);
+            assert!(!shown.contains("ter2"), "{channel}{shown}");
+            let line = channel
+                .contains("]]")
+                .then(|| shown.contains("name = 'mail'"));
+            assert_ne!(line, Some(true), "only the line with the slip: {shown}");
+        }
+    }
+    // Elsewhere the line is what helps.
+    let complaints = super::check("[base]\nurl = abc", &super::Origin::of("/s.toml".as_ref()));
+    let shown = complaints.expect_err("refused").render(false);
+    assert!(shown.contains("url = abc"), "{shown}");
+}
+
 /// The examples of the man page are specs as they stand.
 #[test]
 fn the_examples_of_the_man_page_are_good() {

@@ -61,7 +61,8 @@ async fn list(session: &mut Session) -> Result<Exit, Trouble> {
 
 fn text(channels: &[Channel], color: bool) -> String {
     if channels.is_empty() {
-        return "nobody is told: the spec has no [[notify.channel]]\n".to_owned();
+        return "nobody is told: the spec has no [[notify.channel]]; autotune.toml(5) shows how\n"
+            .to_owned();
     }
     let mut table = Table::new(vec![
         Column::left("CHANNEL"),

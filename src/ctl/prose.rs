@@ -25,7 +25,7 @@ pub fn refusal(refusal: &Refusal) -> String {
              `autotunectl version` tells whether they fit"
         ),
         Refusal::TooLong => "the answer is too long for one message".to_owned(),
-        Refusal::Leaving => "the daemon is about to end".to_owned(),
+        Refusal::Leaving => "the daemon is about to end, and has not done that".to_owned(),
         Refusal::Done(reason) => format!("the study is done: {}", clean(reason)),
         Refusal::NoSuchTrial(trial) => format!("there is no trial {trial}"),
         Refusal::LogsGone(trial) => format!("trial {trial}: {LOGS_GONE}"),
@@ -51,7 +51,8 @@ pub fn refusal(refusal: &Refusal) -> String {
             parts.join(", ")
         ),
         Refusal::NoSuchChannel(known) if known.is_empty() => {
-            "nobody can be told: the spec has no [[notify.channel]]".to_owned()
+            "nobody can be told: the spec has no [[notify.channel]]; autotune.toml(5) shows how"
+                .to_owned()
         }
         Refusal::NoSuchChannel(known) => {
             format!(

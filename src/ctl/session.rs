@@ -34,6 +34,12 @@ pub enum Trouble {
     /// A stream ended before its time.
     #[error("{}", ended(.0))]
     Ended(EndOfStream),
+    /// The connection ended after a request that does something.
+    #[error(
+        "the daemon has ended before it answered: it may have done that, or not; `autotunectl \
+         status` tells how the study stands"
+    )]
+    Unanswered,
     /// Another study than before is behind the socket.
     #[error(
         "another study is behind this socket now: {} in {}, which was {} in {}",
@@ -138,11 +144,15 @@ impl Session {
 
     /// Sends a request and receives its reply. A daemon that is just starting
     /// is waited for. A refusal is trouble.
+    ///
+    /// A daemon that leaves closes the connections that it had taken on, while
+    /// the next one may be there soon, or already: what can be asked twice is
+    /// asked once more.
     pub async fn ask(&mut self, request: &Request) -> Result<Reply, Trouble> {
         let mut said = false;
+        let mut asked_again = false;
         loop {
-            self.client().await?.send(request).await?;
-            match self.receive().await {
+            match self.ask_once(request).await {
                 Err(Trouble::Refused(Refusal::Starting(trial))) => {
                     if !said {
                         said = true;
@@ -150,9 +160,21 @@ impl Session {
                     }
                     tokio::time::sleep(STARTING).await;
                 }
+                Err(trouble) if !asked_again && may_repeat(request, &trouble) => {
+                    asked_again = true;
+                    self.disconnect();
+                }
+                Err(Trouble::Wire(WireError::Closed)) if !request.only_reads() => {
+                    return Err(Trouble::Unanswered);
+                }
                 result => return result,
             }
         }
+    }
+
+    async fn ask_once(&mut self, request: &Request) -> Result<Reply, Trouble> {
+        self.client().await?.send(request).await?;
+        self.receive().await
     }
 
     /// The next reply of a stream. A refusal is trouble.
@@ -207,6 +229,21 @@ impl Session {
     }
 }
 
+/// Whether a daemon has left that did not answer, and asking the next one does
+/// nothing twice.
+fn may_repeat(request: &Request, trouble: &Trouble) -> bool {
+    match trouble {
+        // The request was not sent yet.
+        Trouble::Connect(ConnectError::Hello { source, .. }) => {
+            matches!(source, WireError::Closed)
+        }
+        Trouble::Wire(WireError::Closed) | Trouble::Refused(Refusal::Leaving) => {
+            request.only_reads()
+        }
+        _ => false,
+    }
+}
+
 /// Whether the package is installed whose service listens there.
 fn is_set_up(service: &Path) -> bool {
     service.parent().is_some_and(Path::exists)
@@ -246,9 +283,14 @@ fn exit(trouble: &Trouble) -> Exit {
         }
         Trouble::Refused(_) => Exit::Refused,
         Trouble::Ended(_)
+        | Trouble::Unanswered
         | Trouble::OtherStudy { .. }
         | Trouble::OffTopic
         | Trouble::Io(_)
         | Trouble::File { .. } => Exit::Failure,
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

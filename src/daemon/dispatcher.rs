@@ -13,7 +13,6 @@
 //!   facts are kept and written as soon as it does.
 
 use std::collections::VecDeque;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -29,15 +28,15 @@ use super::notifier::{Trouble, Troubles};
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::sweep::{Hands, Sweeper};
-use super::{DaemonError, Update};
+use super::{DaemonError, Update, starting};
 use crate::base::{clock, file, random};
-use crate::exec::handle::{Control, Controlled, Runner};
+use crate::exec::handle::Control;
 use crate::exec::order::Order;
 use crate::exec::release::{GpuOrder, Level};
-use crate::exec::report::{FailureReport, Report, SittingResult};
+use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::outcome::FailureKind;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -352,7 +351,7 @@ impl Dispatcher {
             let probe = tokio::task::spawn_blocking(move || file::check_room(&probed));
             let probe = self.await_disk(probe).await;
             // What else is wrong with the folder is for those to say who use it.
-            let Some(source) = probe.ok().and_then(Result::err).filter(is_full) else {
+            let Some(source) = probe.ok().and_then(Result::err).filter(starting::is_full) else {
                 break;
             };
             if self.end_is_wanted() {
@@ -537,7 +536,8 @@ impl Dispatcher {
         match self.try_start(id, sitting) {
             Ok(running) => self.running = Some(running),
             Err(message) => {
-                let result = SittingResult::Failed(not_started(FailureKind::Died, message));
+                let result =
+                    SittingResult::Failed(starting::not_started(FailureKind::Died, message));
                 self.waiting.push_back(Input::SittingOver {
                     trial: id,
                     sitting,
@@ -572,7 +572,7 @@ impl Dispatcher {
                     report,
                 }));
             };
-            let result = match start_runner(folder, order, controlled, hands).await {
+            let result = match starting::start(folder, order, controlled, hands).await {
                 Err(failure) => SittingResult::Failed(failure),
                 Ok(mut runner) => {
                     while let Some((at, report)) = runner.next().await {
@@ -603,49 +603,8 @@ impl Dispatcher {
 /// What a mistake in the dispatcher would look like from outside.
 #[cfg(feature = "hang")]
 fn hang() {
-    let file = std::env::var_os("AUTOTUNE_HANG").map(PathBuf::from);
+    let file = std::env::var_os("AUTOTUNE_HANG").map(std::path::PathBuf::from);
     while file.as_ref().is_some_and(|file| file.exists()) {
         std::thread::park();
     }
-}
-
-/// Starts a runner where its disk holds nobody up.
-async fn start_runner(
-    folder: PathBuf,
-    order: Order,
-    controlled: Controlled,
-    hands: Arc<Hands>,
-) -> Result<Runner, FailureReport> {
-    let start = move || {
-        hands.wait_for(TrialId(order.trial));
-        Runner::start(&folder, order, controlled)
-    };
-    match tokio::task::spawn_blocking(start).await {
-        Ok(Ok(runner)) => Ok(runner),
-        Ok(Err(error)) => {
-            let fault = if is_full(&error.source) {
-                HostFault::DiskFull
-            } else {
-                HostFault::CannotStart
-            };
-            Err(not_started(FailureKind::Host(fault), error.to_string()))
-        }
-        Err(panic) => Err(not_started(FailureKind::Died, panic.to_string())),
-    }
-}
-
-fn not_started(kind: FailureKind, message: String) -> FailureReport {
-    FailureReport {
-        kind: kind.name().to_owned(),
-        step: None,
-        ending: None,
-        message,
-        cause: None,
-        health: None,
-    }
-}
-
-fn is_full(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    matches!(error.kind(), StorageFull | QuotaExceeded)
 }

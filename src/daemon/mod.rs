@@ -6,6 +6,7 @@
 //! | [`decide`] | what to do: pure |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
+//! | `starting` | starts a runner for it |
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
 //! | `reload` | going by another spec without a restart: pure |
@@ -26,6 +27,8 @@ pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
+#[cfg(test)]
+mod notices_tests;
 pub mod notifier;
 pub mod records;
 pub mod recovery;
@@ -36,6 +39,7 @@ pub mod server;
 pub mod service;
 pub mod signals;
 pub mod socket;
+mod starting;
 pub mod steer;
 pub mod sweep;
 pub mod verdict;

@@ -29,7 +29,7 @@ use crate::model::Name;
 use crate::model::notice::{NoticeId, Waiting};
 use crate::model::notify::{Channel, Language, Notify};
 use crate::notify::retry::{self, Next};
-use crate::notify::{Message, Receiver, Secrets, Stamp, digest, test_words};
+use crate::notify::{self, Receiver, Secrets, Stamp, Tested, digest};
 
 /// At most so many notices wait for a channel.
 const WAITING_MAX: usize = 1000;
@@ -45,17 +45,6 @@ pub struct Trouble {
 
 /// The channels that are in trouble.
 pub type Troubles = BTreeMap<Name, Trouble>;
-
-/// What a channel's receiver said to a test.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tested {
-    /// The channel.
-    pub channel: Name,
-    /// What its receiver said, or why it was not reached.
-    pub answer: Result<String, String>,
-    /// How long that took.
-    pub took: Duration,
-}
 
 /// A test that is wanted: of these channels, with the answers to here.
 struct Test {
@@ -332,40 +321,9 @@ impl Shared {
     }
 }
 
-async fn carry_out(shared: Arc<Shared>, test: Test) {
-    let number = clock::now().as_millis();
-    let message = test_message(&shared.stamp, test.language, number);
-    let mut sending = JoinSet::new();
-    for channel in test.channels {
-        let (shared, message) = (Arc::clone(&shared), message.clone());
-        sending.spawn(async move {
-            let begun = Instant::now();
-            let sent = Receiver::new(&channel, &shared.secrets)
-                .send(&message)
-                .await;
-            Tested {
-                channel: channel.name.clone(),
-                answer: sent.map_err(|error| error.text),
-                took: begun.elapsed(),
-            }
-        });
-    }
+async fn carry_out(shared: Arc<Shared>, wanted: Test) {
+    let secrets = Arc::clone(&shared.secrets);
+    let tested = notify::test(wanted.channels, secrets, &shared.stamp, wanted.language).await;
     // Whoever asked may be gone.
-    let _ = test.reply.send(sending.join_all().await);
-}
-
-fn test_message(stamp: &Stamp, language: Language, number: i64) -> Message {
-    let id = stamp.id(&format!("test-{number:x}"));
-    let (title, text) = test_words(language);
-    Message {
-        ids: vec![id.clone()],
-        id,
-        kind: "test",
-        study: stamp.study.clone(),
-        host: stamp.host.clone(),
-        at: clock::now(),
-        title: format!("[{}] {title}", stamp.study),
-        text: text.to_owned(),
-        trial: None,
-    }
+    let _ = wanted.reply.send(tested);
 }

@@ -192,7 +192,10 @@ impl Server {
         loop {
             let received = tokio::select! {
                 received = timeout(IDLE, frame::receive(&mut input, frame::REQUEST_MAX)) => received,
-                _ = leave.wait_for(|leave| *leave) => return,
+                _ = leave.wait_for(|leave| *leave) => {
+                    // A request that has come meanwhile is not taken.
+                    return output.last_word(&[], &Reply::Refused(Refusal::Leaving));
+                }
             };
             let body = match received {
                 Ok(Ok(body)) => body,
@@ -368,17 +371,17 @@ impl Output<'_> {
             sent = write(half, &mut rest) => return sent,
             end = impatience(leave) => end,
         };
-        self.last_word(rest, end);
+        self.last_word(rest, &Reply::End(end));
         Err(WireError::Closed)
     }
 
     /// Says why the connection ends after the rest of the frames. The buffer
     /// is full, so it is made larger; the peer finds it all there whenever it
     /// reads again, and here the connection can be closed at once.
-    fn last_word(&self, rest: &[u8], end: EndOfStream) {
+    fn last_word(&self, rest: &[u8], word: &Reply) {
         let stream: &UnixStream = self.half.as_ref();
         let _ = sockopt::set_socket_send_buffer_size(stream, LAST_BUFFER);
-        push(stream, &[rest, &framed(&Reply::End(end))].concat());
+        push(stream, &[rest, &framed(word)].concat());
     }
 }
 

@@ -31,6 +31,8 @@ pub enum Check {
     Containers,
     /// What proves who servers on the net are.
     Certificates,
+    /// What the channels of `[notify]` need.
+    Notify,
     /// Whether the system's journal takes what is said.
     Journald,
     /// Which systemd there is.
@@ -54,6 +56,7 @@ impl Check {
             Self::Limits => "limits",
             Self::Containers => "containers",
             Self::Certificates => "certificates",
+            Self::Notify => "notify",
             Self::Journald => "journald",
             Self::Systemd => "systemd",
         }

@@ -11,6 +11,7 @@
 //! | [`folders`], [`disk`] | the folders that are written to, and their disks |
 //! | [`host`] | memory, open files, the clock, certificates |
 //! | [`ports`], [`gpus`] | what others may hold |
+//! | [`notify`] | secrets and certificates of the channels |
 //! | [`service`], [`limits`] | cgroups, journald, systemd, containers; the limits of the spec |
 //! | [`side_by_side`] | all of it at once, for so long at most |
 //!
@@ -23,6 +24,7 @@ pub mod folders;
 pub mod gpus;
 pub mod host;
 pub mod limits;
+pub mod notify;
 pub mod ports;
 pub mod service;
 pub mod side_by_side;
@@ -132,6 +134,7 @@ fn looks_for(study: Option<&Study>) -> Looks {
         add(Check::Limits, with(|spec, _| limits::look(&spec.limits)));
         let containers = with(|spec, _| service::look_at_containers(spec));
         add(Check::Containers, containers);
+        add(Check::Notify, with(|spec, _| notify::look(&spec.notify)));
     }
     add(
         Check::Memory,

@@ -79,15 +79,23 @@ fn authorities(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, SendEr
     let mut trusted = rustls_native_certs::load_native_certs().certs;
     if let Some(ca) = ca {
         let wrong = |why: String| SendError::never(format!("ca = {}: {why}", ca.display()));
-        let found = CertificateDer::pem_file_iter(ca).map_err(|error| wrong(error.to_string()))?;
-        let found = found.collect::<Result<Vec<_>, _>>();
-        let found = found.map_err(|error| wrong(error.to_string()))?;
-        if found.is_empty() {
-            return Err(wrong("no certificate is in it".to_owned()));
-        }
-        trusted.extend(found);
+        trusted.extend(certificates_in(ca).map_err(wrong)?);
     }
     Ok(trusted)
+}
+
+/// The certificates in a file, of which there must be some.
+///
+/// # Errors
+/// Why it cannot be used.
+pub fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found = CertificateDer::pem_file_iter(file).map_err(|error| error.to_string())?;
+    let found = found.collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| error.to_string())?;
+    if found.is_empty() {
+        return Err("no certificate is in it".to_owned());
+    }
+    Ok(found)
 }
 
 fn is_local(url: &Url) -> bool {

@@ -23,11 +23,14 @@ mod receiver;
 pub mod retry;
 mod secrets;
 mod smtp;
+mod test;
 mod webhook;
 mod words;
 
+pub use self::http::certificates_in;
 pub use self::message::{Message, Stamp};
 pub use self::notices::{heartbeat, with_notices};
 pub use self::receiver::{Hope, Receiver, SendError};
 pub use self::secrets::{Secrets, Unresolved};
-pub use self::words::{failure_words, test_words};
+pub use self::test::{Tested, test};
+pub use self::words::failure_words;

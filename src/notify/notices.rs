@@ -198,7 +198,3 @@ fn heartbeat_of(study: &Study) -> Said {
         lines: vec![words.counts(study), words.standing(study)],
     }
 }
-
-#[cfg(test)]
-#[path = "notices_tests.rs"]
-mod tests;

@@ -158,7 +158,11 @@ fn living_writer(pid: i32, written: i64) -> Option<String> {
         return None;
     }
     let process = Process::new(pid).ok()?;
-    let stat = process.stat().ok().filter(|stat| stat.state != 'Z')?;
+    let stat = process.stat().ok()?;
+    // It has ended, and is still to be waited for.
+    if matches!(stat.state, 'Z' | 'X' | 'x') {
+        return None;
+    }
     let boot = i64::try_from(procfs::boot_time_secs().ok()?).ok()?;
     let since_boot = stat.starttime / procfs::ticks_per_second();
     let started = boot + i64::try_from(since_boot).ok()?;
@@ -166,12 +170,20 @@ fn living_writer(pid: i32, written: i64) -> Option<String> {
     if started > written + SLACK {
         return None;
     }
-    let words = process.cmdline().unwrap_or_default();
-    Some(words.join(" ").replace(char::is_control, "?"))
+    // One that is just being started or is just ending has no words, but still
+    // a name.
+    let words = process.cmdline().unwrap_or_default().join(" ");
+    let command = if words.is_empty() {
+        format!("[{}]", stat.comm)
+    } else {
+        words
+    };
+    Some(command.replace(char::is_control, "?"))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -184,9 +196,19 @@ mod tests {
 
     /// A process that waits until its input ends.
     fn other() -> std::process::Child {
-        let mut command = Command::new("cat");
-        command.stdin(Stdio::piped()).stdout(Stdio::null());
-        command.spawn().expect("cat")
+        answering(&mut Command::new("cat"), b"\n")
+    }
+
+    /// A process that has answered: until it does its work, the kernel may not
+    /// know its words.
+    fn answering(command: &mut Command, input: &[u8]) -> std::process::Child {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a process");
+        let stdin = child.stdin.as_mut().expect("its input");
+        stdin.write_all(input).expect("taken");
+        let stdout = child.stdout.as_mut().expect("its output");
+        stdout.read_exact(&mut [0]).expect("an answer");
+        child
     }
 
     fn write(path: &Path, text: &str) {
@@ -227,6 +249,37 @@ mod tests {
         dead.wait().expect("ended");
         write(&path, &format!("{}\n", dead.id()));
         PidFile::take(&path).expect("nobody lives by that number");
+    }
+
+    #[test]
+    fn what_has_ended_and_is_not_waited_for_yet_is_dead() {
+        let (_folder, path) = folder();
+        let mut zombie = other();
+        drop(zombie.stdin.take());
+        // Its end closes its output.
+        let mut rest = Vec::new();
+        let mut output = zombie.stdout.take().expect("its output");
+        output.read_to_end(&mut rest).expect("its end");
+        let pid = i32::try_from(zombie.id()).expect("a number");
+        let state = || Process::new(pid).and_then(|process| process.stat());
+        while state().expect("it is not waited for").state != 'Z' {
+            std::thread::yield_now();
+        }
+        write(&path, &format!("{pid}\n"));
+        PidFile::take(&path).expect("nobody lives by that number");
+        zombie.wait().expect("ended");
+    }
+
+    /// As one has none while it is started.
+    #[test]
+    fn one_without_words_has_a_name() {
+        let (_folder, path) = folder();
+        let mut nameless = answering(Command::new("sh").arg0(""), b"echo\n");
+        write(&path, &format!("{}\n", nameless.id()));
+        let error = PidFile::take(&path).expect_err("it lives").to_string();
+        assert!(error.contains(" ([sh])"), "{error}");
+        drop(nameless.stdin.take());
+        nameless.wait().expect("ended");
     }
 
     #[test]

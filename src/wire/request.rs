@@ -38,6 +38,27 @@ pub enum Request {
     Doctor,
 }
 
+impl Request {
+    /// Whether an answer is all that comes of it: then it may be sent twice.
+    pub const fn only_reads(&self) -> bool {
+        match self {
+            Self::Ping
+            | Self::Status
+            | Self::Best
+            | Self::Trials(_)
+            | Self::Trial(_)
+            | Self::Log(_)
+            | Self::Events(_)
+            | Self::Wait(_)
+            | Self::Space(_)
+            | Self::Settings
+            | Self::Channels
+            | Self::Doctor => true,
+            Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
+        }
+    }
+}
+
 /// A change that a user wants. Variants are only added at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Steer {

@@ -208,6 +208,53 @@ both_ways! {
     a_sitting_that_the_journal_has_lost_is_ended,
 }
 
+/// Two trials of three runs. The first run of the first trial is bad until
+/// `mended` is there; the second trial waits at `second`.
+const WITH_A_BAD_RUN: &str = r#"
+[study]
+name = "bad"
+pass_env = ["PIDS"]
+[objective]
+maximize = "speed"
+[search]
+racing = false
+[space]
+N = [1, 2]
+[host]
+cgroup = false
+[[step]]
+name = "eval"
+kind = "measure"
+runs = 3
+command = ["sh", "-c", "[ {{ N }}-{{ run }} != 1-1 ] || [ -e mended ] || exit 1; exec {child} run --gate {{ N }} --print speed={{ N }}"]
+metrics.speed = 'speed=(\S+)'
+"#;
+
+/// No good run is repeated, whatever came between; a bad one is: at the next
+/// start, where its trial has good ones.
+#[test]
+fn of_a_trial_with_a_bad_run_that_alone_is_repeated() {
+    let study = Study::new(WITH_A_BAD_RUN);
+    study.open_gate("1");
+    let mut daemon = study.start();
+    study.await_events("run-ended", 3);
+    study.await_events("sitting-started", 2);
+    study.await_events("step-started", 4);
+    kill_both(&study, &mut daemon);
+    study.open_gate("mended");
+    study.open_gate("2");
+    assert_eq!(study.start().end(), 0, "{}", study.trace());
+    let runs = study.events_of("run-ended");
+    let of_first = runs.iter().filter(|run| run["trial"] == 1).map(|run| {
+        let number = |name: &str| run[name].as_u64().expect("a number");
+        (number("sitting"), number("run"), run["fault"].is_null())
+    });
+    let expected = [(1, 1, false), (1, 2, true), (1, 3, true), (2, 1, true)];
+    assert_eq!(of_first.collect::<Vec<_>>(), expected, "{}", study.trace());
+    assert_eq!(runs.len(), 7, "{}", study.trace());
+    assert_eq!(ends(&study)[2..], ["complete", "complete"]);
+}
+
 /// A daemon dies just after it has started a runner, and the next one is there
 /// before the runner has said who it is: the runner then begins nothing.
 #[test]

@@ -191,3 +191,63 @@ fn a_start_that_can_write_nothing_is_none() {
         &["file/out cannot be made (", "choose another output_dir"],
     );
 }
+
+#[test]
+fn secrets_and_certificates_of_channels_are_looked_for() {
+    let channel = |name: &str, more: &str| {
+        format!("[[notify.channel]]\nname = '{name}'\ntype = 'webhook'\n{more}\n")
+    };
+    let channels = [
+        channel("gone", "url = { file = 'gone.url' }"),
+        channel("open", "url = { file = 'open.url' }"),
+        channel("unset", "url = { env = 'AUTOTUNE_NO_SUCH' }"),
+        channel("unit", "url = { credential = 'hook' }"),
+        channel("good", "url = { file = 'good.url' }\nca = 'ca.pem'"),
+    ];
+    let spec = format!("{SERVED}{}", channels.concat());
+    let study = Study::new(&spec);
+    for (file, mode) in [("open.url", 0o644), ("good.url", 0o600)] {
+        std::fs::write(study.path(file), "https://x.example/hush\n").expect("written");
+        std::fs::set_permissions(study.path(file), Permissions::from_mode(mode)).expect("set");
+    }
+    std::fs::write(study.path("ca.pem"), "no certificate").expect("written");
+    let (checks, exit) = doctor(&study);
+    assert_eq!(exit, 1, "{checks:?}");
+    let found: Vec<String> = of(&checks, "notify")
+        .into_iter()
+        .map(|check| {
+            let part = |key: &str| check[key].as_str().expect("a text").to_owned();
+            format!("{} {} | {}", part("state"), part("text"), part("remedy"))
+        })
+        .collect();
+    let dir = study.path("").display().to_string();
+    let expected = [
+        format!(
+            "error channel gone: there is no file {dir}gone.url | write the secret into it, then chmod 600 {dir}gone.url"
+        ),
+        format!("error channel open: {dir}open.url is open to others than its owner | chmod 600 {dir}open.url"),
+        "error channel unset: the environment has no variable AUTOTUNE_NO_SUCH | export it before the start, or give the secret as { file = \"…\" }".to_owned(),
+        "warning channel unit: the credential `hook` comes from systemd, which has not started this | let the unit start it, or give the secret as { file = \"…\" }".to_owned(),
+        format!("warning channel good: ca = {dir}ca.pem: no certificate is in it | name a file of certificates (PEM) that this user can read"),
+    ];
+    assert_eq!(found, expected);
+    // The service may have them: no reason to call the spec wrong.
+    let output = study.autotuned(&["check", "study.toml"]);
+    let text = said(&output);
+    assert_eq!(code(&output), 0, "{text}");
+    let warning = format!("warning: channel gone: there is no file {dir}gone.url: write the");
+    assert!(text.contains(&warning), "{text}");
+    assert!(!text.contains("hush"), "{text}");
+    let output = study.autotuned(&["check", "--no-host", "study.toml"]);
+    assert!(!said(&output).contains("channel"), "{}", said(&output));
+
+    let one = SERVED.to_owned() + &channel("good", "url = { file = 'good.url' }");
+    study.write_spec(&one);
+    let (checks, _) = doctor(&study);
+    assert_eq!(
+        of(&checks, "notify")[0]["text"],
+        "1 channel has every secret and certificate that the spec names"
+    );
+    study.write_spec(SERVED);
+    assert!(of(&doctor(&study).0, "notify").is_empty(), "nobody is told");
+}

@@ -197,3 +197,50 @@ fn a_test_shows_what_each_receiver_answers() {
     );
     assert_hushed(&study, &said(&listed), &["hush-hush"]);
 }
+
+/// `--selftest_notify` of the reference: no daemon is needed.
+#[test]
+fn a_selftest_sends_by_each_channel_without_a_daemon() {
+    let good = Receiver::start(|_| Answer::ok(r#"{"code":0,"msg":"success"}"#));
+    let bad = Receiver::start(|_| Answer::Http(404, "", format!("no hook at {HUSH}")));
+    let channels = format!(
+        "[[notify.channel]]\nname = 'group'\ntype = 'feishu'\nkinds = ['done']\nurl = {{ file = 'group.url' }}\n{}{}",
+        hook("hook", "kinds = ['done']"),
+        hook("unreadable", "")
+    );
+    let study = study(1, SCORE, &channels);
+    secret(&study, "group.url", &good.url(HUSH));
+    secret(&study, "hook.url", &bad.url(HUSH));
+    let selftest = ["selftest", "--notify", "study.toml"];
+    let output = study.autotuned(&selftest);
+    let text = said(&output);
+    assert_eq!(code(&output), 1, "{text}");
+    for expected in [
+        "ok      notify     group: accepted after ",
+        ": code 0 success",
+        "failed  notify     hook: failed after ",
+        "it answers 404 Not Found: no hook at",
+        "channel unreadable of [notify]: there is no file",
+        "not all is well",
+    ] {
+        assert!(text.contains(expected), "{expected}: {text}");
+    }
+    assert!(!text.contains("hush-hush"), "{text}");
+    assert_eq!((good.texts("msg_type").len(), bad.seen().len()), (1, 1));
+    assert_eq!(bad.texts("kind"), ["test"]);
+    assert!(!study.path("out").exists(), "there is no study");
+    // All of them are good.
+    secret(&study, "hook.url", &good.url(HUSH));
+    secret(&study, "unreadable.url", &good.url(HUSH));
+    let output = study.autotuned(&[&selftest[..], &["--json"]].concat());
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let told: Json = serde_json::from_slice(&output.stdout).expect("JSON");
+    let states = told["checks"].as_array().expect("a list");
+    let states: Vec<&Json> = states.iter().map(|check| &check["state"]).collect();
+    assert_eq!(states, ["ok", "ok", "ok"]);
+
+    study.write_spec("[study]\nname = 'quiet'\n");
+    let output = study.autotuned(&selftest);
+    assert_eq!(code(&output), 3, "{}", said(&output));
+    assert!(said(&output).contains("has no [[notify.channel]]"));
+}

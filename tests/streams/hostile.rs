@@ -117,6 +117,17 @@ fn every_length_and_every_cut() {
     assert!(!study.log().contains("panic"), "{}", study.log());
 }
 
+/// What it asks from then on is not taken, and it knows.
+#[test]
+fn whoever_has_not_asked_yet_is_told_of_the_end() {
+    let study = Study::new(GATED);
+    let mut daemon = daemon(&study);
+    let mut idle = connection(&study);
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(daemon.end(), 0);
+    assert_eq!(reply(&rest(&mut idle)), Reply::Refused(Refusal::Leaving));
+}
+
 #[test]
 fn beyond_the_limit_the_answer_is_busy_and_the_study_goes_on() {
     let study = Study::new(GATED);

@@ -66,16 +66,9 @@ pub async fn test(context: &Context, name: Option<&str>) -> Reply {
     let Some(notifier) = context.notifier.as_ref().filter(|_| !wanted.is_empty()) else {
         return Reply::Refused(Refusal::NoSuchChannel(known()));
     };
-    let Some(mut tested) = notifier.test(notify.language, wanted).await else {
+    let Some(tested) = notifier.test(notify.language, wanted).await else {
         return Reply::Refused(Refusal::Leaving);
     };
-    let place = |name: &str| {
-        notify
-            .channels
-            .iter()
-            .position(|channel| &*channel.name == name)
-    };
-    tested.sort_by_key(|one| place(&one.channel));
     let tested = tested.into_iter().map(|one| Tested {
         channel: one.channel.to_string(),
         accepted: one.answer.is_ok(),

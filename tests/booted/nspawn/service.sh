@@ -22,12 +22,16 @@ check "and names the study" '
 check "a client waits through a kill -9" '
   kill -9 "$(systemctl show autotune -p MainPID --value)"
   autotunectl ping'
-# One whom the daemon that leaves has taken on hears that the connection was
-# closed.
+# Also one whom the daemon that leaves has taken on already.
 check "and through a restart" '
+  before=$(systemctl show autotune -p MainPID --value)
   systemctl restart --no-block autotune
-  autotunectl ping || autotunectl ping
-  autotunectl status || autotunectl status'
+  now=$before
+  while [ "$now" = "$before" ] || [ "$now" = 0 ]; do
+    autotunectl ping
+    now=$(systemctl show autotune -p MainPID --value)
+  done
+  autotunectl status'
 eventually "the study goes on" 60 'autotunectl status | grep -q "goes on"'
 check "an edited spec is taken over by a reload" '
   sed -i "s/^trials = 5000/trials = 4999/" /etc/autotune/autotune.toml

@@ -86,11 +86,14 @@ print(ends)
 assert "interrupted" in ends
 P'
 eventually "it goes on to its end" 900 'autotunectl status | grep -q done'
-check "every run is there once" '
+# A bad run is another matter: the hanging disk has made one, and the next start
+# repeats the bad runs of a trial that has good ones.
+check "no good run is repeated" '
   python3 - <<P
 import json
 events = [json.loads(line).get("event", {}) for line in open("/var/lib/autotune/demo/journal.jsonl")]
-runs = [tuple(e["run-ended"][key] for key in ("trial", "sitting", "run")) for e in events if "run-ended" in e]
+ended = [e["run-ended"] for e in events if "run-ended" in e]
+runs = [(run["trial"], run["step"], run["run"]) for run in ended if run.get("fault") is None]
 assert len(runs) > 20 and len(set(runs)) == len(runs), runs
 P'
 check "nothing of a trial is left" '! pgrep -f "(autotuned|exe) (trial|demo-server|demo-eval)"'
