@@ -396,7 +396,8 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         // paused it who can also resume it.
         tell(&mut study, Event::Resumed);
     }
-    if matches!(study.phase(), Phase::Active) {
+    // Each start gives them one more try, also one of a study that was done.
+    if time_used_up(&study, context.now).is_none() {
         reopen_partial(&mut study, context, decision);
     }
     next(state, &study, context, decision);
@@ -535,14 +536,13 @@ fn pause_reason(study: &Study) -> String {
 /// Why no further trial is begun, if the budget says so. A trial that is begun
 /// is finished, unless time is up.
 fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
-        let wall = crate::base::quantity::show_duration(wall);
-        return Some(format!("the budget of {wall} is used up"));
+    if let Some(reason) = time_used_up(study, now) {
+        return Some(reason);
     }
     if study.unsettled().is_some() {
         return None;
     }
+    let budget = &study.spec().budget;
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
         let most = counted(most.into(), "trial");
@@ -551,6 +551,14 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
     let most = counted(most.into(), "run");
     Some(format!("the budget of {most} is used up"))
+}
+
+fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
+    let wall = study.spec().budget.wall?;
+    (study.busy(now) >= wall).then(|| {
+        let wall = crate::base::quantity::show_duration(wall);
+        format!("the budget of {wall} is used up")
+    })
 }
 
 /// The sittings that an earlier daemon has left open.
