@@ -7,9 +7,12 @@ use serde_json::{Value as Json, json};
 use crate::Repo;
 use crate::support::{code, said};
 
+/// Whether a value is of a type.
+type Check = fn(&Json) -> bool;
+
 /// The fields of a line as the reference writes them: name, type, and in which
 /// phases (`None` is a busy port) it must be there.
-const FIELDS: [(&str, fn(&Json) -> bool, &[Option<&str>]); 18] = {
+const FIELDS: [(&str, Check, &[Option<&str>]); 18] = {
     const STARTUP: Option<&str> = Some("startup");
     const EVAL: Option<&str> = Some("eval");
     const ALL: &[Option<&str>] = &[None, STARTUP, EVAL];
