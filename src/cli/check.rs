@@ -3,12 +3,13 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::after_label;
 use super::exit::Exit;
 use super::source::SpecArgs;
 use crate::config::{self, Checked, Level, Problem, Refusal, SpecSource};
 use crate::exec::limits;
 use crate::model::spec::Limits;
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::counted;
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
 /// Checks a spec, and whether this machine has what it names
@@ -70,7 +71,8 @@ pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Ex
     let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
     for note in &checked.notes {
-        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}: {}", clean(note));
+        let text = after_label("note", note);
+        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}{text}");
     }
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));

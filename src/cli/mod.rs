@@ -24,6 +24,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 
 use self::exit::Exit;
+use crate::report::phrase::clean;
+use crate::report::wrap::wrap;
 
 /// The command line of `autotuned`.
 #[derive(Debug, Parser)]
@@ -137,6 +139,12 @@ impl Cli {
             Verb::DemoEval => demo::evaluate(),
         }
     }
+}
+
+/// What follows the label of a remark, in lines that fit behind and below it.
+fn after_label(label: &str, text: &str) -> String {
+    let whole = wrap("", "  ", &format!("{label}: {}", clean(text))).join("\n");
+    whole.strip_prefix(label).unwrap_or(&whole).to_owned()
 }
 
 /// A runtime for a verb that needs one.

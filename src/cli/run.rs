@@ -415,6 +415,9 @@ fn next_steps(args: &Args, output_dir: &Path) -> Vec<String> {
         let spec = args.spec.shown();
         next.push(format!("read {spec}: that spec is all there was to it"));
         next.push("write one for your own server and `autotuned check` it".to_owned());
+    } else if args.spec.preset.is_some() {
+        let go_on = "with --stay the daemon is there for `autotunectl space` and `set`";
+        next.push(go_on.to_owned());
     } else {
         let go_on = "with a larger [budget] or [space] the same command goes on from here";
         next.push(go_on.to_owned());

@@ -13,10 +13,10 @@ use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::notice::NoticeId;
-use crate::model::outcome::{FailureKind, Outcome};
+use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
 use crate::notify;
 use crate::report::phrase::counted;
 use crate::search::{self, Ask};
@@ -405,12 +405,12 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
 
 /// Whether a study that was done goes on, and has trials that lack runs.
 fn goes_on_with_partial(study: &Study) -> bool {
-    matches!(study.phase(), Phase::Done(_)) && study.trials().iter().any(|trial| is_partial(trial))
+    matches!(study.phase(), Phase::Done(_)) && study.trials().iter().any(|trial| trial.is_partial())
 }
 
 /// Takes up again the trials that have only some of their runs.
 fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decision) {
-    let partial = study.trials().iter().filter(|trial| is_partial(trial));
+    let partial = study.trials().iter().filter(|trial| trial.is_partial());
     let partial: Vec<TrialId> = partial.map(|trial| trial.id).collect();
     for trial in partial {
         let fact = Fact {
@@ -421,10 +421,6 @@ fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decis
             decision.facts.push(fact);
         }
     }
-}
-
-fn is_partial(trial: &Trial) -> bool {
-    matches!(&trial.outcome, Some(Outcome::Failed(failure)) if failure.kind == FailureKind::SomeRuns)
 }
 
 fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {

@@ -89,6 +89,9 @@ pub fn open(
             replay.take(fact).map_err(StoreError::Study)?;
         }
         journal.append(&import.facts).map_err(StoreError::Append)?;
+        if import.is_torn {
+            import::cut(output_dir, &spec.files).map_err(StoreError::Import)?;
+        }
     }
     let (files, repaired, unrepaired) = match replay.finish() {
         Ok((files, repaired)) => (files, repaired, None),

@@ -25,7 +25,10 @@ fn measuring(repo: &Repo) -> Daemon {
         "--startup_timeout=1",
     ];
     let child = repo
-        .command(&arguments, &[("SEARCH_SPACE_FILE", "tune_search_space.json")])
+        .command(
+            &arguments,
+            &[("SEARCH_SPACE_FILE", "tune_search_space.json")],
+        )
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .spawn();
@@ -56,11 +59,11 @@ fn a_changed_repo_is_taken_over() {
         assert_eq!(code(&output), 0, "{}", said(&output));
         said(&output)
     };
-    let values = || good(&["space"]);
+    let values = || good(&["space", "--json"]);
     assert!(values().contains("1280"), "{}", values());
 
     let text = said(&ctl(&repo, &["reload"]));
-    assert!(text.contains("the same"), "{text}");
+    assert!(text.contains("says what it said"), "{text}");
 
     // What is wrong is told, and the study goes on as before.
     repo.protect(0o644);
@@ -75,7 +78,10 @@ fn a_changed_repo_is_taken_over() {
         r#"{"VLLM_MAX_NUM_SEQS": ["1408"]}"#,
     );
     let secrets = repo.read("tune_secrets.sh");
-    repo.write("tune_secrets.sh", &format!("{secrets}\nexport ACC=0.8816\n"));
+    repo.write(
+        "tune_secrets.sh",
+        &format!("{secrets}\nexport ACC=0.8816\n"),
+    );
     good(&["reload"]);
     assert!(values().contains("1408") && !values().contains("1280"));
     let settings = good(&["set"]);
