@@ -446,8 +446,16 @@ fn command(args: &Args) -> String {
         .output_dir
         .as_ref()
         .map(|dir| format!(" --output-dir {}", dir.display()));
+    let variables = args.spec.variables();
+    let with = match variables.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nwith these variables set as now: {}",
+            variables.join(", ")
+        ),
+    };
     format!(
-        "autotuned run {}{}",
+        "autotuned run {}{}{with}",
         args.spec.shown(),
         output.unwrap_or_default()
     )

@@ -244,7 +244,7 @@ fn old_results_are_history() {
     let plan = said(&repo.autotuned(&["plan", "--preset", "serving-env"], &[]));
     let counted = "\nafter 3 trials that tune_results.jsonl has\n";
     assert!(plan.contains(counted), "{plan}");
-    let partial = "\n   2  GPU_MEMORY_UTILIZATION=0.98 (again, for its bad runs)\n";
+    let partial = "\n   2  GPU_MEMORY_UTILIZATION=0.98 (begun)\n";
     assert!(plan.contains(partial), "{plan}");
     assert!(
         plan.lines().all(|line| line.chars().count() <= 80),

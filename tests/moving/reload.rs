@@ -1,5 +1,6 @@
 //! `autotunectl` and a daemon that goes by a repo, not by a spec's file.
 
+use std::fs;
 use std::process::{Command, Output, Stdio};
 use std::thread::sleep;
 use std::time::Duration;
@@ -29,7 +30,7 @@ fn measuring(repo: &Repo) -> Daemon {
             &arguments,
             &[("SEARCH_SPACE_FILE", "tune_search_space.json")],
         )
-        .stdout(Stdio::null())
+        .stdout(fs::File::create(repo.path("said")).expect("a file"))
         .stderr(Stdio::null())
         .spawn();
     let mut daemon = Daemon::of(child.expect("a daemon"));
@@ -94,4 +95,8 @@ fn a_changed_repo_is_taken_over() {
     assert!(trial.contains("infeasible"), "{trial}");
     daemon.signal(Signal::SIGTERM);
     assert_eq!(daemon.end(), 0);
+    // What its start went by is named: without it another study would go on.
+    let last = fs::read_to_string(repo.path("said")).expect("what it said");
+    let variables = "with these variables set as now: SEARCH_SPACE_FILE\n";
+    assert!(last.ends_with(variables), "{last}");
 }

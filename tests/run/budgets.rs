@@ -192,6 +192,9 @@ fn a_start_of_a_finished_study_repeats_what_is_partial_once() {
     };
     run(&study);
     assert_eq!(statuses(), ["partial", "ok"], "{}", study.trace());
+    let plan = said(&study.autotuned(&["plan", "study.toml", "-o", "out"]));
+    let again = "\n   1  baseline (again, for its bad runs)\n";
+    assert!(plan.contains(again), "{plan}");
     run(&study);
     assert_eq!(statuses(), ["partial", "ok", "partial"]);
     study.open_gate("good");
