@@ -90,7 +90,8 @@ pub fn open(
         }
         journal.append(&import.facts).map_err(StoreError::Append)?;
         if import.is_torn {
-            import::cut(output_dir, &spec.files).map_err(StoreError::Import)?;
+            // Where that fails the repair tries it too, and says what is wrong.
+            let _ = import::cut(output_dir, &spec.files);
         }
     }
     let (files, repaired, unrepaired) = match replay.finish() {
