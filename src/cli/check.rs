@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::path::Path;
 
+use super::after_label;
 use super::exit::Exit;
 use super::source::SpecArgs;
 use crate::config::{Checked, Refusal, SpecSource};
@@ -76,7 +77,8 @@ pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Ex
     let color = color::wanted(Choice::Auto, &std::io::stderr());
     let mut stderr = anstream::stderr();
     for note in &checked.notes {
-        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}: {}", clean(note));
+        let text = after_label("note", note);
+        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}{text}");
     }
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));

@@ -2,11 +2,11 @@
 
 use std::io::Write;
 
+use super::after_label;
 use super::exit::Exit;
 use super::source::ReferenceArgs;
 use crate::config::reference;
-use crate::report::phrase::clean;
-use crate::term::color::{BOLD, DIM};
+use crate::term::color::BOLD;
 
 /// Prints the spec that says what auto_tune.sh does in a repo
 #[derive(Debug, clap::Args)]
@@ -39,15 +39,11 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         }
     };
     let mut stderr = anstream::stderr();
-    for note in &translation.notes {
-        let _ = writeln!(stderr, "{BOLD}note{BOLD:#}: {}", clean(note));
-    }
-    for left in &translation.left_out {
-        let _ = writeln!(
-            stderr,
-            "{BOLD}left out{BOLD:#}: {DIM}{}{DIM:#}",
-            clean(left)
-        );
+    let notes = translation.notes.iter().map(|note| ("note", note));
+    let left_out = translation.left_out.iter().map(|left| ("left out", left));
+    for (label, text) in notes.chain(left_out) {
+        let text = after_label(label, text);
+        let _ = writeln!(stderr, "{BOLD}{label}{BOLD:#}{text}");
     }
     let printed = Exit::of_output(anstream::stdout().write_all(translation.text.as_bytes()));
     match translation.check() {

@@ -29,6 +29,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 use self::exit::Exit;
+use crate::report::phrase::clean;
+use crate::report::wrap::wrap;
 
 /// The command line of `autotuned`.
 #[derive(Debug, Parser)]
@@ -167,6 +169,12 @@ impl Cli {
             Verb::DemoEval => demo::evaluate(),
         }
     }
+}
+
+/// What follows the label of a remark, in lines that fit behind and below it.
+fn after_label(label: &str, text: &str) -> String {
+    let whole = wrap("", "  ", &format!("{label}: {}", clean(text))).join("\n");
+    whole.strip_prefix(label).unwrap_or(&whole).to_owned()
 }
 
 /// What a user types; the verbs that autotune itself types are left out.

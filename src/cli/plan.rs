@@ -13,11 +13,13 @@ use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::{Phase, Study};
+use crate::model::trial::Origin;
 use crate::report::phrase::{clean, counted};
 use crate::report::wrap::wrap;
 use crate::search::count::{self, Planned};
 use crate::search::{Ask, ask};
 use crate::store::error::JournalError;
+use crate::store::import;
 use crate::store::journal;
 use crate::store::record::Header;
 use crate::term::color::{self, BOLD, Choice};
@@ -68,15 +70,29 @@ pub(super) fn plan(spec: &SpecArgs, output: Option<&Path>, first: usize) -> Exit
 }
 
 /// The study with what its journal has, where there is one.
-fn known(folder: &Path, spec: Arc<Spec>) -> Result<Study, JournalError> {
-    let folder = &spec.files.journal_dir(folder);
+fn known(output_dir: &Path, spec: Arc<Spec>) -> Result<Study, JournalError> {
+    let folder = &spec.files.journal_dir(output_dir);
     if !folder.join(journal::FILE).exists() {
-        return Ok(Study::new(spec));
+        return Ok(with_results(output_dir, spec));
     }
     let header = Header::new(&spec, clock::now());
     let (study, seen) = journal::view(folder, spec)?;
     journal::fits(folder, &seen.header, &header)?;
     Ok(study)
+}
+
+/// A study that begins with what is in a results file, as a start would take
+/// it up.
+fn with_results(output_dir: &Path, spec: Arc<Spec>) -> Study {
+    let mut study = Study::new(spec);
+    // What is wrong with the file is said by a start.
+    let import = import::preview(output_dir, study.spec()).unwrap_or_default();
+    for fact in &import.facts {
+        if study.apply(fact).is_err() {
+            break;
+        }
+    }
+    study
 }
 
 fn show(study: &Study, first: usize) -> std::io::Result<()> {
@@ -96,7 +112,15 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
             Phase::Paused(reason) => format!("; paused: {}", clean(reason)),
             Phase::Done(reason) => format!("; done: {}", clean(reason)),
         };
-        writeln!(out, "after {trials}{phase}")?;
+        let of_file = study
+            .trials()
+            .iter()
+            .all(|trial| trial.origin == Origin::Imported);
+        let from = match of_file {
+            true => format!(" that {} has", clean(&spec.files.results)),
+            false => String::new(),
+        };
+        writeln!(out, "after {trials}{from}{phase}")?;
     }
     for amendment in study.amendments().iter() {
         let text = format!("changed by autotunectl: {}", clean(&amendment.to_string()));
@@ -180,6 +204,11 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
         };
         write_trial(out, trial.id.0 as usize, &format!("{shown} ({note})"))?;
     }
+    for trial in study.trials().iter().filter(|trial| trial.is_partial()) {
+        let shown = study_table::differences(study, trial);
+        let text = format!("{shown} (again, for its bad runs)");
+        write_trial(out, trial.id.0 as usize, &text)?;
+    }
     let baseline = spec.space.baseline().ok();
     let preview = count::preview(study, first);
     if preview.is_empty() && study.unsettled().is_none() {
@@ -190,14 +219,13 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
         writeln!(out, "      nothing: {}", clean(&why))?;
     }
     for (index, params) in preview.into_iter().enumerate() {
-        let (shown, note) = match &baseline {
+        let shown = match &baseline {
             Some(baseline) if params != *baseline => {
-                let changes = study_table::changes(&spec.space, &params, baseline);
-                (changes, "")
+                study_table::changes(&spec.space, &params, baseline)
             }
-            _ => (study_table::params(&params), " (the baseline)"),
+            _ => "the baseline: the base of all parameters".to_owned(),
         };
-        write_trial(out, begun + index + 1, &format!("{shown}{note}"))?;
+        write_trial(out, begun + index + 1, &shown)?;
     }
     Ok(())
 }

@@ -419,6 +419,9 @@ fn next_steps(args: &Args, output_dir: &Path) -> Vec<String> {
         let spec = args.spec.shown();
         next.push(format!("read {spec}: that spec is all there was to it"));
         next.push("write one for your own server and `autotuned check` it".to_owned());
+    } else if args.spec.preset.is_some() {
+        let go_on = "with --stay the daemon is there for `autotunectl space` and `set`";
+        next.push(go_on.to_owned());
     } else {
         let go_on = "with a larger [budget] or [space] the same command goes on from here";
         next.push(go_on.to_owned());
@@ -447,8 +450,16 @@ fn command(args: &Args) -> String {
         .output_dir
         .as_ref()
         .map(|dir| format!(" --output-dir {}", dir.display()));
+    let variables = args.spec.variables();
+    let with = match variables.is_empty() {
+        true => String::new(),
+        false => format!(
+            "\nwith these variables set as now: {}",
+            variables.join(", ")
+        ),
+    };
     format!(
-        "autotuned run {}{}",
+        "autotuned run {}{}{with}",
         args.spec.shown(),
         output.unwrap_or_default()
     )

@@ -72,6 +72,15 @@ impl SpecArgs {
         arguments
     }
 
+    /// The variables of the environment that it goes by, too.
+    pub(super) fn variables(&self) -> Vec<&'static str> {
+        let is_repo = self.preset.as_deref() == Some(PRESET);
+        let settings = SETTINGS.iter().filter(|_| is_repo);
+        let known = settings.flat_map(|setting| setting.variables.iter().copied());
+        let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+        known.filter(is_set).collect()
+    }
+
     /// As a user may write it.
     pub(super) fn shown(&self) -> String {
         let words = self.to_arguments().into_iter();

@@ -14,10 +14,10 @@ use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::NoticeId;
-use crate::model::outcome::{FailureKind, Outcome};
+use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
 use crate::notify;
 use crate::report::phrase::counted;
 use crate::search::{self, Ask};
@@ -410,7 +410,8 @@ fn begin(
         // paused it who can also resume it.
         tell(&mut study, Event::Resumed);
     }
-    if matches!(study.phase(), Phase::Active) {
+    // Each start gives them one more try, also one of a study that was done.
+    if time_used_up(&study, context.now).is_none() {
         reopen_partial(&mut study, context, decision);
     }
     next(state, &study, context, decision);
@@ -418,12 +419,12 @@ fn begin(
 
 /// Whether a study that was done goes on, and has trials that lack runs.
 fn goes_on_with_partial(study: &Study) -> bool {
-    matches!(study.phase(), Phase::Done(_)) && study.trials().iter().any(|trial| is_partial(trial))
+    matches!(study.phase(), Phase::Done(_)) && study.trials().iter().any(|trial| trial.is_partial())
 }
 
 /// Takes up again the trials that have only some of their runs.
 fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decision) {
-    let partial = study.trials().iter().filter(|trial| is_partial(trial));
+    let partial = study.trials().iter().filter(|trial| trial.is_partial());
     let partial: Vec<TrialId> = partial.map(|trial| trial.id).collect();
     for trial in partial {
         let fact = Fact {
@@ -434,10 +435,6 @@ fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decis
             decision.facts.push(fact);
         }
     }
-}
-
-fn is_partial(trial: &Trial) -> bool {
-    matches!(&trial.outcome, Some(Outcome::Failed(failure)) if failure.kind == FailureKind::SomeRuns)
 }
 
 fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
@@ -549,14 +546,13 @@ fn pause_reason(study: &Study) -> String {
 /// Why no further trial is begun, if the budget says so. A trial that is begun
 /// is finished, unless time is up.
 fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
-        let wall = crate::base::quantity::show_duration(wall);
-        return Some(format!("the budget of {wall} is used up"));
+    if let Some(reason) = time_used_up(study, now) {
+        return Some(reason);
     }
     if study.unsettled().is_some() {
         return None;
     }
+    let budget = &study.spec().budget;
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
         let most = counted(most.into(), "trial");
@@ -565,6 +561,14 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
     let most = counted(most.into(), "run");
     Some(format!("the budget of {most} is used up"))
+}
+
+fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
+    let wall = study.spec().budget.wall?;
+    (study.busy(now) >= wall).then(|| {
+        let wall = crate::base::quantity::show_duration(wall);
+        format!("the budget of {wall} is used up")
+    })
 }
 
 /// The sittings that an earlier daemon has left open.

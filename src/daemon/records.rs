@@ -14,9 +14,10 @@ use crate::model::event::{Event, Fact};
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
-use crate::report::phrase::clean;
+use crate::report::phrase::{clean, counted};
 use crate::store::error::{AppendError, FilesError};
 use crate::store::files::Repaired;
+use crate::store::import;
 use crate::store::opening::{self, Opening};
 use crate::store::phases::StatusBuilder;
 use crate::store::results::ResultsBuilder;
@@ -61,7 +62,7 @@ impl Records {
     ) -> Result<Opened, DaemonError> {
         let journal_dir = spec.files.journal_dir(output_dir);
         let opening = opening::open(&journal_dir, output_dir, spec, spec_text, clock::now())?;
-        let notes = notes(&opening);
+        let notes = notes(&opening, output_dir);
         let Opening {
             journal,
             study,
@@ -183,7 +184,7 @@ pub async fn written(receipt: &mut Receipt) -> Result<(), AppendError> {
     }
 }
 
-fn notes(opening: &Opening) -> Vec<String> {
+fn notes(opening: &Opening, output_dir: &Path) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(torn) = &opening.opened.torn {
         notes.push(format!(
@@ -193,14 +194,19 @@ fn notes(opening: &Opening) -> Vec<String> {
         ));
     }
     if let Some(import) = &opening.import {
+        let names = &opening.study.spec().files;
         notes.push(format!(
-            "{} trials of the results file were taken over as history",
-            import.trials
+            "{} taken over as history from {}",
+            counted(import.trials.into(), "trial"),
+            output_dir.join(&names.results).display()
         ));
+        let damaged = import::damaged_path(output_dir, names);
         notes.extend(import.problems.iter().map(|problem| {
             format!(
-                "line {} of it cannot be used and is kept aside: {}",
-                problem.line, problem.text
+                "line {} of it cannot be used and is kept in {}: {}",
+                problem.line,
+                damaged.display(),
+                problem.text
             )
         }));
     }

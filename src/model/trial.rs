@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::metric::{Metrics, Summary};
-use super::outcome::{Ending, Outcome};
+use super::outcome::{Ending, FailureKind, Outcome};
 use super::params::Params;
 use super::value::Finite;
 use crate::base::clock::Timestamp;
@@ -202,6 +202,13 @@ impl Trial {
             .iter()
             .rev()
             .find_map(|sitting| sitting.startup)
+    }
+
+    /// Whether only some of its runs were good, and no racing ended it: a later
+    /// start tries the bad ones again.
+    pub fn is_partial(&self) -> bool {
+        matches!(&self.outcome, Some(Outcome::Failed(failure))
+            if failure.kind == FailureKind::SomeRuns)
     }
 
     /// Whether the sampler may learn from it: it is settled.

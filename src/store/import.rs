@@ -44,6 +44,8 @@ pub struct Import {
     pub host_faults: u32,
     /// Lines that could not be used.
     pub problems: Vec<Problem>,
+    /// Whether the last line has no end.
+    pub is_torn: bool,
 }
 
 /// A line that could not be used.
@@ -54,6 +56,9 @@ pub struct Problem {
     /// What is wrong with it.
     pub text: String,
 }
+
+/// What is wrong with a last line that has no end.
+const TORN: &str = "it is half a line, as a crash leaves it";
 
 /// Where the imported lines are kept.
 pub(super) fn kept_path(output_dir: &Path, names: &FileNames) -> PathBuf {
@@ -73,13 +78,8 @@ pub fn damaged_path(output_dir: &Path, names: &FileNames) -> PathBuf {
 /// Whatever the file system answers.
 pub fn take(output_dir: &Path, spec: &Spec) -> Result<Option<Import>, FilesError> {
     let names = &spec.files;
-    let path = output_dir.join(&names.results);
     let kept = kept_path(output_dir, names);
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
-        Err(error) => return Err(FilesError::at(&path)(error)),
-    };
+    let text = read(output_dir, names)?;
     if text.is_empty() {
         // What an earlier study imported is none of this one's history.
         retire(&kept).map_err(FilesError::at(&kept))?;
@@ -96,6 +96,34 @@ pub fn take(output_dir: &Path, spec: &Spec) -> Result<Option<Import>, FilesError
     }
     file::replace(&kept, &lines).map_err(FilesError::at(&kept))?;
     Ok(Some(import))
+}
+
+/// What [`take`] would take up; changes nothing.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn preview(output_dir: &Path, spec: &Spec) -> Result<Import, FilesError> {
+    Ok(parse(&read(output_dir, &spec.files)?, spec).import)
+}
+
+/// Leaves the lines alone that were taken up, less a torn one, once the facts
+/// are in the journal: ours come after them.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub(super) fn cut(output_dir: &Path, names: &FileNames) -> Result<(), FilesError> {
+    let kept = kept_path(output_dir, names);
+    let lines = fs::read(&kept).map_err(FilesError::at(&kept))?;
+    let path = output_dir.join(&names.results);
+    file::replace(&path, &lines).map_err(FilesError::at(&path))
+}
+
+fn read(output_dir: &Path, names: &FileNames) -> Result<Vec<u8>, FilesError> {
+    let path = output_dir.join(&names.results);
+    match fs::read(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        read => read.map_err(FilesError::at(&path)),
+    }
 }
 
 fn retire(path: &Path) -> io::Result<()> {
@@ -137,11 +165,13 @@ fn parse(text: &[u8], spec: &Spec) -> Parsed {
             }
             Ok(None) => import.host_faults += u32::from(!bytes.is_empty()),
             Err(text) => {
+                let text = if whole { text } else { TORN.to_owned() };
                 damaged.extend_from_slice(bytes);
                 damaged.push(b'\n');
                 import.problems.push(Problem { line: number, text });
             }
         }
+        import.is_torn = !whole;
         // Half a line at the end would have ours glued to it.
         if whole || usable {
             kept.extend_from_slice(line);

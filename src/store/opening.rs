@@ -89,6 +89,10 @@ pub fn open(
             replay.take(fact).map_err(StoreError::Study)?;
         }
         journal.append(&import.facts).map_err(StoreError::Append)?;
+        if import.is_torn {
+            // Where that fails the repair tries it too, and says what is wrong.
+            let _ = import::cut(output_dir, &spec.files);
+        }
     }
     let (files, repaired, unrepaired) = match replay.finish() {
         Ok((files, repaired)) => (files, repaired, None),

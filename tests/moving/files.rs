@@ -240,10 +240,27 @@ fn old_results_are_history() {
     let repo = Repo::new();
     let lines = old_results(&repo);
     repo.write("tune_results.jsonl", &lines.join("\n"));
+    let before = repo.names();
+    let plan = said(&repo.autotuned(&["plan", "--preset", "serving-env"], &[]));
+    let counted = "\nafter 3 trials that tune_results.jsonl has\n";
+    assert!(plan.contains(counted), "{plan}");
+    let partial = "\n   2  GPU_MEMORY_UTILIZATION=0.98 (begun)\n";
+    assert!(plan.contains(partial), "{plan}");
+    assert!(
+        plan.lines().all(|line| line.chars().count() <= 80),
+        "{plan}"
+    );
+    assert_eq!(repo.names(), before, "a plan changes nothing");
+
     let output = repo.tune(&[], &[]);
     assert_eq!(code(&output), 0, "{}", said(&output));
     let said = said(&output);
     assert!(said.contains("line 3") && said.contains("line 6"), "{said}");
+    assert!(said.contains("it is half a line"), "{said}");
+    assert!(
+        !repo.names().iter().any(|name| name.contains(".old")),
+        "{said}"
+    );
     let damaged = repo.read("tune_results.jsonl.damaged");
     assert_eq!(damaged, format!("{}\n{}\n", lines[2], lines[5]));
     // The old lines stand where they stood, less the torn one.

@@ -10,6 +10,7 @@ mod support;
 
 mod convert;
 mod files;
+mod reload;
 mod run;
 
 use std::fs::{self, Permissions};

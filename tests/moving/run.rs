@@ -73,10 +73,15 @@ fn a_repo_is_tuned_in_place() {
         assert!(!text.contains("hunter2"));
     }
 
-    // Once more: all is known, nothing is tried again.
+    // Once more: all is known, and only what had a bad run is tried again.
     let output = repo.tune(&["--skip_existing"], &[]);
     assert_eq!(code(&output), 0, "{}", said(&output));
-    assert_eq!(repo.results("tune_results.jsonl").len(), results.len());
+    let again = repo.results("tune_results.jsonl");
+    let [repeated] = &again[results.len()..] else {
+        panic!("{} lines and {}", results.len(), again.len());
+    };
+    assert_eq!(repeated["params"]["MAX_MODEL_LEN"], "2048");
+    assert_eq!(repeated["status"], "ok", "mended meanwhile");
 }
 
 #[test]

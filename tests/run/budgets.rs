@@ -113,8 +113,8 @@ fn a_study_that_goes_on_can_be_stopped() {
     assert_eq!(study.planned().len(), 2);
 }
 
-/// A trial some of whose runs went wrong is tried again by a later start, as
-/// long as the study goes on: good runs are kept.
+/// A trial some of whose runs went wrong is tried again by each later start:
+/// good runs are kept.
 #[test]
 fn a_partial_trial_is_tried_again() {
     // The second run of the first trial fails until the file `good` is there.
@@ -174,4 +174,38 @@ fn a_partial_trial_is_tried_again() {
         3,
         "{runs}"
     );
+}
+
+/// So it is once the study is done; one that racing gave up is left alone.
+#[test]
+fn a_start_of_a_finished_study_repeats_what_is_partial_once() {
+    let command = r#"["sh", "-c", '''
+        echo {{ N }}/{{ run }} >> {dir}runs
+        [ {{ run }} = 1 ] || [ {{ N }} = 2 ] || [ -e {dir}good ] || exit 1
+        echo score={{ N }}
+    ''']"#;
+    let study = simple("[space]\nN = [1, 2]\n", command);
+    let statuses = || -> Vec<String> {
+        let results = study.results();
+        let status = results.iter().filter_map(|line| line["status"].as_str());
+        status.map(str::to_owned).collect()
+    };
+    run(&study);
+    assert_eq!(statuses(), ["partial", "ok"], "{}", study.trace());
+    let plan = said(&study.autotuned(&["plan", "study.toml", "-o", "out"]));
+    let again = "\n   1  baseline (again, for its bad runs)\n";
+    assert!(plan.contains(again), "{plan}");
+    run(&study);
+    assert_eq!(statuses(), ["partial", "ok", "partial"]);
+    study.open_gate("good");
+    run(&study);
+    let whole = ["partial", "ok", "partial", "ok"];
+    assert_eq!(statuses(), whole, "{}", study.trace());
+    // Now nothing is partial any more.
+    run(&study);
+    assert_eq!(statuses(), whole);
+    assert_eq!(study.planned().len(), 2);
+    let runs = std::fs::read_to_string(study.path("runs")).expect("runs");
+    let of = |run: &str| runs.lines().filter(|line| *line == run).count();
+    assert_eq!((of("1/1"), of("1/2"), of("2/1")), (1, 3, 1), "{runs}");
 }
