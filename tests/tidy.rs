@@ -10,7 +10,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("term", &[]),
     ("demo", &[]),
     ("search", &["model"]),
-    ("config", &["model"]),
+    ("catalogue", &["model"]),
+    ("config", &["model", "catalogue"]),
     ("exec", &["model"]),
     ("store", &["model"]),
     ("supervise", &[]),
@@ -42,7 +43,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("wire", &["model"]),
-    ("ctl", &["model", "config", "wire", "report", "term"]),
+    (
+        "ctl",
+        &["model", "catalogue", "config", "wire", "report", "term"],
+    ),
 ];
 
 /// Rooms that may hold unsafe code.
@@ -50,7 +54,7 @@ const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes.
 const PROCESSES: &[&str] = &["exec", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
-const PURE: &[&str] = &["model", "search", "report"];
+const PURE: &[&str] = &["model", "search", "report", "catalogue"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
