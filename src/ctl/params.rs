@@ -89,7 +89,7 @@ impl Args {
     /// Whether an argument is asked for, and of those that have its name the
     /// one that counts for the command.
     fn wants(&self, catalogue: &Catalogue, entry: Entry<'_>) -> bool {
-        let name = &entry.argument.name;
+        let name = entry.argument.name.as_str();
         if let Some(command) = &self.command {
             let own = catalogue.of(command, name).last();
             if !own.is_some_and(|own| std::ptr::eq(own.argument, entry.argument)) {

@@ -25,13 +25,13 @@ fn a_slip_in_a_name_is_an_error_once_the_release_is_known() {
     let words = "'--lora_rank', '{{ RANK }}', '--lora_alpah', '32'";
     let line = "`swift sft` has no argument --lora_alpah, as ms-swift 3.0 describes it (did you \
                 mean --lora_alpha?)";
-    let warning = format!("spec.toml:16:57: warning: {line}\n");
+    let warning = format!("spec.toml:15:57: warning: {line}");
     assert_eq!(said("", words), warning);
     assert_eq!(
         said("[catalogue]\nms_swift = '3.7'", words),
-        warning.replace(":16:", ":17:")
+        warning.replace(":15:", ":16:")
     );
-    let error = format!("spec.toml:17:57: error: {line}\n");
+    let error = format!("spec.toml:16:57: error: {line}");
     assert_eq!(said("[catalogue]\nms_swift = '3.0.1'", words), error);
 }
 
@@ -44,9 +44,9 @@ fn values_of_parameters_are_checked_where_they_are_passed() {
         panic!("{wrong}");
     };
     assert!(
-        first.starts_with("spec.toml:17:44: error: --train_type: `lorra` is none of lora, full")
+        first.starts_with("spec.toml:16:44: error: --train_type: `lorra` is none of lora, full")
     );
-    assert!(second.starts_with("spec.toml:17:58: error: --seed: `x` is not a whole number"));
+    assert!(second.starts_with("spec.toml:16:58: error: --seed: `x` is not a whole number"));
     assert_eq!(
         said(
             known,
@@ -61,7 +61,7 @@ fn what_has_no_effect_is_a_warning() {
     let words = "'--train_type', 'full', '--lora_rank', '{{ RANK }}'";
     let text = said("[catalogue]\nms_swift = '3.0'", words);
     assert!(
-        text.contains("17:52: warning: --lora_rank has no effect here: it takes train_type not in"),
+        text.contains("16:52: warning: --lora_rank has no effect here: it takes train_type not in"),
         "{text}"
     );
 }
