@@ -30,6 +30,7 @@
 //! | [`catalogue`] | what the arguments of ms-swift are, and which make sense together; pure | model |
 //! | [`config`] | text to a checked spec, with a position for every complaint | model, catalogue |
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
+//! | [`doctor`] | is there on this host what a study needs? | model, exec, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
 //! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
@@ -37,6 +38,7 @@
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
 //! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, supervise, term |
 //! | [`demo`] | a real program to tune: a nearest-neighbour search server | – |
+//! | [`setup`] | the service for a study in somebody's own folder | doctor |
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
@@ -58,8 +60,9 @@
 //! What is absent, on purpose:
 //!
 //! - `model`, `search` and `report` have no clock, no files, no runtime.
-//! - Only `exec` and `supervise` start or signal processes, only `exec` and
-//!   `systemd` hold unsafe code; only `cli` and `ctl` print; only `bin` ends the
+//! - Only `exec` and `supervise` start or signal processes (and `setup`, which
+//!   runs programs of the service manager); only `exec` and `systemd` hold unsafe
+//!   code; only `cli` and `ctl` print; only `bin` ends the
 //!   process.
 //! - Nothing that a client does, or does not do, holds a study up: the control
 //!   server has threads of its own, and waits for no reader.
@@ -72,11 +75,13 @@ pub mod config;
 pub mod ctl;
 pub mod daemon;
 pub mod demo;
+pub mod doctor;
 pub mod exec;
 pub mod model;
 pub mod notify;
 pub mod report;
 pub mod search;
+pub mod setup;
 pub mod store;
 pub mod supervise;
 pub mod systemd;

@@ -3,6 +3,7 @@
 
 mod support;
 
+use nix::sys::signal::Signal::SIGHUP;
 use support::control::{ctl, good, json, outcomes, refused};
 use support::{Daemon, Study, code, said};
 
@@ -314,6 +315,42 @@ fn wrong_changes_change_nothing() {
     good(&study, &["stop", "--now"]);
     assert_eq!(daemon.end(), 0);
     study.await_nothing_alive();
+}
+
+/// Where there is no terminal, SIGHUP does the same, for whoever it reaches; the
+/// answer is said by the daemon.
+#[test]
+fn a_hangup_without_a_terminal_reloads() {
+    let study = Study::new(SPEC);
+    let run = ["run", "study.toml", "--output-dir", "out"];
+    let command = support::without_terminal(&study.command(&run));
+    let mut daemon = study.start_command(command);
+    study.await_gate("gate-1-a");
+    let hang_up = |daemon: &Daemon| {
+        let runner = nix::unistd::Pid::from_raw(study.runner_pid());
+        nix::sys::signal::kill(runner, SIGHUP).expect("it is alive");
+        daemon.signal(SIGHUP);
+    };
+    let await_log = |words: &str| study.wait(words, || study.log().contains(words));
+    hang_up(&daemon);
+    await_log("the spec says what it said");
+    study.write_spec(&SPEC.replace("maximize", "maximise"));
+    hang_up(&daemon);
+    await_log("the spec has mistakes, keeping the old spec:\n");
+    await_log("study.toml:6:1");
+    study.write_spec(&SPEC.replace("\"steered\"", "\"another\""));
+    hang_up(&daemon);
+    await_log("[study] name cannot change without a restart, keeping the old spec");
+    assert_eq!(study.events_of("spec-reloaded").len(), 0);
+    study.write_spec(&SPEC.replace("N = [1, 2, 3]", "N = [1]"));
+    hang_up(&daemon);
+    study.await_events("spec-reloaded", 1);
+    await_log("the spec was read again");
+    open(&study, &["1-a", "1-b"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(study.planned(), ["MODE=a N=1", "MODE=b N=1"]);
+    // Nothing was interrupted by it.
+    assert_eq!(study.events_of("sitting-started").len(), 2);
 }
 
 #[test]

@@ -3,13 +3,13 @@
 
 mod support;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::Signal;
 use support::said::{GOOD, SERVED, assert_said};
-use support::{Daemon, Study, child, kill, start_of};
+use support::{Daemon, Study, child, kill, start_of, without_terminal};
 
 /// What the supervisor is told to do in these tests.
 const SUPERVISE: [&str; 4] = ["supervise", "study.toml", "--output-dir", "out"];
@@ -159,11 +159,7 @@ fn a_study_has_one_supervisor() {
 
 #[test]
 fn signals_end_both_in_order() {
-    for (asked, code) in [
-        (Signal::SIGTERM, 0),
-        (Signal::SIGHUP, 0),
-        (Signal::SIGINT, 130),
-    ] {
+    for (asked, code) in [(Signal::SIGTERM, 0), (Signal::SIGINT, 130)] {
         let study = gated();
         let mut supervisor = study.start_verb(&SUPERVISE);
         study.await_gate("gate-2");
@@ -243,6 +239,36 @@ fn a_daemon_whose_supervisor_is_gone_does_not_begin() {
     assert!(!study.path("out").exists());
 }
 
+/// SIGHUP reaches the daemon, and ends neither.
+#[test]
+fn a_hangup_without_a_terminal_is_passed_on() {
+    let study = gated();
+    let command = without_terminal(&study.command(&SUPERVISE));
+    let mut supervisor = study.start_command(command);
+    study.await_gate("gate-2");
+    supervisor.signal(Signal::SIGHUP);
+    await_log(&study, "the spec says what it said");
+    study.open_gate("gate-2");
+    assert_eq!(supervisor.end(), 0, "{}", study.trace());
+    assert_complete(&study);
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_both_in_order() {
+    let study = gated();
+    let Some((terminal, mut supervisor)) = support::on_terminal(&study, &SUPERVISE) else {
+        return;
+    };
+    study.await_gate("gate-2");
+    drop(terminal);
+    assert_eq!(supervisor.wait().expect("its end").code(), Some(0));
+    assert_eq!(study.events_of("sitting-ended").len(), 2);
+    study.await_nothing_alive();
+    study.open_gate("gate-2");
+    assert_said(&study.autotuned(&SUPERVISE), 0, &["done"]);
+    assert_complete(&study);
+}
+
 /// Under `nohup` the end of a terminal ends nothing.
 #[test]
 fn nohup_is_respected() {
@@ -254,7 +280,7 @@ fn nohup_is_respected() {
         .current_dir(study.path(""))
         .env("PIDS", study.path("pids"))
         .env("XDG_RUNTIME_DIR", study.path("runtime"));
-    let mut supervisor = start(&study, nohup);
+    let mut supervisor = study.start_command(nohup);
     study.await_gate("gate-2");
     let daemon = await_daemon(&study, 1);
     supervisor.signal(Signal::SIGHUP);
@@ -315,24 +341,13 @@ fn stand_in(study: &Study, options: &[&str], program: &[&str]) -> Command {
     command
 }
 
-/// Starts a program of the study, its output into the log.
-fn start(study: &Study, mut command: Command) -> Daemon {
-    let log = File::options()
-        .create(true)
-        .append(true)
-        .open(study.path("daemon.log"))
-        .expect("a log");
-    command.stdin(Stdio::null());
-    command.stdout(log.try_clone().expect("a log")).stderr(log);
-    Daemon::of(command.spawn().expect("a program"))
-}
-
 #[test]
 fn every_signal_is_passed_on() {
     let study = gated();
     let child = child().display().to_string();
     let program = [&*child, "echo-signals", "--ends", "2"];
-    let mut supervisor = start(&study, stand_in(&study, &[], &program));
+    let command = without_terminal(&stand_in(&study, &[], &program));
+    let mut supervisor = study.start_command(command);
     await_log(&study, "listening");
     let names = [
         Signal::SIGUSR1,
@@ -375,7 +390,7 @@ exit 42
 fn orphans_are_reaped() {
     let study = gated();
     let program = ["sh", "-c", ORPHANS];
-    let mut supervisor = start(&study, stand_in(&study, &[], &program));
+    let mut supervisor = study.start_command(stand_in(&study, &[], &program));
     assert_eq!(supervisor.end(), 42, "{}", study.log());
 }
 
@@ -403,7 +418,7 @@ fn orphans_are_reaped_by_pid_1() {
         .arg(inside.get_program())
         .args(inside.get_args())
         .current_dir(study.path(""));
-    let mut supervisor = start(&study, unshare);
+    let mut supervisor = study.start_command(unshare);
     assert_eq!(supervisor.end(), 42, "{}", study.log());
 }
 
@@ -413,7 +428,7 @@ fn beating(study: &Study, options: &[&str], beats: &str) -> Daemon {
     let child = child().display().to_string();
     let mark = study.path("hung").display().to_string();
     let program = [&*child, "beat", beats, "--once", &mark];
-    start(study, stand_in(study, options, &program))
+    study.start_command(stand_in(study, options, &program))
 }
 
 #[test]

@@ -13,15 +13,18 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("catalogue", &["model"]),
     ("config", &["model", "catalogue"]),
     ("exec", &["model"]),
+    ("doctor", &["model", "exec", "report", "systemd"]),
     ("store", &["model"]),
     ("supervise", &[]),
+    ("setup", &["doctor"]),
     ("report", &["model", "search"]),
     ("notify", &["model", "report"]),
     ("systemd", &[]),
     (
         "daemon",
         &[
-            "model", "search", "config", "exec", "store", "report", "wire", "systemd", "notify",
+            "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
+            "notify",
         ],
     ),
     (
@@ -31,12 +34,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "search",
             "config",
             "exec",
+            "doctor",
             "store",
             "report",
             "daemon",
             "demo",
             "term",
             "wire",
+            "setup",
             "supervise",
             "systemd",
             "notify",
@@ -51,8 +56,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
 
 /// Rooms that may hold unsafe code.
 const UNSAFE: &[&str] = &["exec", "systemd"];
-/// Rooms that may start or signal processes.
-const PROCESSES: &[&str] = &["exec", "supervise"];
+/// Rooms that may start or signal processes; `setup` runs systemctl and its like.
+const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
 const PURE: &[&str] = &["model", "search", "report", "catalogue"];
 

@@ -1,11 +1,12 @@
 //! Shared primitives that stand below every other room: time, durations,
-//! sizes, atomic file replacement, HTTP clients, secrets, seeded random numbers and
-//! inherited signals.
+//! sizes, atomic file replacement, HTTP clients, secrets, owners, seeded random
+//! numbers and inherited signals.
 
 pub mod clock;
 pub mod exports;
 pub mod file;
 pub mod http;
+pub mod owner;
 pub mod private;
 pub mod quantity;
 pub mod random;

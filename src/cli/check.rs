@@ -5,9 +5,8 @@ use std::path::Path;
 
 use super::exit::Exit;
 use super::source::SpecArgs;
-use crate::config::{self, Checked, Level, Problem, Refusal, SpecSource};
-use crate::exec::limits;
-use crate::model::spec::Limits;
+use crate::config::{Checked, Refusal, SpecSource};
+use crate::doctor::{self, Finding, State};
 use crate::report::phrase::{clean, counted};
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
@@ -78,21 +77,26 @@ pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Ex
     if !host {
         return Ok(checked);
     }
-    let mut problems = config::check_host(&checked.spec);
-    problems.extend(missing_limits(&checked.spec.limits));
-    for problem in &problems {
-        let style = if problem.level == Level::Error {
-            BAD
-        } else {
-            DOUBTFUL
-        };
-        let word = problem.level.word();
-        let _ = writeln!(stderr, "{style}{word}{style:#}: {}", problem.message);
+    let findings = doctor::of_spec(&checked.spec);
+    for finding in &findings {
+        tell(finding);
     }
-    if problems.iter().any(|problem| problem.level == Level::Error) {
+    if findings.iter().any(|finding| finding.state == State::Error) {
         return Err(Exit::Spec);
     }
     Ok(checked)
+}
+
+/// Says what a look at this machine has found, unless all is well.
+pub(super) fn tell(finding: &Finding) {
+    let style = match finding.state {
+        State::Ok => return,
+        State::Warning => DOUBTFUL,
+        State::Error => BAD,
+    };
+    let word = finding.state.word();
+    let text = clean(&finding.sentence());
+    let _ = writeln!(anstream::stderr(), "{style}{word}{style:#}: {text}");
 }
 
 /// Reads a spec, and says why it cannot be used.
@@ -113,15 +117,4 @@ pub(super) fn parse_spec(source: &SpecSource) -> Result<Checked, Exit> {
         }
         Err(refusal) => Err(Exit::Spec.say(&refusal)),
     }
-}
-
-/// What of the limits a daemon that is started here could not apply.
-fn missing_limits(wanted: &Limits) -> impl Iterator<Item = Problem> {
-    let level = if wanted.required {
-        Level::Error
-    } else {
-        Level::Warning
-    };
-    let sentences = limits::missing(wanted).into_iter();
-    sentences.map(move |message| Problem { level, message })
 }

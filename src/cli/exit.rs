@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::process::ExitCode;
 
-use crate::report::phrase::clean;
+use crate::report::phrase::clean_lines;
 
 /// How a verb ended. The numbers are part of the interface: scripts and the
 /// systemd unit go by them.
@@ -88,8 +88,8 @@ impl Exit {
         let mut stderr = anstream::stderr();
         // Names and values of the user's are in it: they must not steer the
         // terminal.
-        let lines: Vec<String> = text.lines().map(clean).collect();
-        let _ = writeln!(stderr, "{style}error{style:#}: {}", lines.join("\n"));
+        let text = clean_lines(text);
+        let _ = writeln!(stderr, "{style}error{style:#}: {text}");
         self
     }
 

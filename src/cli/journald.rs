@@ -15,7 +15,7 @@ use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
-    clean, constraint, counted, figures, mean_and_spread, percent, undelivered,
+    clean_lines, constraint, counted, figures, mean_and_spread, percent, undelivered,
 };
 use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
 
@@ -88,6 +88,7 @@ impl Entries {
                 priority: Priority::Warning,
                 ..Said::info(message)
             }),
+            Update::Answer(message) => self.write(Said::info(message)),
             Update::DiskTrouble(trouble) => {
                 let message = format!("{trouble}, retrying");
                 let id = MessageId::DiskTrouble;
@@ -118,7 +119,7 @@ impl Entries {
     }
 
     fn write_fields(&self, said: &Said, fields: Entry<'_>) {
-        let message = clean(&said.message);
+        let message = clean_lines(&said.message);
         let entry = Entry {
             message: &message,
             id: said.id,
@@ -141,6 +142,7 @@ impl Entries {
             | Event::ServicesReady { trial, .. }
             | Event::PortBusy { trial, .. }
             | Event::Warned { trial, .. }
+            | Event::Waiting { trial, .. }
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
@@ -171,6 +173,7 @@ impl Entries {
     fn say(&self, fact: &Fact, study: &Study) -> Option<Said> {
         Some(match &fact.event {
             Event::Opened { .. }
+            | Event::HostSeen { .. }
             | Event::StepStarted { .. }
             | Event::TrialPlanned { .. }
             | Event::NoticeQueued(_)
@@ -201,7 +204,7 @@ impl Entries {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {}", port_busy(*port, holder)))
             },
-            Event::Warned { trial, text, .. } => Said {
+            Event::Warned { trial, text, .. } | Event::Waiting { trial, text, .. } => Said {
                 priority: Priority::Warning,
                 ..Said::info(format!("trial {trial}: {text}"))
             },

@@ -6,6 +6,7 @@
 mod check;
 mod convert;
 mod demo;
+mod doctor;
 pub mod exit;
 mod journald;
 mod notify_failed;
@@ -13,15 +14,18 @@ mod plan;
 mod progress;
 mod run;
 mod selftest;
+mod setup;
 mod source;
 mod study_table;
 mod supervise;
 mod trial;
 mod view;
 
+use std::io::Write;
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
 use self::exit::Exit;
 
@@ -51,6 +55,7 @@ macro_rules! examples {
 Examples:
   autotuned demo                      watch a real study, in about a minute
   autotuned check study.toml          everything that is wrong with a spec
+  autotuned doctor study.toml         whether this host has all it needs
   autotuned plan study.toml           what would be tried
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
@@ -88,18 +93,37 @@ enum Verb {
     Run(run::Args),
     Supervise(supervise::Args),
     Check(check::Args),
+    Doctor(doctor::Args),
     Plan(plan::Args),
     Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
     NotifyFailed(notify_failed::Args),
     Selftest(selftest::Args),
+    Setup(setup::Args),
+    /// Prints completions for a shell
+    #[command(after_help = "\
+Example:
+  autotuned completions bash > /etc/bash_completion.d/autotuned")]
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
     /// Carries out one sitting of a trial; for the daemon
     #[command(hide = true)]
     Trial {
         /// The sitting's folder
         folder: PathBuf,
     },
+    /// Whether folders can be reached and written to; for setup's look
+    #[command(hide = true)]
+    Reach {
+        /// The folders
+        folders: Vec<PathBuf>,
+    },
+    /// Asks the driver of the GPUs, which may hang; for who asks with a limit
+    #[command(hide = true)]
+    Gpus,
     /// Takes controllers back from the cgroups of trials; for ExecStopPost=
     #[command(hide = true)]
     Release,
@@ -119,16 +143,21 @@ impl Cli {
             Verb::Run(args) => run::carry_out(&args),
             Verb::Supervise(args) => supervise::carry_out(&args),
             Verb::Check(args) => check::carry_out(&args),
+            Verb::Doctor(args) => doctor::carry_out(&args),
             Verb::Plan(args) => plan::carry_out(&args),
             Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Selftest(args) => selftest::carry_out(&args),
+            Verb::Setup(args) => setup::carry_out(&args),
+            Verb::Completions { shell } => completions(shell),
+            Verb::Reach { folders } => setup::carry_out_reach(&folders),
             Verb::Trial { folder } => match crate::exec::runner::run(&folder) {
                 Ok(()) => Exit::Done,
                 Err(error) => Exit::failure(&error),
             },
+            Verb::Gpus => doctor::tell_of_gpus(),
             Verb::Release => {
                 crate::exec::delegation::release();
                 Exit::Done
@@ -137,6 +166,21 @@ impl Cli {
             Verb::DemoEval => demo::evaluate(),
         }
     }
+}
+
+/// What a user types; the verbs that autotune itself types are left out.
+fn completions(shell: Shell) -> Exit {
+    let whole = Cli::command();
+    let seen = whole.get_subcommands().filter(|verb| !verb.is_hide_set());
+    let seen: Vec<_> = seen.cloned().collect();
+    let options = whole.get_arguments().cloned().collect::<Vec<_>>();
+    let mut command = clap::Command::new("autotuned")
+        .version(env!("CARGO_PKG_VERSION"))
+        .args(options)
+        .subcommands(seen);
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut command, "autotuned", &mut script);
+    Exit::of_output(anstream::stdout().write_all(&script))
 }
 
 /// A runtime for a verb that needs one.

@@ -16,7 +16,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::TrialId;
-use crate::report::phrase::{clean, counted, undelivered};
+use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -91,6 +91,7 @@ impl Progress {
                 ));
             }
             Update::Warning(text) => self.note(&text),
+            Update::Answer(text) => self.line(&text),
             Update::DiskTrouble(text) => {
                 self.line(&format!("{BAD}waiting{BAD:#}: {text}, retrying"));
                 self.doing = Some(("waiting for the disk".to_owned(), Instant::now()));
@@ -159,7 +160,7 @@ impl Progress {
                 self.doing = None;
                 return;
             }
-            Event::Warned { text, .. } => {
+            Event::Warned { text, .. } | Event::Waiting { text, .. } => {
                 self.note(text);
                 return;
             }
@@ -206,6 +207,7 @@ impl Progress {
             Event::Opened { .. }
             | Event::NoticeQueued(_)
             | Event::NoticeDelivered { .. }
+            | Event::HostSeen { .. }
             | Event::TrialPlanned { .. }
             | Event::TrialReopened { .. }
             | Event::Done { .. } => return,
@@ -299,7 +301,7 @@ impl Progress {
 
     /// Prints one line above the live one.
     fn note(&self, text: &str) {
-        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
+        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean_lines(text)));
     }
 
     fn line(&self, text: &str) {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use super::check::{parse_spec, read_source};
 use super::exit::Exit;
@@ -54,7 +54,7 @@ pub struct Args {
     /// ~/.local/state/autotune/STUDY]
     #[arg(long, short, value_name = "DIR")]
     pub(super) output_dir: Option<PathBuf>,
-    /// Where to listen for autotunectl [default: AUTOTUNE_SOCKET, the spec's,
+    /// Where to listen for `autotunectl` [default: AUTOTUNE_SOCKET, the spec's,
     /// $XDG_RUNTIME_DIR/autotune/control.sock]
     #[arg(long, value_name = "PATH", conflicts_with = "no_socket")]
     socket: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub struct Args {
     /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
-    /// Begin anew; what there is so far is kept beside the journal
+    /// Begin anew; what there is so far moves to `former`, beside the journal
     #[arg(long)]
     fresh: bool,
     /// As `autotuned plan`
@@ -273,6 +273,7 @@ async fn tune(args: &Args, options: Options) -> Exit {
     };
     let (updates, looking) = mpsc::unbounded_channel();
     let (urgent, wishes) = mpsc::unbounded_channel();
+    let reload = Arc::new(Notify::new());
     let (came, mut seen) = watch::channel(None);
     let shown = output_dir.clone();
     let progress = on_a_thread(move || {
@@ -282,7 +283,7 @@ async fn tune(args: &Args, options: Options) -> Exit {
         // Without a display the study is as good.
         let _ = runtime.map(|runtime| runtime.block_on(show(&shown, looking)));
     });
-    tokio::spawn(signals.forward(urgent, move |signal, urgency| {
+    let told = move |signal, urgency| {
         came.send_replace(Some(signal));
         let text = match urgency {
             Urgency::Orderly => "ending the running trial; once more ends it at once",
@@ -291,8 +292,9 @@ async fn tune(args: &Args, options: Options) -> Exit {
         drop(on_a_thread(move || {
             let _ = writeln!(anstream::stderr(), "\n{DIM}{text}{DIM:#}");
         }));
-    }));
-    let ended = daemon::run(options, wishes, updates).await;
+    };
+    tokio::spawn(signals.forward(urgent, Arc::clone(&reload), told));
+    let ended = daemon::run(options, wishes, reload, updates).await;
     let is_read = patient(progress, &mut seen).await;
     let came = *seen.borrow();
     let (exit, last) = last_words(args, ended, came, output_dir);
@@ -457,6 +459,7 @@ pub(super) fn exit_of(error: &DaemonError) -> Exit {
         DaemonError::Store(_)
         | DaemonError::NotRecorded(_)
         | DaemonError::Folder { .. }
+        | DaemonError::Unfit(_)
         | DaemonError::Socket(_) => Exit::Folder,
         DaemonError::Inconsistent(_) => Exit::Failure,
     }

@@ -96,15 +96,26 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         let mut told = Told::new(args.json);
         let tried = tokio::select! {
             biased;
-            came = signals.next() => Err(came),
+            came = end(&mut signals) => Err(came),
             all = try_all(args, &mut told) => Ok(all),
         };
         match tried {
             Ok(all) => told.conclude(all, begun.elapsed()),
             Err(Came::Interrupt) => Exit::Interrupted,
-            Err(Came::Terminate) => Exit::Done,
+            Err(_) => Exit::Done,
         }
     })
+}
+
+/// The next signal that asks for an end.
+async fn end(signals: &mut Signals) -> Came {
+    loop {
+        // There is nothing to reload.
+        match signals.next().await {
+            Came::Reload => {}
+            came => return came,
+        }
+    }
 }
 
 /// Tries one thing after the other, as long as each is well; whether all were.

@@ -149,6 +149,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     loop {
         tokio::select! {
             biased;
+            // None of them asks for anything but an end: no spec is read again.
             signal = signals.next() => {
                 let again = came.replace(signal).is_some();
                 let text = if again {
@@ -167,16 +168,18 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
                     // Whoever watched has left: nobody waits for the rest.
                     control.stop();
                 }
-                let event = fact_of(id, 1, report);
-                study.apply(&Fact { at, event })?;
+                if let Some(event) = fact_of(id, 1, report) {
+                    study.apply(&Fact { at, event })?;
+                }
             }
         }
     }
     let finished = runner.finish().await;
     for (at, report) in finished.missed {
         say(&mut out, &report);
-        let event = fact_of(id, 1, report);
-        study.apply(&Fact { at, event })?;
+        if let Some(event) = fact_of(id, 1, report) {
+            study.apply(&Fact { at, event })?;
+        }
     }
     if finished.result == SittingResult::Interrupted {
         out.line(format_args!(
@@ -184,7 +187,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
         ));
         return Ok(match came {
             Some(Came::Interrupt) => Exit::Interrupted,
-            Some(Came::Terminate) => Exit::Done,
+            Some(Came::Terminate | Came::Reload) => Exit::Done,
             None => Exit::Failure
                 .say_text("nobody reads the output any more, so the trial was ended in its midst"),
         });
@@ -238,7 +241,10 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             "{ACCENT}note{ACCENT:#}: {}",
             clean(&port_busy(*port, holder))
         )),
-        Report::Warning(text) => out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text))),
+        Report::Warning(text) | Report::Waiting(text) => {
+            out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
+        }
+        Report::GpuLevels(_) => {}
     }
 }
 

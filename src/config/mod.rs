@@ -5,7 +5,6 @@
 //! text ── toml ──> spanned tree ── merge ──> with what its preset fills in
 //!      ── reader ──> typed values with their places
 //!      ── study, space, rules, steps: each complains, none stops ──> Spec
-//!      ── check_host: does this machine have what the spec names?
 //! ```
 //!
 //! All complaints are collected before any is shown. A key that nobody knows
@@ -50,6 +49,7 @@
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
 //! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
+//! | | `gpu_release` | duration: how long GPU memory is waited for that was free before; 0 for not at all | `30s` |
 //! | | `cooldown` | duration: pause after each trial | `0s` |
 //! | | `fault_wait` | duration: pause after a fault of the host | `10s` |
 //! | | `cgroup` | whether trials get cgroups of their own where that can be had | `true` |
@@ -123,7 +123,6 @@ mod amend_tests;
 mod arguments;
 mod bounds;
 mod complaint;
-mod host;
 mod limits;
 mod merge;
 mod metrics;
@@ -155,7 +154,6 @@ use toml::de::DeTable;
 pub use self::amend::Draft;
 use self::arguments::Catalogued;
 pub use self::complaint::{Complaint, Complaints, Level};
-pub use self::host::{Problem, check_host};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
@@ -271,7 +269,7 @@ fn read_text(path: &Path) -> Result<String, Refusal> {
 }
 
 /// Checks the text of a spec. The files of templates that it names are read;
-/// whether the machine has the rest is for [`check_host`].
+/// whether the machine has the rest is for the room `doctor`.
 ///
 /// # Errors
 /// Everything that is wrong with it, warnings among it.

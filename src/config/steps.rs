@@ -257,11 +257,9 @@ fn template_file(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<T
 /// What a container's client starts is not below it, and is not found by
 /// looking for the client's processes.
 fn warn_of_container(r: &mut Reader<'_>, step: &Step, span: &Range<usize>) {
-    let word = |index: usize| step.command.get(index).map_or("", Template::source);
-    let program = word(0).rsplit('/').next().unwrap_or_default();
-    if !matches!(program, "docker" | "podman") || word(1) != "run" {
+    let Some(program) = step.container_client() else {
         return;
-    }
+    };
     if step.stop.is_none() {
         let message =
             format!("{program} runs the container elsewhere: ending the step does not end it");

@@ -231,6 +231,7 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
     let mut host = HostCare {
         port_wait: Duration::from_secs(30),
         port_kill: Vec::new(),
+        gpu_release: Duration::from_secs(30),
         cooldown: Duration::ZERO,
         fault_wait: Duration::from_secs(10),
         cgroup: true,
@@ -240,6 +241,7 @@ pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare
     };
     let places = [
         ("port_wait", &mut host.port_wait),
+        ("gpu_release", &mut host.gpu_release),
         ("cooldown", &mut host.cooldown),
         ("fault_wait", &mut host.fault_wait),
     ];

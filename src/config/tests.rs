@@ -223,6 +223,7 @@ fn the_least_spec_has_defaults() {
     assert_eq!(spec.workdir, PathBuf::from("/etc/autotune"));
     assert_eq!(spec.seed, 42);
     assert_eq!(spec.host.port_wait.as_secs(), 30);
+    assert_eq!(spec.host.gpu_release.as_secs(), 30);
     assert_eq!(spec.host.fault_wait.as_secs(), 10);
     let minutes = |n: u64| Duration::from_secs(60 * n);
     let kinds: Vec<&StepKind> = spec.steps.iter().map(|step| &step.kind).collect();

@@ -14,6 +14,7 @@
 
 mod amend;
 mod best;
+mod doctor;
 mod events;
 pub mod exit;
 mod logs;
@@ -75,7 +76,7 @@ struct Common {
         global = true,
         value_name = "NAME",
         conflicts_with = "socket",
-        value_parser = instance
+        value_parser = socket::instance_name
     )]
     instance: Option<String>,
     /// Print JSON, for scripts
@@ -142,6 +143,14 @@ enum Verb {
     Set(set::Args),
     Notify(notify::Args),
     Wait(wait::Args),
+    /// Looks whether the host has what the study needs, with the daemon's eyes
+    #[command(after_help = "\
+Example:
+  autotunectl doctor
+
+The exit code is 1 when something is in the way. `autotuned doctor SPEC` looks
+without a daemon.")]
+    Doctor,
     /// Tells whether a daemon answers, and which
     #[command(after_help = "Example:\n  autotunectl ping && echo it runs")]
     Ping,
@@ -181,15 +190,6 @@ impl Cli {
     }
 }
 
-/// A name that can be a unit's, and cannot lead elsewhere.
-fn instance(text: &str) -> Result<String, String> {
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
-        return Err("letters, digits, `-`, `_` and `.`, as in autotune@NAME.service".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
     match verb {
         Verb::Status => status::carry_out(session).await,
@@ -209,6 +209,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Notify(args) => notify::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
+        Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),

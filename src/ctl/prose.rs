@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::quantity;
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::{clean, clean_lines, counted};
 use crate::report::wrap::wrap;
 use crate::term::number;
 use crate::wire::reply::{Change, Gain, Measured, Metric, Objective, Param, Refusal, Summary};
@@ -45,10 +45,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             let errors: Vec<String> = errors.iter().map(|error| clean(error)).collect();
             errors.join("\n       ")
         }
-        Refusal::BadSpec(wrong) => {
-            let lines: Vec<String> = wrong.lines().map(clean).collect();
-            format!("keeping the old spec:\n{}", lines.join("\n"))
-        }
+        Refusal::BadSpec(wrong) => format!("keeping the old spec:\n{}", clean_lines(wrong)),
         Refusal::NeedsRestart(parts) => format!(
             "keeping the old spec: {} cannot change while the daemon runs; restart it for that",
             parts.join(", ")

@@ -123,6 +123,7 @@ fn running_text(status: &Status, running: &Running) -> String {
         Doing::PortBusy { port, holder } => {
             format!("waiting for port {port}, held by {}", clean(holder))
         }
+        Doing::Waiting { text } => clean(text),
     };
     format!(
         "trial {} ({}): {} of {}; {doing} for {}",

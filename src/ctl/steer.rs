@@ -4,7 +4,7 @@ use super::amend;
 use super::exit::Exit;
 use super::persist::persist;
 use super::session::{Session, Trouble};
-use crate::report::phrase::clean;
+use crate::report::phrase::{clean, clean_lines};
 use crate::wire::reply::{Accepted, Reloaded, Reply};
 use crate::wire::request::{Request, Steer};
 
@@ -166,18 +166,12 @@ fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
         ),
         (true, None) => "the study goes by the spec as it is now".to_owned(),
     }];
-    lines.extend(reloaded.warnings.iter().map(|text| lines_of(text)));
+    lines.extend(reloaded.warnings.iter().map(|text| clean_lines(text)));
     let unfit = reloaded.unfit.iter();
     lines.extend(unfit.map(|text| format!("{}, ignoring it", clean(text))));
     if changed && reloaded.done {
         lines.push("the study was done; it goes on if there is more to try now".to_owned());
     }
-    lines.join("\n")
-}
-
-/// A text of several lines that must not steer the terminal.
-fn lines_of(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(clean).collect();
     lines.join("\n")
 }
 

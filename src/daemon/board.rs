@@ -176,6 +176,9 @@ fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
             port: *port,
             holder: holder.to_string(),
         }),
+        Event::Waiting { text, .. } => Some(Doing::Waiting {
+            text: text.to_string(),
+        }),
         Event::ServicesReady { .. } => Some(Doing::Ready),
         Event::SittingEnded { .. } => None,
         _ => return None,

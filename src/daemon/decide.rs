@@ -12,6 +12,7 @@ use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
+use crate::model::host::Host;
 use crate::model::notice::NoticeId;
 use crate::model::outcome::{FailureKind, Outcome};
 use crate::model::spec::Spec;
@@ -33,6 +34,8 @@ pub enum Input {
     Begin {
         /// SHA-256 of the spec.
         digest: String,
+        /// On what it runs, where that is known.
+        host: Option<Box<Host>>,
     },
     /// The owner or the system wants an end.
     Stop(Urgency),
@@ -216,7 +219,7 @@ pub fn decide(state: &mut State, input: Input, context: &Context<'_>) -> Decisio
 fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decision {
     let mut decision = Decision::default();
     match input {
-        Input::Begin { digest } => begin(state, digest, context, &mut decision),
+        Input::Begin { digest, host } => begin(state, digest, host, context, &mut decision),
         Input::Stop(urgency) => stop(state, urgency, &mut decision),
         Input::Report {
             trial,
@@ -227,7 +230,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             if !is_running(&state.study, trial, sitting) {
                 return decision;
             }
-            let event = fact_of(trial, sitting, report);
+            let Some(event) = fact_of(trial, sitting, report) else {
+                return decision;
+            };
             let pruned = race(&state.study, &event);
             decision.facts.push(Fact { at, event });
             if let Some(event) = pruned {
@@ -378,7 +383,13 @@ pub(super) fn stop(state: &mut State, urgency: Urgency, decision: &mut Decision)
     }
 }
 
-fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mut Decision) {
+fn begin(
+    state: &mut State,
+    digest: String,
+    host: Option<Box<Host>>,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let mut study = Study::clone(&state.study);
     let mut tell = |study: &mut Study, event: Event| {
         let fact = Fact {
@@ -390,6 +401,9 @@ fn begin(state: &mut State, digest: String, context: &Context<'_>, decision: &mu
         }
     };
     tell(&mut study, Event::Opened { digest });
+    if let Some(host) = host.filter(|host| study.host() != Some(&**host)) {
+        tell(&mut study, Event::HostSeen { host });
+    }
     let held = study.paused_by_user() && state.company.served;
     if !held && (matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0) {
         // Whoever starts the daemon again wants it to go on, unless a user

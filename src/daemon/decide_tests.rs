@@ -74,6 +74,7 @@ impl Table {
     fn begin(&mut self) -> Vec<Effect> {
         self.take(Input::Begin {
             digest: "d".to_owned(),
+            host: None,
         })
     }
 
@@ -478,6 +479,7 @@ fn a_used_up_budget_ends_the_study_once() {
             &mut table.state,
             Input::Begin {
                 digest: "d".to_owned(),
+                host: None,
             },
             &context,
         )

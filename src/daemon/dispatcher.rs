@@ -33,7 +33,8 @@ use super::{DaemonError, Update};
 use crate::base::{clock, file, random};
 use crate::exec::handle::{Control, Controlled, Runner};
 use crate::exec::order::Order;
-use crate::exec::report::{FailureReport, SittingResult};
+use crate::exec::release::{GpuOrder, Level};
+use crate::exec::report::{FailureReport, Report, SittingResult};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{FailureKind, HostFault};
@@ -73,6 +74,9 @@ pub struct Dispatcher {
     forgetting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
+    /// What was in use of the GPUs before the trials; `None` where there are
+    /// none to look at.
+    gpus: Option<Vec<Level>>,
 }
 
 struct Running {
@@ -82,7 +86,8 @@ struct Running {
 
 impl Dispatcher {
     /// A dispatcher for a study whose journal `records` has open. `urgent`
-    /// brings the wishes to end.
+    /// brings the wishes to end; with `has_gpus` trials wait for the memory of
+    /// the host's GPUs.
     pub fn new(
         study: Study,
         records: Records,
@@ -90,6 +95,7 @@ impl Dispatcher {
         urgent: mpsc::UnboundedReceiver<Urgency>,
         updates: mpsc::UnboundedSender<Update>,
         company: Company,
+        has_gpus: bool,
     ) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
@@ -123,6 +129,7 @@ impl Dispatcher {
             forgetting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
+            gpus: has_gpus.then(Vec::new),
         }
     }
 
@@ -214,6 +221,13 @@ impl Dispatcher {
     async fn handle(&mut self, input: Input) -> Result<bool, DaemonError> {
         #[cfg(feature = "hang")]
         hang();
+        if let Input::Report {
+            report: Report::GpuLevels(levels),
+            ..
+        } = &input
+        {
+            self.gpus = Some(levels.clone());
+        }
         let token = random::token();
         let context = Context {
             now: clock::now(),
@@ -288,6 +302,10 @@ impl Dispatcher {
             {
                 self.pulse.allow(&spec);
                 study.rewrite(spec);
+            }
+            if fact.event == Event::Resumed {
+                // Whoever wants it to go on finds the GPUs good enough.
+                self.gpus.iter_mut().for_each(Vec::clear);
             }
             self.records.follow(fact, &self.state.study);
             self.board.took(fact, &self.state.study);
@@ -536,8 +554,11 @@ impl Dispatcher {
         let token = trial.running().map(|sitting| sitting.token.clone());
         let token = token.ok_or_else(gone)?.into_string();
         let places = self.folders.places(id);
-        let order = Order::new(study.spec(), trial, sitting, token, &places)
+        let mut order = Order::new(study.spec(), trial, sitting, token, &places)
             .map_err(|error| error.to_string())?;
+        let release = study.spec().host.gpu_release;
+        let before = self.gpus.clone().filter(|_| !release.is_zero());
+        order.gpu = before.map(|before| GpuOrder { release, before });
         let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
         let folder = self.folders.sitting(id, sitting);
         let sender = self.sender.clone();

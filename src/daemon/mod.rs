@@ -12,6 +12,7 @@
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
+//! | [`host`] | what this host is |
 //! | [`service`] | what systemd is told |
 //! | [`notifier`] | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
@@ -24,6 +25,7 @@ pub mod decide;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
+mod host;
 pub mod notifier;
 pub mod records;
 pub mod recovery;
@@ -38,10 +40,10 @@ pub mod steer;
 pub mod sweep;
 pub mod verdict;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 
 use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
@@ -52,6 +54,8 @@ use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
 use crate::config::SpecSource;
+use crate::doctor::{self, Check, Examined, State};
+use crate::exec::gpu::Seen;
 use crate::exec::{delegation, files};
 use crate::model::event::Fact;
 use crate::model::spec::Spec;
@@ -112,6 +116,8 @@ pub enum Update {
     Fact(Fact, Arc<Study>),
     /// Something that the owner should know and that changes nothing.
     Warning(String),
+    /// The answer to something that the owner has asked for by a signal.
+    Answer(String),
     /// The disk takes no facts; it is tried again.
     DiskTrouble(String),
     /// The disk takes facts again.
@@ -138,6 +144,9 @@ pub enum DaemonError {
         /// The system's answer.
         source: std::io::Error,
     },
+    /// Nothing could be written to the study's folder.
+    #[error("{0}")]
+    Unfit(String),
     /// There can be no control socket.
     #[error(transparent)]
     Socket(#[from] ListenError),
@@ -147,13 +156,15 @@ pub enum DaemonError {
 }
 
 /// Works on a study until there is nothing left to do or `urgent` asks for an
-/// end, and returns the study as it is then. No trial runs then.
+/// end, and returns the study as it is then. No trial runs then. `reload` asks
+/// to read the spec again.
 ///
 /// # Errors
 /// See [`DaemonError`].
 pub async fn run(
     options: Options,
     mut urgent: mpsc::UnboundedReceiver<Urgency>,
+    reload: Arc<Notify>,
     updates: mpsc::UnboundedSender<Update>,
 ) -> Result<Arc<Study>, DaemonError> {
     let Options {
@@ -166,6 +177,9 @@ pub async fn run(
         secrets,
     } = options;
     delegation::settle();
+    let tell = |update| drop(updates.send(update));
+    let gpus = look_at_host(&spec, &output_dir, tell).await?;
+    let host = gpus.as_ref().and_then(host::look).map(Box::new);
     let opened = tokio::task::spawn_blocking({
         let (spec, output_dir, updates) = (Arc::clone(&spec), output_dir.clone(), updates.clone());
         move || Records::open(&output_dir, spec, &spec_text, updates)
@@ -180,7 +194,6 @@ pub async fn run(
             path: output_dir.clone(),
             source: std::io::Error::other(panic),
         })??;
-    let tell = |update| drop(updates.send(update));
     tell(Update::Opened {
         study: Arc::new(study.clone()),
         notes,
@@ -227,6 +240,7 @@ pub async fn run(
             wishes,
             updates.clone(),
             company,
+            matches!(gpus, Some(Seen::Gpus { .. })),
         );
         let stamp = Stamp {
             study: spec.name.clone(),
@@ -242,7 +256,7 @@ pub async fn run(
             .ok()
             .map(Arc::new);
         let troubles = notifier.as_ref().map(|notifier| notifier.troubles());
-        stage.send_replace(Stage::Open(Arc::new(Context {
+        let context = Arc::new(Context {
             notifier: notifier.clone(),
             board: dispatcher.reader(),
             inputs: dispatcher.sender(),
@@ -251,12 +265,16 @@ pub async fn run(
             source,
             begun,
             tails: Tails::default(),
-        })));
+            looking: tokio::sync::Mutex::default(),
+        });
+        stage.send_replace(Stage::Open(Arc::clone(&context)));
+        let reloading = tokio::spawn(reload_when_asked(context, reload, updates.clone()));
         let status = tokio::spawn(service::keep_status(dispatcher.reader()));
         let _ = notify::ready();
-        let first = wish.map_or(Input::Begin { digest }, Input::Stop);
+        let first = wish.map_or(Input::Begin { digest, host }, Input::Stop);
         let ended = dispatcher.run(first, troubles).await;
         forward.abort();
+        reloading.abort();
         status.abort();
         drop(notifier);
         ended
@@ -271,6 +289,34 @@ pub async fn run(
     ended
 }
 
+/// Tells what is amiss on this host, and returns the GPUs that were seen.
+///
+/// # Errors
+/// What no study could work with.
+async fn look_at_host(
+    spec: &Arc<Spec>,
+    output_dir: &Path,
+    tell: impl Fn(Update),
+) -> Result<Option<Seen>, DaemonError> {
+    let study = doctor::Study {
+        spec: Arc::clone(spec),
+        output_dir: output_dir.to_owned(),
+    };
+    let looking = tokio::task::spawn_blocking(move || doctor::before_start(&study));
+    let Ok(Examined { findings, gpus }) = service::beginning(looking).await else {
+        return Ok(None);
+    };
+    for finding in findings {
+        match (finding.check, finding.state) {
+            // Trials do not care about seconds.
+            (_, State::Ok) | (Check::Clock, State::Warning) => {}
+            (Check::Output, State::Error) => return Err(DaemonError::Unfit(finding.sentence())),
+            _ => tell(Update::Warning(finding.sentence())),
+        }
+    }
+    Ok(gpus)
+}
+
 /// What this machine is called.
 pub fn host_name() -> String {
     let name = nix::unistd::gethostname().ok();
@@ -283,6 +329,21 @@ async fn forward(mut from: mpsc::UnboundedReceiver<Urgency>, to: mpsc::Unbounded
     while let Some(urgency) = from.recv().await {
         if to.send(urgency).is_err() {
             return;
+        }
+    }
+}
+
+/// Reads the spec again whenever that is asked for otherwise than by a client,
+/// and tells what came of it.
+async fn reload_when_asked(
+    context: Arc<Context>,
+    asked: Arc<Notify>,
+    updates: mpsc::UnboundedSender<Update>,
+) {
+    loop {
+        asked.notified().await;
+        for update in handlers::reloaded(&context).await {
+            let _ = updates.send(update);
         }
     }
 }

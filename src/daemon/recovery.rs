@@ -109,8 +109,9 @@ fn close(
         Ok::<_, DaemonError>(())
     };
     for (at, report) in leftover.reports {
-        if is_new(study, trial, sitting, &report) {
-            let event = fact_of(trial, sitting.number, report);
+        if is_new(study, trial, sitting, &report)
+            && let Some(event) = fact_of(trial, sitting.number, report)
+        {
             take(study, Fact { at, event })?;
         }
     }
@@ -141,8 +142,8 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
         }),
         Report::ServicesReady { .. } => trial.running().is_some_and(|s| s.startup.is_none()),
         Report::PortBusy { port, holder } => is_new_warning(&port_busy(*port, holder)),
-        Report::Warning(text) => is_new_warning(text),
-        Report::StepStarted { .. } => false,
+        Report::Warning(text) | Report::Waiting(text) => is_new_warning(text),
+        Report::StepStarted { .. } | Report::GpuLevels(_) => false,
     }
 }
 

@@ -121,5 +121,6 @@ fn words(doing: &Doing) -> String {
         Doing::Ending => "ending".to_owned(),
         Doing::WarmUp { step } => format!("{step}, warm-up"),
         Doing::PortBusy { port, .. } => format!("waiting for port {port}"),
+        Doing::Waiting { text } => text.clone(),
     }
 }

@@ -12,8 +12,8 @@ use crate::model::trial::{SittingEnd, Trial, TrialId};
 use crate::search;
 
 /// The fact that a report amounts to.
-pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
-    match report {
+pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
+    Some(match report {
         Report::StepStarted {
             step,
             run,
@@ -48,7 +48,13 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Event {
             sitting,
             text: text.into(),
         },
-    }
+        Report::Waiting(text) => Event::Waiting {
+            trial,
+            sitting,
+            text: text.into(),
+        },
+        Report::GpuLevels(_) => return None,
+    })
 }
 
 /// The end of the running trial, where its newest run shows that it cannot win

@@ -77,6 +77,36 @@ fn enter_leaf(home: &Path) -> io::Result<()> {
     }
 }
 
+/// The controllers that trials can have here, and those that they cannot, each
+/// with the reason.
+pub fn controllers() -> (Vec<&'static str>, Vec<(&'static str, String)>) {
+    let mut there = Vec::new();
+    let mut lacking = Vec::new();
+    for controller in CONTROLLERS {
+        match lack(controller) {
+            None => there.push(controller),
+            Some(why) => lacking.push((controller, why)),
+        }
+    }
+    (there, lacking)
+}
+
+/// How much memory this process and what it starts may still take by the
+/// cgroups that it is in, in bytes; `None` where none of them has a limit.
+pub fn memory_left() -> Option<u64> {
+    let own = own_cgroup()?;
+    let number = |folder: &Path, file: &str| -> Option<u64> {
+        let text = fs::read_to_string(folder.join(file)).ok()?;
+        text.trim().parse().ok()
+    };
+    let limited = own.ancestors().filter_map(|folder| {
+        // `max` is no number.
+        let most = number(folder, "memory.max")?;
+        Some(most.saturating_sub(number(folder, "memory.current")?))
+    });
+    limited.min()
+}
+
 /// Why no trial could have this controller here, for a person.
 pub(super) fn lack(controller: &str) -> Option<String> {
     let Some(own) = own_cgroup() else {

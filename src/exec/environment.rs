@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 
 /// Carries the token of a sitting in all its processes.
 pub const TRIAL_ID: &str = "AUTOTUNE_TRIAL_ID";
@@ -106,6 +108,15 @@ pub fn for_step(
         }
     }
     env
+}
+
+/// The files that a program's name may stand for, in the order in which they
+/// are tried, as `execvpe` has it. Relative ones begin at the step's folder.
+pub fn files_of(program: &OsStr, path: Option<&OsStr>) -> impl Iterator<Item = PathBuf> {
+    let is_path = program.as_bytes().contains(&b'/');
+    let path = path.unwrap_or(OsStr::new("/usr/bin:/bin"));
+    let folders = std::env::split_paths(if is_path { OsStr::new("") } else { path });
+    folders.map(move |folder| folder.join(program))
 }
 
 #[cfg(test)]

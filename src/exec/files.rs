@@ -30,6 +30,13 @@ pub(super) fn limit_of_children() -> Option<libc::rlimit> {
     })
 }
 
+/// How many files a program that is started may have open, and how many if it
+/// asks for more; `None` is no limit.
+pub fn for_programs() -> (Option<u64>, Option<u64>) {
+    let limits = *BEFORE.get().unwrap_or(&getrlimit(Resource::Nofile));
+    (limits.current, limits.maximum)
+}
+
 /// How many files this process may have open.
 pub fn limit() -> usize {
     let limit = getrlimit(Resource::Nofile).current;

@@ -11,9 +11,12 @@
 //! | [`delegation`], [`limits`] | the cgroups that are ours, and what a trial may take |
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
 //! | `evict` | ending a stranger that the spec lets us end |
+//! | [`release`] | that the memory of the GPUs is back |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
+//! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
 //! | [`files`] | the limit of open files, of the daemon and of what it starts |
+//! | [`clock`] | whether it follows a time server |
 //! | [`peer`] | the groups of the process at the other end of a socket |
 //!
 //! Invariants:
@@ -26,19 +29,23 @@
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
+pub mod clock;
 pub mod delegation;
 pub mod environment;
 mod evict;
 pub mod extract;
 pub mod files;
+pub mod gpu;
 pub mod handle;
 pub mod leftovers;
 pub mod limits;
+pub mod nvml;
 pub mod order;
 pub mod peer;
 pub mod port;
 pub mod process;
 pub mod ready;
+pub mod release;
 pub mod report;
 pub mod runner;
 mod spawn;

@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
+use super::release::GpuOrder;
 use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
@@ -58,6 +59,9 @@ pub struct Order {
     /// to be ended; nobody is when there are none.
     #[serde(default)]
     pub port_kill: Vec<String>,
+    /// What is waited for of the GPUs; `None` where there are none to look at.
+    #[serde(default)]
+    pub gpu: Option<GpuOrder>,
     /// Whether the steps' output also goes to the runner's standard error.
     pub echo: bool,
     /// The steps, in order.
@@ -249,6 +253,7 @@ impl Order {
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,
             port_kill: spec.host.port_kill.clone(),
+            gpu: None,
             echo: false,
             steps,
         })
@@ -260,6 +265,7 @@ impl Order {
         let mut order = Self {
             cgroup: None,
             warnings: Vec::new(),
+            gpu: None,
             echo: false,
             ..self.clone()
         };

@@ -7,6 +7,9 @@ use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
 
 use procfs::process::{FDTarget, Process};
 
+/// So many letters of a command line are shown.
+const COMMAND_MAX: usize = 120;
+
 /// Who holds a port, as far as our user may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
@@ -28,11 +31,33 @@ pub enum Holder {
     },
 }
 
+impl Holder {
+    fn of(process: &Process) -> Self {
+        let command = process.cmdline().unwrap_or_default().join(" ");
+        Self::Process {
+            pid: process.pid,
+            command,
+            unit: unit(process),
+        }
+    }
+
+    /// The process of that number, where it can be seen from here.
+    pub fn process(pid: u32) -> Option<Self> {
+        let pid = i32::try_from(pid).ok()?;
+        let process = Process::new(pid).ok()?;
+        Some(Self::of(&process))
+    }
+}
+
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Process { pid, command, unit } => {
-                write!(f, "process {pid} ({command})")?;
+                let (short, more) = match command.char_indices().nth(COMMAND_MAX) {
+                    Some((end, _)) => (&command[..end], "…"),
+                    None => (command.as_str(), ""),
+                };
+                write!(f, "process {pid} ({short}{more})")?;
                 unit.iter().try_for_each(|unit| write!(f, " of {unit}"))
             }
             Self::User { user, port } => {
@@ -41,6 +66,24 @@ impl fmt::Display for Holder {
                     "a process of user {user}: see `sudo ss -ltnp 'sport = :{port}'`"
                 )
             }
+        }
+    }
+}
+
+/// What keeps a program from listening on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Obstacle {
+    /// Somebody listens there.
+    Held(Holder),
+    /// Nobody listens there any more.
+    Closing,
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held(holder) => holder.fmt(f),
+            Self::Closing => f.write_str("a socket that is closing"),
         }
     }
 }
@@ -77,6 +120,17 @@ pub fn holder(port: u16) -> Option<Holder> {
     listeners(port)
         .first()
         .map(|listener| describe(listener, port))
+}
+
+/// What keeps a program from listening on `port`, if anything does.
+pub fn obstacle(port: u16) -> Option<Obstacle> {
+    if let Some(holder) = holder(port) {
+        return Some(Obstacle::Held(holder));
+    }
+    let everywhere = SocketAddr::from(([0, 0, 0, 0], port));
+    let loopback = SocketAddr::from(([127, 0, 0, 1], port));
+    let is_free = is_free(everywhere) && is_free(loopback);
+    (!is_free).then_some(Obstacle::Closing)
 }
 
 /// Whether a program could listen on `address` now.
@@ -151,14 +205,7 @@ fn describe(listener: &Socket, port: u16) -> Holder {
         .flatten();
     let mut ours = processes.filter(|process| sockets(process.pid).contains(&listener.inode));
     match ours.next() {
-        Some(process) => Holder::Process {
-            pid: process.pid,
-            command: process
-                .cmdline()
-                .map(|words| words.join(" "))
-                .unwrap_or_default(),
-            unit: unit(&process),
-        },
+        Some(process) => Holder::of(&process),
         None => {
             let user = nix::unistd::User::from_uid(listener.uid.into())
                 .ok()
@@ -177,7 +224,7 @@ fn unit(process: &Process) -> Option<String> {
         .pathname;
     path.split('/')
         .rev()
-        .find(|part| part.ends_with(".service"))
+        .find(|part| part.ends_with(".service") || part.ends_with(".scope"))
         .map(str::to_owned)
 }
 

@@ -429,6 +429,18 @@ pub async fn kill_descendants(limit: Duration) -> bool {
     tokio::time::timeout(limit, rounds).await.is_ok()
 }
 
+/// Whether a process, as far as we may look into it, is of any trial.
+pub fn is_of_trial(pid: i32) -> bool {
+    let name = environment::TRIAL_ID.as_bytes();
+    let environ = std::fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mut entries = environ.split(|byte| *byte == 0);
+    entries.any(|entry| {
+        entry
+            .strip_prefix(name)
+            .is_some_and(|rest| rest.starts_with(b"="))
+    })
+}
+
 /// Whether a process of our own user has `name=value` in its environment.
 pub(super) fn carries(pid: i32, name: &str, value: &str) -> bool {
     let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else {

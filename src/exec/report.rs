@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::release::Level;
 use crate::base::clock::{self, Timestamp};
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind};
 use crate::model::trial::Run;
@@ -56,6 +57,10 @@ pub enum Report {
     RunEnded(RunReport),
     /// Something that the owner should know and that changes nothing.
     Warning(String),
+    /// The sitting waits for what somebody holds.
+    Waiting(String),
+    /// What is in use of the GPUs before the trial, for the next sitting.
+    GpuLevels(Vec<Level>),
 }
 
 /// See [`Run`].

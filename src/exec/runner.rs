@@ -8,8 +8,8 @@
 //!
 //! - The control pipe is standard input. `s` asks for an orderly end, `k` for
 //!   one at once; when the pipe closes the daemon is dead, which is an orderly
-//!   end too. So are SIGTERM, SIGINT and SIGHUP: `pkill autotuned` reaches the
-//!   runner as well. Control is looked at before anything else, whatever the
+//!   end too. So are SIGTERM and SIGINT: `pkill autotuned` reaches the runner
+//!   as well. SIGHUP is left to the daemon. Control is looked at before anything else, whatever the
 //!   sitting waits for.
 //! - The work holds no process: groups live in `Sitting`, so dropping the
 //!   work in its midst leaves them to be ended in order.
@@ -159,7 +159,7 @@ fn identify(folder: &Path) -> io::Result<()> {
 
 struct Control {
     pipe: pipe::Receiver,
-    signals: [Signal; 3],
+    signals: [Signal; 2],
 }
 
 impl Control {
@@ -167,21 +167,21 @@ impl Control {
         let signals = [
             signal(SignalKind::terminate())?,
             signal(SignalKind::interrupt())?,
-            signal(SignalKind::hangup())?,
         ];
+        // What it means is the daemon's to decide.
+        let _ = signal(SignalKind::hangup())?;
         Ok(Self { pipe, signals })
     }
 
     /// The next thing that the daemon says. Safe to drop while it waits.
     async fn next(&mut self) -> Command {
-        let [terminate, interrupt, hangup] = &mut self.signals;
+        let [terminate, interrupt] = &mut self.signals;
         loop {
             let said = tokio::select! {
                 biased;
                 said = self.pipe.read_u8() => said,
                 _ = terminate.recv() => return Command::Stop,
                 _ = interrupt.recv() => return Command::Stop,
-                _ = hangup.recv() => return Command::Stop,
             };
             match said {
                 Ok(b'k') => return Command::Kill,

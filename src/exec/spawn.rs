@@ -19,6 +19,7 @@ use std::ptr;
 use rustix::process::{Pid, PidfdFlags};
 
 use super::cgroup::Cgroup;
+use super::environment;
 use super::files;
 
 /// What is to be started, and how.
@@ -102,8 +103,11 @@ impl Prepared {
             c_string(OsStr::from_bytes(&entry))
         });
         let open = |cgroup: &Cgroup| File::open(cgroup.path()).map(OwnedFd::from);
+        let path = spawn.env.get(OsStr::new("PATH")).map(OsString::as_os_str);
         Ok(Self {
-            programs: candidates(program, spawn.env)?,
+            programs: environment::files_of(program, path)
+                .map(|file| c_string(file.as_os_str()))
+                .collect::<Result<_, _>>()?,
             arguments,
             env: env.collect::<Result<_, _>>()?,
             workdir: c_string(spawn.workdir.as_os_str())?,
@@ -319,19 +323,6 @@ fn is_missing(error: &io::Error) -> bool {
     error
         .raw_os_error()
         .is_some_and(|code| known.contains(&code))
-}
-
-/// The files that a program's name may stand for, as `execvpe` has it.
-fn candidates(program: &OsStr, env: &BTreeMap<OsString, OsString>) -> io::Result<Vec<CString>> {
-    if program.as_bytes().contains(&b'/') {
-        return Ok(vec![c_string(program)?]);
-    }
-    let path = env
-        .get(OsStr::new("PATH"))
-        .map_or(OsStr::new("/usr/bin:/bin"), OsString::as_os_str);
-    std::env::split_paths(path)
-        .map(|folder| c_string(folder.join(program).as_os_str()))
-        .collect()
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {

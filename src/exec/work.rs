@@ -16,6 +16,7 @@ use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work
 use super::port;
 use super::process::Group;
 use super::ready::{Readiness, ReadyError};
+use super::release;
 use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
 use super::runner::Sitting;
 use crate::base::quantity::show_duration;
@@ -51,6 +52,7 @@ pub(super) async fn carry_out(sitting: &Sitting) -> SittingResult {
 }
 
 async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
+    release::await_gpus(sitting).await?;
     let begun = Instant::now();
     let mut services: Vec<Service<'_>> = Vec::new();
     let mut health = None;
@@ -190,13 +192,9 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
     let deadline = Instant::now() + sitting.order.port_wait;
     let mut said = false;
     loop {
-        let everywhere = std::net::SocketAddr::from(([0, 0, 0, 0], port));
-        let loopback = std::net::SocketAddr::from(([127, 0, 0, 1], port));
-        let holder = port::holder(port);
-        if holder.is_none() && port::is_free(everywhere) && port::is_free(loopback) {
+        let Some(holder) = port::obstacle(port) else {
             return Ok(());
-        }
-        let shown = holder.map_or_else(|| "a socket that is closing".to_owned(), |h| h.to_string());
+        };
         if let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await {
             sitting.tell(Report::Warning(format!(
                 "{ended} held port {port} and was ended, as `port_kill` wants it"
@@ -204,7 +202,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
             continue;
         }
         if Instant::now() >= deadline {
-            let message = format!("port {port} is still in use before start, by {shown}");
+            let message = format!("port {port} is still in use before start, by {holder}");
             return Err(failure(
                 FailureKind::Host(HostFault::PortTaken),
                 Some(step),
@@ -213,7 +211,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
             ));
         }
         if !said {
-            let holder = shown;
+            let holder = holder.to_string();
             sitting.tell(Report::PortBusy { port, holder });
             said = true;
         }
@@ -449,12 +447,13 @@ fn failure(
 
 /// The failure that what did not end is.
 pub(super) fn not_released(message: String) -> FailureReport {
-    *failure(
-        FailureKind::Host(HostFault::NotReleased),
-        None,
-        None,
-        message,
-    )
+    host_fault(HostFault::NotReleased, message)
+}
+
+/// The failure of a sitting that a fault of the host keeps from beginning, or
+/// from ending.
+pub(super) fn host_fault(fault: HostFault, message: String) -> FailureReport {
+    *failure(FailureKind::Host(fault), None, None, message)
 }
 
 /// A failure with the trouble that the kernel knows of or of which the output

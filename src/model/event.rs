@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::amendment::Amendments;
+use super::host::Host;
 use super::notice::{Notice, NoticeId};
 use super::params::Params;
 use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
@@ -27,6 +28,11 @@ pub enum Event {
     Opened {
         /// SHA-256 of the spec that it goes by from here on.
         digest: String,
+    },
+    /// The study runs on this host from here on.
+    HostSeen {
+        /// Which.
+        host: Box<Host>,
     },
     /// Params were chosen to be tried.
     TrialPlanned {
@@ -94,6 +100,15 @@ pub enum Event {
         /// The sitting.
         sitting: u32,
         /// A sentence for people.
+        text: Name,
+    },
+    /// A sitting waits for something that somebody holds.
+    Waiting {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// For what, and who holds it: a sentence for people.
         text: Name,
     },
     /// A run that counts has ended.
@@ -185,12 +200,14 @@ impl Event {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Opened { .. } => "opened",
+            Self::HostSeen { .. } => "host-seen",
             Self::TrialPlanned { .. } => "trial-planned",
             Self::SittingStarted { .. } => "sitting-started",
             Self::StepStarted { .. } => "step-started",
             Self::PortBusy { .. } => "port-busy",
             Self::ServicesReady { .. } => "services-ready",
             Self::Warned { .. } => "warned",
+            Self::Waiting { .. } => "waiting",
             Self::RunEnded { .. } => "run-ended",
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
@@ -220,8 +237,10 @@ impl Event {
             | Self::TrialReopened { trial }
             | Self::TrialSkipped { trial }
             | Self::TrialPruned { trial, .. }
+            | Self::Waiting { trial, .. }
             | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
+            | Self::HostSeen { .. }
             | Self::Paused { .. }
             | Self::Resumed
             | Self::SpecAmended { .. }

@@ -9,6 +9,7 @@
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
 //! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`], [`trials`] | what happened to a trial, and all of them |
+//! | [`host`] | on what a study ran |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
@@ -16,6 +17,7 @@ pub mod amendment;
 pub mod domain;
 pub mod event;
 pub mod expression;
+pub mod host;
 pub mod metric;
 pub mod notice;
 pub mod notify;

@@ -113,6 +113,9 @@ pub struct HostCare {
     /// Whoever holds a port is ended when its command line has all of these
     /// texts; nobody is when there are none.
     pub port_kill: Vec<String>,
+    /// How long the GPUs' memory is waited for before a trial; zero for not at
+    /// all.
+    pub gpu_release: Duration,
     /// The pause after each trial.
     pub cooldown: Duration,
     /// The pause before a trial is tried again after a fault of the host.

@@ -216,6 +216,14 @@ impl PartialEq for Pattern {
 }
 
 impl Step {
+    /// The program that this step makes start a container elsewhere, `docker`
+    /// or `podman`: what it starts is not below it.
+    pub fn container_client(&self) -> Option<&str> {
+        let word = |index: usize| self.command.get(index).map_or("", Template::source);
+        let program = word(0).rsplit('/').next().unwrap_or_default();
+        (matches!(program, "docker" | "podman") && word(1) == "run").then_some(program)
+    }
+
     /// How many runs of this step count towards a trial; 0 for a service.
     pub const fn counted_runs(&self) -> u32 {
         match self.kind {

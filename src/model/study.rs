@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::{Amendments, Unfit};
 use super::event::{Event, Fact, port_busy};
+use super::host::Host;
 use super::metric::Summary;
 use super::notice::Outbox;
 use super::outcome::Outcome;
@@ -49,6 +50,7 @@ pub struct Study {
     incumbent: Option<TrialId>,
     host_faults: u32,
     outbox: Arc<Outbox>,
+    host: Option<Arc<Host>>,
 }
 
 /// An event that does not fit what came before it.
@@ -93,6 +95,7 @@ impl Study {
             incumbent: None,
             host_faults: 0,
             outbox: Arc::default(),
+            host: None,
         }
     }
 
@@ -190,6 +193,11 @@ impl Study {
     /// How many sittings in a row the host's fault has ended.
     pub fn host_faults(&self) -> u32 {
         self.host_faults
+    }
+
+    /// On what it runs, or ran last.
+    pub fn host(&self) -> Option<&Host> {
+        self.host.as_deref()
     }
 
     /// The trial of the starting params, once it is planned.
@@ -340,7 +348,13 @@ impl Study {
                 sitting.startup = Some(*startup);
                 sitting.health.clone_from(health);
             }
+            Event::HostSeen { host } => self.host = Some(Arc::new(Host::clone(host))),
             Event::Warned {
+                trial,
+                sitting,
+                text,
+            }
+            | Event::Waiting {
                 trial,
                 sitting,
                 text,

@@ -7,6 +7,7 @@
 //! study to one line. [`phrase`] holds the words that all of them, and a table's
 //! cells, are made of; [`wrap`] breaks lines.
 
+pub mod host_check;
 pub mod overview;
 pub mod phrase;
 #[cfg(test)]

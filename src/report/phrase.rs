@@ -150,6 +150,12 @@ pub fn clean(text: &str) -> String {
     clean
 }
 
+/// The same for a text of several lines, which stay lines.
+pub fn clean_lines(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(clean).collect();
+    lines.join("\n")
+}
+
 /// Letters that turn the direction of writing, which can make a text look like
 /// another one.
 const fn is_direction(letter: char) -> bool {

@@ -81,6 +81,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         host: HostCare {
             port_wait: Duration::ZERO,
             port_kill: Vec::new(),
+            gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,

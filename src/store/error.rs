@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::lock::Holder;
 use super::record::Format;
+use crate::base::owner::{other_owner, this_user};
 
 /// Why a journal cannot be opened or read.
 #[derive(Debug, thiserror::Error)]
@@ -104,6 +105,24 @@ pub enum JournalError {
         /// The system's answer.
         source: io::Error,
     },
+    /// The study's folder, or what is in it, is another user's.
+    #[error(
+        "{} cannot be used ({source}): it belongs to {owner}, and this is {user}: \
+         `chown -R {user} {}` gives it over, or choose another output_dir",
+        .path.display(), .folder.display()
+    )]
+    NotOurs {
+        /// The file or folder.
+        path: PathBuf,
+        /// The study's folder.
+        folder: PathBuf,
+        /// Whose it is.
+        owner: String,
+        /// Who this is.
+        user: String,
+        /// The system's answer.
+        source: io::Error,
+    },
     /// No space, or over the quota.
     #[error("{} cannot be written for want of space: free some, or choose another output_dir", .path.display())]
     Full {
@@ -133,8 +152,31 @@ impl JournalError {
         }
     }
 
+    /// What is in a study's folder, or that itself, cannot be used.
     pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
-        move |source| Self::of(path, source)
+        move |source| match Self::of(path, source) {
+            Self::NotWritable { path, source } => Self::denied(path, source),
+            other => other,
+        }
+    }
+
+    /// Names the owner, where that is why.
+    fn denied(path: PathBuf, source: io::Error) -> Self {
+        let folder = match path.parent() {
+            Some(folder) if !path.is_dir() => folder.to_owned(),
+            _ => path.clone(),
+        };
+        let other = other_owner(&folder).or_else(|| other_owner(&path));
+        match other {
+            Some(owner) if source.kind() == io::ErrorKind::PermissionDenied => Self::NotOurs {
+                path,
+                folder,
+                owner,
+                user: this_user(),
+                source,
+            },
+            _ => Self::NotWritable { path, source },
+        }
     }
 
     pub(super) fn making(folder: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
@@ -229,4 +271,32 @@ impl FilesError {
 fn is_full(error: &io::Error) -> bool {
     use io::ErrorKind::{QuotaExceeded, StorageFull};
     matches!(error.kind(), StorageFull | QuotaExceeded)
+}
+
+#[cfg(test)]
+mod tests {
+    use nix::unistd::{Uid, chown, geteuid};
+
+    use super::*;
+
+    #[test]
+    fn the_owner_of_a_folder_is_named() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let denied = || io::ErrorKind::PermissionDenied.into();
+        let own = JournalError::at(&dir.path().join("lock"))(denied());
+        assert!(matches!(own, JournalError::NotWritable { .. }), "{own}");
+        // Root can give one away; anybody else finds one of root's.
+        let other = if geteuid().is_root() {
+            chown(dir.path(), Some(Uid::from_raw(65_534)), None).expect("given away");
+            dir.path()
+        } else {
+            Path::new("/usr")
+        };
+        let said = JournalError::at(&other.join("lock"))(denied()).to_string();
+        let way_out = format!("`chown -R {} {}` gives", this_user(), other.display());
+        assert!(said.contains("it belongs to "), "{said}");
+        assert!(said.contains(&way_out), "{said}");
+        let full = JournalError::at(&other.join("lock"))(io::ErrorKind::StorageFull.into());
+        assert!(matches!(full, JournalError::Full { .. }), "{full}");
+    }
 }

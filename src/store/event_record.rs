@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
+use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
+use super::outcome_record::{EndRecord, EndingRecord, OriginRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
-use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
-use crate::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
+use crate::model::trial::{Pruning, Run, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -114,64 +115,19 @@ pub(super) enum EventRecord<'a> {
     NoticeQueued(QueuedRecord<'a>),
     NoticeDelivered(DeliveredRecord<'a>),
     NoticeGivenUp(GivenUpRecord<'a>),
-}
-
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum OriginRecord {
-    Baseline,
-    Sampler,
-    Imported,
-    User,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum EndingRecord<'a> {
-    Exited(i32),
-    Signalled(i32),
-    OomKilled,
-    TimedOut,
-    Stopped,
-    CouldNotStart(#[serde(borrow)] Text<'a>),
-}
-
-/// How a sitting ended and, where that settles the trial, its outcome.
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum EndRecord<'a> {
-    Interrupted,
-    Complete,
-    Infeasible,
-    Pruned,
-    Failed(#[serde(borrow)] FailureRecord<'a>),
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct FailureRecord<'a> {
-    /// See [`FailureKind::name`].
-    #[serde(borrow)]
-    kind: Text<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    step: Option<Text<'a>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    ending: Option<EndingRecord<'a>>,
-    message: Text<'a>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    cause: Option<CauseRecord<'a>>,
-}
-
-#[derive(Serialize, Deserialize)]
-pub(super) struct CauseRecord<'a> {
-    #[serde(borrow)]
-    name: Text<'a>,
-    hint: Text<'a>,
-    line: Text<'a>,
+    HostSeen {
+        host: HostRecord<'a>,
+    },
+    Waiting {
+        trial: u32,
+        sitting: u32,
+        text: Text<'a>,
+    },
 }
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 20] = [
+    pub(super) const KINDS: [&'static str; 22] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -192,6 +148,8 @@ impl EventRecord<'_> {
         "notice-queued",
         "notice-delivered",
         "notice-given-up",
+        "host-seen",
+        "waiting",
     ];
 }
 
@@ -334,6 +292,18 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 reason,
                 to,
             } => Self::NoticeGivenUp(GivenUpRecord::of(channel, notices, reason, to)),
+            Event::HostSeen { host } => Self::HostSeen {
+                host: HostRecord::of(host),
+            },
+            Event::Waiting {
+                trial,
+                sitting,
+                text,
+            } => Self::Waiting {
+                trial: trial.0,
+                sitting: *sitting,
+                text: Text::of(text),
+            },
         }
     }
 }
@@ -503,6 +473,18 @@ impl EventRecord<'_> {
             Self::NoticeQueued(queued) => queued.into_event(names)?,
             Self::NoticeDelivered(delivered) => delivered.into_event(names),
             Self::NoticeGivenUp(given_up) => given_up.into_event(names),
+            Self::HostSeen { host } => Event::HostSeen {
+                host: Box::new(host.into_host(names)),
+            },
+            Self::Waiting {
+                trial,
+                sitting,
+                text,
+            } => Event::Waiting {
+                trial: TrialId(trial),
+                sitting,
+                text: text.as_str().into(),
+            },
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));
@@ -523,92 +505,4 @@ const fn is_false(truth: &bool) -> bool {
 /// there is no difference any more.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-impl OriginRecord {
-    const fn of(origin: Origin) -> Self {
-        match origin {
-            Origin::Baseline => Self::Baseline,
-            Origin::Sampler => Self::Sampler,
-            Origin::Imported => Self::Imported,
-            Origin::User => Self::User,
-        }
-    }
-
-    const fn origin(self) -> Origin {
-        match self {
-            Self::Baseline => Origin::Baseline,
-            Self::Sampler => Origin::Sampler,
-            Self::Imported => Origin::Imported,
-            Self::User => Origin::User,
-        }
-    }
-}
-
-impl<'a> EndingRecord<'a> {
-    fn of(ending: &'a Ending) -> Self {
-        match ending {
-            Ending::Exited(code) => Self::Exited(*code),
-            Ending::Signalled(signal) => Self::Signalled(*signal),
-            Ending::OomKilled => Self::OomKilled,
-            Ending::TimedOut => Self::TimedOut,
-            Ending::Stopped => Self::Stopped,
-            Ending::CouldNotStart(why) => Self::CouldNotStart(Text::of(why)),
-        }
-    }
-
-    fn into_ending(self) -> Ending {
-        match self {
-            Self::Exited(code) => Ending::Exited(code),
-            Self::Signalled(signal) => Ending::Signalled(signal),
-            Self::OomKilled => Ending::OomKilled,
-            Self::TimedOut => Ending::TimedOut,
-            Self::Stopped => Ending::Stopped,
-            Self::CouldNotStart(why) => Ending::CouldNotStart(why.owned()),
-        }
-    }
-}
-
-impl<'a> EndRecord<'a> {
-    fn of(end: &'a SittingEnd) -> Self {
-        match end {
-            SittingEnd::Interrupted => Self::Interrupted,
-            SittingEnd::Finished(Outcome::Complete) => Self::Complete,
-            SittingEnd::Finished(Outcome::Infeasible) => Self::Infeasible,
-            SittingEnd::Finished(Outcome::Pruned) => Self::Pruned,
-            SittingEnd::Finished(Outcome::Failed(failure)) => Self::Failed(FailureRecord {
-                kind: Text::of(failure.kind.name()),
-                step: failure.step.as_deref().map(Text::of),
-                ending: failure.ending.as_ref().map(EndingRecord::of),
-                message: Text::of(&failure.message),
-                cause: failure.cause.as_ref().map(|cause| CauseRecord {
-                    name: Text::of(&cause.name),
-                    hint: Text::of(&cause.hint),
-                    line: Text::of(&cause.line),
-                }),
-            }),
-        }
-    }
-
-    fn into_end(self, names: &mut Interner) -> Result<SittingEnd, String> {
-        Ok(SittingEnd::Finished(match self {
-            Self::Interrupted => return Ok(SittingEnd::Interrupted),
-            Self::Complete => Outcome::Complete,
-            Self::Infeasible => Outcome::Infeasible,
-            Self::Pruned => Outcome::Pruned,
-            Self::Failed(failure) => Outcome::Failed(Box::new(Failure {
-                kind: FailureKind::named(failure.kind.as_str()).ok_or_else(|| {
-                    format!("unknown kind of failure `{}`", failure.kind.as_str())
-                })?,
-                step: failure.step.map(|step| names.name(step.as_str())),
-                ending: failure.ending.map(EndingRecord::into_ending),
-                message: failure.message.owned(),
-                cause: failure.cause.map(|cause| Cause {
-                    name: cause.name.owned(),
-                    hint: cause.hint.owned(),
-                    line: cause.line.owned(),
-                }),
-            })),
-        }))
-    }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `amendment_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `outcome_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -36,11 +36,13 @@ pub mod error;
 mod event_record;
 pub mod files;
 pub mod fresh;
+mod host_record;
 pub mod import;
 pub mod journal;
 pub mod lock;
 mod notice_record;
 pub mod opening;
+mod outcome_record;
 pub mod page;
 pub mod phases;
 pub mod record;

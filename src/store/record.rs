@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn events_have_one_name() {
+        use crate::model::host::{Host, HostGpu};
         let trial = crate::model::trial::TrialId(7);
         let text = String::new;
         let events = [
@@ -258,6 +259,25 @@ mod tests {
                 trial,
                 sitting: 1,
                 text: "".into(),
+            },
+            Event::Waiting {
+                trial,
+                sitting: 1,
+                text: "".into(),
+            },
+            Event::HostSeen {
+                host: Box::new(Host {
+                    name: text(),
+                    kernel: text(),
+                    cpu: text(),
+                    cpus: 2,
+                    memory: 1 << 34,
+                    gpu_driver: Some(text()),
+                    gpus: vec![HostGpu {
+                        name: "".into(),
+                        memory: Some(1 << 34),
+                    }],
+                }),
             },
             Event::TrialReopened { trial },
             Event::TrialSkipped { trial },
@@ -286,7 +306,11 @@ mod tests {
         for event in events {
             let name = event.name();
             let mut line = Vec::new();
-            push_fact(&mut line, 1, &Fact { at, event });
+            let fact = Fact { at, event };
+            push_fact(&mut line, 1, &fact);
+            line.pop();
+            let read = read_line(&line, &mut Interner::default());
+            assert!(matches!(read, Ok(Read::Fact(1, found)) if found == fact));
             let line = String::from_utf8_lossy(&line);
             assert!(line.contains(&format!("\"event\":{{\"{name}\":")), "{line}");
             assert!(EventRecord::KINDS.contains(&name));

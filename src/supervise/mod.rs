@@ -43,7 +43,7 @@ use self::backoff::{Backoff, Limits};
 use self::beats::{Beat, Beats};
 use self::child::{Daemon, Ending, name};
 use self::pid_file::{PidFile, PidFileError};
-use self::signals::{Signals, asks_for_an_end};
+use self::signals::Signals;
 use crate::base::quantity::show_duration;
 
 /// How long a daemon that was asked to end may take until that is said.
@@ -354,11 +354,18 @@ impl<T: FnMut(Notice)> Supervisor<T> {
     }
 
     fn pass_on(&mut self, signal: Signal, daemon: &Daemon, due: Due) -> Due {
-        daemon.signal(signal);
+        let ends = self.signals.asks_for_an_end(signal);
+        // A daemon that was started after the terminal had gone takes SIGHUP
+        // for a wish to reload.
+        let passed = match signal {
+            Signal::HUP if ends => Signal::TERM,
+            signal => signal,
+        };
+        daemon.signal(passed);
         if signal == Signal::TSTP {
             return self.stop_both(daemon, due);
         }
-        if !asks_for_an_end(signal) || self.asked.is_some() {
+        if !ends || self.asked.is_some() {
             return due;
         }
         self.asked = Some(signal);
@@ -419,7 +426,7 @@ impl<T: FnMut(Notice)> Supervisor<T> {
                 _ = self.ended.recv() => {}
                 signal = self.signals.next() => match signal {
                     Signal::TSTP => stop_self(),
-                    signal if asks_for_an_end(signal) => return Some(signal),
+                    signal if self.signals.asks_for_an_end(signal) => return Some(signal),
                     // They are the daemon's, and there is none.
                     _ => {}
                 },

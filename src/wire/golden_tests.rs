@@ -46,6 +46,7 @@ fn requests() -> Vec<Request> {
         Request::Channels,
         Request::NotifyTest(None),
         Request::NotifyTest(Some(text("mail"))),
+        Request::Doctor,
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -326,6 +327,13 @@ fn replies() -> Vec<Reply> {
             },
             gain,
         ),
+        status(
+            Phase::Active,
+            Doing::Waiting {
+                text: text("GPU 0"),
+            },
+            gain,
+        ),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -359,6 +367,16 @@ fn replies() -> Vec<Reply> {
             answer: text("250 ok"),
             took: 300,
         }]),
+        Reply::Doctor(Doctor {
+            checks: [HostState::Ok, HostState::Warning, HostState::Error]
+                .map(|state| HostCheck {
+                    name: text("disk"),
+                    state,
+                    text: text("1 GiB free"),
+                    remedy: text("df -h"),
+                })
+                .into(),
+        }),
     ];
     let ends = [
         EndOfStream::Complete,

@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`accepted`], [`space`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`space`], [`doctor`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -33,6 +33,7 @@ mod channel;
 pub mod client;
 pub mod codec;
 pub mod convert;
+pub mod doctor;
 pub mod frame;
 #[cfg(test)]
 mod golden_tests;

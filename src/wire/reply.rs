@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Tested, Trouble};
+pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -42,6 +43,8 @@ pub enum Reply {
     Channels(Vec<Channel>),
     /// To [`super::request::Request::NotifyTest`].
     Tested(Vec<Tested>),
+    /// To [`super::request::Request::Doctor`].
+    Doctor(Doctor),
 }
 
 /// Who answers.
@@ -204,6 +207,11 @@ pub enum Doing {
         port: u16,
         /// Who has it, for people.
         holder: String,
+    },
+    /// It waits for memory of a GPU.
+    Waiting {
+        /// For what, and who holds it.
+        text: String,
     },
 }
 

@@ -34,6 +34,8 @@ pub enum Request {
     Channels,
     /// Send a test by this channel, or by all.
     NotifyTest(Option<String>),
+    /// Is there on the host what the study needs?
+    Doctor,
 }
 
 /// A change that a user wants. Variants are only added at the end.

@@ -12,6 +12,18 @@ pub fn of_instance(name: &str) -> PathBuf {
     Path::new(SERVICE).with_file_name(format!("{name}.sock"))
 }
 
+/// The name of an instance: one that can be a unit's, and cannot lead elsewhere.
+///
+/// # Errors
+/// What it may be made of.
+pub fn instance_name(text: &str) -> Result<String, String> {
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+    if text.is_empty() || text.starts_with('.') || !text.chars().all(plain) {
+        return Err("letters, digits, `-`, `_` and `.`, as in autotune@NAME.service".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 /// The unit whose socket this is, if it is a service's.
 pub fn unit(path: &Path) -> Option<String> {
     let service = Path::new(SERVICE);

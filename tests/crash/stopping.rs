@@ -10,7 +10,7 @@ use crate::support::{Study, start_of};
 /// The trial is interrupted, its good runs are kept, and the next start goes
 /// on with those that are missing.
 fn once(cgroup: bool) {
-    for (signal, code) in [(SIGINT, 130), (SIGTERM, 0), (SIGHUP, 0)] {
+    for (signal, code) in [(SIGINT, 130), (SIGTERM, 0)] {
         let study = gated(cgroup, "run-2");
         let mut daemon = study.start();
         study.await_gate("run-2");
@@ -163,7 +163,7 @@ fn a_restart_waits_for_a_runner_that_is_still_ending(cgroup: bool) {
 /// `pkill autotuned` reaches the runner as well as the daemon: that is one
 /// wish for an orderly end, not a fault of the host.
 fn daemon_and_runner_are_asked(cgroup: bool) {
-    for kind in [SIGINT, SIGTERM, SIGHUP] {
+    for kind in [SIGINT, SIGTERM] {
         let study = gated(cgroup, "stop");
         std::fs::remove_file(study.path("run-2")).expect("an open gate");
         let mut daemon = study.start();

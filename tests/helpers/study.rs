@@ -155,6 +155,7 @@ pub(crate) fn spec() -> Spec {
         host: HostCare {
             port_wait: Duration::ZERO,
             port_kill: Vec::new(),
+            gpu_release: Duration::ZERO,
             cooldown: Duration::ZERO,
             fault_wait: Duration::ZERO,
             cgroup: true,

@@ -49,6 +49,19 @@ pub fn json(study: &Study, arguments: &[&str]) -> Json {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
+/// What the running trial waits for, as `autotunectl status` has it, once it
+/// waits.
+pub fn waits_for(study: &Study) -> String {
+    let text = || {
+        let status = json(study, &["status"]);
+        let text = status["running"]["doing"]["waiting"]["text"].as_str();
+        text.map(str::to_owned)
+    };
+    study.await_events("waiting", 1);
+    study.wait("a status that says so", || text().is_some());
+    text().expect("it still waits")
+}
+
 /// What it says when it ends with code `with`.
 pub fn refused(study: &Study, arguments: &[&str], with: u8) -> String {
     let output = ctl(study, arguments);

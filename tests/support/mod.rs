@@ -127,6 +127,11 @@ impl Study {
     pub fn start_with(&self, arguments: &[&str], env: &[(&str, &str)]) -> Daemon {
         let mut command = self.command(arguments);
         command.envs(env.iter().copied());
+        self.start_command(command)
+    }
+
+    /// Starts a program; what it says is added to `daemon.log`.
+    pub fn start_command(&self, mut command: Command) -> Daemon {
         let log = std::fs::OpenOptions::new()
             .create(true)
             .append(true)
@@ -346,6 +351,18 @@ impl Drop for Daemon {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The same command without the terminal that this test may have been started
+/// from.
+pub fn without_terminal(command: &Command) -> Command {
+    let mut without = Command::new("setsid");
+    without.arg(command.get_program()).args(command.get_args());
+    let set = command.get_envs();
+    without.envs(set.filter_map(|(name, value)| Some((name, value?))));
+    without.current_dir(command.get_current_dir().expect("the study's folder"));
+    without.stdin(Stdio::null());
+    without
 }
 
 /// A terminal with `autotuned` on it; `None` where there is no `setsid`.

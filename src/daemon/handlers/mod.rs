@@ -2,6 +2,7 @@
 
 mod best;
 mod common;
+mod doctor;
 mod events;
 mod log;
 mod notify;
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 
+pub use self::reload::reloaded;
 pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
@@ -51,6 +53,8 @@ pub struct Context {
     pub notifier: Option<Arc<Notifier>>,
     /// The logs that are followed.
     pub tails: Tails,
+    /// Held while the host is looked at.
+    pub looking: tokio::sync::Mutex<()>,
 }
 
 /// Answers one request.
@@ -75,13 +79,14 @@ pub async fn handle(
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
         Request::Channels => notify::answer(context),
-        Request::Steer(_) | Request::Reload | Request::NotifyTest(_)
+        Request::Steer(_) | Request::Reload | Request::NotifyTest(_) | Request::Doctor
             if peer.right < Right::Steer =>
         {
             Reply::Refused(Refusal::NotAllowed)
         }
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::Reload => reload::answer(context).await,
+        Request::Doctor => doctor::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,
     };
     exchange.output.send(&reply).await

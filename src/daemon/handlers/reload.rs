@@ -6,17 +6,47 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::{Context, steer};
-use crate::config::{self, Level};
+use crate::config;
+use crate::daemon::Update;
 use crate::daemon::decide::Input;
-use crate::exec::limits;
+use crate::doctor::{self, Finding, State};
 use crate::systemd::notify;
-use crate::wire::reply::{Refusal, Reply};
+use crate::wire::reply::{Accepted, Refusal, Reply};
 
 pub async fn answer(context: &Context) -> Reply {
     let _ = notify::reloading();
     let reply = reload(context).await;
     let _ = notify::ready();
     reply
+}
+
+/// Does the same where no client waits for the answer, and puts it into words.
+/// That the spec was taken over is a fact, and told as such.
+pub async fn reloaded(context: &Context) -> Vec<Update> {
+    let (changed, reloaded) = match answer(context).await {
+        Reply::Accepted(Accepted::Reloaded(reloaded)) => (true, reloaded),
+        Reply::Ignored(Accepted::Reloaded(reloaded)) => (false, reloaded),
+        Reply::Refused(Refusal::BadSpec(wrong)) => {
+            return vec![Update::Warning(format!(
+                "the spec has mistakes, keeping the old spec:\n{wrong}"
+            ))];
+        }
+        Reply::Refused(Refusal::NeedsRestart(parts)) => {
+            return vec![Update::Warning(format!(
+                "{} cannot change without a restart, keeping the old spec",
+                parts.join(", ")
+            ))];
+        }
+        // An end, or a disk that takes no data: that is told anyway.
+        _ => return Vec::new(),
+    };
+    let same = (!changed).then(|| Update::Answer("the spec says what it said".to_owned()));
+    let unfit = reloaded.unfit.into_iter();
+    let unfit = unfit.map(|text| format!("{text}, ignoring it"));
+    let remarks = reloaded.warnings.into_iter().chain(unfit);
+    same.into_iter()
+        .chain(remarks.map(Update::Warning))
+        .collect()
 }
 
 async fn reload(context: &Context) -> Reply {
@@ -64,19 +94,15 @@ fn read(source: &config::SpecSource) -> Result<(config::Checked, Vec<String>), S
     if !checked.warnings.is_empty() {
         warnings.push(checked.warnings.render(false));
     }
-    let missing = limits::missing(&checked.spec.limits);
-    if checked.spec.limits.required && !missing.is_empty() {
-        return Err(missing.join("\n"));
-    }
-    warnings.extend(missing);
-    let problems = config::check_host(&checked.spec);
-    let (errors, others): (Vec<_>, Vec<_>) = problems
+    let findings = doctor::of_spec(&checked.spec);
+    let (errors, others): (Vec<_>, Vec<_>) = findings
         .into_iter()
-        .partition(|problem| problem.level == Level::Error);
+        .filter(|finding| finding.state != State::Ok)
+        .partition(|finding| finding.state == State::Error);
     if !errors.is_empty() {
-        let errors: Vec<String> = errors.into_iter().map(|error| error.message).collect();
+        let errors: Vec<String> = errors.iter().map(Finding::sentence).collect();
         return Err(errors.join("\n"));
     }
-    warnings.extend(others.into_iter().map(|warning| warning.message));
+    warnings.extend(others.iter().map(Finding::sentence));
     Ok((checked, warnings))
 }

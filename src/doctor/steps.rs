@@ -1,71 +1,46 @@
-//! Whether this machine has what a spec names.
+//! Whether this machine has the programs, scripts and folders that the steps
+//! name; what templates decide is left out.
 
 use std::ffi::OsStr;
-use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Access, access};
 
-use super::complaint::Level;
+use super::finding::{Check, Finding};
+use crate::exec::environment;
 use crate::model::spec::Spec;
 use crate::model::step::Step;
 use crate::model::template::Template;
-
-/// Something that this machine lacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Problem {
-    /// Whether a trial would fail for certain.
-    pub level: Level,
-    /// One sentence that names the thing and the way out.
-    pub message: String,
-}
-
-impl fmt::Display for Problem {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.level.word(), self.message)
-    }
-}
+use crate::report::phrase::counted;
 
 /// Programs that are given a script as their first argument.
 const INTERPRETERS: [&str; 9] = [
     "sh", "bash", "dash", "zsh", "python", "perl", "ruby", "node", "Rscript",
 ];
 
-/// Looks for the folders, programs and scripts that `spec` names, as this user
-/// and with this PATH; what templates decide is left out.
-pub fn check_host(spec: &Spec) -> Vec<Problem> {
-    check_with(spec, std::env::var_os("PATH").as_deref())
+/// What is there and what is not, as this user and with this PATH, which is
+/// also that of every step.
+pub fn look(spec: &Spec) -> Vec<Finding> {
+    look_with(spec, std::env::var_os("PATH").as_deref())
 }
 
-fn check_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Problem> {
-    let mut problems = Vec::new();
-    let mut say = |level: Level, message: String| {
-        let problem = Problem { level, message };
-        if !problems.contains(&problem) {
-            problems.push(problem);
+fn look_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Finding> {
+    let mut findings: Vec<Finding> = Vec::new();
+    let mut commands_found = 0;
+    let mut say = |finding: Finding| {
+        if !findings.contains(&finding) {
+            findings.push(finding);
         }
     };
-    let enterable = folder_problem(&spec.workdir, "`workdir` in [study]");
-    let usable = enterable.is_none();
-    if let Some(message) = enterable {
-        say(Level::Error, message);
-    }
-    if let Some(output) = &spec.output_dir
-        && output.exists()
-        && !output.is_dir()
-    {
-        let message = format!(
-            "`output_dir` {} is not a folder: name another",
-            output.display()
-        );
-        say(Level::Error, message);
-    }
+    let lacking = lacking_folder(&spec.workdir, "`workdir` in [study]");
+    let usable = lacking.is_none();
+    lacking.into_iter().for_each(&mut say);
     for step in &spec.steps {
         let whose = format!("`workdir` of the step `{}`", step.name);
         if step.workdir != spec.workdir
-            && let Some(message) = folder_problem(&step.workdir, &whose)
+            && let Some(lacking) = lacking_folder(&step.workdir, &whose)
         {
-            say(Level::Error, message);
+            say(lacking);
             continue;
         }
         // In a folder that is not there nothing can be found.
@@ -79,36 +54,44 @@ fn check_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Problem> {
         for (key, command) in commands {
             let Some(command) = command else { continue };
             let whose = format!("`{key}` of the step `{}`", step.name);
-            if let Some(message) = program_problem(command, step, &whose, path) {
-                say(Level::Error, message);
-            }
-            if let Some(message) = script_problem(command, step, &whose) {
-                say(Level::Warning, message);
-            }
+            let lacking = lacking_program(command, step, &whose, path);
+            commands_found += u64::from(lacking.is_none());
+            lacking.into_iter().for_each(&mut say);
+            lacking_script(command, step, &whose)
+                .into_iter()
+                .for_each(&mut say);
         }
     }
-    problems
+    if findings.is_empty() {
+        let text = format!("{} can be started", counted(commands_found, "command"));
+        findings.push(Finding::ok(Check::Steps, text));
+    }
+    findings
 }
 
-fn folder_problem(folder: &Path, whose: &str) -> Option<String> {
+fn lacking_folder(folder: &Path, whose: &str) -> Option<Finding> {
     let shown = folder.display();
+    let lacks = |what: String, remedy: &str| {
+        let text = format!("{whose}: {what}");
+        Some(Finding::error(Check::Steps, text, remedy))
+    };
     // It is handed on as text, to the steps and to the runner.
     if folder.to_str().is_none() {
-        return Some(format!(
-            "{whose}: the name of {shown} is not UTF-8: rename it, or name another"
-        ));
+        let what = format!("the name of {shown} is not UTF-8");
+        return lacks(what, "rename it, or name another");
     }
     if !folder.exists() {
-        return Some(format!(
-            "{whose}: there is no folder {shown}: make it, or name another"
-        ));
+        let what = format!("there is no folder {shown}");
+        return lacks(what, "make it, or name another");
     }
     if !folder.is_dir() {
-        return Some(format!("{whose}: {shown} is not a folder: name one"));
+        return lacks(format!("{shown} is not a folder"), "name one");
     }
-    access(folder, Access::EXEC_OK)
-        .is_err()
-        .then(|| format!("{whose}: {shown} cannot be entered: let this user enter it"))
+    if access(folder, Access::EXEC_OK).is_err() {
+        let what = format!("{shown} cannot be entered");
+        return lacks(what, "let this user enter it");
+    }
+    None
 }
 
 /// A word of a command that is the same in every trial.
@@ -118,45 +101,47 @@ fn fixed(word: &Template) -> Option<&str> {
     (!is_open && !source.is_empty()).then_some(source)
 }
 
-fn program_problem(
+fn lacking_program(
     command: &[Template],
     step: &Step,
     whose: &str,
     path: Option<&OsStr>,
-) -> Option<String> {
+) -> Option<Finding> {
     let program = fixed(command.first()?)?;
+    let lacks = |what: String, remedy: &str| {
+        let text = format!("{whose}: {what}");
+        Some(Finding::error(Check::Steps, text, remedy))
+    };
     if !program.contains('/') {
-        let folders = path.map(|path| std::env::split_paths(path).collect::<Vec<PathBuf>>());
-        let found = folders
-            .unwrap_or_default()
-            .iter()
-            .any(|folder| is_program(&step.workdir.join(folder).join(program)));
-        return (!found).then(|| {
-            let here = if is_program(&step.workdir.join(program)) {
-                format!("write ./{program} for the one in the step's folder")
-            } else {
-                "install it, or write its whole path".to_owned()
-            };
-            format!("{whose}: no folder of PATH has the program {program}: {here}")
-        });
+        let mut files = environment::files_of(OsStr::new(program), path);
+        if files.any(|file| is_program(&step.workdir.join(file))) {
+            return None;
+        }
+        let what = format!("no folder of PATH has the program {program}");
+        return if is_program(&step.workdir.join(program)) {
+            let remedy = format!("write ./{program} for the one in the step's folder");
+            lacks(what, &remedy)
+        } else {
+            lacks(what, "install it, or write its whole path")
+        };
     }
     let file = step.workdir.join(program);
     let shown = file.display();
     if !file.exists() {
-        return Some(format!(
-            "{whose}: there is no program {shown}: correct the path"
-        ));
+        return lacks(format!("there is no program {shown}"), "correct the path");
     }
-    (!is_program(&file)).then(|| {
-        format!("{whose}: {shown} cannot be executed: run chmod +x on it, or name a program")
-    })
+    if !is_program(&file) {
+        let what = format!("{shown} cannot be executed");
+        return lacks(what, "run chmod +x on it, or name a program");
+    }
+    None
 }
 
 fn is_program(file: &Path) -> bool {
     file.is_file() && access(file, Access::EXEC_OK).is_ok()
 }
 
-fn script_problem(command: &[Template], step: &Step, whose: &str) -> Option<String> {
+fn lacking_script(command: &[Template], step: &Step, whose: &str) -> Option<Finding> {
     let program = fixed(command.first()?)?.rsplit('/').next()?;
     // python3.11 is a python.
     let bare = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
@@ -165,12 +150,9 @@ fn script_problem(command: &[Template], step: &Step, whose: &str) -> Option<Stri
         return None;
     }
     let file = step.workdir.join(script);
-    (!file.exists()).then(|| {
-        format!(
-            "{whose}: there is no script {}: correct the path, unless an earlier step makes it",
-            file.display()
-        )
-    })
+    let text = format!("{whose}: there is no script {}", file.display());
+    let remedy = "correct the path, unless an earlier step makes it";
+    (!file.exists()).then(|| Finding::warning(Check::Steps, text, remedy))
 }
 
 #[cfg(test)]
@@ -179,6 +161,7 @@ mod tests {
 
     use super::*;
     use crate::config::{Origin, check};
+    use crate::doctor::State;
 
     fn problems(folder: &Path, study: &str, command: &str) -> Vec<String> {
         let text = format!(
@@ -191,11 +174,13 @@ mod tests {
         };
         let spec = check(&text, &origin).unwrap_or_else(|e| panic!("{e}")).spec;
         let bin = folder.join("bin").into_os_string();
-        let found = check_with(&spec, Some(&bin));
+        let found = look_with(&spec, Some(&bin));
         let folder = folder.display().to_string();
         found
             .iter()
-            .map(|p| p.to_string().replace(&folder, "DIR"))
+            .filter(|finding| finding.state != State::Ok)
+            .map(|finding| format!("{}: {}", finding.state.word(), finding.sentence()))
+            .map(|line| line.replace(&folder, "DIR"))
             .collect()
     }
 
@@ -248,12 +233,9 @@ mod tests {
                 ],
             ),
             (
-                "workdir = 'run.sh'\noutput_dir = 'eval.py'",
+                "workdir = 'run.sh'",
                 "['nothing']",
-                &[
-                    "error: `workdir` in [study]: DIR/run.sh is not a folder: name one",
-                    "error: `output_dir` DIR/eval.py is not a folder: name another",
-                ],
+                &["error: `workdir` in [study]: DIR/run.sh is not a folder: name one"],
             ),
         ];
         for (study, command, expected) in cases {

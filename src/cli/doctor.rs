@@ -1,0 +1,114 @@
+//! `autotuned doctor`: is there on this host what a study needs?
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::check::parse_spec;
+use super::exit::Exit;
+use super::run::output_dir;
+use crate::config::SpecSource;
+use crate::doctor::{self, Finding, State, Study};
+use crate::exec::nvml;
+use crate::report::host_check;
+use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
+
+/// Looks whether this host has what a study needs
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotuned doctor                    the host alone
+  autotuned doctor study.toml         what this study needs of it
+  autotuned doctor study.toml --json
+
+Starts no trial. The exit code is 1 when something is in the way.")]
+pub struct Args {
+    /// The study's spec
+    spec: Option<PathBuf>,
+    /// Where the study's files would go [default: as with `run`]
+    #[arg(long, short, value_name = "DIR", requires = "spec")]
+    output_dir: Option<PathBuf>,
+    /// Print JSON, for scripts
+    #[arg(long)]
+    json: bool,
+}
+
+pub(super) fn carry_out(args: &Args) -> Exit {
+    let study = match &args.spec {
+        Some(spec) => {
+            let source = match std::path::absolute(spec) {
+                Ok(path) => SpecSource::File(path),
+                Err(error) => return Exit::Spec.say(&error),
+            };
+            let checked = match parse_spec(&source) {
+                Ok(checked) => checked,
+                Err(exit) => return exit,
+            };
+            match output_dir(args.output_dir.as_deref(), &checked.spec) {
+                Ok(output_dir) => Some(Study {
+                    spec: Arc::new(checked.spec),
+                    output_dir,
+                }),
+                Err(error) => return Exit::Folder.say_text(&error),
+            }
+        }
+        None => None,
+    };
+    let findings = doctor::examine(study.as_ref()).findings;
+    let shown = if args.json {
+        show_json(&findings)
+    } else {
+        show(&findings)
+    };
+    match Exit::of_output(shown) {
+        Exit::Done if findings.iter().any(|f| f.state == State::Error) => Exit::Failure,
+        exit => exit,
+    }
+}
+
+/// Asks the driver of the GPUs, for [`gpu::look`](crate::exec::gpu::look).
+pub(super) fn tell_of_gpus() -> Exit {
+    let told = serde_json::to_string(&nvml::ask()).map_err(std::io::Error::from);
+    Exit::of_output(told.and_then(|text| writeln!(std::io::stdout(), "{text}")))
+}
+
+fn show_json(findings: &[Finding]) -> std::io::Result<()> {
+    let checks: Vec<_> = findings
+        .iter()
+        .map(|finding| {
+            json!({
+                "name": finding.check.name(),
+                "state": finding.state.word(),
+                "text": finding.text,
+                "remedy": finding.remedy,
+            })
+        })
+        .collect();
+    let text = serde_json::to_string_pretty(&json!({ "checks": checks }))?;
+    writeln!(std::io::stdout(), "{text}")
+}
+
+fn show(findings: &[Finding]) -> std::io::Result<()> {
+    let mut out = anstream::stdout();
+    for finding in findings {
+        let style = match finding.state {
+            State::Ok => GOOD,
+            State::Warning => DOUBTFUL,
+            State::Error => BAD,
+        };
+        let (word, name) = (finding.state.word(), finding.check.name());
+        let lines = host_check::lines(word, name, &finding.text, &finding.remedy);
+        writeln!(
+            out,
+            "{style}{}{style:#}{}",
+            lines.state,
+            lines.text.join("\n")
+        )?;
+        for line in lines.remedy {
+            writeln!(out, "{DIM}{line}{DIM:#}")?;
+        }
+    }
+    Ok(())
+}
