@@ -27,7 +27,8 @@
 //! | [`base`] | time, durations, atomic files, seeded random numbers | – |
 //! | [`model`] | the words above as values; pure | – |
 //! | [`search`] | samplers over a read-only history, statistics; pure, seeded | model |
-//! | [`config`] | text to a checked spec, with a position for every complaint | model |
+//! | [`catalogue`] | what the arguments of ms-swift are, and which make sense together; pure | model |
+//! | [`config`] | text to a checked spec, with a position for every complaint | model, catalogue |
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
 //! | [`doctor`] | is there on this host what a study needs? | model, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
@@ -41,7 +42,7 @@
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
-//! | [`ctl`] | `autotunectl`'s verbs | model, config, wire, report, term |
+//! | [`ctl`] | `autotunectl`'s verbs | model, catalogue, config, wire, report, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!
@@ -68,6 +69,7 @@
 //! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
 
 pub mod base;
+pub mod catalogue;
 pub mod cli;
 pub mod config;
 pub mod ctl;

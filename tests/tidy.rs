@@ -10,7 +10,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("term", &[]),
     ("demo", &[]),
     ("search", &["model"]),
-    ("config", &["model"]),
+    ("catalogue", &["model"]),
+    ("config", &["model", "catalogue"]),
     ("exec", &["model"]),
     ("doctor", &["model", "exec", "notify", "report", "systemd"]),
     ("store", &["model"]),
@@ -47,7 +48,10 @@ const IMPORTS: &[(&str, &[&str])] = &[
         ],
     ),
     ("wire", &["model"]),
-    ("ctl", &["model", "config", "wire", "report", "term"]),
+    (
+        "ctl",
+        &["model", "catalogue", "config", "wire", "report", "term"],
+    ),
 ];
 
 /// Rooms that may hold unsafe code.
@@ -55,7 +59,7 @@ const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes; `setup` runs systemctl and its like.
 const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
-const PURE: &[&str] = &["model", "search", "report"];
+const PURE: &[&str] = &["model", "search", "report", "catalogue"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -88,6 +88,7 @@
 //! | `secret` | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
+//! | `[catalogue]` | `ms_swift` | the release of ms-swift that steps call, `3.0` or `4.6.0`, for what their arguments are held against | unknown |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `kind` | `service`, `task`, `measure` | required |
 //! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
@@ -119,6 +120,7 @@
 mod amend;
 #[cfg(test)]
 mod amend_tests;
+mod arguments;
 mod bounds;
 mod complaint;
 mod limits;
@@ -151,6 +153,7 @@ use sha2::Digest;
 use toml::de::DeTable;
 
 pub use self::amend::Draft;
+use self::arguments::Catalogued;
 pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
@@ -427,6 +430,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
+    let catalogue = section(r, "catalogue");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
         node.map(|node| node.sections(r, key)).unwrap_or_default()
@@ -473,7 +477,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let known = text::Known::new(&declared, space.as_ref().filter(|_| is_whole));
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
-    let (steps, yields) = steps::read(r, steps, &study.workdir, &known);
+    let catalogued = Catalogued::read(r, catalogue, &declared.parameters);
+    let (steps, yields) = steps::read(r, steps, &study.workdir, &known, &catalogued);
     if !no_steps {
         if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);

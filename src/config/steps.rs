@@ -8,6 +8,7 @@ use std::time::Duration;
 use sha2::Digest;
 use toml::de::DeValue;
 
+use super::arguments::Catalogued;
 use super::reader::{Node, Reader, Section};
 use super::text::{self, Known};
 use super::{metrics, names, ready, study};
@@ -27,6 +28,7 @@ pub(super) fn read(
     sections: Vec<Section<'_>>,
     workdir: &Path,
     known: &Known,
+    catalogued: &Catalogued<'_>,
 ) -> (Vec<Step>, Vec<Name>) {
     let mut steps: Vec<Step> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
@@ -44,7 +46,7 @@ pub(super) fn read(
             Some(name)
         });
         let name = name.unwrap_or("?");
-        if let Some(step) = step(r, section, name, workdir, known, &mut yields) {
+        if let Some(step) = step(r, section, name, workdir, (known, catalogued), &mut yields) {
             steps.push(step);
         }
     }
@@ -59,7 +61,7 @@ fn step(
     mut section: Section<'_>,
     name: &str,
     workdir: &Path,
-    known: &Known,
+    (known, catalogued): (&Known, &Catalogued<'_>),
     yields: &mut Vec<(Name, String)>,
 ) -> Option<Step> {
     let span = section.span.clone();
@@ -67,6 +69,9 @@ fn step(
     let kind = kind.and_then(|node| node.choice(r, &KINDS));
     let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
     let program = command.as_ref().map(|node| node.span.clone());
+    if let Some(command) = &command {
+        catalogued.check(r, command);
+    }
     let command = command.and_then(|node| text::command(r, &node, known));
     let params = section.take("params");
     let params = params.and_then(|node| node.choice(r, &["env", "none"]));

@@ -9,6 +9,7 @@ use crate::model::spec::Limits;
 use crate::model::step::{MetricSource, PortOwner, ReadyCheck, StepKind, Which};
 use crate::model::value::Value;
 
+mod arguments;
 mod presets;
 mod slips;
 

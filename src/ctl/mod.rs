@@ -19,6 +19,7 @@ mod events;
 pub mod exit;
 mod logs;
 mod notify;
+mod params;
 mod persist;
 mod ping;
 mod presets;
@@ -155,6 +156,7 @@ without a daemon.")]
     Ping,
     Presets(presets::List),
     Init(presets::Init),
+    Params(params::Args),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -211,6 +213,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Ping => ping::ping(session).await,
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),
+        Verb::Params(args) => params::carry_out(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();
