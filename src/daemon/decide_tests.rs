@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::exec::report::{EndingReport, FailureReport, RunReport};
-use crate::model::outcome::HostFault;
+use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::step::{Step, StepKind};
