@@ -20,7 +20,7 @@ static NEXT: LazyLock<Option<Regex>> =
 /// secret, each to where the next key or table begins.
 pub(super) fn secret_lines(text: &str) -> Vec<Range<usize>> {
     let (Some(secret), Some(next)) = (&*SECRET, &*NEXT) else {
-        return Vec::from([0..text.len()]);
+        return std::iter::once(0..text.len()).collect();
     };
     let mut found = Vec::new();
     let (mut in_notify, mut in_secret) = (false, false);
