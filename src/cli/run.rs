@@ -187,6 +187,11 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(socket) => socket,
         Err(error) => return Exit::Folder.say(&error),
     };
+    // It is read again from wherever the daemon is then.
+    let source = match source.absolute() {
+        Ok(source) => source,
+        Err(error) => return Exit::Spec.say(&error),
+    };
     let Checked { spec, text, .. } = checked;
     let secrets = match Secrets::resolve(&spec.notify, &|name| std::env::var_os(name)) {
         Ok(secrets) => secrets,

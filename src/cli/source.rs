@@ -36,7 +36,7 @@ impl SpecArgs {
         }
     }
 
-    /// Where the spec comes from, with absolute paths.
+    /// Where the spec comes from, in the words of the command line.
     ///
     /// # Errors
     /// How the verb is to end, said.
@@ -49,12 +49,7 @@ impl SpecArgs {
         match (&self.preset, &self.spec) {
             (Some(_), _) if is_repo => Ok(SpecSource::Repo(self.reference.wishes()?)),
             (Some(name), _) => Ok(SpecSource::Preset(name.clone())),
-            (None, spec) => {
-                let spec = spec.clone().unwrap_or_default();
-                let spec = std::path::absolute(spec);
-                spec.map(SpecSource::File)
-                    .map_err(|error| Exit::Spec.say(&error))
-            }
+            (None, spec) => Ok(SpecSource::File(spec.clone().unwrap_or_default())),
         }
     }
 

@@ -17,6 +17,17 @@ pub enum SpecSource {
 }
 
 impl SpecSource {
+    /// The same with absolute paths, whatever the current folder will be.
+    ///
+    /// # Errors
+    /// When the current folder is not known.
+    pub fn absolute(self) -> std::io::Result<Self> {
+        match self {
+            Self::File(path) => std::path::absolute(path).map(Self::File),
+            other => Ok(other),
+        }
+    }
+
     /// Reads and checks the spec.
     ///
     /// # Errors
