@@ -138,6 +138,8 @@ best = "best"
 status = "status"
 logs = "logs"
 journal = "journal"
+[catalogue]
+ms_swift = "3.0"
 [notify]
 language = "en"
 [notify.heartbeat]
@@ -268,6 +270,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[files]", "status", "\"status\"", "\"s2\""),
         (Restart, "[files]", "logs", "\"logs\"", "\"l\""),
         (Restart, "[files]", "journal", "\"journal\"", "\"j\""),
+        (Live, "[catalogue]", "ms_swift", "\"3.0\"", "\"4.6.0\""),
         (Live, "[notify]", "language", "\"en\"", "\"zh\""),
         (Live, "[[notify.channel]]", "name", "name = \"feishu\"", "name = \"f\""),
         (Live, "[[notify.channel]]", "type", "\"webhook\"\nurl = { file = \"/url\", name = \"URL\" }\nbody = \"{}\"", "\"feishu\"\nurl = { file = \"/url\", name = \"URL\" }"),
