@@ -245,7 +245,7 @@ fn a_torn_journal() {
     assert_said(
         &empty.run(),
         0,
-        &["2 trials of the results file were taken over", "done"],
+        &["2 trials taken over as history", "done"],
     );
 }
 

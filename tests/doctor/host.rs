@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value as Json;
 
-use crate::support::control::{ctl, json, waits_for};
+use crate::support::control::{ctl, json};
 use crate::support::said::{GOOD, SERVED, assert_said};
 use crate::support::{Study, code, said};
 
@@ -163,9 +163,15 @@ fn a_start_tells_what_is_amiss_once_and_goes_on() {
     let listener = TcpListener::bind(("127.0.0.1", study.port)).expect("the port");
     let mut daemon = study.start();
     let own = format!("process {}", std::process::id());
-    let waits = waits_for(&study);
-    assert!(waits.contains(&format!("port {}", study.port)), "{waits}");
-    assert!(waits.contains(&own), "{waits}");
+    study.await_events("port-busy", 1);
+    let busy = || json(&study, &["status"])["running"]["doing"]["port_busy"].clone();
+    study.wait("a status that says so", || busy().is_object());
+    let busy = busy();
+    assert_eq!(busy["port"], study.port, "{busy}");
+    assert!(
+        busy["holder"].as_str().is_some_and(|h| h.contains(&own)),
+        "{busy}"
+    );
     let shown = said(&ctl(&study, &["status"]))
         .split_whitespace()
         .collect::<Vec<_>>()

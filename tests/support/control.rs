@@ -49,8 +49,8 @@ pub fn json(study: &Study, arguments: &[&str]) -> Json {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-/// What the running trial waits for, as `autotunectl status` has it, once it
-/// waits.
+/// What GPU memory the running trial waits for, as `autotunectl status` has it,
+/// once it waits.
 pub fn waits_for(study: &Study) -> String {
     let text = || {
         let status = json(study, &["status"]);
