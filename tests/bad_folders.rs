@@ -242,11 +242,7 @@ fn a_torn_journal() {
     let empty = finished();
     fs::write(empty.out("journal.jsonl"), "").expect("emptied");
     // The results file is history then.
-    assert_said(
-        &empty.run(),
-        0,
-        &["2 trials taken over as history", "done"],
-    );
+    assert_said(&empty.run(), 0, &["2 trials taken over as history", "done"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
-//! | [`host`] | what this host is |
+//! | `host` | what this host is |
 //! | [`service`] | what systemd is told |
 //! | [`notifier`] | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |

@@ -9,7 +9,7 @@
 //!
 //! | file | part |
 //! |---|---|
-//! | [`unit`] | the unit, its names and files |
+//! | [`mod@unit`] | the unit, its names and files |
 //! | [`syntax`] | texts as unit files have them: pure |
 //! | [`drop_in`] | what is written: pure |
 //! | [`host`] | users, groups and GPUs |
