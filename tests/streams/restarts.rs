@@ -31,17 +31,18 @@ fn following_and_waiting_outlive_a_kill() {
     let before = sockets(daemon.pid());
     let start =
         |name: &str, arguments: &[&str]| Follower::start(&study, name, client(&study, arguments));
-    let mut events = start("events", &["events", "-f", "-n", "all", "--json"]);
-    let mut logs = start("logs", &["logs", "1", "-f"]);
+    // Who waits shows nothing: it is there first, and has met the daemon by the
+    // time that the others have shown something.
     let mut done = start("done", &["wait", "--for", "done", "--timeout", "60s"]);
     let mut best = start("best", &["wait", "--for", "best"]);
+    study.wait("two connections", || sockets(daemon.pid()) >= before + 2);
+    let mut events = start("events", &["events", "-f", "-n", "all", "--json"]);
+    let mut logs = start("logs", &["logs", "1", "-f"]);
     study.wait("four connections", || sockets(daemon.pid()) >= before + 4);
     study.wait("the log", || logs.out().contains("begun"));
     study.wait("the events", || !events.out().is_empty());
     daemon.kill();
-    // Whoever waits has shown nothing yet: it may have been cut off before it
-    // knew of a daemon, and then asks the next one without a word.
-    for follower in [&events, &logs] {
+    for follower in [&events, &logs, &done, &best] {
         study.wait("a word", || follower.err().contains("the daemon has gone"));
     }
     let mut daemon = study.start();
