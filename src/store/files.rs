@@ -169,7 +169,12 @@ impl Repair {
     /// Whatever the file system answers.
     pub fn begin(output_dir: &Path, names: &FileNames) -> Result<Self, FilesError> {
         let path = output_dir.join(&names.results);
-        fs::create_dir_all(output_dir).map_err(FilesError::at(output_dir))?;
+        for name in [&names.results, &names.best, &names.status] {
+            // A name may have a folder of its own before it.
+            let file = output_dir.join(name);
+            let folder = file.parent().unwrap_or(output_dir);
+            fs::create_dir_all(folder).map_err(FilesError::at(folder))?;
+        }
         let state = match File::open(&path) {
             Ok(file) => State::Same(BufReader::with_capacity(1 << 18, file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => State::Missing,
