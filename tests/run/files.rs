@@ -4,6 +4,7 @@
 use insta::{assert_json_snapshot, assert_snapshot};
 use serde_json::{Value as Json, json};
 
+use crate::simple;
 use crate::support::{Study, code, said};
 
 /// A serving study whose evaluator prints what the reference's does.
@@ -184,4 +185,25 @@ fn the_status_file_follows() {
     study.open_gate("gate-2");
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert_eq!(status()["phase"], "done");
+}
+
+/// `RESULTS=run1/r.jsonl`, say.
+#[test]
+fn files_may_have_folders_of_their_own() {
+    let spec = "[space]\nN = [1, 2]\n[files]\nresults = \"run1/r.jsonl\"\n\
+                best = \"b/best.json\"\nstatus = \"s/status.json\"\n";
+    let command = r#"["sh", "-c", "echo score=$N"]"#;
+    let study = simple(spec, command);
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert!(
+        !said(&output).contains("cannot be written"),
+        "{}",
+        said(&output)
+    );
+    let lines = std::fs::read_to_string(study.out("run1/r.jsonl")).expect("results");
+    assert_eq!(lines.lines().count(), 2);
+    for name in ["b/best.json", "s/status.json"] {
+        assert!(study.out(name).is_file(), "{name}");
+    }
 }
