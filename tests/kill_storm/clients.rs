@@ -185,7 +185,8 @@ fn poll(storm: &Storm, mut random: Generator) {
                     Refusal::NothingBest
                     | Refusal::NoSuchTrial(_)
                     | Refusal::NoSuchLog(_)
-                    | Refusal::Starting(_),
+                    | Refusal::Starting(_)
+                    | Refusal::Leaving,
                 ) => {}
                 reply => storm.fault(format!("{verb}: {reply:?}")),
             }
@@ -255,7 +256,7 @@ fn follow(storm: &Storm, mut random: Generator) {
                             storm.answered("events", format!("{end:?}"));
                             break;
                         }
-                        Reply::Refused(Refusal::Starting(_)) => break,
+                        Reply::Refused(Refusal::Starting(_) | Refusal::Leaving) => break,
                         reply => storm.fault(format!("events: {reply:?}")),
                     }
                 }

@@ -179,7 +179,7 @@ async fn a_server_that_dies_midway_is_an_error() {
     };
     let evaluation = tokio::spawn(async move { Evaluation::measure(&settings).await });
     server
-        .wait_for(|health| health["requests"].as_u64() > Some(0))
+        .wait_for(|health| health["requests"].as_u64() > Some(100))
         .await;
     server.stop().await;
     let error = evaluation.await.expect("no panic").expect_err("no answers");
