@@ -38,11 +38,7 @@ pub struct Args {
 pub(super) fn carry_out(args: &Args) -> Exit {
     let study = match &args.spec {
         Some(spec) => {
-            let source = match std::path::absolute(spec) {
-                Ok(path) => SpecSource::File(path),
-                Err(error) => return Exit::Spec.say(&error),
-            };
-            let checked = match parse_spec(&source) {
+            let checked = match parse_spec(&SpecSource::File(spec.clone())) {
                 Ok(checked) => checked,
                 Err(exit) => return exit,
             };

@@ -109,7 +109,8 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         let mut told = Told::new(args.json);
         let tried = tokio::select! {
             biased;
-            came = end(&mut signals) => Err(came),
+            // None of them asks for anything but an end: no spec is read again.
+            came = signals.next() => Err(came),
             all = async {
                 match notify {
                     Some(notify) => selftest_notify::try_all(notify, &mut told).await,
@@ -123,17 +124,6 @@ pub(super) fn carry_out(args: &Args) -> Exit {
             Err(_) => Exit::Done,
         }
     })
-}
-
-/// The next signal that asks for an end.
-async fn end(signals: &mut Signals) -> Came {
-    loop {
-        // There is nothing to reload.
-        match signals.next().await {
-            Came::Reload => {}
-            came => return came,
-        }
-    }
 }
 
 /// Tries one thing after the other, as long as each is well; whether all were.

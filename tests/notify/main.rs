@@ -15,9 +15,10 @@ mod tls;
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output, Stdio};
+use std::process::Output;
 
 use serde_json::Value as Json;
+use support::control::ctl;
 use support::{Study, code, said};
 
 /// A secret part of an address, which must be shown nowhere.
@@ -64,18 +65,6 @@ fn secret(study: &Study, file: &str, text: &str) {
     let path = study.path(file);
     std::fs::write(&path, format!("{text}\n")).expect("written");
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600)).expect("a mode");
-}
-
-fn ctl(study: &Study, arguments: &[&str]) -> Output {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_autotunectl"));
-    command
-        .args(arguments)
-        .current_dir(study.path(""))
-        .env("XDG_RUNTIME_DIR", study.path("runtime"))
-        .env_remove("AUTOTUNE_SOCKET")
-        .env("NO_COLOR", "1")
-        .stdin(Stdio::null());
-    command.output().expect("autotunectl")
 }
 
 fn json(study: &Study, arguments: &[&str]) -> Json {
