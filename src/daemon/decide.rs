@@ -319,6 +319,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                     });
                     start(trial, 1, context, &mut decision);
                 }
+                Ask::Run(trial) => take_up(&study, trial, context, &mut decision),
                 Ask::Wait => {}
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
@@ -467,17 +468,25 @@ pub(super) fn next(
         return;
     }
     if let Some(reason) = budget_used_up(study, context.now) {
-        done(state, study, reason, context, decision);
+        match search::racing::unconfirmed(study) {
+            Some(trial) if time_left(study, context.now) => {
+                take_up(study, trial, context, decision);
+            }
+            _ => done(state, study, reason, context, decision),
+        }
     } else if let Some(trial) = study.unsettled() {
-        let sitting = trial
-            .sittings
-            .last()
-            .map_or(1, |sitting| sitting.number + 1);
-        start(trial.id, sitting, context, decision);
+        take_up(study, trial.id, context, decision);
     } else if !state.asking {
         state.asking = true;
         decision.effects.push(Effect::Ask);
     }
+}
+
+/// Starts the next sitting of a trial.
+fn take_up(study: &Study, trial: TrialId, context: &Context<'_>, decision: &mut Decision) {
+    let last = study.trial(trial).and_then(|trial| trial.sittings.last());
+    let sitting = last.map_or(1, |sitting| sitting.number + 1);
+    start(trial, sitting, context, decision);
 }
 
 fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Decision) {
@@ -536,7 +545,7 @@ fn pause_reason(study: &Study) -> String {
 /// is finished, unless time is up.
 fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
+    if let Some(wall) = budget.wall.filter(|_| !time_left(study, now)) {
         let wall = crate::base::quantity::show_duration(wall);
         return Some(format!("the budget of {wall} is used up"));
     }
@@ -551,6 +560,11 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
     let most = counted(most.into(), "run");
     Some(format!("the budget of {most} is used up"))
+}
+
+fn time_left(study: &Study, now: Timestamp) -> bool {
+    let wall = study.spec().budget.wall;
+    wall.is_none_or(|wall| study.busy(now) < wall)
 }
 
 /// The sittings that an earlier daemon has left open.

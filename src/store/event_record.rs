@@ -96,6 +96,9 @@ pub(super) enum EventRecord<'a> {
         rival: Option<u32>,
         chance: f64,
     },
+    TrialDeferred {
+        trial: u32,
+    },
     Paused {
         reason: Text<'a>,
         #[serde(default, skip_serializing_if = "is_false")]
@@ -171,7 +174,7 @@ pub(super) struct CauseRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 20] = [
+    pub(super) const KINDS: [&'static str; 21] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -184,6 +187,7 @@ impl EventRecord<'_> {
         "trial-reopened",
         "trial-skipped",
         "trial-pruned",
+        "trial-deferred",
         "paused",
         "resumed",
         "done",
@@ -310,6 +314,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 rival: pruning.rival.map(|rival| rival.0),
                 chance: pruning.chance,
             },
+            Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
             Event::Paused { reason, by_user } => Self::Paused {
                 reason: Text::of(reason),
                 by_user: *by_user,
@@ -488,6 +493,9 @@ impl EventRecord<'_> {
                     rival: rival.map(TrialId),
                     chance,
                 }),
+            },
+            Self::TrialDeferred { trial } => Event::TrialDeferred {
+                trial: TrialId(trial),
             },
             Self::Paused { reason, by_user } => Event::Paused {
                 reason: reason.owned(),
