@@ -146,7 +146,8 @@ impl Entries {
             | Event::TrialPlanned { trial, .. }
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
-            | Event::TrialPruned { trial, .. } => Entry {
+            | Event::TrialPruned { trial, .. }
+            | Event::TrialDeferred { trial } => Entry {
                 trial: Some(trial.0),
                 ..fields
             },
@@ -227,6 +228,9 @@ impl Entries {
             Event::TrialPruned { trial, pruning } => {
                 Said::info(format!("trial {trial} ends early: {}", why_pruned(pruning)))
             }
+            Event::TrialDeferred { trial } => Said::info(format!(
+                "trial {trial} is left at the runs that it has: others promise more"
+            )),
             Event::Paused { reason, by_user } => {
                 let how = "to go on: autotunectl resume";
                 let message = format!("paused: {reason}; {how}");

@@ -182,11 +182,11 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
 fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Result<()> {
     let spec = study.spec();
     let begun = study.trials().len();
-    // What comes out decides what `coordinate` tries next; the others do not
-    // care.
+    // What comes out decides what is tried next, but for `grid` and `random`.
     let given = match (spec.search.sampler, study.incumbent()) {
         (SamplerKind::Coordinate, None) => ", if none of them is better than the first",
         (SamplerKind::Coordinate, Some(_)) => ", if none of them is better than the best so far",
+        (SamplerKind::Model | SamplerKind::Tpe, _) => ", as long as nothing is learned from them",
         (SamplerKind::Grid | SamplerKind::Random, _) => "",
     };
     let title = if begun == 0 {

@@ -166,6 +166,7 @@ impl Progress {
             }
             // Its row will say why.
             Event::TrialPruned { .. } => "it cannot win any more".to_owned(),
+            Event::TrialDeferred { .. } => "its further runs can wait".to_owned(),
             Event::TrialSkipped { trial } => {
                 self.line(&format!("{DIM}trial {trial} is skipped{DIM:#}"));
                 return;

@@ -174,6 +174,7 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
     match outcome {
         Outcome::Complete => {
             let is_best = study.incumbent().is_some_and(|best| best.id == trial.id);
+            let leads = study.leader().is_some_and(|leader| leader.id == trial.id);
             let before = incumbent.and_then(|incumbent| study.objective(incumbent));
             let gain = before
                 .zip(study.objective(trial))
@@ -184,6 +185,8 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
                 (true, None) if trial.origin == Origin::Baseline => (String::new(), None),
                 // Those before it failed or missed a constraint.
                 (true, None) => (format!("{GOOD}★ the first{GOOD:#}"), None),
+                // Its other runs may show that it was lucky.
+                (false, _) if leads => (format!("leads {gain}").trim_end().to_owned(), None),
                 (false, _) => (gain, None),
             }
         }

@@ -34,7 +34,7 @@
 //! | | `min`, `max` | numbers; both bounds are allowed values | one at least |
 //! | `[budget]` | `trials`, `runs` | whole number, 1 or more | no limit |
 //! | | `wall` | duration above 0 with a trial running | no limit |
-//! | `[search]` | `sampler` | `coordinate`, `grid`, `random` | `coordinate` |
+//! | `[search]` | `sampler` | `model`, `tpe`, `coordinate`, `grid`, `random` | `model` |
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
 //! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
@@ -543,7 +543,8 @@ fn warn_of_extent(
         );
     }
     let is_endless = sizes.iter().any(Option::is_none) && *budget == Default::default();
-    if search.sampler == SamplerKind::Random && is_endless {
+    let has_end = matches!(search.sampler, SamplerKind::Coordinate | SamplerKind::Grid);
+    if !has_end && is_endless {
         let message = "nothing ends this study: a range has more values than can be tried";
         r.warn(
             &sampler.unwrap_or(0..0),

@@ -199,7 +199,7 @@ pub(super) fn search(
     section: Option<Section<'_>>,
 ) -> (Search, Option<Range<usize>>) {
     let mut search = Search {
-        sampler: SamplerKind::Coordinate,
+        sampler: SamplerKind::Model,
         passes: 1,
         levels: 5,
         racing: true,

@@ -324,6 +324,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                     });
                     start(trial, 1, context, &mut decision);
                 }
+                Ask::Run(trial) => take_up(&study, trial, context, &mut decision),
                 Ask::Wait => {}
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
@@ -478,17 +479,25 @@ pub(super) fn next(
         return;
     }
     if let Some(reason) = budget_used_up(study, context.now) {
-        done(state, study, reason, context, decision);
+        match search::racing::unconfirmed(study) {
+            Some(trial) if time_used_up(study, context.now).is_none() => {
+                take_up(study, trial, context, decision);
+            }
+            _ => done(state, study, reason, context, decision),
+        }
     } else if let Some(trial) = study.unsettled() {
-        let sitting = trial
-            .sittings
-            .last()
-            .map_or(1, |sitting| sitting.number + 1);
-        start(trial.id, sitting, context, decision);
+        take_up(study, trial.id, context, decision);
     } else if !state.asking {
         state.asking = true;
         decision.effects.push(Effect::Ask);
     }
+}
+
+/// Starts the next sitting of a trial.
+fn take_up(study: &Study, trial: TrialId, context: &Context<'_>, decision: &mut Decision) {
+    let last = study.trial(trial).and_then(|trial| trial.sittings.last());
+    let sitting = last.map_or(1, |sitting| sitting.number + 1);
+    start(trial, sitting, context, decision);
 }
 
 fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Decision) {

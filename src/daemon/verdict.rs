@@ -9,7 +9,7 @@ use crate::model::spec::Spec;
 use crate::model::step::StepKind;
 use crate::model::study::Study;
 use crate::model::trial::{SittingEnd, Trial, TrialId};
-use crate::search;
+use crate::search::{self, racing::Verdict};
 
 /// The fact that a report amounts to.
 pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
@@ -57,22 +57,24 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
     })
 }
 
-/// The end of the running trial, where its newest run shows that it cannot win
-/// any more.
+/// The end of the running trial, where its newest run shows that it is not
+/// worth the next one.
 pub(super) fn race(study: &Study, event: &Event) -> Option<Event> {
     let Event::RunEnded { trial: id, run } = event else {
         return None;
     };
     let trial = study.trial(*id)?;
-    if !run.is_good() || trial.skipped || trial.pruning.is_some() {
+    if !run.is_good() || trial.skipped || trial.pruning.is_some() || trial.deferred {
         return None;
     }
     let mut trial = Trial::clone(trial);
     trial.runs.push(run.clone());
-    let pruning = Box::new(search::racing::prune(study, &trial)?);
-    Some(Event::TrialPruned {
-        trial: *id,
-        pruning,
+    Some(match search::racing::look(study, &trial)? {
+        Verdict::Prune(pruning) => Event::TrialPruned {
+            trial: *id,
+            pruning: Box::new(pruning),
+        },
+        Verdict::Defer => Event::TrialDeferred { trial: *id },
     })
 }
 
@@ -102,6 +104,9 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         // What broke in the moments until its end came has cost nothing.
         (Some(trial), result) if trial.pruning.is_some() && !is_stuck(&result) => {
             SittingEnd::Finished(Outcome::Pruned)
+        }
+        (Some(trial), result) if trial.deferred && !is_stuck(&result) => {
+            SittingEnd::Finished(study.judge(trial))
         }
         (trial, SittingResult::Failed(failure)) => {
             let mut failure = Failure::from(failure);

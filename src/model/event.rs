@@ -148,6 +148,12 @@ pub enum Event {
         /// Why.
         pruning: Box<Pruning>,
     },
+    /// Racing puts off what runs the running trial has to come: others promise
+    /// more. A later sitting takes it up again.
+    TrialDeferred {
+        /// The trial.
+        trial: TrialId,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
@@ -213,6 +219,7 @@ impl Event {
             Self::TrialReopened { .. } => "trial-reopened",
             Self::TrialSkipped { .. } => "trial-skipped",
             Self::TrialPruned { .. } => "trial-pruned",
+            Self::TrialDeferred { .. } => "trial-deferred",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
@@ -238,6 +245,7 @@ impl Event {
             | Self::TrialSkipped { trial }
             | Self::TrialPruned { trial, .. }
             | Self::Waiting { trial, .. }
+            | Self::TrialDeferred { trial }
             | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
             | Self::HostSeen { .. }

@@ -83,6 +83,10 @@ pub struct Search {
 /// The samplers there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SamplerKind {
+    /// What a model of the space, learned from the trials, promises most of.
+    Model,
+    /// What is frequent among good trials and rare among the others.
+    Tpe,
     /// One parameter after the other, from the incumbent.
     Coordinate,
     /// Every combination.
@@ -93,11 +97,19 @@ pub enum SamplerKind {
 
 impl SamplerKind {
     /// Every sampler.
-    pub const ALL: [Self; 3] = [Self::Coordinate, Self::Grid, Self::Random];
+    pub const ALL: [Self; 5] = [
+        Self::Model,
+        Self::Tpe,
+        Self::Coordinate,
+        Self::Grid,
+        Self::Random,
+    ];
 
     /// Its name in a spec.
     pub const fn name(self) -> &'static str {
         match self {
+            Self::Model => "model",
+            Self::Tpe => "tpe",
             Self::Coordinate => "coordinate",
             Self::Grid => "grid",
             Self::Random => "random",

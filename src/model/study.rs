@@ -12,9 +12,9 @@ use super::notice::Outbox;
 use super::outcome::Outcome;
 use super::params::Params;
 use super::spec::Spec;
-pub use super::tally::Counts;
 use super::tally::Tally;
-use super::trial::{Sitting, SittingEnd, Trial, TrialId};
+pub use super::tally::{Counts, Spread};
+use super::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
 use super::trials::{ByParams, Trials};
 use crate::base::clock::Timestamp;
 
@@ -48,6 +48,7 @@ pub struct Study {
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
+    leader: Option<TrialId>,
     host_faults: u32,
     outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
@@ -93,6 +94,7 @@ impl Study {
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
+            leader: None,
             host_faults: 0,
             outbox: Arc::default(),
             host: None,
@@ -206,9 +208,21 @@ impl Study {
         self.trial_of(&params)
     }
 
-    /// The best trial that is complete, the earlier of two equals.
+    /// The best trial that is complete with all its runs, the earlier of two
+    /// equals. The baseline counts from its first run on.
     pub fn incumbent(&self) -> Option<&Arc<Trial>> {
         self.trial(self.incumbent?)
+    }
+
+    /// The best trial that is complete, also by only some of its runs: the
+    /// incumbent, or what may become it once it has all of them.
+    pub fn leader(&self) -> Option<&Arc<Trial>> {
+        self.trial(self.leader?)
+    }
+
+    /// What the good runs of all trials tell about the noise of a metric.
+    pub fn spread(&self, metric: &str) -> Spread {
+        self.tally.spread(metric)
     }
 
     /// The summary of the objective of a trial.
@@ -260,7 +274,8 @@ impl Study {
         self.tally.runs
     }
 
-    /// Runs that racing has saved: those that its pruned trials did not get.
+    /// Runs that racing has saved: those that the trials did not get that it
+    /// has pruned or put off.
     pub fn runs_saved(&self) -> u32 {
         let whole = self.spec.runs_per_trial() * self.tally.raced;
         whole.saturating_sub(self.tally.raced_runs)
@@ -323,9 +338,15 @@ impl Study {
                 // It may have been done before its budget or space grew.
                 self.phase = Phase::Active;
                 self.begun = Some(Arc::clone(&self.spec));
-                let trial = self.edit(*trial)?;
+                let taken_up = self.edit(*trial)?;
                 // A sitting that was to end it met a fault of the host instead.
-                trial.pruning = None;
+                taken_up.pruning = None;
+                if taken_up.deferred {
+                    taken_up.deferred = false;
+                    taken_up.outcome = None;
+                    self.find_incumbent();
+                }
+                let trial = self.edit(*trial)?;
                 trial.sittings.push(Sitting {
                     number: *sitting,
                     token: token.as_str().into(),
@@ -396,6 +417,7 @@ impl Study {
                 reopened.outcome = None;
                 reopened.skipped = false;
                 reopened.pruning = None;
+                reopened.deferred = false;
                 reopened.reopened = true;
                 reopened.runs.retain(|run| run.is_good());
                 if matches!(self.phase, Phase::Done(_)) {
@@ -414,6 +436,7 @@ impl Study {
             Event::TrialPruned { trial, pruning } => {
                 self.edit(*trial)?.pruning = Some(pruning.clone());
             }
+            Event::TrialDeferred { trial } => self.edit(*trial)?.deferred = true,
             Event::Paused { reason, by_user } => {
                 self.phase = Phase::Paused(reason.clone());
                 self.paused_by_user = *by_user;
@@ -452,6 +475,7 @@ impl Study {
         }
         self.host_faults = 0;
         self.edit(id)?.outcome = Some(outcome.clone());
+        self.finish_if_whole(id);
         // The constraints of today decide, also where its owner has changed
         // them since it was journalled.
         self.judge_anew(id);
@@ -479,10 +503,21 @@ impl Study {
             self.by_params.insert(params, trial.id);
         }
         for index in 0..self.trials.len() {
+            self.finish_if_whole(TrialId(index as u32 + 1));
             self.judge_anew(TrialId(index as u32 + 1));
         }
         self.tally = Tally::of(&self.trials);
         self.find_incumbent();
+    }
+
+    /// A trial that has all its runs has none that are put off.
+    fn finish_if_whole(&mut self, id: TrialId) {
+        let whole = self.spec.runs_per_trial() as usize;
+        let trial = self.trial(id);
+        let is_whole = trial.is_some_and(|trial| trial.deferred && trial.runs.len() >= whole);
+        if is_whole && let Ok(trial) = self.edit(id) {
+            trial.deferred = false;
+        }
     }
 
     /// Judges a trial that has all its runs by the constraints of today.
@@ -501,9 +536,15 @@ impl Study {
 
     /// The incumbent always competes: it changes only for a better one.
     fn challenge(&mut self, id: TrialId) {
-        let old = self.incumbent().map(|incumbent| &**incumbent);
         let Some(trial) = self.trial(id) else { return };
-        self.incumbent = self.better_of(old, trial).map(|best| best.id);
+        let old = self.leader().map(|leader| &**leader);
+        let leader = self.better_of(old, trial).map(|best| best.id);
+        // The baseline is what there is without a study, however few its runs.
+        if !trial.is_provisional() || trial.origin == Origin::Baseline {
+            let old = self.incumbent().map(|incumbent| &**incumbent);
+            self.incumbent = self.better_of(old, trial).map(|best| best.id);
+        }
+        self.leader = leader;
     }
 
     /// The better of two trials by the objective: `new` only when it is
@@ -525,6 +566,7 @@ impl Study {
 
     fn find_incumbent(&mut self) {
         self.incumbent = None;
+        self.leader = None;
         for index in 0..self.trials.len() {
             self.challenge(TrialId(index as u32 + 1));
         }

@@ -112,6 +112,9 @@ pub struct Trial {
     pub skipped: bool,
     /// Why racing ends it, once that is decided: it is treated as skipped.
     pub pruning: Option<Box<Pruning>>,
+    /// Whether racing has put its remaining runs off: it came out by those that
+    /// it has, and goes on when it is worth more of them.
+    pub deferred: bool,
     /// Whether it was settled once and is measured again. Racing lets such a
     /// trial have all its runs.
     pub reopened: bool,
@@ -149,6 +152,7 @@ impl Trial {
             outcome: None,
             skipped: false,
             pruning: None,
+            deferred: false,
             reopened: false,
         }
     }
@@ -177,6 +181,11 @@ impl Trial {
             .filter(|_| self.outcome == Some(Outcome::Pruned))
     }
 
+    /// Whether it came out by only some of its runs, which racing has put off.
+    pub const fn is_provisional(&self) -> bool {
+        self.deferred && self.is_settled()
+    }
+
     /// The good measurements of a metric, in the order of their runs.
     pub fn measurements(&self, metric: &str) -> impl Iterator<Item = Finite> {
         let good = self.runs.iter().filter(|run| run.is_good());
@@ -184,6 +193,16 @@ impl Trial {
             let found = run.metrics.iter();
             let found = found.filter(move |(name, _)| &**name == metric);
             found.map(|(_, number)| *number)
+        })
+    }
+
+    /// The same, each with the number of its sitting.
+    pub fn measurements_by_sitting(&self, metric: &str) -> impl Iterator<Item = (u32, Finite)> {
+        let good = self.runs.iter().filter(|run| run.is_good());
+        good.flat_map(move |run| {
+            let found = run.metrics.iter();
+            let found = found.filter(move |(name, _)| &**name == metric);
+            found.map(|(_, number)| (run.sitting, *number))
         })
     }
 

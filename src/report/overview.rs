@@ -42,6 +42,8 @@ pub struct Overview {
     pub incumbent: Option<Measured>,
     /// How the incumbent's params differ from the baseline's.
     pub changes: Vec<Change>,
+    /// What leads by only some of its runs, if that is not the incumbent.
+    pub leader: Option<Measured>,
     /// How much better the incumbent is than the baseline.
     pub gain: Gain,
     /// The trials that failed, in order.
@@ -198,6 +200,10 @@ impl Overview {
                 .incumbent()
                 .map(|trial| changes(&study.params_of(trial)))
                 .unwrap_or_default(),
+            leader: study
+                .leader()
+                .filter(|leader| leader.is_provisional())
+                .map(|trial| measured(study, trial)),
             gain: gain(study),
             failed: trials
                 .iter()

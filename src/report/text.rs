@@ -85,6 +85,10 @@ pub fn headline(overview: &Overview) -> Block {
         let next = difference(&overview.next_changes);
         lines.extend(wrap("", "", &format!("Next is trial {number}, {next}.")));
     }
+    if let Some(Ask::Run(trial)) = &overview.next {
+        let next = format!("Next are further runs of trial {trial}.");
+        lines.extend(wrap("", "", &next));
+    }
     Block {
         title: "Study",
         lines,
@@ -171,12 +175,27 @@ fn incumbent(overview: &Overview) -> Vec<String> {
         return Vec::new();
     };
     if overview.gain == Gain::None {
-        return vec![format!("Trial {}, the baseline.", trial.id)];
+        let mut lines = vec![format!("Trial {}, the baseline.", trial.id)];
+        lines.extend(leader(overview));
+        return lines;
     }
     let mut lines = wrap("", "", &format!("Trial {}: {}.", trial.id, metrics(trial)));
     let changes = overview.changes.iter();
     lines.extend(changes.flat_map(|one| wrap("  ", "    ", &change(one))));
+    lines.extend(leader(overview));
     lines
+}
+
+/// What may become the incumbent.
+fn leader(overview: &Overview) -> Vec<String> {
+    let Some(trial) = &overview.leader else {
+        return Vec::new();
+    };
+    let id = trial.id;
+    let so_far = metrics(trial);
+    let text =
+        format!("Trial {id} leads, so far: {so_far}. Its other runs have yet to bear it out.");
+    wrap("", "", &text)
 }
 
 fn gain(overview: &Overview) -> Vec<String> {

@@ -52,7 +52,7 @@ impl Planned {
 ///   it less.
 /// - `grid`: exact up to 100,000 combinations; beyond that the product,
 ///   without the rules and conditions that make it less.
-/// - `random`: exact where a space has up to 100,000 combinations, since it is
+/// - `model`, `tpe`, `random`: exact where a space has up to 100,000 combinations, since it is
 ///   then tried to its end.
 pub fn trials(spec: &Spec) -> Planned {
     match spec.search.sampler {
@@ -69,10 +69,12 @@ pub fn trials(spec: &Spec) -> Planned {
                 product => Planned::AtMost(product.saturating_add(1)),
             }
         }
-        SamplerKind::Random => match Lattice::of_everything(&spec.space) {
-            Some(lattice) => Planned::Exactly(count(&lattice, spec)),
-            None => Planned::Unlimited,
-        },
+        SamplerKind::Model | SamplerKind::Tpe | SamplerKind::Random => {
+            match Lattice::of_everything(&spec.space) {
+                Some(lattice) => Planned::Exactly(count(&lattice, spec)),
+                None => Planned::Unlimited,
+            }
+        }
     }
 }
 

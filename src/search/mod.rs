@@ -5,10 +5,14 @@
 //! | [`coordinate`] | one parameter after the other, from the best so far |
 //! | [`grid`] | every combination |
 //! | [`random`] | combinations at random |
-//! | [`racing`] | which runs a trial need not have any more |
+//! | [`model_based`] | what a model of the space promises most of |
+//! | `tpe` | what is frequent among good trials and rare among others |
+//! | [`racing`] | which trials are worth further runs |
+//! | `noise` | how much of what was measured is noise |
 //! | [`count`] | how many trials that makes, and which come first |
 //! | [`statistics`] | whether a difference is more than noise |
-//! | `lattice`, `standing` | combinations in order; trials in order of merit |
+//! | `lattice`, `geometry` | combinations in order; how far apart they are |
+//! | `standing` | trials in order of merit |
 //!
 //! # Invariants
 //! - [`ask`] depends on the [`Study`] alone. Its random numbers come from the
@@ -20,8 +24,11 @@
 
 pub mod coordinate;
 pub mod count;
+mod geometry;
 pub mod grid;
 mod lattice;
+pub mod model_based;
+mod noise;
 #[cfg(test)]
 mod property_tests;
 pub mod racing;
@@ -32,16 +39,20 @@ mod search_tests;
 pub(crate) mod simulation;
 mod standing;
 pub mod statistics;
+mod tpe;
 
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
+use crate::model::trial::TrialId;
 
 /// What a sampler wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
     /// A trial of these params, which were not tried before.
     Try(Params),
+    /// Further runs of this trial, which racing has put off.
+    Run(TrialId),
     /// An answer to what it asked before: a trial that is not settled decides
     /// how it goes on.
     Wait,
@@ -64,9 +75,20 @@ pub fn ask(study: &Study) -> Ask {
     if study.trial_of(&baseline).is_none() {
         return Ask::Try(baseline);
     }
-    match study.spec().search.sampler {
+    if let Some(trial) = racing::challenged(study) {
+        return Ask::Run(trial);
+    }
+    let asked = match study.spec().search.sampler {
+        SamplerKind::Model => model_based::ask(study, &baseline),
+        SamplerKind::Tpe => tpe::ask(study),
         SamplerKind::Coordinate => coordinate::ask(study, &baseline),
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
+    };
+    if let Ask::Exhausted(_) = asked
+        && let Some(trial) = racing::undecided(study).or_else(|| racing::unconfirmed(study))
+    {
+        return Ask::Run(trial);
     }
+    asked
 }

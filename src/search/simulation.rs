@@ -21,7 +21,7 @@ use crate::model::study::Study;
 use crate::model::template::Template;
 use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
-use crate::search::racing::prune;
+use crate::search::racing::{Verdict, look};
 use crate::search::{Ask, ask};
 
 /// A parameter with a list of values, given with spaces between; the first is
@@ -199,6 +199,11 @@ impl Simulation {
 
     /// Works on a planned trial until it is settled.
     pub(crate) fn work(&mut self, trial: TrialId, answer: &Answer) {
+        self.work_for(trial, answer, Duration::from_secs(1));
+    }
+
+    /// The same, with runs that take so long.
+    pub(crate) fn work_for(&mut self, trial: TrialId, answer: &Answer, elapsed: Duration) {
         let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
         let sitting = sittings as u32 + 1;
         self.happen(Event::SittingStarted {
@@ -210,13 +215,14 @@ impl Simulation {
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
             Answer::Runs(runs) => 'runs: {
+                let before = self.study.trial(trial).map_or(0, |t| t.runs.len());
                 for (index, (speed, quality)) in runs.iter().enumerate() {
                     let metric = |n: f64| Finite::new(n).expect("a finite number");
                     let run = Run {
                         step: "measure".into(),
-                        number: index as u32 + 1,
+                        number: (before + index) as u32 + 1,
                         sitting,
-                        elapsed: Duration::from_secs(1),
+                        elapsed,
                         ending: Ending::Exited(0),
                         metrics: Box::new([
                             ("speed".into(), metric(*speed)),
@@ -226,10 +232,17 @@ impl Simulation {
                     };
                     self.happen(Event::RunEnded { trial, run });
                     let measured = self.study.trial(trial).expect("a planned trial");
-                    if let Some(pruning) = prune(&self.study, measured) {
-                        let pruning = Box::new(pruning);
-                        self.happen(Event::TrialPruned { trial, pruning });
-                        break 'runs Outcome::Pruned;
+                    match look(&self.study, measured) {
+                        Some(Verdict::Prune(pruning)) => {
+                            let pruning = Box::new(pruning);
+                            self.happen(Event::TrialPruned { trial, pruning });
+                            break 'runs Outcome::Pruned;
+                        }
+                        Some(Verdict::Defer) => {
+                            self.happen(Event::TrialDeferred { trial });
+                            break;
+                        }
+                        None => {}
                     }
                 }
                 let measured = self.study.trial(trial).expect("a planned trial");
@@ -251,7 +264,8 @@ impl Simulation {
     }
 
     /// Asks and tries until the sampler has no more or `limit` trials are
-    /// done; what was asked, and why it ended.
+    /// tried; what was asked, and why it ended. A program that answers with
+    /// runs has all runs of a trial.
     pub(crate) fn run(
         &mut self,
         limit: usize,
@@ -261,8 +275,20 @@ impl Simulation {
         while asked.len() < limit {
             match ask(&self.study) {
                 Ask::Try(params) => {
-                    self.try_params(&params, Origin::Sampler, &program(&params));
+                    let origin = match self.study.trials().is_empty() {
+                        true => Origin::Baseline,
+                        false => Origin::Sampler,
+                    };
+                    self.try_params(&params, origin, &program(&params));
                     asked.push(params);
+                }
+                Ask::Run(id) => {
+                    let trial = self.study.trial(id).expect("a trial that it knows");
+                    let answer = match program(&trial.params) {
+                        Answer::Runs(runs) => Answer::Runs(runs[trial.runs.len()..].to_vec()),
+                        failed => failed,
+                    };
+                    self.work(id, &answer);
                 }
                 Ask::Exhausted(why) => return (asked, Some(why)),
                 Ask::Wait => panic!("nothing is unsettled, and still it waits"),

@@ -97,6 +97,9 @@ pub(super) enum EventRecord<'a> {
         rival: Option<u32>,
         chance: f64,
     },
+    TrialDeferred {
+        trial: u32,
+    },
     Paused {
         reason: Text<'a>,
         #[serde(default, skip_serializing_if = "is_false")]
@@ -127,7 +130,7 @@ pub(super) enum EventRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 22] = [
+    pub(super) const KINDS: [&'static str; 23] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -140,6 +143,7 @@ impl EventRecord<'_> {
         "trial-reopened",
         "trial-skipped",
         "trial-pruned",
+        "trial-deferred",
         "paused",
         "resumed",
         "done",
@@ -268,6 +272,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 rival: pruning.rival.map(|rival| rival.0),
                 chance: pruning.chance,
             },
+            Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
             Event::Paused { reason, by_user } => Self::Paused {
                 reason: Text::of(reason),
                 by_user: *by_user,
@@ -458,6 +463,9 @@ impl EventRecord<'_> {
                     rival: rival.map(TrialId),
                     chance,
                 }),
+            },
+            Self::TrialDeferred { trial } => Event::TrialDeferred {
+                trial: TrialId(trial),
             },
             Self::Paused { reason, by_user } => Event::Paused {
                 reason: reason.owned(),

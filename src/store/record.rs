@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`; `run` of `step-started` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`; `run` of `step-started` |
 
 use std::fmt;
 
@@ -281,6 +281,7 @@ mod tests {
             },
             Event::TrialReopened { trial },
             Event::TrialSkipped { trial },
+            Event::TrialDeferred { trial },
             Event::Resumed,
             Event::Done { reason: text() },
             Event::NoticeQueued(std::sync::Arc::new(crate::model::notice::Notice {

@@ -49,6 +49,7 @@ pass_env = ["PIDS"]
 maximize = "speed"
 [search]
 sampler = "grid"
+racing = true
 [space]
 N = [{values}]
 [host]

@@ -27,6 +27,23 @@ pub struct Study {
     pub port: u16,
 }
 
+/// A spec whose trials come in the order of its space, each with all its runs,
+/// unless it says otherwise.
+fn in_order(spec: &str) -> String {
+    let defaults = [("sampler", "\"coordinate\""), ("racing", "false")];
+    let missing = defaults.iter().filter(|(key, _)| !spec.contains(key));
+    let missing: String = missing
+        .map(|(key, value)| format!("{key} = {value}\n"))
+        .collect();
+    if missing.is_empty() || !spec.contains("[space]") {
+        spec.to_owned()
+    } else if spec.contains("[search]\n") {
+        spec.replacen("[search]\n", &format!("[search]\n{missing}"), 1)
+    } else {
+        format!("{spec}\n[search]\n{missing}")
+    }
+}
+
 /// The path of the program that plays the children.
 pub fn child() -> PathBuf {
     let daemon = Path::new(env!("CARGO_BIN_EXE_autotuned"));
@@ -77,7 +94,7 @@ impl Study {
 
     /// Replaces the spec.
     pub fn write_spec(&self, spec: &str) {
-        let spec = spec
+        let spec = in_order(spec)
             .replace("{child}", &child().display().to_string())
             .replace("{port}", &self.port.to_string())
             .replace("{dir}", &self.path("").display().to_string());

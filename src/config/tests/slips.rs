@@ -85,7 +85,7 @@ fn budget_search_host_and_files() {
         ("wall = \"12h\"", "wall = \"9999d\""),
         ("wall = \"12h\"", "wall = [1]"),
         ("\"coordinate\"", "\"cordinate\""),
-        ("\"coordinate\"", "\"model\""),
+        ("\"coordinate\"", "\"simplex\""),
         ("passes = 2", "levels = 1"),
         ("passes = 2", "racing = \"yes\""),
         ("passes = 2", "racing = false"),

@@ -1,0 +1,134 @@
+//! What trials tell about one quantity.
+
+use super::process::{Hyper, Places, Process};
+use crate::search::geometry::Geometry;
+
+/// The lengths are learned from so many values at most: they cost its third
+/// power, several times.
+const FITTED: usize = 72;
+/// Steps of the climb to them.
+const STEPS: usize = 15;
+/// What lies farther out than so many spreads is an outlier.
+const OUTLIER: f64 = 3.0;
+
+/// A value at a place.
+pub(super) struct Sample {
+    pub(super) point: Vec<f64>,
+    pub(super) value: f64,
+    /// Its variance by what is known of the noise.
+    pub(super) noise: f64,
+}
+
+/// Which outliers say no more than that they are far out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Clip {
+    /// Very low ones: of a high one it matters how high it is.
+    Low,
+    /// All: only what is near 0 matters.
+    Both,
+    /// None; and the values are taken as they are, around 0.
+    Neither,
+}
+
+/// A mean with its standard deviation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Estimate {
+    pub(super) mean: f64,
+    pub(super) spread: f64,
+}
+
+/// A process that has learned a quantity, in the quantity's own unit.
+pub(super) struct Belief<'a> {
+    process: Process<'a>,
+    center: f64,
+    unit: f64,
+}
+
+impl<'a> Belief<'a> {
+    /// `None` without samples.
+    pub(super) fn learn(geometry: &'a Geometry, samples: &[Sample], clip: Clip) -> Option<Self> {
+        let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        clip_outliers(&mut values, clip);
+        let (center, unit) = match clip {
+            Clip::Neither => (0.0, 1.0),
+            _ => moments(&values)?,
+        };
+        for value in &mut values {
+            *value = (*value - center) / unit;
+        }
+        let noise: Vec<f64> = samples.iter().map(|s| s.noise / (unit * unit)).collect();
+        let points: Vec<&[f64]> = samples.iter().map(|s| &*s.point).collect();
+        let every = values.len().div_ceil(FITTED).max(1);
+        let hyper = if every == 1 {
+            Hyper::fit(
+                geometry,
+                &Places::new(geometry, &points),
+                &values,
+                &noise,
+                STEPS,
+            )
+        } else {
+            // The newest is always one of them.
+            let part = |index: &usize| (values.len() - 1 - index).is_multiple_of(every);
+            let part: Vec<usize> = (0..values.len()).filter(part).collect();
+            let points: Vec<&[f64]> = part.iter().map(|index| points[*index]).collect();
+            let some = |of: &[f64]| part.iter().map(|index| of[*index]).collect::<Vec<f64>>();
+            let places = Places::new(geometry, &points);
+            Hyper::fit(geometry, &places, &some(&values), &some(&noise), STEPS)
+        };
+        let places = Places::new(geometry, &points);
+        let process = Process::new(geometry, places, hyper, &values, &noise)?;
+        Some(Self {
+            process,
+            center,
+            unit,
+        })
+    }
+
+    /// What it expects at each of these places.
+    pub(super) fn at(&self, places: &Places) -> Vec<Estimate> {
+        let found = self.process.predict(places).into_iter();
+        let estimate = |(mean, spread): (f64, f64)| Estimate {
+            mean: self.center + self.unit * mean,
+            spread: self.unit * spread,
+        };
+        found.map(estimate).collect()
+    }
+}
+
+/// Moves outliers to where outliers begin.
+fn clip_outliers(values: &mut [f64], clip: Clip) {
+    if clip == Clip::Neither || values.len() < 4 {
+        return;
+    }
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let quantile = |share: f64| sorted[((sorted.len() - 1) as f64 * share).round() as usize];
+    let Some((_, deviation)) = moments(values) else {
+        return;
+    };
+    let middle = quantile(0.5);
+    let (low, high) = match clip {
+        Clip::Low => (middle - OUTLIER * deviation, f64::INFINITY),
+        _ => {
+            // That of a normal distribution by its quartiles, which outliers
+            // do not move.
+            let robust = (quantile(0.75) - quantile(0.25)) / 1.349;
+            let reach = OUTLIER * robust.max(deviation / 10.0);
+            (middle - reach, middle + reach)
+        }
+    };
+    for value in values {
+        *value = value.clamp(low, high);
+    }
+}
+
+/// Mean and standard deviation, which is 1 where nothing varies.
+fn moments(values: &[f64]) -> Option<(f64, f64)> {
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+    let deviation = (squares / count).sqrt();
+    let deviation = if deviation > 0.0 { deviation } else { 1.0 };
+    (mean.is_finite() && deviation.is_finite()).then_some((mean, deviation))
+}

@@ -1,0 +1,207 @@
+//! The model on functions that are known.
+
+use super::process::{Hyper, Process};
+use super::*;
+use crate::model::domain::Scale;
+use crate::model::spec::SamplerKind;
+use crate::model::trial::Origin;
+use crate::search::ask;
+use crate::search::simulation::{Answer, Simulation, fails, int, list, space, spec, speed};
+
+const VALUES: &str = "1 2 3 4 5 6 7 8";
+
+fn number(params: &Params, name: &str) -> f64 {
+    params
+        .get(name)
+        .and_then(|value| value.number())
+        .expect("a number")
+}
+
+/// A smooth hill over four parameters, with its top at 6, 3, 7 and `b`.
+fn hill(params: &Params) -> f64 {
+    let off = |name: &str, top: f64| (number(params, name) - top).powi(2);
+    let kind = params.get("K").is_some_and(|kind| *kind == "b".into());
+    let far = off("A", 6.0) + off("B", 3.0) + 0.5 * off("C", 7.0);
+    100.0 * (-far / 30.0).exp() * if kind { 1.0 } else { 0.8 }
+}
+
+fn hilly(sampler: SamplerKind, seed: u64) -> Simulation {
+    let lists = ["A", "B", "C"].map(|name| list(name, VALUES, ""));
+    let mut parameters = lists.to_vec();
+    parameters.push(list("K", "a b c", ""));
+    let mut spec = spec(space(parameters, &[]), sampler);
+    spec.seed = seed;
+    Simulation::new(spec)
+}
+
+fn best(simulation: &Simulation) -> f64 {
+    let best = simulation.study.incumbent().expect("a feasible trial");
+    hill(&best.params)
+}
+
+#[test]
+fn it_climbs_a_hill_that_chance_does_not() {
+    let (mut modelled, mut random) = (0.0, 0.0);
+    for seed in 1..=4 {
+        let found = |sampler| {
+            let mut simulation = hilly(sampler, seed);
+            simulation.run(30, |params| speed(hill(params)));
+            best(&simulation)
+        };
+        modelled += found(SamplerKind::Model) / 4.0;
+        random += found(SamplerKind::Random) / 4.0;
+    }
+    assert!(modelled > 97.0, "{modelled}, by chance {random}");
+    assert!(random < modelled - 3.0, "{modelled}, by chance {random}");
+}
+
+/// The top of the hill cannot be had: one slope of it does not start, another
+/// is infeasible.
+#[test]
+fn it_keeps_away_from_what_fails_and_what_is_infeasible() {
+    let allowed = |params: &Params| number(params, "A") < 6.0 && number(params, "B") > 3.0;
+    let mut simulation = hilly(SamplerKind::Model, 5);
+    let (asked, _) = simulation.run(20, |params| {
+        if number(params, "A") >= 6.0 {
+            return fails();
+        }
+        let quality = 0.5 + 0.1 * (number(params, "B") - 3.5);
+        Answer::Runs(vec![(hill(params), quality)])
+    });
+    // The best that is allowed is 5, 4, 7, b.
+    assert!(best(&simulation) > 0.97 * 100.0 * (-2.0f64 / 30.0).exp());
+    // By chance 7 or 8 would fail, and 4 or 5 be infeasible.
+    let failed = asked
+        .iter()
+        .filter(|params| number(params, "A") >= 6.0)
+        .count();
+    let allowed = asked.iter().filter(|params| allowed(params)).count();
+    assert!(
+        failed <= 5 && allowed >= 10,
+        "{failed} failed, {allowed} were feasible"
+    );
+}
+
+/// Half of the space takes ten times as long, and is no better.
+#[test]
+fn it_prefers_what_is_quick() {
+    let mut simulation = hilly(SamplerKind::Model, 3);
+    let mut slow = 0;
+    for count in 0..24 {
+        let Ask::Try(params) = ask(&simulation.study) else {
+            panic!("there is more to try");
+        };
+        let is_slow = number(&params, "C") > 4.0;
+        slow += usize::from(is_slow && count >= 8);
+        let trial = simulation.plan(&params, Origin::Sampler);
+        let seconds = if is_slow { 600 } else { 60 };
+        let off = (number(&params, "A") - 6.0).powi(2) + (number(&params, "B") - 3.0).powi(2);
+        simulation.work_for(
+            trial,
+            &speed(100.0 - off),
+            std::time::Duration::from_secs(seconds),
+        );
+    }
+    assert!(slow <= 5, "{slow} of 16 were slow");
+}
+
+#[test]
+fn what_is_planned_is_not_sought_twice() {
+    let mut simulation = hilly(SamplerKind::Model, 1);
+    simulation.run(10, |params| speed(hill(params)));
+    let mut planned = Vec::new();
+    for _ in 0..4 {
+        let Ask::Try(params) = ask(&simulation.study) else {
+            panic!("there is more to try");
+        };
+        simulation.plan(&params, Origin::Sampler);
+        planned.push(params);
+    }
+    planned.sort_by_key(Params::key);
+    planned.dedup();
+    assert_eq!(planned.len(), 4);
+}
+
+#[test]
+fn a_large_study_is_learned_from_its_best_and_newest() {
+    let parameters = vec![int("A", 1, 1_000_000, Scale::Linear, "")];
+    let mut simulation = Simulation::new(spec(space(parameters, &[]), SamplerKind::Random));
+    simulation.run(400, |params| speed(number(params, "A")));
+    let learned = learned(&simulation.study);
+    assert!(
+        learned.len() <= LEARNED && learned.len() > LEARNED * 3 / 4,
+        "{}",
+        learned.len()
+    );
+    let numbers: Vec<u32> = learned.iter().map(|trial| trial.id.0).collect();
+    assert!(numbers.is_sorted_by(|a, b| a < b));
+    let incumbent = simulation.study.incumbent().expect("a best").id.0;
+    assert!(numbers.contains(&incumbent) && numbers.contains(&400) && numbers.contains(&380));
+}
+
+/// One parameter, as numbers and places.
+fn line() -> Geometry {
+    let parameters = vec![int("A", 0, 100, Scale::Linear, ""), list("K", "a b", "")];
+    Geometry::new(&space(parameters, &[]))
+}
+
+#[test]
+fn a_process_knows_what_it_was_told_and_no_more() {
+    let geometry = line();
+    let points = [[0.1, 0.0], [0.5, 0.0], [0.9, 0.0]];
+    let points: Vec<&[f64]> = points.iter().map(|point| &point[..]).collect();
+    let values = [1.0, -1.0, 0.5];
+    let places = Places::new(&geometry, &points);
+    let process = Process::new(&geometry, places, Hyper::first(2), &values, &[1e-4; 3]);
+    let process = process.expect("three values");
+    let known = process.predict(&Places::new(&geometry, &points));
+    for ((mean, spread), value) in known.iter().zip(values) {
+        assert!((mean - value).abs() < 0.15 && *spread < 0.25, "{known:?}");
+    }
+    let far: [&[f64]; 2] = [&[0.3, 1.0], &[0.3, f64::NAN]];
+    for (_, spread) in process.predict(&Places::new(&geometry, &far)) {
+        assert!(spread > 0.5, "{spread}");
+    }
+}
+
+#[test]
+fn the_gradient_is_that_of_the_likelihood() {
+    let geometry = line();
+    let points: Vec<Vec<f64>> = (0..12)
+        .map(|i| vec![f64::from(i * 37 % 12) / 11.0, f64::from(i % 2)])
+        .collect();
+    let points: Vec<&[f64]> = points.iter().map(|point| &**point).collect();
+    let values: Vec<f64> = points
+        .iter()
+        .map(|p| (6.0 * p[0]).sin() + 0.3 * p[1])
+        .collect();
+    let places = Places::new(&geometry, &points);
+    let noise = vec![0.01; values.len()];
+    let worst = Hyper::first(2).gradient_error(&geometry, &places, &values, &noise);
+    assert!(worst < 1e-5, "{worst}");
+}
+
+/// Both logarithms go on where the plain formulas have nothing left.
+#[test]
+fn logarithms_do_not_break_far_out() {
+    let improvement = |z: f64| {
+        log_expected_improvement(
+            Estimate {
+                mean: z,
+                spread: 1.0,
+            },
+            0.0,
+        )
+    };
+    for (at, log) in [
+        (-6.0, &improvement as &dyn Fn(f64) -> f64),
+        (-8.0, &log_normal_cdf),
+    ] {
+        let (inside, outside) = (log(at + 1e-9), log(at - 1e-9));
+        assert!((inside - outside).abs() < 0.1, "{inside} {outside}");
+        assert!(log(-40.0).is_finite() && log(-41.0) < log(-40.0));
+    }
+    // φ(0) and Φ(0).
+    assert!((improvement(0.0) - 0.398_942_280_401f64.ln()).abs() < 1e-9);
+    assert!((log_normal_cdf(0.0) - 0.5f64.ln()).abs() < 1e-12);
+}
