@@ -249,7 +249,7 @@ impl Replay<'_> {
         let own = (1.0 - SHARED * SHARED).sqrt();
         let noise =
             |what: &str| SHARED * self.draw((what, number)) + own * self.draw((what, key, number));
-        let spread = row.spread.map_or(SPREAD, |own| own.min(0.1).max(SPREAD));
+        let spread = row.spread.map_or(SPREAD, |own| own.clamp(SPREAD, 0.1));
         let start = START_SPREAD * self.draw(("start", key));
         let objective = row.objective * (spread * noise("objective") + start).exp();
         let constraint = row
