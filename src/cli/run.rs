@@ -125,12 +125,7 @@ impl Args {
     /// # Errors
     /// How the verb is to end, said.
     pub(super) fn source(&self) -> Result<SpecSource, Exit> {
-        let source = self.spec.source()?;
-        if matches!(source, SpecSource::Repo(_)) && self.output_dir.is_some() {
-            let text = "--output-dir has no place here: the files of a repo are in the repo";
-            return Err(Exit::Usage.say_text(text));
-        }
-        Ok(source)
+        self.spec.source_in(self.output_dir.as_deref())
     }
 
     /// `autotuned run` with these, as a command line has it, but for a new

@@ -2,7 +2,7 @@
 //! that `auto_tune.py` had for it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
@@ -25,6 +25,11 @@ pub struct SpecArgs {
 }
 
 impl SpecArgs {
+    /// Whether one is given.
+    pub(super) const fn is_given(&self) -> bool {
+        self.spec.is_some() || self.preset.is_some()
+    }
+
     pub(super) const fn file(spec: PathBuf) -> Self {
         Self {
             spec: Some(spec),
@@ -51,6 +56,19 @@ impl SpecArgs {
             (Some(name), _) => Ok(SpecSource::Preset(name.clone())),
             (None, spec) => Ok(SpecSource::File(spec.clone().unwrap_or_default())),
         }
+    }
+
+    /// The same for a verb that has an option for the output folder.
+    ///
+    /// # Errors
+    /// How the verb is to end, said.
+    pub(super) fn source_in(&self, output_dir: Option<&Path>) -> Result<SpecSource, Exit> {
+        let source = self.source()?;
+        if matches!(source, SpecSource::Repo(_)) && output_dir.is_some() {
+            let text = "--output-dir has no place here: the files of a repo are in the repo";
+            return Err(Exit::Usage.say_text(text));
+        }
+        Ok(source)
     }
 
     /// As a command line has it; last of all, since a spec's name may begin
