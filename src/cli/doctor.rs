@@ -33,7 +33,7 @@ pub struct Args {
     #[command(flatten)]
     spec: SpecArgs,
     /// Where the study's files would go [default: as with `run`]
-    #[arg(long, short, value_name = "DIR", requires = "spec")]
+    #[arg(long, short, value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// Print JSON, for scripts
     #[arg(long)]
@@ -66,7 +66,11 @@ fn study(args: &Args) -> Result<Option<Study>, Exit> {
     // Flags of a repo are refused without one.
     let source = args.spec.source_in(folder)?;
     if !args.spec.is_given() {
-        return Ok(None);
+        let text = "--output-dir belongs to a study: give its spec, or --preset NAME";
+        return match folder {
+            Some(_) => Err(Exit::Usage.say_text(text)),
+            None => Ok(None),
+        };
     }
     let checked = parse_spec(&source)?;
     let output_dir = output_dir(folder, &checked.spec);

@@ -8,7 +8,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::exit::Exit;
 use crate::config::SpecSource;
-use crate::config::reference::{self, PRESET, SETTINGS, Setting, Takes, Wishes};
+use crate::config::reference::{self, PRESET, SETTINGS, SKIPS, Setting, Takes, Wishes};
 
 /// Where the spec is, on a command line.
 #[derive(Debug, Clone, clap::Args)]
@@ -87,9 +87,12 @@ impl SpecArgs {
 
     /// The variables of the environment that it goes by, too.
     pub(super) fn variables(&self) -> Vec<&'static str> {
-        let is_repo = self.preset.as_deref() == Some(PRESET);
-        let settings = SETTINGS.iter().filter(|_| is_repo);
-        let known = settings.flat_map(|setting| setting.variables.iter().copied());
+        if self.preset.as_deref() != Some(PRESET) {
+            return Vec::new();
+        }
+        let of_settings = SETTINGS.iter().flat_map(|setting| setting.variables);
+        let repo = self.reference.repo.is_none().then_some("REPO");
+        let known = of_settings.copied().chain(SKIPS).chain(repo);
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         known.filter(is_set).collect()
     }

@@ -9,6 +9,7 @@ use clap::builder::Resettable;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
+use crate::base::wrap::wrap;
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::verdict::{conclude, fact_of};
@@ -27,6 +28,7 @@ use crate::report::phrase::{clean, counted};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
+use super::after_label;
 use super::check::read_source;
 use super::exit::Exit;
 use super::source::SpecArgs;
@@ -166,10 +168,9 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     for event in start {
         study.apply(&Fact { at: now(), event })?;
     }
-    out.line(format_args!(
-        "{BOLD}trying{BOLD:#} {}",
-        study_table::params(&params)
-    ));
+    let trying = wrap("trying ", "  ", &study_table::params(&params)).join("\n");
+    let trying = trying.strip_prefix("trying").unwrap_or(&trying);
+    out.line(format_args!("{BOLD}trying{BOLD:#}{trying}"));
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
@@ -256,28 +257,23 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
                 .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
                 .collect();
             let took = show_duration(run.elapsed);
-            match &run.fault {
-                None => out.line(format_args!(
-                    "{GOOD}run {}{GOOD:#}: {} ({took})",
-                    run.number,
-                    metrics.join(", ")
-                )),
-                Some(fault) => out.line(format_args!(
-                    "{BAD}run {}{BAD:#}: {} ({took})",
-                    run.number,
-                    clean(fault)
-                )),
-            }
+            let (style, what) = match &run.fault {
+                None => (GOOD, metrics.join(", ")),
+                Some(fault) => (BAD, fault.to_string()),
+            };
+            let label = format!("run {}", run.number);
+            let text = after_label(&label, &format!("{what} ({took})"));
+            out.line(format_args!("{style}{label}{style:#}{text}"));
         }
-        Report::PortBusy { port, holder } => out.line(format_args!(
-            "{ACCENT}note{ACCENT:#}: {}",
-            clean(&port_busy(*port, holder))
-        )),
-        Report::Warning(text) | Report::Waiting(text) => {
-            out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
-        }
+        Report::PortBusy { port, holder } => note(out, &port_busy(*port, holder)),
+        Report::Warning(text) | Report::Waiting(text) => note(out, text),
         Report::GpuLevels(_) => {}
     }
+}
+
+fn note(out: &mut Output<impl Write>, text: &str) {
+    let text = after_label("note", text);
+    out.line(format_args!("{ACCENT}note{ACCENT:#}{text}"));
 }
 
 fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow::Result<Exit> {

@@ -50,6 +50,9 @@ pub(super) fn read(
             && !section.has("kind")
             && let Some((preset, _)) = r.preset
         {
+            if of_preset.contains(name) {
+                continue;
+            }
             // Meant for a step of the preset, mostly; what else it lacks says nothing.
             let message = format!(
                 "the preset `{preset}` has no step `{name}`, and a step of one's own needs a `kind`"
@@ -75,8 +78,15 @@ fn names_of_preset<'a>(r: &Reader<'_>, sections: &[Section<'a>]) -> Vec<&'a str>
     let Some((_, start)) = r.preset else {
         return Vec::new();
     };
-    let names = sections.iter().filter_map(|section| section.get("name"));
-    let names = names.filter(|node| node.span.start >= start);
+    // Of a step that the spec changes, some of these stand in the spec.
+    let is_of_preset = |section: &&Section<'_>| {
+        let mut nodes = ["name", "kind", "command"]
+            .map(|key| section.get(key))
+            .into_iter();
+        nodes.any(|node| node.is_some_and(|node| node.span.start >= start))
+    };
+    let sections = sections.iter().filter(is_of_preset);
+    let names = sections.filter_map(|section| section.get("name"));
     names.filter_map(|node| node.value.as_str()).collect()
 }
 

@@ -15,7 +15,10 @@ fn doctor_looks_for_what_a_repo_needs() {
     };
     let output = looked(".", &["--port", &port]);
     let text = said(&output);
-    assert!(text.contains(&format!("ports: {port} ")), "{text}");
+    assert!(
+        text.contains(&format!("ports: port {port} is free")),
+        "{text}"
+    );
     let folder = repo.path("repo");
     assert!(text.contains(&folder.display().to_string()), "{text}");
     // What is in the way is found by the repo's own settings.
@@ -25,7 +28,10 @@ fn doctor_looks_for_what_a_repo_needs() {
     // Nothing is looked at that nobody means.
     for (arguments, words) in [
         (&["doctor", "--port", &port][..], "belongs to --preset"),
-        (&["doctor", "--output-dir", "out"], "<SPEC|--preset"),
+        (
+            &["doctor", "--output-dir", "out"],
+            "give its spec, or --preset",
+        ),
         (
             &["doctor", "s.toml", "--preset", "vllm"],
             "cannot be used with",

@@ -6,13 +6,10 @@ use std::time::Duration;
 
 use super::repo::{self, Assignment, Space, value_of};
 use super::settings::{Found, Given, SETTINGS, Takes};
-use super::{PRESET, SECRETS, SERVER, Translation, Wishes, journal_of};
+use super::{PRESET, SECRETS, SERVER, SKIPS, Translation, Wishes, journal_of};
 use crate::base::wrap::{WIDTH, wrap};
 use crate::config::names;
 use crate::config::reader::did_you_mean;
-
-/// Variables by which `run_model.sh` leaves work out; the preset sets both.
-const SKIPS: [&str; 2] = ["SKIP_PIP_INSTALL", "SKIP_MODEL_DOWNLOAD"];
 
 /// What has a part in the tuner and none in the spec.
 const PARTS: [(&str, &str); 4] = [
@@ -144,13 +141,13 @@ pub(super) fn write(
     };
     let folder = repo.display().to_string();
     let mut out = Writer::default();
-    out.comment(
-        "",
-        &format!(
-            "What auto_tune.sh does in {folder}, as `autotuned convert --repo {folder}` wrote it. \
-             What is not said here comes from the preset: `autotunectl presets {PRESET}`."
-        ),
-    );
+    for line in [
+        format!("What auto_tune.sh does in {folder}, as"),
+        format!("`autotuned convert --repo {folder}` wrote it."),
+        format!("What is not said here is the preset's: `autotunectl presets {PRESET}`."),
+    ] {
+        out.comment("", &line);
+    }
     out.key("preset", &quoted(PRESET), None);
     let mut of_files = Writer::default();
     let files = files(&mut of_files, &mut given, repo);
