@@ -5,6 +5,7 @@ mod support;
 
 use nix::sys::signal::Signal::SIGHUP;
 use support::control::{ctl, good, json, outcomes, refused};
+use support::said::unfolded;
 use support::{Daemon, Study, code, said};
 
 /// Each run waits at a gate of its trial's own: `gate-N-MODE`.
