@@ -117,6 +117,7 @@ fn notice(trial: TrialId) -> [Event; 2] {
     let delivered = Event::NoticeDelivered {
         channel,
         notices: vec![id],
+        refused: Vec::new(),
     };
     [Event::NoticeQueued(Arc::new(notice)), delivered]
 }
