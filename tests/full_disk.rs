@@ -16,7 +16,7 @@ use std::process::Command;
 
 use nix::sys::signal::Signal;
 use support::control::{client, good};
-use support::said::assert_said;
+use support::said::{assert_said, unfolded};
 use support::{Study, code, said};
 
 /// Set for a test that may mount.
@@ -408,7 +408,7 @@ fn messages_that_are_delivered_when_the_disk_is_full() {
         answer(stream, 400, &"because ".repeat(40));
     }
     assert_eq!(daemon.end(), 0, "{}", study.trace());
-    let log = log(&study);
+    let log = unfolded(&log(&study));
     let complaint = "is not on record, and told once more by the next start";
     assert_eq!(log.matches(complaint).count(), 1, "{log}");
     let settled = study.events_of("notice-given-up").len();

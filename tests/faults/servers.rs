@@ -63,7 +63,7 @@ fn with_and_without_cgroups(study: impl Fn() -> Study, holds: impl Fn(&Study)) {
 fn a_server_whose_shell_is_gone_is_ended_too() {
     let script = r"
         case $N in
-            1) {child} serve --port {port} --background;;
+            1) {child} serve --port {port} --background --ready-gate never;;
             2) {child} serve --port {port} --leave --leave-bare --ignore-term & exit 4;;
             *) exec {child} serve --port {port};;
         esac";

@@ -345,7 +345,7 @@ mod tests {
         study.open_gate("gate-2");
         assert_eq!(daemon.end(), 0);
         // In the log it is told once.
-        let log = study.log();
+        let log = unfolded(&study.log());
         let told = "channel mail reaches others, but not you@example.com: 550 5.1.1 no such user";
         assert_eq!(log.matches(told).count(), 1, "{log}");
     }

@@ -19,6 +19,7 @@ use std::process::Output;
 
 use serde_json::Value as Json;
 use support::control::ctl;
+use support::said::unfolded;
 use support::{Study, code, said};
 
 /// A secret part of an address, which must be shown nowhere.
@@ -77,7 +78,7 @@ fn json(study: &Study, arguments: &[&str]) -> Json {
 fn run_to_end(study: &Study) -> String {
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
-    said(&output)
+    unfolded(&said(&output))
 }
 
 fn all_differ(texts: &[String]) -> bool {
