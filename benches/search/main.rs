@@ -106,10 +106,17 @@ fn main() -> Result<()> {
         csv.flush()?;
     }
     for sampler in [SamplerKind::Model, SamplerKind::Tpe] {
-        if !options.samplers.iter().any(|played| played.sampler == sampler) {
+        if !options
+            .samplers
+            .iter()
+            .any(|played| played.sampler == sampler)
+        {
             continue;
         }
-        println!("\nAn ask of {} in the space of serving-env, on one core:", sampler.name());
+        println!(
+            "\nAn ask of {} in the space of serving-env, on one core:",
+            sampler.name()
+        );
         for trials in ASKS {
             let time = think::think(sampler, trials)?.as_secs_f64() * 1e3;
             println!("  after {trials:>4} trials {time:>8.1} ms");

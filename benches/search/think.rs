@@ -131,7 +131,10 @@ impl MadeUp {
             run.step = "eval".into();
             run.metrics = Box::new([
                 ("total_tps".into(), finite(1e4 * (1.0 + height + noise))?),
-                ("accuracy".into(), finite(0.95 - 0.1 * height + noise / 3.0)?),
+                (
+                    "accuracy".into(),
+                    finite(0.95 - 0.1 * height + noise / 3.0)?,
+                ),
             ]);
             self.happen(Event::RunEnded { trial, run })?;
             let ran = &self.study.trials()[trial.0 as usize - 1];

@@ -132,7 +132,9 @@ fn moments(values: &[f64]) -> Option<(f64, f64)> {
     let farthest = values.iter().map(|value| (value - mean).abs());
     // Squares of shares: those of very large or small numbers have no room.
     let farthest = farthest.fold(f64::MIN_POSITIVE, f64::max);
-    let shares = values.iter().map(|value| ((value - mean) / farthest).powi(2));
+    let shares = values
+        .iter()
+        .map(|value| ((value - mean) / farthest).powi(2));
     let deviation = farthest * (shares.sum::<f64>() / count).sqrt();
     let deviation = if deviation > 0.0 { deviation } else { 1.0 };
     (mean.is_finite() && deviation.is_finite()).then_some((mean, deviation))

@@ -4,10 +4,10 @@
 //! # The model
 //! A Gaussian process each for the objective, for the margin of each bound, for
 //! whether a trial starts at all, and for the time that it takes; see
-//! [`process`]. Objective and margins are learned on the scale of [`noise`]:
-//! logarithms where all values lie on one side of 0. A trial counts by the mean
-//! of its runs, and is trusted as its runs and starts are many. So a lucky run
-//! is drawn towards what its neighbours tell.
+//! [`process`]. Objective and margins are learned on the scale of
+//! [`noise`](super::noise): logarithms where all values lie on one side of 0. A
+//! trial counts by the mean of its runs, and is trusted as its runs and starts
+//! are many. So a lucky run is drawn towards what its neighbours tell.
 //!
 //! # The search
 //! What is tried is the most promising of many candidates (see [`promise`] and
@@ -36,6 +36,7 @@ mod promise;
 mod property_tests;
 
 use rand::RngExt;
+use rand::seq::SliceRandom;
 
 use self::candidates::Candidates;
 use self::promise::Promise;
@@ -87,7 +88,9 @@ fn most_promising(study: &Study, baseline: &Params, random: &mut Generator) -> O
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
     let mut candidates = Candidates::new(study, &geometry);
-    let wide = candidates.wide(&trials, baseline, random);
+    let mut wide = candidates.wide(&trials, baseline, random);
+    // In the beginning many promise the same, and none comes first.
+    wide.shuffle(random);
     let promise = Promise::learn(study, &geometry, &trials);
     let mut best = Vec::new();
     promise.keep_best(&mut best, wide);

@@ -114,9 +114,12 @@ impl<'a> Promise<'a> {
             return vec![1.0; places.count()];
         };
         let normal = Normal::standard();
-        // What is between the two is rather taken for good, and no chance for
-        // certain: one failure says little of its neighbours.
-        let chance = |e: Estimate| normal.cdf((e.mean + 0.2) / e.spread.max(0.3)).max(1e-12);
+        // The two are 2 apart, so half of the spread tells them from each other:
+        // each failure costs a start. No chance is taken for certain.
+        let chance = |e: Estimate| {
+            let spread = (e.spread / 2.0).max(0.1);
+            normal.cdf(e.mean / spread).max(1e-12)
+        };
         belief.at(places).into_iter().map(chance).collect()
     }
 }
@@ -178,7 +181,10 @@ impl<'a> History<'a, '_> {
             .collect();
         let feasible: Vec<&[f64]> = feasible.iter().map(|point| &**point).collect();
         let known = belief.at(&Places::new(self.geometry, &feasible));
-        let best = known.iter().map(|known| known.mean).max_by(f64::total_cmp)?;
+        let best = known
+            .iter()
+            .map(|known| known.mean)
+            .max_by(f64::total_cmp)?;
         Some((belief, best))
     }
 
