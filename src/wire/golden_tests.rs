@@ -262,6 +262,14 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         left: None,
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
+        held_up: Some(HeldUp {
+            trial: 5,
+            fault: text("port-taken"),
+            why: text("port 8000 is in use"),
+            times: 2,
+            most: 5,
+            again: 70_000,
+        }),
     }))
 }
 
@@ -281,6 +289,11 @@ fn channel() -> Channel {
             at: 8,
             reason: text("refused"),
         }),
+        refused: vec![Refused {
+            address: text("a@b"),
+            why: text("451 later"),
+            again: true,
+        }],
     }
 }
 
@@ -409,6 +422,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
         Refusal::LogsGone(3),
+        Refusal::Unanswered,
     ];
     all.extend(refusals.map(Reply::Refused));
     all
