@@ -32,7 +32,7 @@ use table::Table;
 /// Where quality is looked at, in passes.
 const AT: [f64; 5] = [0.1, 0.25, 0.5, 1.0, 1.5];
 /// After how many trials the time of an ask is taken.
-const ASKS: [u32; 3] = [50, 300, 5_000];
+const ASKS: [u32; 4] = [50, 300, 5_000, 100_000];
 /// What is good enough, for the expected cost to reach it.
 const GOOD: f64 = 0.95;
 
@@ -119,7 +119,7 @@ fn main() -> Result<()> {
         );
         for trials in ASKS {
             let time = think::think(sampler, trials)?.as_secs_f64() * 1e3;
-            println!("  after {trials:>4} trials {time:>8.1} ms");
+            println!("  after {trials:>6} trials {time:>8.1} ms");
         }
     }
     Ok(())
