@@ -191,6 +191,17 @@ fn what_is_not_active_does_not_matter() {
         assert_eq!(params.get("Q").is_some(), is_b);
         assert_eq!(params.get("R").is_some(), !is_b);
     }
+    let geometry = Geometry::new(&simulation.study.spec().space);
+    let q_of = |kind: &str| {
+        let of_kind = asked.iter().filter(|p| p.get("K") == Some(&kind.into()));
+        of_kind.map(|params| geometry.point(params)[2]).collect()
+    };
+    let (without, with): (Vec<f64>, Vec<f64>) = (q_of("a"), q_of("b"));
+    assert!(without.len() > 1 && with.len() > 1);
+    for at in &without {
+        assert_eq!(geometry.distance(2, *at, without[0]), 0.0);
+        assert_eq!(geometry.distance(2, *at, with[0]), 1.0);
+    }
     let best = simulation.study.incumbent().expect("a best");
     let found = simulation.study.objective(best).map(|summary| summary.mean);
     assert!(found >= Some(98.0), "{found:?}");
