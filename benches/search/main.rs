@@ -1,6 +1,5 @@
 //! How good what a sampler finds is, by what it has cost:
-//! `cargo bench --bench search -- [--tables DIR] [--samplers model,random,…]
-//! [--seeds N] [--startup COST] [--csv FILE]`.
+//! `cargo bench --bench search -- --help`.
 //!
 //! Tables of measured configurations are played to the same `ask` and the same
 //! racing that the daemon uses. The cost model and the noise are those of the
@@ -17,13 +16,15 @@ mod replay;
 mod table;
 mod think;
 
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use autotune::model::spec::SamplerKind;
+use clap::Parser;
 
 use replay::{Contestant, Course, PASSES, play};
 use table::Table;
@@ -31,132 +32,123 @@ use table::Table;
 /// Where quality is looked at, in passes.
 const AT: [f64; 5] = [0.1, 0.25, 0.5, 1.0, 1.5];
 /// After how many trials the time of an ask is taken.
-const ASKS: [u32; 3] = [50, 300, 5_000];
+const ASKS: [u32; 4] = [50, 300, 5_000, 100_000];
 /// What is good enough, for the expected cost to reach it.
 const GOOD: f64 = 0.95;
 
+/// Plays tables of measured configurations to the samplers, and prints how good
+/// what leads is by what it has cost.
+#[derive(Parser)]
+#[command(name = "cargo bench --bench search --", after_help = EXAMPLE)]
 struct Options {
+    /// The folder of the tables
+    #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/search/tables"))]
     tables: PathBuf,
-    contestants: Vec<Contestant>,
+    /// Who plays: names of samplers, with `-plain` after one without racing
+    #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Contestant::named,
+          default_value = "model,tpe,coordinate,grid,random,coordinate-plain")]
+    samplers: Vec<Contestant>,
+    /// How many studies of each table are played
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    /// What a start costs, in runs
+    #[arg(long, value_name = "COST", default_value_t = 2.0, value_parser = cost)]
     startup: f64,
+    /// Writes the quality from each cost on to this file
+    #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
+    /// What cargo adds.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
-impl Options {
-    fn read() -> Result<Self> {
-        let all = SamplerKind::ALL.map(|sampler| Contestant {
-            sampler,
-            racing: true,
-        });
-        let plain = Contestant {
-            sampler: SamplerKind::Coordinate,
-            racing: false,
-        };
-        let mut options = Self {
-            tables: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/search/tables"),
-            contestants: all.into_iter().chain([plain]).collect(),
-            seeds: 20,
-            startup: 2.0,
-            csv: None,
-        };
-        let mut arguments = std::env::args()
-            .skip(1)
-            .filter(|argument| argument != "--bench");
-        while let Some(option) = arguments.next() {
-            let value = arguments
-                .next()
-                .with_context(|| format!("{option} needs a value"))?;
-            match option.as_str() {
-                "--tables" => options.tables = value.into(),
-                "--samplers" => {
-                    let named = |name: &str| {
-                        Contestant::named(name).with_context(|| format!("no sampler `{name}`"))
-                    };
-                    options.contestants = value.split(',').map(named).collect::<Result<_>>()?;
-                }
-                "--seeds" => options.seeds = value.parse()?,
-                "--startup" => options.startup = value.parse()?,
-                "--csv" => options.csv = Some(value.into()),
-                _ => bail!("no option {option}"),
-            }
-        }
-        Ok(options)
-    }
+const EXAMPLE: &str = "Example: cargo bench --bench search -- --samplers model,random --seeds 5";
+
+fn cost(text: &str) -> Result<f64, String> {
+    let cost = text.parse().ok().filter(|cost| (0.0..=1e6).contains(cost));
+    cost.ok_or_else(|| "a start costs 0 to 1000000 runs".to_owned())
 }
 
 fn main() -> Result<()> {
-    let options = Options::read()?;
+    let options = Options::parse();
     let tables = Table::all(&options.tables)?;
-    let mut csv = "sampler,table,seed,cost,quality\n".to_owned();
-    for contestant in &options.contestants {
+    // Before the work: the file may be impossible.
+    let mut csv = match &options.csv {
+        Some(path) => {
+            let file = File::create(path).with_context(|| path.display().to_string())?;
+            let mut csv = BufWriter::new(file);
+            writeln!(csv, "sampler,table,seed,cost,quality")?;
+            Some(csv)
+        }
+        None => None,
+    };
+    let mut means = Vec::new();
+    for contestant in &options.samplers {
         let courses = play_all(&options, &tables, *contestant)?;
-        println!("{}", contestant.name());
-        println!(
-            "  {:<20} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6}",
-            "", "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "ms/ask"
-        );
+        let name = contestant.name();
+        header(&name);
         for (table, courses) in tables.iter().zip(&courses) {
-            row(&table.name, courses.iter());
+            println!("{}", row(&table.name, courses.iter()));
             for (seed, course) in courses.iter().enumerate() {
                 for (cost, quality) in &course.steps {
-                    let name = contestant.name();
-                    writeln!(csv, "{name},{},{seed},{cost:.4},{quality:.5}", table.name)?;
+                    if let Some(csv) = &mut csv {
+                        writeln!(csv, "{name},{},{seed},{cost:.4},{quality:.5}", table.name)?;
+                    }
                 }
             }
         }
-        row("mean", courses.iter().flatten());
+        println!("{}\n", row("mean", courses.iter().flatten()));
+        means.push(row(&name, courses.iter().flatten()));
     }
-    let model = Contestant::named("model").filter(|model| options.contestants.contains(model));
-    if let (Some(model), Some(table)) = (model, tables.iter().max_by_key(|table| table.rows())) {
-        for trials in ASKS {
-            let time = think::think(table, model.sampler, trials)?.as_secs_f64() * 1e3;
-            println!(
-                "model: an ask after {trials} trials of {} takes {time:.1} ms",
-                table.name
-            );
+    header("mean over the tables");
+    println!("{}", means.join("\n"));
+    if let Some(mut csv) = csv {
+        csv.flush()?;
+    }
+    for sampler in [SamplerKind::Model, SamplerKind::Tpe] {
+        if !options
+            .samplers
+            .iter()
+            .any(|played| played.sampler == sampler)
+        {
+            continue;
         }
-    }
-    if let Some(path) = &options.csv {
-        std::fs::write(path, csv).with_context(|| path.display().to_string())?;
+        println!(
+            "\nAn ask of {} in the space of serving-env, on one core:",
+            sampler.name()
+        );
+        for trials in ASKS {
+            let time = think::think(sampler, trials)?.as_secs_f64() * 1e3;
+            println!("  after {trials:>6} trials {time:>8.1} ms");
+        }
     }
     Ok(())
 }
 
-fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) {
-    let count = courses.clone().count().max(1) as f64;
-    let mut line = format!("  {name:<20}");
-    for at in AT {
-        let sum: f64 = courses.clone().map(|course| course.quality(at)).sum();
-        line += &format!(" {:>5.3}", sum / count);
-    }
-    for at in AT {
-        let none = courses
-            .clone()
-            .filter(|course| course.quality(at) == 0.0)
-            .count();
-        line += &format!(" {:>3.0}%", 100.0 * none as f64 / count);
-    }
-    let reached = courses.clone().filter_map(|course| course.reached(GOOD));
-    let cost: f64 = courses
-        .clone()
-        .map(|c| c.reached(GOOD).unwrap_or(PASSES))
-        .sum();
-    let asks: usize = courses.clone().map(|course| course.trials).sum();
-    let asked: f64 = courses
-        .clone()
-        .map(|course| course.asked.as_secs_f64())
-        .sum();
-    let runs: f64 = courses.clone().map(|course| f64::from(course.runs)).sum();
-    let failed: f64 = courses.map(|course| f64::from(course.failed)).sum();
+fn header(name: &str) {
     println!(
-        "{line} {:>6.2} {:>6.2}  {:>5.1} trials {:>5.1} runs {:>5.1} failed",
-        cost / reached.count() as f64,
-        asked / asks as f64 * 1e3,
-        asks as f64 / count,
-        runs / count,
-        failed / count
+        "{name:<20} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>5} {:>6}",
+        "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "trials", "runs", "failed"
     );
+}
+
+fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) -> String {
+    let count = courses.clone().count().max(1) as f64;
+    let mean = |of: &dyn Fn(&Course) -> f64| courses.clone().map(of).sum::<f64>() / count;
+    let mut line = format!("{name:<20}");
+    for at in AT {
+        line += &format!(" {:>5.3}", mean(&|course| course.quality(at)));
+    }
+    // What those spend that never get there is spent as well.
+    let spent = mean(&|course| course.reached(GOOD).unwrap_or(PASSES));
+    let reached = mean(&|course| f64::from(u8::from(course.reached(GOOD).is_some())));
+    line + &format!(
+        " {:>6.2} {:>6.1} {:>5.1} {:>6.1}",
+        spent / reached,
+        mean(&|course| course.trials as f64),
+        mean(&|course| f64::from(course.runs)),
+        mean(&|course| f64::from(course.failed)),
+    )
 }
 
 /// All studies of a contestant, by table and seed.

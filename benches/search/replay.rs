@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Result;
 use autotune::base::clock::Timestamp;
@@ -50,14 +50,20 @@ pub struct Contestant {
 
 impl Contestant {
     /// `model`, or `model-plain` without racing.
-    pub fn named(name: &str) -> Option<Self> {
+    ///
+    /// # Errors
+    /// Which names there are.
+    pub fn named(name: &str) -> Result<Self, String> {
         let (sampler, racing) = match name.strip_suffix("-plain") {
             Some(sampler) => (sampler, false),
             None => (name, true),
         };
         let mut samplers = SamplerKind::ALL.into_iter();
-        let sampler = samplers.find(|kind| kind.name() == sampler)?;
-        Some(Self { sampler, racing })
+        let Some(sampler) = samplers.find(|kind| kind.name() == sampler) else {
+            let names = SamplerKind::ALL.map(SamplerKind::name).join(", ");
+            return Err(format!("the samplers are {names}"));
+        };
+        Ok(Self { sampler, racing })
     }
 
     pub fn name(self) -> String {
@@ -73,8 +79,6 @@ pub struct Course {
     pub trials: usize,
     pub runs: u32,
     pub failed: u32,
-    /// The time that the sampler took.
-    pub asked: Duration,
 }
 
 impl Course {
@@ -111,12 +115,8 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
     replay
         .steps
         .push((0.0, table.quality(&table.key(&baseline))));
-    let mut asked = Duration::ZERO;
     while replay.cost < replay.budget {
-        let before = Instant::now();
-        let answer = ask(&replay.study);
-        asked += before.elapsed();
-        match answer {
+        match ask(&replay.study) {
             Ask::Try(params) => {
                 let trial = replay.plan(params)?;
                 replay.sit(trial)?;
@@ -131,7 +131,6 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
         trials: replay.study.trials().len(),
         runs: replay.study.runs(),
         failed: replay.study.counts().failed,
-        asked,
     })
 }
 
@@ -295,7 +294,7 @@ pub fn measured(number: u32, sitting: u32, objective: f64, constraint: Option<f6
     })
 }
 
-fn finite(number: f64) -> Result<Finite> {
+pub fn finite(number: f64) -> Result<Finite> {
     Finite::new(number).ok_or_else(|| anyhow::anyhow!("{number} is not finite"))
 }
 

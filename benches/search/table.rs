@@ -101,11 +101,6 @@ impl Table {
         })
     }
 
-    /// How many configurations were measured.
-    pub fn rows(&self) -> usize {
-        self.rows.len()
-    }
-
     /// The space, with the baseline of a seed.
     pub fn space(&self, seed: u64) -> Result<Space> {
         let baseline = &self.baselines[seed as usize % self.baselines.len()];

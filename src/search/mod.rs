@@ -62,9 +62,10 @@ pub enum Ask {
 
 /// What to try next.
 ///
-/// Costs no more than some milliseconds for a space that people write, save
-/// for two cases: [`grid`] and [`random`] look at every combination of a small
-/// space before they say that none is left.
+/// Costs some milliseconds for a space that people write; [`model_based`] some
+/// tens of them, however many trials there are, which `cargo bench --bench
+/// search` measures. [`grid`] and [`random`] look at every combination of a
+/// small space before they say that none is left.
 pub fn ask(study: &Study) -> Ask {
     let baseline = match study.spec().space.baseline() {
         Ok(params) => params,

@@ -13,6 +13,7 @@
 //! of the weight, and one even share for all that is possible.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -24,6 +25,7 @@ use crate::base::random::{Generator, generator};
 use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
+use crate::model::trial::Trial;
 use crate::model::value::Value;
 
 /// So many trials come at random first, the baseline among them.
@@ -32,6 +34,8 @@ const OPENING: usize = 6;
 const GOOD: f64 = 0.15;
 /// Not more than so many are, however many there are.
 const GOOD_MOST: usize = 25;
+/// So many of the others are looked at, evenly from the best to the worst.
+const OTHERS_MOST: usize = 1_000;
 /// How many draws the best is taken of.
 const DRAWS: usize = 48;
 /// The weight of a value that was tried in a list without an order.
@@ -89,9 +93,11 @@ fn split(study: &Study) -> (Vec<Params>, Vec<Params>) {
         _ => Ordering::Equal,
     });
     let count = (GOOD * ranked.len() as f64).ceil() as usize;
-    let mut params = ranked.into_iter().map(|(_, trial)| study.params_of(trial));
-    let good = params.by_ref().take(count.min(GOOD_MOST)).collect();
-    (good, params.collect())
+    let (good, others) = ranked.split_at(count.min(GOOD_MOST));
+    let every = others.len().div_ceil(OTHERS_MOST).max(1);
+    let params = |(_, trial): &(_, &Arc<Trial>)| study.params_of(trial);
+    let others = others.iter().step_by(every).map(params);
+    (good.iter().map(params).collect(), others.collect())
 }
 
 struct Estimator<'a> {

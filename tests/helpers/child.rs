@@ -8,6 +8,7 @@
 //! when it gets there, so that a test knows where it is.
 
 use std::ffi::OsString;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::UnixDatagram;
@@ -16,9 +17,11 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use autotune::base::quantity::parse_duration;
+use autotune::base::random::generator;
 use autotune::supervise::backoff::Limits;
 use autotune::supervise::{self, Ended, Next, Options, pid_file};
 use clap::{Args, Parser};
+use rand::RngExt;
 
 /// No child outlives its test for long, whatever goes wrong.
 const LIFE_MAX: Duration = Duration::from_secs(300);
@@ -41,6 +44,9 @@ enum Role {
     },
     /// Gives signs of life to whoever supervises it.
     Beat(Beat),
+    /// Measures what a table of the search benchmark has for the parameters in
+    /// its environment, with noise.
+    Replay(Replay),
 }
 
 #[derive(Args)]
@@ -148,6 +154,16 @@ struct Run {
 }
 
 #[derive(Args)]
+struct Replay {
+    /// A CSV file: the parameters, then `objective` and others.
+    #[arg(long)]
+    table: PathBuf,
+    /// The number of the run, whose noise is always the same.
+    #[arg(long)]
+    run: u32,
+}
+
+#[derive(Args)]
 struct Hold {
     #[arg(long)]
     own_session: bool,
@@ -201,6 +217,7 @@ fn main() -> ExitCode {
         Role::Supervise(supervise) => supervise.play(),
         Role::EchoSignals { ends } => echo_signals(ends),
         Role::Beat(beat) => beat.play(),
+        Role::Replay(replay) => replay.play(),
     }
 }
 
@@ -470,6 +487,31 @@ impl Run {
             append(path, &format!("{line}\n"));
         }
         ExitCode::from(self.code)
+    }
+}
+
+impl Replay {
+    /// Params that have no row, or one that is not `ok`, do not start.
+    fn play(self) -> ExitCode {
+        let text = std::fs::read_to_string(&self.table).expect("the table");
+        let mut rows = text.lines().map(|line| line.split(',').collect::<Vec<_>>());
+        let header = rows.next().expect("a header");
+        let count = header.iter().position(|column| *column == "objective");
+        let count = count.expect("an objective");
+        let params = header[..count].iter();
+        let params = params.map(|name| std::env::var(name).expect("each parameter is set"));
+        let params: Vec<String> = params.collect();
+        let row = rows.find(|row| row[..count] == params[..] && row[count + 2] == "ok");
+        let Some(row) = row else {
+            eprintln_line("does not start");
+            return ExitCode::from(3);
+        };
+        let mut hasher = DefaultHasher::new();
+        (&params, self.run).hash(&mut hasher);
+        let noise: f64 = generator(0, hasher.finish()).random_range(-0.05..0.05);
+        let objective: f64 = row[count].parse().expect("a number");
+        writeln!(io::stdout(), "objective={}", objective * (1.0 + noise)).expect("printed");
+        ExitCode::SUCCESS
     }
 }
 

@@ -56,7 +56,9 @@ impl<'a> Belief<'a> {
         for value in &mut values {
             *value = (*value - center) / unit;
         }
-        let noise: Vec<f64> = samples.iter().map(|s| s.noise / (unit * unit)).collect();
+        // The squares of very large numbers are beyond what can be computed with.
+        let noise = samples.iter().map(|s| s.noise / unit / unit);
+        let noise: Vec<f64> = noise.map(|n| if n.is_finite() { n } else { 1.0 }).collect();
         let points: Vec<&[f64]> = samples.iter().map(|s| &*s.point).collect();
         let every = values.len().div_ceil(FITTED).max(1);
         let hyper = if every == 1 {
@@ -126,9 +128,14 @@ fn clip_outliers(values: &mut [f64], clip: Clip) {
 /// Mean and standard deviation, which is 1 where nothing varies.
 fn moments(values: &[f64]) -> Option<(f64, f64)> {
     let count = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / count;
-    let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    let deviation = (squares / count).sqrt();
+    let mean = values.iter().map(|value| value / count).sum::<f64>();
+    let farthest = values.iter().map(|value| (value - mean).abs());
+    // Squares of shares: those of very large or small numbers have no room.
+    let farthest = farthest.fold(f64::MIN_POSITIVE, f64::max);
+    let shares = values
+        .iter()
+        .map(|value| ((value - mean) / farthest).powi(2));
+    let deviation = farthest * (shares.sum::<f64>() / count).sqrt();
     let deviation = if deviation > 0.0 { deviation } else { 1.0 };
     (mean.is_finite() && deviation.is_finite()).then_some((mean, deviation))
 }

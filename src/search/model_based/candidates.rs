@@ -31,61 +31,84 @@ const ANYWHERE: usize = 400;
 /// How far the neighbours in a range are, as shares of it.
 const STEPS: [f64; 5] = [0.01, 0.03, 0.1, 0.2, 0.4];
 
-/// Params that were not tried and keep the rules, each once.
-pub(super) fn candidates(
-    study: &Study,
-    geometry: &Geometry,
-    trials: &[&Trial],
-    baseline: &Params,
-    random: &mut Generator,
-) -> Vec<Params> {
-    let space = &study.spec().space;
-    let untried = |params: &Params| study.trial_of(params).is_none();
-    let whole = Lattice::of_everything(space).filter(|whole| whole.product() <= WHOLE);
-    if let Some(whole) = whole {
-        return whole.all().filter(untried).collect();
-    }
-    let mut best = best(study, trials);
-    if best.is_empty() {
-        best.push(baseline.clone());
-    }
-    let mut known = HashSet::new();
-    let mut found = Vec::new();
-    let mut take = |params: Params| {
-        if untried(&params) && known.insert(params.clone()) {
-            found.push(params);
+/// Finds params that were not tried and keep the rules, each once.
+pub(super) struct Candidates<'a> {
+    study: &'a Study,
+    geometry: &'a Geometry,
+    found: HashSet<Params>,
+}
+
+impl<'a> Candidates<'a> {
+    pub(super) fn new(study: &'a Study, geometry: &'a Geometry) -> Self {
+        Self {
+            study,
+            geometry,
+            found: HashSet::new(),
         }
-    };
-    for params in &best {
+    }
+
+    /// Those of the space at large and near the best trials.
+    pub(super) fn wide(
+        &mut self,
+        trials: &[&Trial],
+        baseline: &Params,
+        random: &mut Generator,
+    ) -> Vec<Params> {
+        let space = &self.study.spec().space;
+        let whole = Lattice::of_everything(space).filter(|whole| whole.product() <= WHOLE);
+        if let Some(whole) = whole {
+            return whole.all().filter_map(|params| self.take(params)).collect();
+        }
+        let mut best = best(self.study, trials);
+        if best.is_empty() {
+            best.push(baseline.clone());
+        }
+        let mut wide = Vec::new();
+        for params in &best {
+            wide.extend(self.near(params));
+        }
+        let parameters = space.parameters();
+        for _ in 0..CHANGED {
+            let mut changed = best[random.random_range(0..best.len())].clone();
+            for _ in 0..random.random_range(2..=3) {
+                let parameter = &parameters[random.random_range(0..parameters.len())];
+                let value = parameter.domain.at(random.random());
+                changed = space
+                    .with(&changed, &parameter.name, &value)
+                    .unwrap_or(changed);
+            }
+            wide.extend(self.take(changed));
+        }
+        for _ in 0..ANYWHERE {
+            if let Ok(params) = space.choose(|parameter| parameter.domain.at(random.random())) {
+                wide.extend(self.take(params));
+            }
+        }
+        wide
+    }
+
+    /// Those that differ from these params in one parameter.
+    pub(super) fn near(&mut self, params: &Params) -> Vec<Params> {
+        let space = &self.study.spec().space;
+        let mut near = Vec::new();
         for (axis, parameter) in space.parameters().iter().enumerate() {
             let Some(own) = params.get(&parameter.name) else {
                 continue;
             };
-            for value in neighbours(geometry, axis, parameter, own) {
+            for value in neighbours(self.geometry, axis, parameter, own) {
                 if let Ok(changed) = space.with(params, &parameter.name, &value) {
-                    take(changed);
+                    near.extend(self.take(changed));
                 }
             }
         }
+        near
     }
-    let parameters = space.parameters();
-    for _ in 0..CHANGED {
-        let mut changed = best[random.random_range(0..best.len())].clone();
-        for _ in 0..random.random_range(2..=3) {
-            let parameter = &parameters[random.random_range(0..parameters.len())];
-            let value = parameter.domain.at(random.random());
-            changed = space
-                .with(&changed, &parameter.name, &value)
-                .unwrap_or(changed);
-        }
-        take(changed);
+
+    /// `None` where it was tried or found before.
+    fn take(&mut self, params: Params) -> Option<Params> {
+        let new = self.study.trial_of(&params).is_none() && self.found.insert(params.clone());
+        new.then_some(params)
     }
-    for _ in 0..ANYWHERE {
-        if let Ok(params) = space.choose(|parameter| parameter.domain.at(random.random())) {
-            take(params);
-        }
-    }
-    found
 }
 
 /// The params of the best trials that the space still allows.

@@ -4,27 +4,16 @@
 //! # The model
 //! A Gaussian process each for the objective, for the margin of each bound, for
 //! whether a trial starts at all, and for the time that it takes; see
-//! [`process`]. Objective and margins are learned on the scale of [`noise`]:
-//! logarithms where all values lie on one side of 0. A trial counts by the mean
-//! of its runs, and is trusted as its runs and starts are many. So a lucky run
-//! is drawn towards what its neighbours tell.
+//! [`process`]. Objective and margins are learned on the scale of
+//! [`noise`](super::noise): logarithms where all values lie on one side of 0. A
+//! trial counts by the mean of its runs, and is trusted as its runs and starts
+//! are many. So a lucky run is drawn towards what its neighbours tell.
 //!
-//! # The promise
-//! ```text
-//! ln EI(objective over the best so far) + Σ ln P(each bound is met)
-//!     + ln P(it starts) - ln E(time)
-//! ```
-//! `EI` is the expected improvement (D. R. Jones, M. Schonlau and W. J. Welch,
-//! Efficient global optimization of expensive black-box functions, Journal of
-//! Global Optimization 13, 1998) over the best of the means that the model
-//! itself has for the feasible trials, since the best measured one was lucky
-//! (the plug-in of V. Picheny, T. Wagner and D. Ginsbourger, A benchmark of
-//! kriging-based infill criteria for noisy optimization, Structural and
-//! Multidisciplinary Optimization 48, 2013: the plug-in). Constraints as probabilities: J. R.
-//! Gardner et al., Bayesian optimization with inequality constraints, ICML
-//! 2014; as long as nothing is feasible, their probability alone counts. Time:
-//! J. Snoek, H. Larochelle and R. P. Adams, Practical Bayesian optimization of
-//! machine learning algorithms, NIPS 2012.
+//! # The search
+//! What is tried is the most promising of many candidates (see [`promise`] and
+//! [`candidates`]): those of the space at large and near the best trials, and
+//! then, uphill, the neighbours of the most promising ones, until none of them
+//! promises more.
 //!
 //! # The beginning, and many trials
 //! The first trial after the baseline is the baseline with about half of its
@@ -42,23 +31,22 @@
 mod belief;
 mod candidates;
 mod process;
+mod promise;
+#[cfg(test)]
+mod property_tests;
 
 use rand::RngExt;
-use statrs::distribution::{Continuous, ContinuousCDF, Normal};
+use rand::seq::SliceRandom;
 
-use self::belief::{Belief, Clip, Estimate, Sample};
-use self::candidates::candidates;
-use self::process::Places;
+use self::candidates::Candidates;
+use self::promise::Promise;
 use super::geometry::Geometry;
-use super::noise::Noise;
 use super::standing::Standing;
 use super::{Ask, random};
 use crate::base::random::{Generator, generator};
-use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
-use crate::model::value::Finite;
 
 /// So many trials come before the model is asked, beside the baseline.
 const OPENING: usize = 1;
@@ -66,8 +54,8 @@ const OPENING: usize = 1;
 const DRAWS: usize = 100;
 /// The model learns from so many trials at most.
 const LEARNED: usize = 140;
-/// Times that differ by less than this, as logarithms, are not worth a model.
-const SAME_TIME: f64 = 0.05;
+/// The climb from the best candidates ends after so many steps.
+const CLIMBS: usize = 10;
 
 /// What to try next.
 pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
@@ -99,23 +87,24 @@ fn half_changed(study: &Study, baseline: &Params, random: &mut Generator) -> Opt
 fn most_promising(study: &Study, baseline: &Params, random: &mut Generator) -> Option<Params> {
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
-    let candidates = candidates(study, &geometry, &trials, baseline, random);
-    let history = History {
-        study,
-        geometry: &geometry,
-        trials,
-    };
-    let points: Vec<Vec<f64>> = candidates
-        .iter()
-        .map(|params| geometry.point(params))
-        .collect();
-    let points: Vec<&[f64]> = points.iter().map(|point| &**point).collect();
-    let promises = history.promises(&Places::new(&geometry, &points));
-    let best = promises
-        .iter()
-        .enumerate()
-        .max_by(|(_, a), (_, b)| a.total_cmp(b));
-    candidates.into_iter().nth(best?.0)
+    let mut candidates = Candidates::new(study, &geometry);
+    let mut wide = candidates.wide(&trials, baseline, random);
+    // In the beginning many promise the same, and none comes first.
+    wide.shuffle(random);
+    let promise = Promise::learn(study, &geometry, &trials);
+    let mut best = Vec::new();
+    promise.keep_best(&mut best, wide);
+    for _ in 0..CLIMBS {
+        let (before, _) = best.first()?;
+        let before = *before;
+        let near = best.iter().flat_map(|(_, params)| candidates.near(params));
+        let near = near.collect();
+        promise.keep_best(&mut best, near);
+        if best.first().is_none_or(|(promise, _)| *promise <= before) {
+            break;
+        }
+    }
+    best.into_iter().next().map(|(_, params)| params)
 }
 
 /// The trials that the model learns from, in the order of their numbers.
@@ -145,176 +134,6 @@ fn learned(study: &Study) -> Vec<&Trial> {
     learned.sort_by_key(|trial| trial.id);
     learned.extend(new);
     learned
-}
-
-/// The trials with where they lie.
-struct History<'a> {
-    study: &'a Study,
-    geometry: &'a Geometry,
-    trials: Vec<&'a Trial>,
-}
-
-impl History<'_> {
-    /// What each of these places promises; more is better.
-    fn promises(&self, places: &Places) -> Vec<f64> {
-        let mut promises = vec![0.0; places.count()];
-        self.add_improvement(places, &mut promises);
-        self.add_bounds(places, &mut promises);
-        let starts = self.chances_to_start(places);
-        for (promise, chance) in promises.iter_mut().zip(&starts) {
-            *promise += chance.ln();
-        }
-        self.subtract_time(places, &starts, &mut promises);
-        promises
-    }
-
-    fn samples(&self, value: impl Fn(&Trial) -> Option<(f64, f64)>) -> Vec<Sample> {
-        let sample = |trial: &&Trial| {
-            let (value, noise) = value(trial)?;
-            let point = self.geometry.point(&self.study.params_of(trial));
-            Some(Sample {
-                point,
-                value,
-                noise,
-            })
-        };
-        self.trials.iter().filter_map(sample).collect()
-    }
-
-    fn add_improvement(&self, places: &Places, promises: &mut [f64]) {
-        let study = self.study;
-        let metric = &study.spec().objective.metric;
-        let noise = Noise::of_objective(study);
-        let mut samples = self.samples(|trial| {
-            let mean = noise.scaled(study.objective(trial)?.mean);
-            Some((mean, noise.of_mean(trial, metric)))
-        });
-        let sum: f64 = samples.iter().map(|sample| sample.value).sum();
-        let average = sum / samples.len().max(1) as f64;
-        let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
-        samples.extend(self.samples(|trial| lie(trial).then_some((average, noise.run))));
-        let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Low) else {
-            return;
-        };
-        let feasible = self
-            .trials
-            .iter()
-            .filter(|t| t.outcome == Some(Outcome::Complete));
-        let feasible: Vec<Vec<f64>> = feasible
-            .map(|trial| self.geometry.point(&study.params_of(trial)))
-            .collect();
-        let feasible: Vec<&[f64]> = feasible.iter().map(|point| &**point).collect();
-        let known = belief.at(&Places::new(self.geometry, &feasible));
-        let Some(best) = known.iter().map(|known| known.mean).max_by(f64::total_cmp) else {
-            return;
-        };
-        for (promise, expected) in promises.iter_mut().zip(belief.at(places)) {
-            *promise += log_expected_improvement(expected, best);
-        }
-    }
-
-    fn add_bounds(&self, places: &Places, promises: &mut [f64]) {
-        for constraint in &self.study.spec().constraints {
-            for (rises, bound) in [(true, constraint.min), (false, constraint.max)] {
-                let Some(bound) = bound.map(Finite::get) else {
-                    continue;
-                };
-                let metric = &*constraint.metric;
-                let noise = Noise::of_bound(self.study, metric, bound, rises);
-                let samples = self.samples(|trial| {
-                    let margin = noise.scaled(trial.summary(metric)?.mean) - noise.scaled(bound);
-                    Some((margin, noise.of_mean(trial, metric)))
-                });
-                if let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Both) {
-                    for (promise, margin) in promises.iter_mut().zip(belief.at(places)) {
-                        *promise += log_normal_cdf(margin.mean / margin.spread);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Whether it starts is learned as a number, 1 or -1: a process with a
-    /// likelihood of its own would find the same order, for many times the work.
-    fn chances_to_start(&self, places: &Places) -> Vec<f64> {
-        let failed = |trial: &Trial| matches!(trial.outcome, Some(Outcome::Failed(_)));
-        if !self.trials.iter().any(|trial| failed(trial)) {
-            return vec![1.0; places.count()];
-        }
-        let samples = self.samples(|trial| {
-            let started = if failed(trial) { -1.0 } else { 1.0 };
-            trial.is_settled().then_some((started, 0.01))
-        });
-        let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Neither) else {
-            return vec![1.0; places.count()];
-        };
-        let normal = Normal::standard();
-        // What is between the two is rather taken for good, and no chance for
-        // certain: one failure says little of its neighbours.
-        let chance = |e: Estimate| normal.cdf((e.mean + 0.2) / e.spread.max(0.3)).max(1e-12);
-        belief.at(places).into_iter().map(chance).collect()
-    }
-
-    /// A trial takes its start and a run at least; one that fails what such
-    /// have taken.
-    fn subtract_time(&self, places: &Places, starts: &[f64], promises: &mut [f64]) {
-        let samples = self.samples(|trial| {
-            let run = trial.runs.iter().find(|run| run.is_good())?;
-            let time = trial.startup().unwrap_or_default() + run.elapsed;
-            let time = time.as_secs_f64();
-            (time > 0.0).then_some((time.ln(), SAME_TIME * SAME_TIME))
-        });
-        let Some(first) = samples.first().map(|sample| sample.value) else {
-            return;
-        };
-        let vary = samples
-            .iter()
-            .any(|sample| (sample.value - first).abs() > SAME_TIME);
-        let times: Vec<f64> = match Belief::learn(self.geometry, &samples, Clip::Both) {
-            Some(belief) if vary => belief.at(places).iter().map(|e| e.mean.exp()).collect(),
-            _ => vec![first.exp(); places.count()],
-        };
-        let failed = self.trials.iter().filter_map(|trial| {
-            let sitting = trial.sittings.last()?;
-            matches!(trial.outcome, Some(Outcome::Failed(_))).then(|| {
-                sitting
-                    .ended
-                    .map(|ended| ended.since(sitting.started).as_secs_f64())
-            })?
-        });
-        let failed: Vec<f64> = failed.collect();
-        let lost = failed.iter().sum::<f64>() / failed.len().max(1) as f64;
-        for ((promise, time), chance) in promises.iter_mut().zip(times).zip(starts) {
-            *promise -= (chance * time + (1.0 - chance) * lost)
-                .max(f64::MIN_POSITIVE)
-                .ln();
-        }
-    }
-}
-
-/// `ln(s · (φ(z) + z Φ(z)))` with `z = (mean - best) / s`. Far below the best
-/// by what the sum tends to there, `φ(z) / z²`, which does not vanish (S. Ament
-/// et al., Unexpected improvements to expected improvement for Bayesian
-/// optimization, NeurIPS 2023).
-fn log_expected_improvement(expected: Estimate, best: f64) -> f64 {
-    let z = (expected.mean - best) / expected.spread;
-    let normal = Normal::standard();
-    let log = if z < -6.0 {
-        normal.ln_pdf(z) - 2.0 * (-z).ln()
-    } else {
-        (normal.pdf(z) + z * normal.cdf(z)).ln()
-    };
-    log + expected.spread.ln()
-}
-
-/// `ln Φ(z)`; far out by what it tends to there, `φ(z) / -z`.
-fn log_normal_cdf(z: f64) -> f64 {
-    let normal = Normal::standard();
-    if z < -8.0 {
-        normal.ln_pdf(z) - (-z).ln()
-    } else {
-        normal.cdf(z).ln()
-    }
 }
 
 #[cfg(test)]

@@ -280,6 +280,9 @@ impl<'a> Process<'a> {
         }
         let cholesky: Cholesky<f64, Dyn> = Cholesky::new(kernel)?;
         let alpha = cholesky.solve(&DVector::from_column_slice(values));
+        if !alpha.iter().all(|weight| weight.is_finite()) {
+            return None;
+        }
         Some(Self {
             geometry,
             places,

@@ -1,0 +1,280 @@
+//! What params promise, by what was learned from the trials.
+//!
+//! ```text
+//! ln EI(objective over the best so far) + Σ ln P(each bound is met)
+//!     + ln P(it starts) - ln E(time)
+//! ```
+//! `EI` is the expected improvement (D. R. Jones, M. Schonlau and W. J. Welch,
+//! Efficient global optimization of expensive black-box functions, Journal of
+//! Global Optimization 13, 1998) over the best of the means that the model
+//! itself has for the feasible trials, since the best measured one was lucky
+//! (V. Picheny, T. Wagner and D. Ginsbourger, A benchmark of kriging-based
+//! infill criteria for noisy optimization, Structural and Multidisciplinary
+//! Optimization 48, 2013: the plug-in). Constraints as probabilities: J. R.
+//! Gardner et al., Bayesian optimization with inequality constraints, ICML
+//! 2014; as long as nothing is feasible, their probability alone counts. Time:
+//! J. Snoek, H. Larochelle and R. P. Adams, Practical Bayesian optimization of
+//! machine learning algorithms, NIPS 2012.
+
+use statrs::distribution::{Continuous, ContinuousCDF, Normal};
+
+use super::belief::{Belief, Clip, Estimate, Sample};
+use super::process::Places;
+use crate::model::outcome::Outcome;
+use crate::model::params::Params;
+use crate::model::study::Study;
+use crate::model::trial::Trial;
+use crate::model::value::Finite;
+use crate::search::geometry::Geometry;
+use crate::search::noise::Noise;
+
+/// Times that differ by less than this, as logarithms, are not worth a model.
+const SAME_TIME: f64 = 0.05;
+/// Seconds that count as no time: below, a trial costs what lies between two.
+const NO_TIME: f64 = 1.0;
+/// So many of the most promising params are kept.
+const KEPT: usize = 4;
+
+/// What the trials of a study tell.
+pub(super) struct Promise<'a> {
+    geometry: &'a Geometry,
+    /// With what is to be improved on; `None` as long as nothing is feasible.
+    objective: Option<(Belief<'a>, f64)>,
+    margins: Vec<Belief<'a>>,
+    /// `None` as long as nothing has failed.
+    starts: Option<Belief<'a>>,
+    time: Time<'a>,
+}
+
+/// How long trials take, in seconds.
+struct Time<'a> {
+    /// Of the logarithm; `None` where all take the same.
+    belief: Option<Belief<'a>>,
+    same: f64,
+    /// What one takes that fails.
+    lost: f64,
+}
+
+impl<'a> Promise<'a> {
+    /// Learns from these trials of the study.
+    pub(super) fn learn(study: &Study, geometry: &'a Geometry, trials: &[&Trial]) -> Self {
+        let history = History {
+            study,
+            geometry,
+            trials,
+        };
+        Self {
+            geometry,
+            objective: history.objective(),
+            margins: history.margins(),
+            starts: history.starts(),
+            time: history.time(),
+        }
+    }
+
+    /// Adds these params to the best so far, and keeps the [`KEPT`] that promise
+    /// most, the most promising one first.
+    pub(super) fn keep_best(&self, best: &mut Vec<(f64, Params)>, params: Vec<Params>) {
+        let promises = self.of(&params);
+        best.extend(promises.into_iter().zip(params));
+        best.sort_by(|(a, _), (b, _)| b.total_cmp(a));
+        best.truncate(KEPT);
+    }
+
+    /// What each of these params promises; more is better.
+    pub(super) fn of(&self, params: &[Params]) -> Vec<f64> {
+        let points: Vec<Vec<f64>> = params.iter().map(|p| self.geometry.point(p)).collect();
+        let points: Vec<&[f64]> = points.iter().map(|point| &**point).collect();
+        let places = Places::new(self.geometry, &points);
+        let mut promises = vec![0.0; places.count()];
+        if let Some((belief, best)) = &self.objective {
+            for (promise, expected) in promises.iter_mut().zip(belief.at(&places)) {
+                *promise += log_expected_improvement(expected, *best);
+            }
+        }
+        for belief in &self.margins {
+            for (promise, margin) in promises.iter_mut().zip(belief.at(&places)) {
+                *promise += log_normal_cdf(margin.mean / margin.spread);
+            }
+        }
+        let starts = self.chances_to_start(&places);
+        let times = self.time.of(&places, &starts);
+        for ((promise, chance), time) in promises.iter_mut().zip(&starts).zip(times) {
+            *promise += chance.ln() - time.ln();
+            // Numbers beyond what can be computed with promise nothing.
+            if promise.is_nan() {
+                *promise = f64::NEG_INFINITY;
+            }
+        }
+        promises
+    }
+
+    fn chances_to_start(&self, places: &Places) -> Vec<f64> {
+        let Some(belief) = &self.starts else {
+            return vec![1.0; places.count()];
+        };
+        let normal = Normal::standard();
+        // The two are 2 apart, so half of the spread tells them from each other:
+        // each failure costs a start. No chance is taken for certain.
+        let chance = |e: Estimate| {
+            let spread = (e.spread / 2.0).max(0.1);
+            normal.cdf(e.mean / spread).max(1e-12)
+        };
+        belief.at(places).into_iter().map(chance).collect()
+    }
+}
+
+impl Time<'_> {
+    fn of(&self, places: &Places, starts: &[f64]) -> Vec<f64> {
+        let times = match &self.belief {
+            Some(belief) => belief.at(places).iter().map(|e| e.mean.exp()).collect(),
+            None => vec![self.same; places.count()],
+        };
+        let expected = times.into_iter().zip(starts);
+        let expected = expected.map(|(time, chance)| chance * time + (1.0 - chance) * self.lost);
+        expected.map(|time| time.max(NO_TIME)).collect()
+    }
+}
+
+/// The trials that are learned from.
+struct History<'a, 'b> {
+    study: &'b Study,
+    geometry: &'a Geometry,
+    trials: &'b [&'b Trial],
+}
+
+impl<'a> History<'a, '_> {
+    fn samples(&self, value: impl Fn(&Trial) -> Option<(f64, f64)>) -> Vec<Sample> {
+        let sample = |trial: &&Trial| {
+            let (value, noise) = value(trial)?;
+            let point = self.geometry.point(&self.study.params_of(trial));
+            Some(Sample {
+                point,
+                value,
+                noise,
+            })
+        };
+        self.trials.iter().filter_map(sample).collect()
+    }
+
+    /// The objective, and the best of what it is thought to be where it was
+    /// feasible.
+    fn objective(&self) -> Option<(Belief<'a>, f64)> {
+        let study = self.study;
+        let metric = &study.spec().objective.metric;
+        let noise = Noise::of_objective(study);
+        let mut samples = self.samples(|trial| {
+            let mean = noise.scaled(study.objective(trial)?.mean);
+            Some((mean, noise.of_mean(trial, metric)))
+        });
+        let sum: f64 = samples.iter().map(|sample| sample.value).sum();
+        let average = sum / samples.len().max(1) as f64;
+        let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
+        samples.extend(self.samples(|trial| lie(trial).then_some((average, noise.run))));
+        let belief = Belief::learn(self.geometry, &samples, Clip::Low)?;
+        let feasible = self
+            .trials
+            .iter()
+            .filter(|t| t.outcome == Some(Outcome::Complete));
+        let feasible: Vec<Vec<f64>> = feasible
+            .map(|trial| self.geometry.point(&study.params_of(trial)))
+            .collect();
+        let feasible: Vec<&[f64]> = feasible.iter().map(|point| &**point).collect();
+        let known = belief.at(&Places::new(self.geometry, &feasible));
+        let best = known
+            .iter()
+            .map(|known| known.mean)
+            .max_by(f64::total_cmp)?;
+        Some((belief, best))
+    }
+
+    /// By how much each bound is met.
+    fn margins(&self) -> Vec<Belief<'a>> {
+        let mut margins = Vec::new();
+        for constraint in &self.study.spec().constraints {
+            for (rises, bound) in [(true, constraint.min), (false, constraint.max)] {
+                let Some(bound) = bound.map(Finite::get) else {
+                    continue;
+                };
+                let metric = &*constraint.metric;
+                let noise = Noise::of_bound(self.study, metric, bound, rises);
+                let samples = self.samples(|trial| {
+                    let margin = noise.scaled(trial.summary(metric)?.mean) - noise.scaled(bound);
+                    Some((margin, noise.of_mean(trial, metric)))
+                });
+                margins.extend(Belief::learn(self.geometry, &samples, Clip::Both));
+            }
+        }
+        margins
+    }
+
+    /// Whether it starts is learned as a number, 1 or -1: a process with a
+    /// likelihood of its own would find the same order, for many times the work.
+    fn starts(&self) -> Option<Belief<'a>> {
+        if !self.trials.iter().any(|trial| failed(trial)) {
+            return None;
+        }
+        let samples = self.samples(|trial| {
+            let started = if failed(trial) { -1.0 } else { 1.0 };
+            trial.is_settled().then_some((started, 0.01))
+        });
+        Belief::learn(self.geometry, &samples, Clip::Neither)
+    }
+
+    /// A trial takes its start and a run at least; one that fails what such
+    /// have taken.
+    fn time(&self) -> Time<'a> {
+        let samples = self.samples(|trial| {
+            let run = trial.runs.iter().find(|run| run.is_good())?;
+            let time = trial.startup().unwrap_or_default() + run.elapsed;
+            let time = time.as_secs_f64().max(NO_TIME);
+            Some((time.ln(), SAME_TIME * SAME_TIME))
+        });
+        let first = samples.first().map_or(0.0, |sample| sample.value);
+        let varies = |sample: &Sample| (sample.value - first).abs() > SAME_TIME;
+        let belief = match samples.iter().any(varies) {
+            true => Belief::learn(self.geometry, &samples, Clip::Both),
+            false => None,
+        };
+        let lost = self.trials.iter().filter(|trial| failed(trial));
+        let lost = lost.filter_map(|trial| {
+            let sitting = trial.sittings.last()?;
+            Some(sitting.ended?.since(sitting.started).as_secs_f64())
+        });
+        let lost: Vec<f64> = lost.collect();
+        Time {
+            belief,
+            same: first.exp(),
+            lost: lost.iter().sum::<f64>() / lost.len().max(1) as f64,
+        }
+    }
+}
+
+const fn failed(trial: &Trial) -> bool {
+    matches!(trial.outcome, Some(Outcome::Failed(_)))
+}
+
+/// `ln(s · (φ(z) + z Φ(z)))` with `z = (mean - best) / s`. Far below the best
+/// by what the sum tends to there, `φ(z) / z²`, which does not vanish (S. Ament
+/// et al., Unexpected improvements to expected improvement for Bayesian
+/// optimization, NeurIPS 2023).
+pub(super) fn log_expected_improvement(expected: Estimate, best: f64) -> f64 {
+    let z = (expected.mean - best) / expected.spread;
+    let normal = Normal::standard();
+    let log = if z < -6.0 {
+        normal.ln_pdf(z) - 2.0 * (-z).ln()
+    } else {
+        (normal.pdf(z) + z * normal.cdf(z)).ln()
+    };
+    log + expected.spread.ln()
+}
+
+/// `ln Φ(z)`; far out by what it tends to there, `φ(z) / -z`.
+pub(super) fn log_normal_cdf(z: f64) -> f64 {
+    let normal = Normal::standard();
+    if z < -8.0 {
+        normal.ln_pdf(z) - (-z).ln()
+    } else {
+        normal.cdf(z).ln()
+    }
+}
