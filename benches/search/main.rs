@@ -1,6 +1,6 @@
 //! How good what a sampler finds is, by what it has cost:
 //! `cargo bench --bench search -- [--tables DIR] [--samplers model,random,…]
-//! [--seeds N] [--startup COST] [--csv FILE]`.
+//! [--seeds N] [--startup COST] [--parts N] [--csv FILE]`.
 //!
 //! Tables of measured configurations are played to the same `ask` and the same
 //! racing that the daemon uses. The cost model and the noise are those of the
@@ -8,6 +8,8 @@
 //! a study ends after 1.5 times what one pass of coordinate ascent costs with
 //! five runs a value. A run varies by 3 % (or as the table has it), a quarter
 //! of that variance being shared by all runs of one number; a start adds 0.5 %.
+//! `model-parts` has runs of four parts, or as many as `--parts` says, each of
+//! which costs and tells its share; racing may end a trial after any of them.
 //! What is scored at each cost is the trial that leads: its true objective as a
 //! share of the table's best, 0 when it is infeasible.
 
@@ -48,11 +50,15 @@ impl Options {
         let all = SamplerKind::ALL.map(|sampler| Contestant {
             sampler,
             racing: true,
+            parts: 1,
         });
         let plain = Contestant {
             sampler: SamplerKind::Coordinate,
             racing: false,
+            parts: 1,
         };
+        let mut names: Option<String> = None;
+        let mut parts = 4;
         let mut options = Self {
             tables: Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/search/tables"),
             contestants: all.into_iter().chain([plain]).collect(),
@@ -69,17 +75,19 @@ impl Options {
                 .with_context(|| format!("{option} needs a value"))?;
             match option.as_str() {
                 "--tables" => options.tables = value.into(),
-                "--samplers" => {
-                    let named = |name: &str| {
-                        Contestant::named(name).with_context(|| format!("no sampler `{name}`"))
-                    };
-                    options.contestants = value.split(',').map(named).collect::<Result<_>>()?;
-                }
+                "--samplers" => names = Some(value),
+                "--parts" => parts = value.parse()?,
                 "--seeds" => options.seeds = value.parse()?,
                 "--startup" => options.startup = value.parse()?,
                 "--csv" => options.csv = Some(value.into()),
                 _ => bail!("no option {option}"),
             }
+        }
+        if let Some(names) = names {
+            let named = |name: &str| {
+                Contestant::named(name, parts).with_context(|| format!("no sampler `{name}`"))
+            };
+            options.contestants = names.split(',').map(named).collect::<Result<_>>()?;
         }
         Ok(options)
     }
@@ -107,7 +115,7 @@ fn main() -> Result<()> {
         }
         row("mean", courses.iter().flatten());
     }
-    let model = Contestant::named("model").filter(|model| options.contestants.contains(model));
+    let model = Contestant::named("model", 1).filter(|model| options.contestants.contains(model));
     if let (Some(model), Some(table)) = (model, tables.iter().max_by_key(|table| table.rows())) {
         for trials in ASKS {
             let time = think::think(table, model.sampler, trials)?.as_secs_f64() * 1e3;
@@ -148,13 +156,15 @@ fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) {
         .map(|course| course.asked.as_secs_f64())
         .sum();
     let runs: f64 = courses.clone().map(|course| f64::from(course.runs)).sum();
+    let cut: f64 = courses.clone().map(|course| f64::from(course.cut)).sum();
     let failed: f64 = courses.map(|course| f64::from(course.failed)).sum();
     println!(
-        "{line} {:>6.2} {:>6.2}  {:>5.1} trials {:>5.1} runs {:>5.1} failed",
+        "{line} {:>6.2} {:>6.2}  {:>5.1} trials {:>5.1} runs {:>5.1} cut {:>5.1} failed",
         cost / reached.count() as f64,
         asked / asks as f64 * 1e3,
         asks as f64 / count,
         runs / count,
+        cut / count,
         failed / count
     );
 }

@@ -27,6 +27,7 @@ pub fn think(table: &Table, sampler: SamplerKind, trials: u32) -> Result<Duratio
     let contestant = Contestant {
         sampler,
         racing: false,
+        parts: 1,
     };
     let mut study = Study::new(Arc::new(spec(table, contestant, 0)?));
     let mut random = generator(1, 1);

@@ -217,12 +217,14 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             "{GOOD}ready{GOOD:#} after {}",
             show_duration(*startup)
         )),
+        Report::RunMarked(mark) => out.line(format_args!(
+            "{DIM}run {}, mark {}: {}{DIM:#}",
+            mark.run,
+            mark.number,
+            metrics_text(&mark.metrics).join(", ")
+        )),
         Report::RunEnded(run) => {
-            let metrics: Vec<String> = run
-                .metrics
-                .iter()
-                .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
-                .collect();
+            let metrics = metrics_text(&run.metrics);
             let took = show_duration(run.elapsed);
             match &run.fault {
                 None => out.line(format_args!(
@@ -246,6 +248,13 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
         }
         Report::GpuLevels(_) => {}
     }
+}
+
+fn metrics_text(metrics: &[(String, f64)]) -> Vec<String> {
+    let texts = metrics.iter();
+    texts
+        .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
+        .collect()
 }
 
 fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow::Result<Exit> {

@@ -236,7 +236,8 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             unsettled: 5,
         },
         runs: 30,
-        runs_saved: 12,
+        runs_saved: 12.5,
+        runs_cut: 0.5,
         busy: 60_000,
         running: Some(Running {
             trial: 5,
@@ -331,6 +332,24 @@ fn replies() -> Vec<Reply> {
             Phase::Active,
             Doing::Waiting {
                 text: text("GPU 0"),
+            },
+            gain,
+        ),
+        status(
+            Phase::Active,
+            Doing::Part {
+                step: step(),
+                part: 2,
+                parts: 4,
+            },
+            gain,
+        ),
+        status(
+            Phase::Active,
+            Doing::Progress {
+                step: step(),
+                metric: text("speed"),
+                value: 61.25,
             },
             gain,
         ),
@@ -512,6 +531,12 @@ fn detail() -> TrialDetail {
             needed: 84.0,
             rival: Some(7),
             chance: 0.125,
+            cut: Some(Cut {
+                step: text("eval"),
+                mark: 1,
+                parts: Some(4),
+                share: 0.25,
+            }),
         }),
         logs: vec![LogTail {
             step: text("eval"),

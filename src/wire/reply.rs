@@ -89,8 +89,10 @@ pub struct Status {
     pub counts: Counts,
     /// Good runs, over all trials.
     pub runs: u32,
-    /// Runs that racing has saved.
-    pub runs_saved: u32,
+    /// Runs that racing has saved; one that it has cut counts in part.
+    pub runs_saved: f64,
+    /// What was run of the runs that it has cut, in runs.
+    pub runs_cut: f64,
     /// The time with a trial running.
     pub busy: u64,
     /// The trial that runs.
@@ -177,7 +179,7 @@ pub struct Running {
 }
 
 /// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
     /// It is being started.
@@ -212,6 +214,24 @@ pub enum Doing {
     Waiting {
         /// For what, and who holds it.
         text: String,
+    },
+    /// A part of a run.
+    Part {
+        /// The step.
+        step: String,
+        /// Which part, from 1.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+    },
+    /// A run that tells how far it has come.
+    Progress {
+        /// The step.
+        step: String,
+        /// The metric.
+        metric: String,
+        /// What it was last.
+        value: f64,
     },
 }
 
@@ -431,6 +451,21 @@ pub struct Pruning {
     pub rival: Option<u32>,
     /// The chance that the mean over all runs would have done so, 0 to 1.
     pub chance: f64,
+    /// Where in its first run it was ended; `null` between two runs.
+    pub cut: Option<Cut>,
+}
+
+/// A place in a run at which racing ended it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Cut {
+    /// The step.
+    pub step: String,
+    /// Which part it was, or which line of progress, from 1.
+    pub mark: u32,
+    /// How many parts the run had; `null` of progress.
+    pub parts: Option<u32>,
+    /// What was run of it, as a share of a whole run, 0 to 1.
+    pub share: f64,
 }
 
 /// A run.

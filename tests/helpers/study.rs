@@ -24,7 +24,7 @@ use autotune::model::spec::{
     Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{
-    MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
+    Marks, MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use autotune::model::template::Template;
 use autotune::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
@@ -123,6 +123,7 @@ pub(crate) fn spec() -> Spec {
         runs: 5,
         warmup: 0,
         timeout: Duration::from_secs(420),
+        marks: Marks::None,
     };
     Spec {
         name: "qwen-serving".to_owned(),

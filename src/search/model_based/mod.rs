@@ -51,6 +51,7 @@ use self::candidates::candidates;
 use self::process::Places;
 use super::geometry::Geometry;
 use super::noise::Noise;
+use super::racing::Levels;
 use super::standing::Standing;
 use super::{Ask, random};
 use crate::base::random::{Generator, generator};
@@ -185,10 +186,8 @@ impl History<'_> {
         let study = self.study;
         let metric = &study.spec().objective.metric;
         let noise = Noise::of_objective(study);
-        let mut samples = self.samples(|trial| {
-            let mean = noise.scaled(study.objective(trial)?.mean);
-            Some((mean, noise.of_mean(trial, metric)))
-        });
+        let levels = Levels::new(study, metric, noise);
+        let mut samples = self.samples(|trial| levels.of(trial));
         let sum: f64 = samples.iter().map(|sample| sample.value).sum();
         let average = sum / samples.len().max(1) as f64;
         let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
@@ -221,9 +220,10 @@ impl History<'_> {
                 };
                 let metric = &*constraint.metric;
                 let noise = Noise::of_bound(self.study, metric, bound, rises);
+                let levels = Levels::new(self.study, metric, noise);
                 let samples = self.samples(|trial| {
-                    let margin = noise.scaled(trial.summary(metric)?.mean) - noise.scaled(bound);
-                    Some((margin, noise.of_mean(trial, metric)))
+                    let (level, variance) = levels.of(trial)?;
+                    Some((level - noise.scaled(bound), variance))
                 });
                 if let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Both) {
                     for (promise, margin) in promises.iter_mut().zip(belief.at(places)) {
