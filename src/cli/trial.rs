@@ -218,7 +218,7 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             show_duration(*startup)
         )),
         Report::RunMarked(mark) => out.line(format_args!(
-            "{DIM}run {}, mark {}: {}{DIM:#}",
+            "{DIM}run {} so far ({}): {}{DIM:#}",
             mark.run,
             mark.number,
             metrics_text(&mark.metrics).join(", ")
