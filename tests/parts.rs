@@ -96,11 +96,8 @@ fn a_hopeless_trial_is_ended_after_a_part_and_a_good_one_has_them_all() {
     study.open_gate("gate-6-1");
     let mut daemon = study.start();
     study.await_gate("gate-1-2");
-    let status = good(&study, &["status"]);
-    assert!(
-        flat(&status).contains("in part 2 of 4 of step eval"),
-        "{status}"
-    );
+    let in_part = || flat(&good(&study, &["status"])).contains("in part 2 of 4 of step eval");
+    study.wait("the second part", in_part);
     // One with all its runs shows how much they vary.
     good(&study, &["enqueue", "N=5"]);
     open(&study, 1..=1);

@@ -27,7 +27,8 @@ pub(super) fn take(r: &mut Reader<'_>, section: &mut Section<'_>) -> Said {
         let message = "a step has either `parts` or `progress`";
         r.error_help(&progress.key_span, message, help);
     }
-    let parts = parts.and_then(|node| Some((node.whole32(r, 2..=100)?, node.span)));
+    // With a wrong number it is in parts all the same.
+    let parts = parts.map(|node| (node.whole32(r, 2..=100).unwrap_or(2), node.span));
     let pattern = |node: Node<'_>| Some((metrics::pattern(r, &node)?, node.span));
     match (parts, progress.and_then(pattern)) {
         (Some((parts, span)), _) => Said::Parts(parts, span),
