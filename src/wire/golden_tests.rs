@@ -287,6 +287,7 @@ fn channel() -> Channel {
 
 fn replies() -> Vec<Reply> {
     let reason = || text("r");
+    let gpu = text("GPU 0");
     let gain = Gain::Measured {
         amount: 2.0,
         share: Some(0.25),
@@ -328,13 +329,7 @@ fn replies() -> Vec<Reply> {
             },
             gain,
         ),
-        status(
-            Phase::Active,
-            Doing::Waiting {
-                text: text("GPU 0"),
-            },
-            gain,
-        ),
+        status(Phase::Active, Doing::Waiting { text: gpu }, gain),
         status(
             Phase::Active,
             Doing::Part {

@@ -46,8 +46,13 @@ pub fn look_into(study: &Study, trial: &Trial) -> Option<Pruning> {
     let last = trial.marks.last()?;
     let step = study.spec().step(&last.step)?;
     let is_first = trial.runs.iter().all(|run| run.step != last.step);
-    // The last part is the end of the run.
-    if !is_first || step.parts().is_some_and(|parts| last.number >= parts) {
+    let of = match step.parts() {
+        Some(parts) => f64::from(parts),
+        None => last_marks(study, step),
+    };
+    // With the last mark the run is about to end.
+    let share = f64::from(last.number) / of;
+    if !is_first || share >= 1.0 {
         return None;
     }
     // As it would stand if the run came out as foretold.
@@ -77,17 +82,13 @@ pub fn look_into(study: &Study, trial: &Trial) -> Option<Pruning> {
         criterion.foretold.is_some()
     });
     let found = pruning(study, &whole, &criteria)?;
-    let whole = match step.parts() {
-        Some(parts) => f64::from(parts),
-        None => last_marks(study, step),
-    };
     Some(Pruning {
         runs: found.runs - 1,
         cut: Some(Cut {
             step: step.name.clone(),
             mark: last.number,
             parts: step.parts(),
-            share: (f64::from(last.number) / whole).min(1.0),
+            share,
         }),
         ..found
     })
@@ -105,20 +106,16 @@ fn noise_of(study: &Study, metric: &str) -> Option<Noise> {
     Some(Noise::of_bound(study, metric, bound.get(), true))
 }
 
-/// Which was the last mark of a whole run, on average.
+/// Which was the last mark of a whole run, on average; 0 where there is none.
 fn last_marks(study: &Study, step: &Step) -> f64 {
-    let runs = study.trials().iter().filter_map(|trial| {
-        let run = whole_run(trial, step)?;
-        Some(f64::from(
-            trial.marks_of(&step.name, run.number).last()?.number,
-        ))
-    });
-    let (mut sum, mut count) = (0.0, 0.0);
-    for number in runs {
-        sum += number;
-        count += 1.0;
+    let mut last = Moments::default();
+    for trial in study.trials() {
+        let run = whole_run(trial, step);
+        let mark = run.and_then(|run| trial.marks_of(&step.name, run.number).last());
+        mark.into_iter()
+            .for_each(|mark| last.take(f64::from(mark.number)));
     }
-    sum / f64::max(count, 1.0)
+    last.mean
 }
 
 /// The first run of a trial, where it is whole.
