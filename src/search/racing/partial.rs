@@ -10,7 +10,7 @@
 //! `s²` the next one is `d̄` with a variance of `s² (1 + 1/n)` and `n - 1`
 //! degrees of freedom (the prediction interval of a normal distribution: W. Q.
 //! Meeker, G. J. Hahn and L. A. Escobar, Statistical Intervals, 2nd edition,
-//! 2017, section 4.8). So parts that are easier than others, and numbers that
+//! 2017, chapter 4). So parts that are easier than others, and numbers that
 //! rise while a run goes on, are taken into account, and what tells little
 //! prunes little. Below [`ENOUGH`] runs nothing is foretold.
 //!
@@ -38,7 +38,7 @@ use crate::search::noise::{Measured, Noise};
 const ENOUGH: f64 = 5.0;
 
 /// Looks at `trial`, which has the marks so far of a run that goes on; `None`
-/// when that goes on.
+/// when that goes on. Takes a look at each trial of the study.
 pub fn look_into(study: &Study, trial: &Trial) -> Option<Pruning> {
     if !is_raced(study, trial) {
         return None;
