@@ -25,9 +25,9 @@ name = "eval"
 kind = "measure"
 runs = 3
 parts = 4
-command = ["{child}", "run", "--leave", "--gate", "{dir}gate-{{ N }}-{{ part }}", "--done", "{dir}done",
+command = ["{child}", "run", "--leave", "--gate", "{dir}gate-{{ N }}-{{ run }}-{{ part }}", "--done", "{dir}done",
     "--line", "{{ N }} {{ run }} {{ part }}/{{ parts }}", "--print",
-    "score={{ [100, 101, 99, 98, 102, 50, 120][N | int - 1] * (10 + part | int) / 10 }}"]
+    "score={{ [100, 100.1, 99.9, 99.95, 100.4, 50, 120][N | int - 1] * (10 + part | int) / 10 }}"]
 [step.metrics]
 score = 'score=(\S+)'
 "#;
@@ -50,7 +50,7 @@ name = "eval"
 kind = "measure"
 runs = 1
 progress = 'so far (\S+)'
-command = ["{child}", "run", "--leave", "--gate", "{dir}gate-{{ N }}-1",
+command = ["{child}", "run", "--leave", "--gate", "{dir}gate-{{ N }}",
     "--tell", "so far {{ [100, 101, 99, 98, 102, 50, 120][N | int - 1] * 2 }}",
     "--tell", "so far {{ [100, 101, 99, 98, 102, 50, 120][N | int - 1] * 1.5 }}",
     "--tell", "so far {{ [100, 101, 99, 98, 102, 50, 120][N | int - 1] * 1.2 }}",
@@ -61,10 +61,10 @@ score = 'score=(\S+)'
 
 const VALUES: std::ops::RangeInclusive<u32> = 1..=7;
 
-/// Opens the gates of these values.
-fn open(study: &Study, values: impl Iterator<Item = u32>) {
-    for value in values {
-        (1..=4).for_each(|part| study.open_gate(&format!("gate-{value}-{part}")));
+/// Opens the gates of so many runs of a value.
+fn open(study: &Study, value: u32, runs: u32) {
+    for run in 1..=runs {
+        (1..=4).for_each(|part| study.open_gate(&format!("gate-{value}-{run}-{part}")));
     }
 }
 
@@ -90,34 +90,35 @@ fn cuts(study: &Study) -> Vec<Json> {
 #[test]
 fn a_hopeless_trial_is_ended_after_a_part_and_a_good_one_has_them_all() {
     let study = Study::new(PARTS);
-    open(&study, VALUES.filter(|value| *value != 1 && *value != 6));
-    study.open_gate("gate-1-1");
+    (2..=4).for_each(|value| open(&study, value, 1));
+    [5, 7].into_iter().for_each(|value| open(&study, value, 3));
+    study.open_gate("gate-1-1-1");
     // What follows would never end by itself.
-    study.open_gate("gate-6-1");
+    study.open_gate("gate-6-1-1");
     let mut daemon = study.start();
-    study.await_gate("gate-1-2");
+    study.await_gate("gate-1-1-2");
     let in_part = || flat(&good(&study, &["status"])).contains("in part 2 of 4 of step eval");
     study.wait("the second part", in_part);
     // One with all its runs shows how much they vary.
     good(&study, &["enqueue", "N=5"]);
-    open(&study, 1..=1);
+    open(&study, 1, 3);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     let cut = json!({"step": "eval", "mark": 1, "parts": 4, "share": 0.25});
     assert_eq!(cuts(&study), [json!([6, cut])]);
     assert_eq!(done(&study, 6), ["1 1/4"]);
     assert_eq!(done(&study, 2), ["1 1/4", "1 2/4", "1 3/4", "1 4/4"]);
-    assert_eq!(done(&study, 7).len(), 12, "the best has all its runs");
     assert_eq!(study.best(), json!({"N": "7"}));
     let runs = study.events_of("run-ended");
     let first = &runs[0];
     assert_eq!(first["metrics"]["score"], 125.0, "the mean of its parts");
-    assert_eq!(runs.iter().filter(|run| run["trial"] == 6).count(), 0);
+    let of = |trial: u32| runs.iter().filter(|run| run["trial"] == trial).count();
+    assert_eq!((of(6), of(7)), (0, 3), "the best has all its runs");
     assert_eq!(study.alive(), [0; 0]);
     let view = flat(&said(&study.autotuned(&["view", "out"])));
     // Of 21 runs: the baseline, the one that was wanted and the best have
     // theirs, three others one each.
     assert!(view.contains("racing saved 8.8 of 21 runs"), "{view}");
-    let why = "after part 1 of 4 of the first run score promises 62.5, trial 2 has 127.5";
+    let why = "after part 1 of 4 of the first run score promises 62.5, trial 2 has 125.5";
     assert!(view.contains(why), "{view}");
     let line = &study.results()[5];
     assert_eq!(
@@ -129,12 +130,13 @@ fn a_hopeless_trial_is_ended_after_a_part_and_a_good_one_has_them_all() {
 #[test]
 fn a_run_that_tells_how_it_goes_is_ended_in_its_midst() {
     let study = Study::new(PROGRESS);
-    open(&study, VALUES.filter(|value| *value != 1 && *value != 6));
+    let others = VALUES.filter(|value| *value != 1 && *value != 6);
+    others.for_each(|value| study.open_gate(&format!("gate-{value}")));
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
-    study.await_gate("gate-1-1");
+    study.await_gate("gate-1");
     let so_far = || flat(&good(&study, &["status"])).contains("in step eval (score 120 so far)");
     study.wait("the third line", so_far);
-    open(&study, 1..=1);
+    study.open_gate("gate-1");
     study.await_events("done", 1);
     let cut = json!({"step": "eval", "mark": 1, "share": 1.0 / 3.0});
     assert_eq!(cuts(&study), [json!([6, cut])]);
@@ -157,13 +159,13 @@ fn a_run_that_tells_how_it_goes_is_ended_in_its_midst() {
 #[test]
 fn a_kill_in_the_midst_of_a_part_loses_that_run_alone() {
     let study = Study::new(&PARTS.replace("[1, 2, 3, 4, 5, 6, 7]\n", "[1, 2]\n"));
-    study.open_gate("gate-1-1");
-    study.open_gate("gate-1-2");
+    study.open_gate("gate-1-1-1");
+    study.open_gate("gate-1-1-2");
     let mut daemon = study.start();
-    study.await_gate("gate-1-3");
+    study.await_gate("gate-1-1-3");
     study.await_events("run-marked", 2);
     daemon.kill();
-    open(&study, 1..=2);
+    (1..=2).for_each(|value| open(&study, value, 3));
     assert_eq!(study.start().end(), 0, "{}", study.trace());
     let marks = study.events_of("run-marked").into_iter();
     let marks = marks.filter(|mark| mark["trial"] == 1 && mark["run"] == 1);
@@ -181,7 +183,7 @@ fn what_does_not_race_has_all_its_parts_and_a_bad_part_is_a_bad_run() {
     let spec = PARTS.replace("racing = true", "racing = false");
     let spec = spec.replace("[1, 2, 3, 4, 5, 6, 7]\n", "[1, 6]\n");
     let study = Study::new(&spec);
-    open(&study, VALUES);
+    VALUES.for_each(|value| open(&study, value, 3));
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert_eq!(study.events_of("run-ended").len(), 6);
@@ -193,7 +195,7 @@ fn what_does_not_race_has_all_its_parts_and_a_bad_part_is_a_bad_run() {
         "\"{{ '' if N == '6' and part == '2' else 'score=' }}{{",
     );
     let study = Study::new(&spec);
-    open(&study, VALUES);
+    VALUES.for_each(|value| open(&study, value, 3));
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     let runs = study.events_of("run-ended");
