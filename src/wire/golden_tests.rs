@@ -263,6 +263,14 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         left: None,
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
+        held_up: Some(HeldUp {
+            trial: 5,
+            fault: text("port-taken"),
+            why: text("port 8000 is in use"),
+            times: 2,
+            most: 5,
+            again: 70_000,
+        }),
     }))
 }
 
@@ -282,6 +290,11 @@ fn channel() -> Channel {
             at: 8,
             reason: text("refused"),
         }),
+        refused: vec![Refused {
+            address: text("a@b"),
+            why: text("451 later"),
+            again: true,
+        }],
     }
 }
 
@@ -297,6 +310,7 @@ fn replies() -> Vec<Reply> {
     };
     let step = || text("eval");
     let by_user = true;
+    let active = |doing| status(Phase::Active, doing, gain);
     let mut all = vec![
         Reply::Pong(Pong {
             version: text("0.1.0"),
@@ -318,36 +332,24 @@ fn replies() -> Vec<Reply> {
             Gain::NoBaseline,
         ),
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
-        status(Phase::Active, Doing::Step { step: step() }, gain),
-        status(Phase::Active, Doing::Ending, gain),
-        status(Phase::Active, Doing::WarmUp { step: step() }, gain),
-        status(
-            Phase::Active,
-            Doing::PortBusy {
-                port: 8000,
-                holder: reason(),
-            },
-            gain,
-        ),
-        status(Phase::Active, Doing::Waiting { text: gpu }, gain),
-        status(
-            Phase::Active,
-            Doing::Part {
-                step: step(),
-                part: 2,
-                parts: 4,
-            },
-            gain,
-        ),
-        status(
-            Phase::Active,
-            Doing::Progress {
-                step: step(),
-                metric: text("speed"),
-                value: 61.25,
-            },
-            gain,
-        ),
+        active(Doing::Step { step: step() }),
+        active(Doing::Ending),
+        active(Doing::WarmUp { step: step() }),
+        active(Doing::PortBusy {
+            port: 8000,
+            holder: reason(),
+        }),
+        active(Doing::Waiting { text: gpu }),
+        active(Doing::Part {
+            step: step(),
+            part: 2,
+            parts: 4,
+        }),
+        active(Doing::Progress {
+            step: step(),
+            metric: text("speed"),
+            value: 61.25,
+        }),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -423,6 +425,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
         Refusal::LogsGone(3),
+        Refusal::Unanswered,
     ];
     all.extend(refusals.map(Reply::Refused));
     all

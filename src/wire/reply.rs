@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
-pub use super::channel::{Channel, GivenUp, Tested, Trouble};
+pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
+pub use super::racing::{Cut, Pruning};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -120,6 +121,26 @@ pub struct Status {
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
     pub amendments: Vec<String>,
+    /// Why a trial is not started again yet, while it waits after a fault of the
+    /// host.
+    pub held_up: Option<HeldUp>,
+}
+
+/// A trial that a fault of the host has ended, and that is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Its number.
+    pub trial: u32,
+    /// The name of the fault, as in the results file: `port-taken`.
+    pub fault: String,
+    /// What it was, for people: the port, and who holds it.
+    pub why: String,
+    /// How many faults there were in a row.
+    pub times: u32,
+    /// After so many the study is paused.
+    pub most: u32,
+    /// When it is tried again.
+    pub again: i64,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -433,41 +454,6 @@ pub struct TrialDetail {
     pub logs_gone: bool,
 }
 
-/// Why racing ended a trial before its last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pruning {
-    /// The metric that decided.
-    pub metric: String,
-    /// Its runs until then.
-    pub runs: u32,
-    /// How many it would have had.
-    pub of: u32,
-    /// Its mean until then.
-    pub mean: f64,
-    /// What its mean would have had to beat, or to meet.
-    pub needed: f64,
-    /// The best trial, whose mean `needed` is; `None` where that is the bound
-    /// of a constraint.
-    pub rival: Option<u32>,
-    /// The chance that the mean over all runs would have done so, 0 to 1.
-    pub chance: f64,
-    /// Where in its first run it was ended; `null` between two runs.
-    pub cut: Option<Cut>,
-}
-
-/// A place in a run at which racing ended it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Cut {
-    /// The step.
-    pub step: String,
-    /// Which part it was, or which line of progress, from 1.
-    pub mark: u32,
-    /// How many parts the run had; `null` of progress.
-    pub parts: Option<u32>,
-    /// What was run of it, as a share of a whole run, 0 to 1.
-    pub share: f64,
-}
-
 /// A run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Run {
@@ -638,4 +624,6 @@ pub enum Refusal {
     NoSuchChannel(Vec<String>),
     /// The trial's logs were there and are gone.
     LogsGone(u32),
+    /// The daemon ends, and cannot say whether it was done.
+    Unanswered,
 }
