@@ -422,7 +422,11 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 29);
+    assert_eq!(seen.facts, 34);
+    let cut = study.trials()[3].pruned_by_racing();
+    let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
+    assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));
+    assert_eq!(study.trials()[3].marks[0].metrics.len(), 2);
     insta::assert_snapshot!(trials(&study));
     insta::assert_debug_snapshot!(study.outbox());
     let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();

@@ -7,6 +7,8 @@
 //! a study ends after 1.5 times what one pass of coordinate ascent costs with
 //! five runs a value. A run varies by 3 % (or as the table has it), a quarter
 //! of that variance being shared by all runs of one number; a start adds 0.5 %.
+//! `model-parts` has runs of four parts, or as many as `--parts` says, each of
+//! which costs and tells its share; racing may end a trial after any of them.
 //! What is scored at each cost is the trial that leads: its true objective as a
 //! share of the table's best, 0 when it is infeasible.
 
@@ -26,7 +28,7 @@ use anyhow::{Context, Result};
 use autotune::model::spec::SamplerKind;
 use clap::Parser;
 
-use replay::{Contestant, Course, PASSES, play};
+use replay::{Contestant, Course, PARTS, PASSES, play};
 use table::Table;
 
 /// Where quality is looked at, in passes.
@@ -44,7 +46,8 @@ struct Options {
     /// The folder of the tables
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/search/tables"))]
     tables: PathBuf,
-    /// Who plays: names of samplers, with `-plain` after one without racing
+    /// Who plays: names of samplers, with `-plain` after one without racing, or
+    /// `-parts` after one whose runs come in parts
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Contestant::named,
           default_value = "model,tpe,coordinate,grid,random,coordinate-plain")]
     samplers: Vec<Contestant>,
@@ -54,6 +57,9 @@ struct Options {
     /// What a start costs, in runs
     #[arg(long, value_name = "COST", default_value_t = 2.0, value_parser = cost)]
     startup: f64,
+    /// How many parts that are
+    #[arg(long, value_name = "N", default_value_t = PARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
+    parts: u32,
     /// Writes the quality from each cost on to this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -84,7 +90,8 @@ fn main() -> Result<()> {
     };
     let mut means = Vec::new();
     for contestant in &options.samplers {
-        let courses = play_all(&options, &tables, *contestant)?;
+        let contestant = contestant.in_parts(options.parts);
+        let courses = play_all(&options, &tables, contestant)?;
         let name = contestant.name();
         header(&name);
         for (table, courses) in tables.iter().zip(&courses) {
@@ -127,15 +134,15 @@ fn main() -> Result<()> {
 
 fn header(name: &str) {
     println!(
-        "{name:<20} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>5} {:>6}",
-        "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "trials", "runs", "failed"
+        "{name:<19} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>5} {:>4} {:>6}",
+        "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "trials", "runs", "cut", "failed"
     );
 }
 
 fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) -> String {
     let count = courses.clone().count().max(1) as f64;
     let mean = |of: &dyn Fn(&Course) -> f64| courses.clone().map(of).sum::<f64>() / count;
-    let mut line = format!("{name:<20}");
+    let mut line = format!("{name:<19}");
     for at in AT {
         line += &format!(" {:>5.3}", mean(&|course| course.quality(at)));
     }
@@ -143,10 +150,11 @@ fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) -> Str
     let spent = mean(&|course| course.reached(GOOD).unwrap_or(PASSES));
     let reached = mean(&|course| f64::from(u8::from(course.reached(GOOD).is_some())));
     line + &format!(
-        " {:>6.2} {:>6.1} {:>5.1} {:>6.1}",
+        " {:>6.2} {:>6.1} {:>5.1} {:>4.1} {:>6.1}",
         spent / reached,
         mean(&|course| course.trials as f64),
         mean(&|course| f64::from(course.runs)),
+        mean(&|course| f64::from(course.cut)),
         mean(&|course| f64::from(course.failed)),
     )
 }

@@ -16,10 +16,10 @@ use autotune::model::params::Params;
 use autotune::model::spec::{
     Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
-use autotune::model::step::{MetricRule, MetricSource, Step, StepKind};
+use autotune::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use autotune::model::study::Study;
 use autotune::model::template::Template;
-use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Mark, Origin, Run, SittingEnd, Trial, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
 use autotune::search::{Ask, ask};
@@ -40,20 +40,29 @@ const SHARED: f64 = 0.5;
 const RUN: f64 = 1.0;
 /// A study ends after so many passes of coordinate ascent.
 pub const PASSES: f64 = 1.5;
+/// What a run is made of where it comes in parts, unless it is said.
+pub const PARTS: u32 = 4;
 
 /// What is compared.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Contestant {
     pub sampler: SamplerKind,
     pub racing: bool,
+    /// A run is made of so many parts; 1 for a run that is one.
+    pub parts: u32,
 }
 
 impl Contestant {
-    /// `model`, or `model-plain` without racing.
+    /// `model`, or `model-plain` without racing; `model-parts` with runs in
+    /// [`PARTS`].
     ///
     /// # Errors
     /// Which names there are.
     pub fn named(name: &str) -> Result<Self, String> {
+        let (name, parts) = match name.strip_suffix("-parts") {
+            Some(name) => (name, PARTS),
+            None => (name, 1),
+        };
         let (sampler, racing) = match name.strip_suffix("-plain") {
             Some(sampler) => (sampler, false),
             None => (name, true),
@@ -63,12 +72,23 @@ impl Contestant {
             let names = SamplerKind::ALL.map(SamplerKind::name).join(", ");
             return Err(format!("the samplers are {names}"));
         };
-        Ok(Self { sampler, racing })
+        Ok(Self {
+            sampler,
+            racing,
+            parts,
+        })
+    }
+
+    /// The same with so many parts, where its runs come in parts.
+    pub fn in_parts(self, parts: u32) -> Self {
+        let parts = if self.parts > 1 { parts } else { 1 };
+        Self { parts, ..self }
     }
 
     pub fn name(self) -> String {
         let plain = if self.racing { "" } else { "-plain" };
-        format!("{}{plain}", self.sampler.name())
+        let parts = if self.parts > 1 { "-parts" } else { "" };
+        format!("{}{plain}{parts}", self.sampler.name())
     }
 }
 
@@ -79,6 +99,8 @@ pub struct Course {
     pub trials: usize,
     pub runs: u32,
     pub failed: u32,
+    /// Trials that were ended in the midst of a run.
+    pub cut: u32,
 }
 
 impl Course {
@@ -102,6 +124,7 @@ impl Course {
 pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> Result<Course> {
     let mut replay = Replay {
         table,
+        parts: contestant.parts,
         seed,
         startup,
         study: Study::new(Arc::new(spec(table, contestant, seed)?)),
@@ -131,11 +154,19 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
         trials: replay.study.trials().len(),
         runs: replay.study.runs(),
         failed: replay.study.counts().failed,
+        cut: replay.study.trials().iter().filter(is_cut).count() as u32,
     })
+}
+
+fn is_cut(trial: &&Arc<Trial>) -> bool {
+    trial
+        .pruned_by_racing()
+        .is_some_and(|pruning| pruning.cut.is_some())
 }
 
 struct Replay<'a> {
     table: &'a Table,
+    parts: u32,
     seed: u64,
     startup: f64,
     study: Study,
@@ -201,13 +232,10 @@ impl Replay<'_> {
             health: None,
         })?;
         loop {
-            if !self.spend(RUN) {
+            let Some(verdict) = self.run(trial, &key, sitting)? else {
                 return Ok(());
-            }
-            let run = self.run(&key, sitting)?;
-            self.happen(Event::RunEnded { trial, run })?;
+            };
             let measured = self.study.trial(trial).expect("it was planned").clone();
-            let verdict = racing::look(&self.study, &measured);
             let outcome = match verdict {
                 Some(Verdict::Prune(pruning)) => {
                     let pruning = Box::new(pruning);
@@ -240,21 +268,66 @@ impl Replay<'_> {
         Ok(())
     }
 
-    fn run(&mut self, key: &[usize], sitting: u32) -> Result<Run> {
+    /// A run, and what racing says to it; `None` when the budget ends before.
+    fn run(
+        &mut self,
+        trial: TrialId,
+        key: &[usize],
+        sitting: u32,
+    ) -> Result<Option<Option<Verdict>>> {
         let number = self.runs.entry(key.to_vec()).or_default();
         *number += 1;
         let number = *number;
+        let (mut objective, mut constraint) = (0.0, None);
+        for part in 1..=self.parts {
+            if !self.spend(RUN / f64::from(self.parts)) {
+                return Ok(None);
+            }
+            let found = self.part(key, number, part);
+            objective += found.0 / f64::from(self.parts);
+            let share = found.1.map(|found| found / f64::from(self.parts));
+            constraint = share.map(|share| share + constraint.unwrap_or(0.0));
+            if self.parts == 1 {
+                break;
+            }
+            let mark = Mark {
+                step: "measure".into(),
+                run: number,
+                sitting,
+                number: part,
+                metrics: measured(number, sitting, found.0, found.1)?.metrics,
+            };
+            self.happen(Event::RunMarked { trial, mark })?;
+            let planned = self.study.trial(trial).expect("it was planned");
+            if let Some(pruning) = racing::look_into(&self.study, planned) {
+                return Ok(Some(Some(Verdict::Prune(pruning))));
+            }
+        }
+        let run = measured(number, sitting, objective, constraint)?;
+        self.happen(Event::RunEnded { trial, run })?;
+        let measured = self.study.trial(trial).expect("it was planned");
+        Ok(Some(racing::look(&self.study, measured)))
+    }
+
+    /// Objective and constraint of a part of a run: fewer things measured vary
+    /// more.
+    fn part(&self, key: &[usize], run: u32, part: u32) -> (f64, Option<f64>) {
         let row = self.table.row(key).expect("it has started");
         let own = (1.0 - SHARED * SHARED).sqrt();
-        let noise =
-            |what: &str| SHARED * self.draw((what, number)) + own * self.draw((what, key, number));
+        let more = f64::from(self.parts).sqrt();
+        // As without parts where there is one.
+        let number = (run, (part > 1).then_some(part));
+        let noise = |what: &str| {
+            let shared = SHARED * self.draw((what, number));
+            more * (shared + own * self.draw((what, key, number)))
+        };
         let spread = row.spread.map_or(SPREAD, |own| own.clamp(SPREAD, 0.1));
         let start = START_SPREAD * self.draw(("start", key));
         let objective = row.objective * (spread * noise("objective") + start).exp();
         let constraint = row
             .constraint
             .map(|constraint| constraint + self.table.constraint_spread * noise("constraint"));
-        measured(number, sitting, objective, constraint)
+        (objective, constraint)
     }
 
     /// A standard normal number, always the same for the same things.
@@ -321,6 +394,10 @@ pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
             runs: RUNS,
             warmup: 0,
             timeout: Duration::MAX,
+            marks: match contestant.parts {
+                1 => Marks::None,
+                parts => Marks::Parts(parts),
+            },
         },
         command: vec![Template::new("replay")?],
         params_in_env: true,

@@ -176,6 +176,7 @@ impl Entries {
             Event::Opened { .. }
             | Event::HostSeen { .. }
             | Event::StepStarted { .. }
+            | Event::RunMarked { .. }
             | Event::TrialPlanned { .. }
             | Event::NoticeQueued(_)
             | Event::NoticeDelivered { .. } => return None,

@@ -163,7 +163,8 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
             let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
-            let races = spec.search.racing && spec.runs_per_trial() > 1;
+            let looks = spec.steps.iter().any(|step| step.marks().looks() > 0);
+            let races = spec.search.racing && (spec.runs_per_trial() > 1 || looks);
             let fewer = if races { " or fewer by racing" } else { "" };
             writeln!(out, "\n{words}{trials}, {runs} that count{fewer}")?;
         }

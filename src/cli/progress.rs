@@ -147,7 +147,13 @@ impl Progress {
             Event::StepStarted { step, run, .. } => match (runs_of(step), run) {
                 (0, _) => format!("{step}: getting ready"),
                 (_, None) => format!("{step}: warm-up"),
-                (all, Some(run)) => format!("{step}: run {run} of {all}"),
+                (all, Some(run)) => {
+                    let spec = study.spec_of_running();
+                    let part = spec.step(step).zip(study.running());
+                    let part = part.and_then(|(step, trial)| trial.next_part(step, *run));
+                    let part = part.map(|(part, parts)| format!(", part {part} of {parts}"));
+                    format!("{step}: run {run} of {all}{}", part.unwrap_or_default())
+                }
             },
             Event::PortBusy { port, holder, .. } => {
                 let text = port_busy(*port, holder);
@@ -156,6 +162,19 @@ impl Progress {
             }
             Event::ServicesReady { startup, .. } => {
                 format!("ready after {}", show_duration(*startup))
+            }
+            Event::RunMarked { mark, .. } => {
+                // It is still the same run; the next part says itself that it
+                // begins.
+                let step = study.spec_of_running().step(&mark.step);
+                if let (Some((doing, _)), Some((metric, number))) =
+                    (&mut self.doing, mark.metrics.first())
+                    && step.is_some_and(|step| step.parts().is_none())
+                {
+                    let number = number::significant(number.get(), FIGURES);
+                    *doing = format!("{}: run {}, {metric} {number}", mark.step, mark.run);
+                }
+                return;
             }
             Event::RunEnded { run, .. } => format!("{}: run {} done", run.step, run.number),
             Event::SittingEnded { trial, .. } => {

@@ -250,12 +250,14 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             "{GOOD}ready{GOOD:#} after {}",
             show_duration(*startup)
         )),
+        Report::RunMarked(mark) => out.line(format_args!(
+            "{DIM}run {} so far ({}): {}{DIM:#}",
+            mark.run,
+            mark.number,
+            metrics_text(&mark.metrics).join(", ")
+        )),
         Report::RunEnded(run) => {
-            let metrics: Vec<String> = run
-                .metrics
-                .iter()
-                .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
-                .collect();
+            let metrics = metrics_text(&run.metrics);
             let took = show_duration(run.elapsed);
             let (style, what) = match &run.fault {
                 None => (GOOD, metrics.join(", ")),
@@ -269,6 +271,13 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
         Report::Warning(text) | Report::Waiting(text) => note(out, text),
         Report::GpuLevels(_) => {}
     }
+}
+
+fn metrics_text(metrics: &[(String, f64)]) -> Vec<String> {
+    let texts = metrics.iter();
+    texts
+        .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
+        .collect()
 }
 
 fn note(out: &mut Output<impl Write>, text: &str) {

@@ -120,7 +120,8 @@ fn source(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<(MetricS
     source.map(|source| (source, optional == Some(true)))
 }
 
-fn pattern(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Pattern> {
+/// A regular expression whose first group is a number.
+pub(super) fn pattern(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Pattern> {
     let pattern = node.pattern(r)?;
     if !pattern.has_group() {
         let message = "the pattern does not say which part is the number";

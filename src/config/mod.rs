@@ -101,6 +101,8 @@
 //! | | `timeout` | duration above 0; task and measure only | `24h` of a task, `10m` of one run |
 //! | | `runs` | 1 to 1000; measure only | 3 |
 //! | | `warmup` | 0 to 1000 runs before that do not count; measure only | 0 |
+//! | | `parts` | 2 to 100: a run is so many executions, each told its `{{ part }}`; measure only | a run is one execution |
+//! | | `progress` | regular expression with a group for lines that tell what a metric is going to be about; measure only | nothing is told |
 //! | | `ready` | table, see below; service only | required |
 //! | | `metrics` | table, see below; task and measure only | required of a measure |
 //! | `ready` | `http` | template of an `http://` address | one of these three is required |
@@ -124,6 +126,7 @@ mod arguments;
 mod bounds;
 mod complaint;
 mod limits;
+mod marks;
 mod merge;
 mod metrics;
 mod names;
@@ -479,7 +482,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
     let catalogued = Catalogued::read(r, catalogue, &declared.parameters);
-    let (steps, yields) = steps::read(r, steps, &study.workdir, &known, &catalogued);
+    let (steps, yields) = {
+        let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
+        steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
+    };
     if !no_steps {
         if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);

@@ -13,19 +13,25 @@ use super::reader::Reader;
 /// | `sitting` | the sitting's number within the trial, from 1 |
 /// | `step` | the step's name |
 /// | `run` | the run's number within trial and step, from 1; 1 for a service |
+/// | `part`, `parts` | which part of the run it is, from 1, and of how many, where the step says `parts` |
 /// | `workdir` | where the step runs |
 /// | `trial_dir` | the trial's own folder, with the rendered files |
 /// | `output_dir` | the study's output folder |
-pub const CONTEXT_NAMES: [&str; 8] = [
+pub const CONTEXT_NAMES: [&str; 10] = [
     "study",
     "trial",
     "sitting",
     "step",
     "run",
+    "part",
+    "parts",
     "workdir",
     "trial_dir",
     "output_dir",
 ];
+
+/// Those of them that only a step in parts has.
+pub(super) const PARTS: [&str; 2] = ["part", "parts"];
 
 /// The names that the language of templates has by itself.
 pub(super) const TEMPLATE_FUNCTIONS: [&str; 4] = ["range", "dict", "namespace", "debug"];

@@ -9,15 +9,20 @@ use sha2::Digest;
 use toml::de::DeValue;
 
 use super::arguments::Catalogued;
+use super::marks::{self, Said};
 use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
 use super::{metrics, names, ready, study};
 use crate::model::Name;
-use crate::model::step::{PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
+use crate::model::step::{Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
 use crate::model::template::Template;
 
 /// The largest file of a template, in bytes.
 const LARGEST_TEMPLATE: u64 = 1 << 20;
+
+/// What templates may ask for, what the arguments of known programs are, and
+/// the metric that is optimised.
+type Context<'k, 't> = (&'k Known, &'k Catalogued<'t>, Option<&'k str>);
 
 const KINDS: [&str; 3] = ["service", "task", "measure"];
 
@@ -27,8 +32,7 @@ pub(super) fn read(
     r: &mut Reader<'_>,
     sections: Vec<Section<'_>>,
     workdir: &Path,
-    known: &Known,
-    catalogued: &Catalogued<'_>,
+    context: Context<'_, '_>,
 ) -> (Vec<Step>, Vec<Name>) {
     let mut steps: Vec<Step> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
@@ -63,7 +67,7 @@ pub(super) fn read(
             continue;
         }
         let name = name.map_or("?", |(name, _)| name);
-        if let Some(step) = step(r, section, name, workdir, (known, catalogued), &mut yields) {
+        if let Some(step) = step(r, section, name, workdir, context, &mut yields) {
             steps.push(step);
         }
     }
@@ -95,7 +99,7 @@ fn step(
     mut section: Section<'_>,
     name: &str,
     workdir: &Path,
-    (known, catalogued): (&Known, &Catalogued<'_>),
+    (known, catalogued, objective): Context<'_, '_>,
     yields: &mut Vec<(Name, String)>,
 ) -> Option<Step> {
     let span = section.span.clone();
@@ -124,11 +128,16 @@ fn step(
         Some(kind) => read_kind(r, &mut section, KINDS[kind], known),
         None => {
             // Which of these belong to it is not known.
-            for key in ["ready", "timeout", "runs", "warmup"] {
+            for key in ["ready", "timeout", "runs", "warmup", "parts", "progress"] {
                 section.take(key);
             }
             None
         }
+    };
+    let said = if kind == Some(2) {
+        marks::take(r, &mut section)
+    } else {
+        Said::Nothing
     };
     let is_service = kind == Some(0);
     let metrics = section.take("metrics");
@@ -151,9 +160,17 @@ fn step(
         r.error_help(&span, message, help);
     }
     section.finish(r);
+    let parts = match &said {
+        Said::Parts(_, span) => Some(span.clone()),
+        _ => None,
+    };
+    let mut kind_of_step = kind_of_step?;
+    if let StepKind::Measure { marks, .. } = &mut kind_of_step {
+        *marks = said.marks(r, &metrics, objective);
+    }
     let step = Step {
         name: name.into(),
-        kind: kind_of_step?,
+        kind: kind_of_step,
         command: command?,
         params_in_env,
         env,
@@ -163,7 +180,9 @@ fn step(
         stop_grace: stop_grace.unwrap_or(Duration::from_secs(10)),
         metrics,
     };
-    warn_of_container(r, &step, &program.unwrap_or(span));
+    let program = program.unwrap_or(span.clone());
+    marks::check(r, &step, parts.as_ref(), (&program, &span));
+    warn_of_container(r, &step, &program);
     Some(step)
 }
 
@@ -174,8 +193,8 @@ fn read_kind(
     known: &Known,
 ) -> Option<StepKind> {
     let elsewhere: &[&str] = match kind {
-        "service" => &["timeout", "runs", "warmup"],
-        "task" => &["ready", "runs", "warmup"],
+        "service" => &["timeout", "runs", "warmup", "parts", "progress"],
+        "task" => &["ready", "runs", "warmup", "parts", "progress"],
         _ => &["ready"],
     };
     let why = match kind {
@@ -203,6 +222,7 @@ fn read_kind(
         runs: runs.unwrap_or(3),
         warmup: warmup.unwrap_or(0),
         timeout: timeout.unwrap_or(Duration::from_secs(600)),
+        marks: Marks::None,
     })
 }
 

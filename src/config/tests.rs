@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 
 use crate::model::spec::Limits;
-use crate::model::step::{MetricSource, PortOwner, ReadyCheck, StepKind, Which};
+use crate::model::step::{Marks, MetricSource, PortOwner, ReadyCheck, StepKind, Which};
 use crate::model::value::Value;
 
 mod arguments;
@@ -231,6 +231,7 @@ fn the_least_spec_has_defaults() {
         runs: 3,
         warmup: 0,
         timeout: minutes(10),
+        marks: Marks::None,
     };
     let task = StepKind::Task {
         timeout: minutes(24 * 60),

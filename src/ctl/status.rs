@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::session::{Session, Trouble};
 use super::{notify, prose};
 use crate::report::phrase::{clean, counted, saved};
+use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, HeldUp, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
@@ -127,6 +128,17 @@ fn running_text(status: &Status, running: &Running) -> String {
             format!("waiting for port {port}, held by {}", clean(holder))
         }
         Doing::Waiting { text } => clean(text),
+        Doing::Part { step, part, parts } => {
+            format!("in part {part} of {parts} of step {}", clean(step))
+        }
+        Doing::Progress {
+            step,
+            metric,
+            value,
+        } => {
+            let value = significant(*value, FIGURES);
+            format!("in step {} ({} {value} so far)", clean(step), clean(metric))
+        }
     };
     format!(
         "trial {} ({}): {} of {}; {doing} for {}",
@@ -171,7 +183,8 @@ fn trials(status: &Status) -> String {
     } else {
         format!(": {}", parts.join(", "))
     };
-    let saved = saved(status.runs, status.runs_saved).map(|saved| format!("; {saved}"));
+    let saved = saved(f64::from(status.runs) + status.runs_cut, status.runs_saved)
+        .map(|saved| format!("; {saved}"));
     let (most, saved) = (most.unwrap_or_default(), saved.unwrap_or_default());
     format!("{all}{most}{parts}{saved}")
 }

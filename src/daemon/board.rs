@@ -105,7 +105,14 @@ impl Board {
             view.facts += 1;
             seq = view.facts;
             match doing(&fact.event, study) {
-                Some(Some(doing)) => view.doing = Some((doing, fact.at)),
+                Some(Some(doing)) => {
+                    let since = match (&doing, &view.doing) {
+                        // It is still the same run.
+                        (Doing::Progress { .. }, Some((_, since))) => *since,
+                        _ => fact.at,
+                    };
+                    view.doing = Some((doing, since));
+                }
                 Some(None) => view.doing = None,
                 None => {}
             }
@@ -163,13 +170,27 @@ impl Reader {
 fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
     Some(match event {
         Event::SittingStarted { .. } => Some(Doing::Starting),
-        Event::StepStarted { step, run, .. } => {
-            let kind = study.spec_of_running().step(step).map(|step| &step.kind);
+        Event::StepStarted {
+            trial, step, run, ..
+        } => {
+            let known = study.spec_of_running().step(step);
+            let part = known.zip(study.trial(*trial)).zip(*run);
+            let part = part.and_then(|((step, trial), run)| trial.next_part(step, run));
             let step = step.to_string();
-            Some(match (kind, run) {
-                (Some(StepKind::Service(_)), _) => Doing::Readying { step },
-                (Some(StepKind::Measure { .. }), None) => Doing::WarmUp { step },
+            Some(match (known.map(|step| &step.kind), run, part) {
+                (Some(StepKind::Service(_)), ..) => Doing::Readying { step },
+                (Some(StepKind::Measure { .. }), None, _) => Doing::WarmUp { step },
+                (.., Some((part, parts))) => Doing::Part { step, part, parts },
                 _ => Doing::Step { step },
+            })
+        }
+        Event::RunMarked { mark, .. } => {
+            let step = study.spec_of_running().step(&mark.step)?;
+            let told = mark.metrics.first().filter(|_| step.parts().is_none())?;
+            Some(Doing::Progress {
+                step: mark.step.to_string(),
+                metric: told.0.to_string(),
+                value: told.1.get(),
             })
         }
         Event::PortBusy { port, holder, .. } => Some(Doing::PortBusy {

@@ -8,7 +8,7 @@ use crate::exec::report::{EndingReport, FailureReport, RunReport};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
-use crate::model::step::{Step, StepKind};
+use crate::model::step::{Marks, Step, StepKind};
 use crate::model::template::Template;
 use crate::search::simulation;
 use crate::wire::reply::{Accepted, Amended};
@@ -29,6 +29,7 @@ fn spec() -> Spec {
             runs: 2,
             warmup: 0,
             timeout: Duration::from_secs(9),
+            marks: Marks::None,
         },
         command: vec![Template::new("eval").expect("a template")],
         params_in_env: true,
@@ -527,7 +528,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
         let study = &table.state.study;
         let trial = study.trial(TrialId(2)).expect("it was tried");
         assert_eq!(trial.outcome, Some(Outcome::Pruned));
-        assert_eq!((trial.runs.len(), study.runs_saved()), (2, 1));
+        assert_eq!((trial.runs.len(), study.runs_saved()), (2, 1.0));
     }
     // One whose last run came before the end has all that it needs.
     let (mut table, _) = Table::hopeless();
@@ -536,7 +537,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     table.second_over(SittingResult::Interrupted);
     let study = &table.state.study;
     assert_eq!(study.incumbent().map(|trial| trial.id), Some(TrialId(2)));
-    assert_eq!(study.runs_saved(), 0);
+    assert_eq!(study.runs_saved(), 0.0);
     // What hangs is said, and the next sitting decides anew.
     let (mut table, _) = Table::hopeless();
     table.second_over(broken(FailureKind::Host(HostFault::NotReleased)));

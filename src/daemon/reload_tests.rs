@@ -195,9 +195,11 @@ ready = { http = "http://localhost/", status = "200", timeout = "1s", settle = "
 name = "eval"
 kind = "measure"
 command = ["eval"]
+env = { P = "{{ part }}" }
 timeout = "1s"
 runs = 3
 warmup = 1
+parts = 4
 [step.metrics]
 m = { regex = "(m)", match = "last" }
 a = { json = "/a", file = "a.json" }
@@ -307,6 +309,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[step]]", "timeout", "\ntimeout = \"1s\"", "\ntimeout = \"2s\""),
         (Live, "[[step]]", "runs", "runs = 3", "runs = 4"),
         (Live, "[[step]]", "warmup", "warmup = 1", "warmup = 2"),
+        (Live, "[[step]]", "parts", "parts = 4", "parts = 5"),
+        (Live, "[[step]]", "progress", "env = { P = \"{{ part }}\" }\ntimeout = \"1s\"\nruns = 3\nwarmup = 1\nparts = 4", "timeout = \"1s\"\nruns = 3\nwarmup = 1\nprogress = '(m)'"),
         (Live, "[[step]]", "ready", "http://localhost/\", s", "http://localhost/x\", s"),
         (Live, "[[step]]", "metrics", "(m)", "(n)"),
         (Live, "ready", "http", "http://localhost/\", s", "http://localhost/x\", s"),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::board::{Reader, View};
 use crate::model::spec::Spec;
+use crate::report::phrase::figures;
 use crate::report::status_line::status_line;
 use crate::systemd::notify;
 use crate::systemd::watchdog::Watchdog;
@@ -122,5 +123,11 @@ fn words(doing: &Doing) -> String {
         Doing::WarmUp { step } => format!("{step}, warm-up"),
         Doing::PortBusy { port, .. } => format!("waiting for port {port}"),
         Doing::Waiting { text } => text.clone(),
+        Doing::Part { step, part, parts } => format!("{step}, part {part} of {parts}"),
+        Doing::Progress {
+            step,
+            metric,
+            value,
+        } => format!("{step}, {metric} {} so far", figures(*value, 4)),
     }
 }

@@ -39,6 +39,10 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
             startup,
             health: health.map(Into::into),
         },
+        Report::RunMarked(mark) => Event::RunMarked {
+            trial,
+            mark: mark.into_mark(sitting)?,
+        },
         Report::RunEnded(run) => Event::RunEnded {
             trial,
             run: run.into_run(sitting),
@@ -57,19 +61,29 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
     })
 }
 
-/// The end of the running trial, where its newest run shows that it is not
-/// worth the next one.
+/// The end of the running trial, where its newest run, or what is known of the
+/// one that goes on, shows that it is not worth the rest.
 pub(super) fn race(study: &Study, event: &Event) -> Option<Event> {
-    let Event::RunEnded { trial: id, run } = event else {
+    let (Event::RunEnded { trial: id, .. } | Event::RunMarked { trial: id, .. }) = event else {
         return None;
     };
     let trial = study.trial(*id)?;
-    if !run.is_good() || trial.skipped || trial.pruning.is_some() || trial.deferred {
+    if trial.skipped || trial.pruning.is_some() || trial.deferred {
         return None;
     }
     let mut trial = Trial::clone(trial);
-    trial.runs.push(run.clone());
-    Some(match search::racing::look(study, &trial)? {
+    let verdict = match event {
+        Event::RunMarked { mark, .. } => {
+            trial.marks.push(mark.clone());
+            search::racing::look_into(study, &trial).map(Verdict::Prune)
+        }
+        Event::RunEnded { run, .. } if run.is_good() => {
+            trial.runs.push(run.clone());
+            search::racing::look(study, &trial)
+        }
+        _ => None,
+    };
+    Some(match verdict? {
         Verdict::Prune(pruning) => Event::TrialPruned {
             trial: *id,
             pruning: Box::new(pruning),

@@ -12,7 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use regex::bytes::Regex;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+use crate::model::step::Marks;
 
 /// Longer lines are cut here: a program that never ends its line must not fill
 /// the memory.
@@ -33,6 +35,9 @@ pub struct Scan {
     pub json: bool,
     /// A pattern to wait for.
     pub signal: Option<Regex>,
+    /// A pattern of lines of progress, and who gets the numbers of those that
+    /// are marks, each with which line of progress it was, from 1.
+    pub progress: Option<(Regex, mpsc::UnboundedSender<(u32, f64)>)>,
 }
 
 /// What was found so far.
@@ -83,6 +88,7 @@ impl Capture {
             signal: signal_sender,
             line: Vec::new(),
             cut: false,
+            progress: 0,
         };
         std::thread::Builder::new()
             .name("capture".to_owned())
@@ -129,6 +135,8 @@ struct Reading {
     signal: watch::Sender<bool>,
     line: Vec<u8>,
     cut: bool,
+    /// How many lines of progress there were.
+    progress: u32,
 }
 
 impl Reading {
@@ -187,6 +195,7 @@ impl Reading {
         let whole = !std::mem::take(&mut self.cut);
         if !line.is_empty() {
             self.scan_line(&line, whole);
+            self.follow(&line);
         }
         line.clear();
         self.line = line;
@@ -232,6 +241,23 @@ impl Reading {
             .is_some_and(|signal| signal.is_match(line))
         {
             self.signal.send_replace(true);
+        }
+    }
+
+    fn follow(&mut self, line: &[u8]) {
+        let Some((pattern, sender)) = &self.scan.progress else {
+            return;
+        };
+        let group = pattern.captures_iter(line).filter_map(|m| m.get(1)).last();
+        let text = group.and_then(|group| std::str::from_utf8(group.as_bytes()).ok());
+        let number = text.and_then(|text| text.trim().parse::<f64>().ok());
+        let Some(number) = number.filter(|number| number.is_finite()) else {
+            return;
+        };
+        self.progress = self.progress.saturating_add(1);
+        if Marks::is_mark(self.progress) {
+            // Nobody may want to know any more.
+            let _ = sender.send((self.progress, number));
         }
     }
 

@@ -6,7 +6,7 @@
 //! | [`report`] | what it tells: `events.jsonl`, `result.json` |
 //! | [`handle`] | the daemon's end: start, hear, stop, clear up |
 //! | [`leftovers`] | what an earlier daemon has left |
-//! | [`runner`], `work` | the runner's process, and what it does |
+//! | [`runner`], `work`, `runs` | the runner's process, and what it does |
 //! | [`process`], [`cgroup`] | a process with its whole tree |
 //! | [`delegation`], [`limits`] | the cgroups that are ours, and what a trial may take |
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
@@ -48,6 +48,7 @@ pub mod ready;
 pub mod release;
 pub mod report;
 pub mod runner;
+mod runs;
 mod spawn;
 mod watch;
 mod work;

@@ -14,7 +14,7 @@ use super::release::GpuOrder;
 use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
-    MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
+    Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use crate::model::template::{Template, TemplateError};
 use crate::model::trial::{Trial, log_name};
@@ -101,18 +101,33 @@ pub enum Work {
     Runs {
         /// Whether it is a task: one bad run ends the trial.
         task: bool,
-        /// The runs that are missing; warm-up runs come first.
+        /// The runs that are missing, or their parts; warm-up runs come first.
         runs: Vec<RunOrder>,
-        /// The longest that one may take.
+        /// The longest that a run may take, with all its parts.
         timeout: Duration,
+        /// What a run tells on its way.
+        #[serde(default)]
+        progress: Option<ProgressOrder>,
     },
 }
 
-/// One run of a [`Work::Runs`].
+/// See [`Marks::Progress`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Marks")]
+pub struct ProgressOrder {
+    pub metric: String,
+    pub pattern: String,
+}
+
+/// One run of a [`Work::Runs`], or one part of it: the parts of a run follow
+/// one another.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct RunOrder {
     /// Its number, from 1; `None` for a warm-up run.
     pub number: Option<u32>,
+    /// Which part of the run it is, from 1; `None` of a run without parts.
+    #[serde(default)]
+    pub part: Option<u32>,
     /// The program.
     pub invocation: Invocation,
     /// What it is to yield.
@@ -278,6 +293,7 @@ impl Order {
                 task: true,
                 runs: Vec::new(),
                 timeout: Duration::ZERO,
+                progress: None,
             };
         }
         (!order.steps.is_empty()).then_some(order)
@@ -324,6 +340,9 @@ impl Scope {
         values.insert("study".to_owned(), spec.name.clone());
         values.insert("trial".to_owned(), trial.id.to_string());
         values.insert("sitting".to_owned(), sitting.to_string());
+        // A step without parts has one.
+        values.insert("part".to_owned(), "1".to_owned());
+        values.insert("parts".to_owned(), "1".to_owned());
         values.insert("output_dir".to_owned(), path(&places.output_dir));
         values.insert("trial_dir".to_owned(), path(&places.trial_dir));
         Self { params, values }
@@ -355,13 +374,24 @@ impl Scope {
                 task: true,
                 runs: self.runs(spec, trial, step, 0)?,
                 timeout: *timeout,
+                progress: None,
             },
             StepKind::Measure {
-                warmup, timeout, ..
+                warmup,
+                timeout,
+                marks,
+                ..
             } => Work::Runs {
                 task: false,
                 runs: self.runs(spec, trial, step, *warmup)?,
                 timeout: *timeout,
+                progress: match marks {
+                    Marks::Progress { metric, pattern } => Some(ProgressOrder {
+                        metric: metric.to_string(),
+                        pattern: pattern.source().to_owned(),
+                    }),
+                    _ => None,
+                },
             },
         };
         if matches!(&work, Work::Runs { runs, .. } if runs.is_empty()) {
@@ -405,21 +435,35 @@ impl Scope {
         let missing = missing_runs(trial, step);
         let warmups = (0..if missing.is_empty() { 0 } else { warmup }).map(|_| None);
         let numbers: Vec<Option<u32>> = warmups.chain(missing.into_iter().map(Some)).collect();
-        numbers
-            .into_iter()
-            .map(|number| {
-                let shown = number.unwrap_or(0).to_string();
-                Ok(RunOrder {
-                    number,
-                    invocation: self.invocation(spec, step, &step.command, &shown)?,
-                    metrics: step
-                        .metrics
-                        .iter()
-                        .map(|rule| self.metric(step, rule))
-                        .collect::<Result<_, _>>()?,
-                })
+        let parts = step.parts();
+        // The first part warms up as well as all of them, and costs less.
+        let parts_of = |number: Option<u32>| match (parts, number) {
+            (None, _) => vec![None],
+            (Some(_), None) => vec![Some(1)],
+            (Some(parts), Some(_)) => (1..=parts).map(Some).collect(),
+        };
+        let each = numbers.into_iter();
+        let each = each.flat_map(|number| parts_of(number).into_iter().map(move |p| (number, p)));
+        self.set("parts", parts.unwrap_or(1));
+        each.map(|(number, part)| {
+            let shown = number.unwrap_or(0).to_string();
+            self.set("part", part.unwrap_or(1));
+            Ok(RunOrder {
+                number,
+                part,
+                invocation: self.invocation(spec, step, &step.command, &shown)?,
+                metrics: step
+                    .metrics
+                    .iter()
+                    .map(|rule| self.metric(step, rule))
+                    .collect::<Result<_, _>>()?,
             })
-            .collect()
+        })
+        .collect()
+    }
+
+    fn set(&mut self, name: &str, number: u32) {
+        self.values.insert(name.to_owned(), number.to_string());
     }
 
     fn invocation(

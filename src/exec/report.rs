@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::release::Level;
 use crate::base::clock::{self, Timestamp};
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind};
-use crate::model::trial::Run;
+use crate::model::trial::{Mark, Run};
 use crate::model::value::Finite;
 
 /// The name of the reports within a sitting's folder.
@@ -53,6 +53,8 @@ pub enum Report {
         startup: Duration,
         health: Option<String>,
     },
+    /// Something is known of a run that counts and has not ended.
+    RunMarked(MarkReport),
     /// A run that counts has ended.
     RunEnded(RunReport),
     /// Something that the owner should know and that changes nothing.
@@ -61,6 +63,16 @@ pub enum Report {
     Waiting(String),
     /// What is in use of the GPUs before the trial, for the next sitting.
     GpuLevels(Vec<Level>),
+}
+
+/// See [`Mark`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::trial::Mark")]
+pub struct MarkReport {
+    pub step: String,
+    pub run: u32,
+    pub number: u32,
+    pub metrics: Vec<(String, f64)>,
 }
 
 /// See [`Run`].
@@ -145,6 +157,22 @@ impl From<EndingReport> for Ending {
             EndingReport::Stopped => Self::Stopped,
             EndingReport::CouldNotStart(why) => Self::CouldNotStart(Box::new(why)),
         }
+    }
+}
+
+impl MarkReport {
+    /// The mark as the model has it; `None` where a number is not finite,
+    /// which cannot come from a runner.
+    pub fn into_mark(self, sitting: u32) -> Option<Mark> {
+        let metrics = self.metrics.into_iter();
+        let metrics = metrics.map(|(name, number)| Some((name.into(), Finite::new(number)?)));
+        Some(Mark {
+            step: self.step.into(),
+            run: self.run,
+            sitting,
+            number: self.number,
+            metrics: metrics.collect::<Option<_>>()?,
+        })
     }
 }
 

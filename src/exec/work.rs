@@ -11,40 +11,37 @@ use regex::bytes::Regex;
 use super::capture::{Capture, Found, Scan};
 use super::cause::{self, Kernel};
 use super::evict;
-use super::extract::Extraction;
-use super::order::{CheckOrder, Invocation, ReadyOrder, RunOrder, StepOrder, Work};
+use super::order::{CheckOrder, Invocation, ReadyOrder, StepOrder, Work};
 use super::port;
 use super::process::Group;
 use super::ready::{Readiness, ReadyError};
 use super::release;
-use super::report::{CauseReport, EndingReport, FailureReport, Report, RunReport, SittingResult};
+use super::report::{CauseReport, EndingReport, FailureReport, Report, SittingResult};
 use super::runner::Sitting;
+use super::runs;
 use crate::base::quantity::show_duration;
 use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
 
 /// How long output may go on once its program is dead. Only a process that got
 /// away could hold the pipe longer.
-const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
+pub(super) const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
 /// So many holders of a port are ended: one that is started again each time by
 /// somebody else is not to be fought with.
 const EVICTED_MAX: u32 = 16;
 /// The pause between two looks at a busy port.
 const PORT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a server may take to be gone after a run that went wrong because
-/// of it: its connections close first, and much memory takes a while to free.
-const DEATH_LIMIT: Duration = Duration::from_millis(500);
 /// With less free space than this a failed trial is the disk's fault, in bytes.
 const DISK_LOW: u64 = 1 << 20;
 
 /// A service that is up.
-struct Service<'a> {
+pub(super) struct Service<'a> {
     step: &'a StepOrder,
     group: Rc<Group>,
     capture: Capture,
 }
 
 /// Something that ends a sitting early.
-type Broken = Box<FailureReport>;
+pub(super) type Broken = Box<FailureReport>;
 
 /// Does the whole work of a sitting.
 pub(super) async fn carry_out(sitting: &Sitting) -> SittingResult {
@@ -83,8 +80,11 @@ async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
                 task,
                 runs,
                 timeout,
+                progress,
             } => {
-                do_runs(sitting, step, *task, runs, *timeout, &services).await?;
+                let progress = progress.as_ref();
+                runs::carry_out(sitting, step, *task, runs, *timeout, (progress, &services))
+                    .await?;
             }
         }
     }
@@ -225,148 +225,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
     }
 }
 
-async fn do_runs(
-    sitting: &Sitting,
-    step: &StepOrder,
-    task: bool,
-    runs: &[RunOrder],
-    timeout: Duration,
-    services: &[Service<'_>],
-) -> Result<(), Broken> {
-    let mut bad: Vec<FailureReport> = Vec::new();
-    let mut good = 0;
-    for run in runs {
-        let outcome = do_run(sitting, step, run, timeout, services).await?;
-        match (outcome, run.number) {
-            (Ok(()), Some(_)) => good += 1,
-            (Err(failure), Some(_)) => bad.push(*failure),
-            // The runs would take as long, each of them.
-            (Err(mut failure), None) if failure.ending == Some(EndingReport::TimedOut) => {
-                failure.message = format!("the warm-up run {}", failure.message);
-                return Err(failure);
-            }
-            (Err(failure), None) => sitting.tell(Report::Warning(format!(
-                "a warm-up run of step `{}` went wrong: {}, ignoring it",
-                step.name, failure.message
-            ))),
-            (Ok(()), None) => {}
-        }
-    }
-    let Some(mut first) = bad.into_iter().next() else {
-        return Ok(());
-    };
-    if FailureKind::named(&first.kind).is_some_and(|kind| !matches!(kind, FailureKind::Host(_))) {
-        let kind = match (task, good) {
-            (true, _) => FailureKind::Task,
-            (false, 0) => FailureKind::AllRuns,
-            (false, _) => FailureKind::SomeRuns,
-        };
-        first.kind = kind.name().to_owned();
-    }
-    Err(Box::new(first))
-}
-
-/// One run. The outer error ends the sitting, the inner one only this run.
-async fn do_run(
-    sitting: &Sitting,
-    step: &StepOrder,
-    run: &RunOrder,
-    timeout: Duration,
-    services: &[Service<'_>],
-) -> Result<Result<(), Broken>, Broken> {
-    let extraction = Extraction::prepare(&run.metrics);
-    note_in_log(step, run);
-    let begun = Instant::now();
-    let (group, capture) = launch(
-        sitting,
-        step,
-        run.number,
-        &run.invocation,
-        extraction.scan(),
-    )?;
-    let ended = tokio::select! {
-        biased;
-        ending = group.ended() => Ok(ending),
-        failure = first_death(sitting, services) => Err(failure),
-        () = tokio::time::sleep(timeout) => Ok(Ending::TimedOut),
-    };
-    let elapsed = begun.elapsed();
-    // What the run has left behind goes before anything else is started.
-    if !sitting.clear(&group).await {
-        let left = group.members();
-        return Err(Box::new(not_released(format!(
-            "processes {left:?} of step `{}` did not end on SIGKILL",
-            step.name
-        ))));
-    }
-    let found = capture.finish(OUTPUT_LIMIT).await;
-    if let Some(error) = &found.log_error {
-        sitting.tell(Report::Warning(format!(
-            "{}: {error}, ignoring it",
-            step.log.display()
-        )));
-    }
-    let ending = match ended {
-        Ok(ending) => ending,
-        Err(death) => return Err(death.await),
-    };
-    let yielded = extraction.finish(&found);
-    let fault = match &ending {
-        Ending::Exited(0) if yielded.faults.is_empty() => None,
-        Ending::Exited(0) => Some(yielded.faults.join("; ")),
-        Ending::TimedOut => Some(format!("{ending} of {}", show_duration(timeout))),
-        ending => Some(ending.to_string()),
-    };
-    if let Some(number) = run.number {
-        sitting.tell(Report::RunEnded(RunReport {
-            step: step.name.clone(),
-            number,
-            elapsed,
-            ending: EndingReport::from(&ending),
-            metrics: yielded.metrics,
-            fault: fault.clone(),
-        }));
-    }
-    Ok(match fault {
-        None => Ok(()),
-        Some(fault) => {
-            // Was it the service's death that this run saw first?
-            if !services.is_empty()
-                && let Ok(death) =
-                    tokio::time::timeout(DEATH_LIMIT, first_death(sitting, services)).await
-            {
-                return Err(death.await);
-            }
-            let show_tail = ending != Ending::Exited(0);
-            Err(with_tail(
-                FailureKind::AllRuns,
-                step,
-                Some(ending),
-                fault,
-                &found,
-                sitting.kernel_cause(&group),
-                show_tail,
-            ))
-        }
-    })
-}
-
-/// Separates the runs in the step's log.
-fn note_in_log(step: &StepOrder, run: &RunOrder) {
-    use io::Write;
-    let header = match run.number {
-        Some(number) => format!("[autotune: run {number}]\n"),
-        None => "[autotune: warm-up run]\n".to_owned(),
-    };
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(&step.log);
-    // A log that cannot be written is reported by the capture.
-    let _ = log.and_then(|mut log| log.write_all(header.as_bytes()));
-}
-
-fn launch(
+pub(super) fn launch(
     sitting: &Sitting,
     step: &StepOrder,
     run: Option<u32>,
@@ -402,7 +261,7 @@ fn in_words(error: &io::Error) -> String {
 
 /// Waits until a service ends, and says what to make of it. The inner future
 /// reads the rest of its output.
-async fn first_death<'a>(
+pub(super) async fn first_death<'a>(
     sitting: &'a Sitting,
     services: &'a [Service<'_>],
 ) -> impl Future<Output = Broken> + use<'a> {
@@ -464,7 +323,7 @@ pub(super) fn host_fault(fault: HostFault, message: String) -> FailureReport {
 
 /// A failure with the trouble that the kernel knows of or of which the output
 /// speaks. It shows the line that gave the trouble away, or else the last one.
-fn with_tail(
+pub(super) fn with_tail(
     kind: FailureKind,
     step: &StepOrder,
     ending: Option<Ending>,

@@ -9,7 +9,7 @@ use super::amendment::Amendments;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
-use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
+use super::trial::{Mark, Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
 
 /// A fact and when it became one.
@@ -110,6 +110,13 @@ pub enum Event {
         sitting: u32,
         /// For what, and who holds it: a sentence for people.
         text: Name,
+    },
+    /// Something is known of a run that counts and has not ended.
+    RunMarked {
+        /// The trial.
+        trial: TrialId,
+        /// What.
+        mark: Mark,
     },
     /// A run that counts has ended.
     RunEnded {
@@ -216,6 +223,7 @@ impl Event {
             Self::ServicesReady { .. } => "services-ready",
             Self::Warned { .. } => "warned",
             Self::Waiting { .. } => "waiting",
+            Self::RunMarked { .. } => "run-marked",
             Self::RunEnded { .. } => "run-ended",
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
@@ -241,6 +249,7 @@ impl Event {
             | Self::StepStarted { trial, .. }
             | Self::PortBusy { trial, .. }
             | Self::ServicesReady { trial, .. }
+            | Self::RunMarked { trial, .. }
             | Self::RunEnded { trial, .. }
             | Self::SittingEnded { trial, .. }
             | Self::TrialReopened { trial }

@@ -52,7 +52,52 @@ pub enum StepKind {
         warmup: u32,
         /// The longest that one run may take.
         timeout: Duration,
+        /// What is known of a run before it has ended.
+        marks: Marks,
     },
+}
+
+/// What is known of a run of a measure step before it has ended: its marks.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum Marks {
+    /// Nothing.
+    #[default]
+    None,
+    /// A run is made of so many parts, each an execution of the command with
+    /// measurements of its own; 2 to 100. What the run measures are their means.
+    Parts(u32),
+    /// The command prints on its way what a metric is going to be about.
+    Progress {
+        /// The metric.
+        metric: Name,
+        /// The pattern, with one group, of a line that tells it.
+        pattern: Pattern,
+    },
+}
+
+impl Marks {
+    /// Of so many lines of progress, at most, one is a mark: see
+    /// [`Self::is_mark`].
+    const LINES_MAX: u32 = 4096;
+
+    /// Whether the so manieth line of progress is a mark, from 1. Those that
+    /// are come ever further apart, 1, 2, 3, 4, 6, 8, 12, …, so that a program
+    /// may print as many as it likes.
+    pub const fn is_mark(line: u32) -> bool {
+        let twos = line >> line.trailing_zeros();
+        line <= Self::LINES_MAX && (twos == 1 || (twos == 3 && line > 0))
+    }
+
+    /// How often a run is looked at before it has ended, at most.
+    pub fn looks(&self) -> u32 {
+        match self {
+            Self::None => 0,
+            Self::Parts(parts) => parts.saturating_sub(1),
+            Self::Progress { .. } => (1..=Self::LINES_MAX)
+                .filter(|line| Self::is_mark(*line))
+                .count() as u32,
+        }
+    }
 }
 
 /// A file made from a template.
@@ -198,6 +243,11 @@ impl Pattern {
         self.0.captures_len() > 1
     }
 
+    /// The name of the first group, where it has one.
+    pub fn group_name(&self) -> Option<&str> {
+        self.0.capture_names().nth(1).flatten()
+    }
+
     /// The compiled expression.
     pub fn regex(&self) -> &Regex {
         &self.0
@@ -222,6 +272,27 @@ impl Step {
         let word = |index: usize| self.command.get(index).map_or("", Template::source);
         let program = word(0).rsplit('/').next().unwrap_or_default();
         (matches!(program, "docker" | "podman") && word(1) == "run").then_some(program)
+    }
+
+    /// What is known of its runs before they have ended.
+    pub const fn marks(&self) -> &Marks {
+        match &self.kind {
+            StepKind::Measure { marks, .. } => marks,
+            StepKind::Service(_) | StepKind::Task { .. } => &Marks::None,
+        }
+    }
+
+    /// Whether its runs measure the metric.
+    pub fn yields(&self, metric: &str) -> bool {
+        self.metrics.iter().any(|rule| *rule.metric == *metric)
+    }
+
+    /// In how many parts a run is made, where it is made in parts.
+    pub const fn parts(&self) -> Option<u32> {
+        match self.marks() {
+            Marks::Parts(parts) => Some(*parts),
+            _ => None,
+        }
     }
 
     /// How many runs of this step count towards a trial; 0 for a service.

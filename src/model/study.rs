@@ -292,10 +292,15 @@ impl Study {
     }
 
     /// Runs that racing has saved: those that the trials did not get that it
-    /// has pruned or put off.
-    pub fn runs_saved(&self) -> u32 {
-        let whole = self.spec.runs_per_trial() * self.tally.raced;
-        whole.saturating_sub(self.tally.raced_runs)
+    /// has pruned or put off. One that it has cut is saved in part.
+    pub fn runs_saved(&self) -> f64 {
+        let whole = f64::from(self.spec.runs_per_trial() * self.tally.raced);
+        (whole - self.tally.raced_runs).max(0.0)
+    }
+
+    /// What was run of the runs that racing has cut, together, in runs.
+    pub fn runs_cut(&self) -> f64 {
+        self.tally.cut_runs.max(0.0)
     }
 
     /// The time with a trial running; one that runs now counts up to `now`.
@@ -358,6 +363,7 @@ impl Study {
                 let taken_up = self.edit(*trial)?;
                 // A sitting that was to end it met a fault of the host instead.
                 taken_up.pruning = None;
+                taken_up.forget_open_marks();
                 if taken_up.deferred {
                     taken_up.deferred = false;
                     taken_up.outcome = None;
@@ -409,6 +415,7 @@ impl Study {
                 let sitting = self.edit_sitting(*trial, *sitting)?;
                 sitting.warnings.push(port_busy(*port, holder).into());
             }
+            Event::RunMarked { trial, mark } => self.edit(*trial)?.marks.push(mark.clone()),
             Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
             Event::SittingEnded {
                 trial,
@@ -426,6 +433,7 @@ impl Study {
                 // has a great many of them.
                 let ended = self.edit(*trial)?;
                 ended.runs.shrink_to_fit();
+                ended.marks.shrink_to_fit();
                 ended.sittings.shrink_to_fit();
                 self.settle(*trial, end)?;
             }
@@ -437,6 +445,7 @@ impl Study {
                 reopened.deferred = false;
                 reopened.reopened = true;
                 reopened.runs.retain(|run| run.is_good());
+                reopened.forget_open_marks();
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }

@@ -163,7 +163,9 @@ pub(super) struct Tally {
     /// The trials that racing has pruned or put off.
     pub raced: u32,
     /// Their runs.
-    pub raced_runs: u32,
+    pub raced_runs: f64,
+    /// What of that belongs to runs that it has cut.
+    pub cut_runs: f64,
     /// What the good runs tell about noise, for each metric.
     spreads: BTreeMap<Name, Spread>,
     /// The time of all sittings that are over.
@@ -184,7 +186,8 @@ impl Tally {
         self.runs += good_runs(trial);
         if was_raced(trial) {
             self.raced += 1;
-            self.raced_runs += trial.runs.len() as u32;
+            self.raced_runs += trial.runs_spent();
+            self.cut_runs += trial.runs_spent() - trial.runs.len() as f64;
         }
         self.count_spreads(trial, 1.0);
         self.busy += busy(trial);
@@ -198,7 +201,8 @@ impl Tally {
         self.runs -= good_runs(trial);
         if was_raced(trial) {
             self.raced -= 1;
-            self.raced_runs -= trial.runs.len() as u32;
+            self.raced_runs -= trial.runs_spent();
+            self.cut_runs -= trial.runs_spent() - trial.runs.len() as f64;
         }
         self.count_spreads(trial, -1.0);
         self.busy -= busy(trial);

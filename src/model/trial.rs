@@ -7,6 +7,7 @@ use super::Name;
 use super::metric::{Metrics, Summary};
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::params::Params;
+use super::step::Step;
 use super::value::Finite;
 use crate::base::clock::Timestamp;
 
@@ -59,6 +60,21 @@ impl Run {
     }
 }
 
+/// What was known of a run before it had ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mark {
+    /// The step.
+    pub step: Name,
+    /// The run's number within the trial and the step.
+    pub run: u32,
+    /// The sitting in which it ran.
+    pub sitting: u32,
+    /// Which part it was that ended, or which line of progress, from 1.
+    pub number: u32,
+    /// What the part measured, or what the line told.
+    pub metrics: Metrics,
+}
+
 /// One stretch of work on a trial, with services of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sitting {
@@ -102,6 +118,9 @@ pub struct Trial {
     pub origin: Origin,
     /// The runs that count, good and bad, in the order in which they ended.
     pub runs: Vec<Run>,
+    /// The marks of the runs that count, and of the one that goes on or was cut
+    /// short, in the order in which they were reached.
+    pub marks: Vec<Mark>,
     /// Its sittings, in order.
     pub sittings: Vec<Sitting>,
     /// What came of it; `None` until it is settled. A trial that the host's
@@ -138,6 +157,21 @@ pub struct Pruning {
     pub rival: Option<TrialId>,
     /// The chance that the mean over all runs would have done so, 0 to 1.
     pub chance: f64,
+    /// Where in a run it was ended; `None` between two runs.
+    pub cut: Option<Cut>,
+}
+
+/// A place in a run at which it was ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Cut {
+    /// The step.
+    pub step: Name,
+    /// The last mark: which part it was, or which line of progress, from 1.
+    pub mark: u32,
+    /// How many parts the run had; `None` of progress.
+    pub parts: Option<u32>,
+    /// What was run of it, as a share of a whole run, 0 to 1.
+    pub share: f64,
 }
 
 impl Trial {
@@ -148,6 +182,7 @@ impl Trial {
             params,
             origin,
             runs: Vec::new(),
+            marks: Vec::new(),
             sittings: Vec::new(),
             outcome: None,
             skipped: false,
@@ -167,6 +202,42 @@ impl Trial {
         self.runs
             .iter()
             .filter(move |run| &*run.step == step && run.is_good())
+    }
+
+    /// The marks of one run.
+    pub fn marks_of(&self, step: &str, run: u32) -> impl Iterator<Item = &Mark> {
+        let marks = self.marks.iter();
+        marks.filter(move |mark| &*mark.step == step && mark.run == run)
+    }
+
+    /// Which part of a run comes next, and of how many, where `step` is run in
+    /// parts.
+    pub fn next_part(&self, step: &Step, run: u32) -> Option<(u32, u32)> {
+        let parts = step.parts()?;
+        let done = self.marks_of(&step.name, run).count() as u32;
+        Some((parts.min(done + 1), parts))
+    }
+
+    /// Forgets the marks of a run that has not ended well: what is run again
+    /// begins anew.
+    pub(super) fn forget_open_marks(&mut self) {
+        let runs = std::mem::take(&mut self.runs);
+        let of = |mark: &Mark, run: &Run| run.step == mark.step && run.number == mark.run;
+        self.marks
+            .retain(|mark| runs.iter().any(|run| of(mark, run)));
+        self.runs = runs;
+    }
+
+    /// What was run of it that racing has pruned, in runs: one that it has cut
+    /// counts in part.
+    pub fn runs_spent(&self) -> f64 {
+        let cut = self
+            .pruning
+            .as_ref()
+            .and_then(|pruning| pruning.cut.as_ref());
+        // It may have ended all the same before it could be ended.
+        let cut = cut.filter(|cut| self.runs.iter().all(|run| run.step != cut.step));
+        self.runs.len() as f64 + cut.map_or(0.0, |cut| cut.share)
     }
 
     /// The summary of a metric over the good runs.

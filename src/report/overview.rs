@@ -33,7 +33,9 @@ pub struct Overview {
     /// Good runs, over all trials.
     pub runs: u32,
     /// Runs that racing has saved.
-    pub runs_saved: u32,
+    pub runs_saved: f64,
+    /// See [`Study::runs_cut`].
+    pub runs_cut: f64,
     /// The time with a trial running.
     pub busy: Duration,
     /// The trial of the starting params, once it is planned.
@@ -193,6 +195,7 @@ impl Overview {
             counts: study.counts(),
             runs: study.runs(),
             runs_saved: study.runs_saved(),
+            runs_cut: study.runs_cut(),
             busy: study.busy(now),
             baseline: study.baseline().map(|trial| measured(study, trial)),
             incumbent: study.incumbent().map(|trial| measured(study, trial)),

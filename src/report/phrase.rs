@@ -48,17 +48,27 @@ pub fn counted(count: u64, noun: &str) -> String {
 }
 
 /// Why racing has pruned a trial: `after 2 of 5 runs qps is 61.2, trial 7 has
-/// 84: chance to win below 1 %`.
+/// 84: chance to win below 1 %`; `in part 1 of 4 of the first run qps promises
+/// 61.2, …` where a run was cut.
 pub fn pruning(pruning: &Pruning) -> String {
     let Pruning {
         runs, of, rival, ..
     } = pruning;
     let metric = clean(&pruning.metric);
     let (mean, needed) = (figures(pruning.mean, 4), figures(pruning.needed, 4));
-    let so_far = format!(
-        "after {runs} of {} {metric} is {mean}",
-        counted((*of).into(), "run")
-    );
+    let so_far = match &pruning.cut {
+        None => {
+            let of = counted((*of).into(), "run");
+            format!("after {runs} of {of} {metric} is {mean}")
+        }
+        Some(cut) => {
+            let place = match cut.parts {
+                Some(parts) => format!("after part {} of {parts}", cut.mark),
+                None => format!("at line {} of the progress", cut.mark),
+            };
+            format!("{place} of the first run {metric} promises {mean}")
+        }
+    };
     let below = format!("below {}", percent(LEVEL));
     match rival {
         Some(rival) => format!("{so_far}, trial {rival} has {needed}: chance to win {below}"),
@@ -66,10 +76,12 @@ pub fn pruning(pruning: &Pruning) -> String {
     }
 }
 
-/// What racing has saved, where it has: `racing saved 31 of 120 runs`.
-pub fn saved(runs: u32, saved: u32) -> Option<String> {
-    let all = u64::from(runs) + u64::from(saved);
-    (saved > 0).then(|| format!("racing saved {saved} of {}", counted(all, "run")))
+/// What racing has saved, where it has: `racing saved 31.5 of 120 runs`, given
+/// what was run, all in runs.
+pub fn saved(spent: f64, saved: f64) -> Option<String> {
+    let shown = |runs: f64| (runs * 10.0).round() / 10.0;
+    let (saved, all) = (shown(saved), shown(spent + saved));
+    (saved > 0.0).then(|| format!("racing saved {saved} of {all} runs"))
 }
 
 /// What a channel has given up on, and why: `channel feishu has given up on 2
@@ -225,6 +237,7 @@ mod tests {
             needed: 84.0,
             rival: Some(crate::model::trial::TrialId(7)),
             chance: 1e-4,
+            cut: None,
         };
         assert_eq!(
             pruning(&found),
@@ -235,11 +248,28 @@ mod tests {
             pruning(&found),
             "after 2 of 5 runs qps is 61.23, the bound is 84: chance to keep it below 1 %"
         );
+        found.runs = 0;
+        found.cut = Some(crate::model::trial::Cut {
+            step: "eval".into(),
+            mark: 3,
+            parts: Some(4),
+            share: 0.75,
+        });
+        let rest = "of the first run qps promises 61.23, the bound is 84: \
+                    chance to keep it below 1 %";
+        assert_eq!(pruning(&found), format!("after part 3 of 4 {rest}"));
+        found.cut.as_mut().expect("a cut").parts = None;
+        let place = "at line 3 of the progress";
+        assert_eq!(pruning(&found), format!("{place} {rest}"));
         assert_eq!(
-            saved(89, 31).as_deref(),
+            saved(89.0, 31.0).as_deref(),
             Some("racing saved 31 of 120 runs")
         );
-        assert_eq!(saved(89, 0), None);
+        assert_eq!(
+            saved(88.5, 31.5).as_deref(),
+            Some("racing saved 31.5 of 120 runs")
+        );
+        assert_eq!(saved(89.0, 0.0), None);
     }
 
     #[test]

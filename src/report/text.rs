@@ -65,7 +65,10 @@ pub fn headline(overview: &Overview) -> Block {
         .collect();
     let trials = counted(counts.all().into(), "trial");
     if !parts.is_empty() {
-        let saved = saved(overview.runs, overview.runs_saved);
+        let saved = saved(
+            f64::from(overview.runs) + overview.runs_cut,
+            overview.runs_saved,
+        );
         let done = format!(
             "{trials}: {}. {} in {}{}.",
             parts.join(", "),

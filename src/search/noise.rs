@@ -41,6 +41,8 @@ pub(super) struct Noise {
     pub(super) run: f64,
     /// Between the starts of one params.
     pub(super) start: f64,
+    /// The least variance that anything is taken to have.
+    pub(super) finest: f64,
     /// That of a run by what was measured alone, without the prior, and what it
     /// is known from; `None` while there is nothing.
     pub(super) measured: Option<Measured>,
@@ -51,6 +53,19 @@ pub(super) struct Noise {
 pub(super) struct Measured {
     pub(super) variance: f64,
     pub(super) freedom: f64,
+}
+
+impl Measured {
+    /// The standard error with another variance, given by its standard error,
+    /// and the degrees of freedom of both together (B. L. Welch, The
+    /// generalization of "Student's" problem when several different population
+    /// variances are involved, Biometrika 34, 1947).
+    pub(super) fn added_to(self, (error, freedom): (f64, f64)) -> (f64, f64) {
+        let other = error * error;
+        let sum = self.variance + other;
+        let squares = self.variance * self.variance / self.freedom + other * other / freedom;
+        (sum.sqrt(), sum * sum / squares)
+    }
 }
 
 /// On what differences are taken.
@@ -116,6 +131,7 @@ impl Noise {
             scale: Scale { relative, sign },
             run,
             start,
+            finest,
             measured,
         }
     }
@@ -128,6 +144,16 @@ impl Noise {
             number
         };
         self.scale.sign * scaled
+    }
+
+    /// A number from the scale of comparison, on the side of 0 where `like` is.
+    pub(super) fn unscaled(&self, scaled: f64, like: f64) -> f64 {
+        let number = self.scale.sign * scaled;
+        if self.scale.relative {
+            like.signum() * (like.signum() * number).exp()
+        } else {
+            number
+        }
     }
 
     /// The variance of the mean of a trial's good runs of `metric`.

@@ -3,7 +3,8 @@
 //! A trial has one run, and then one of two things is decided:
 //!
 //! ```text
-//!             ┌─ clearly worse, or clearly infeasible ─▶ pruned, for good
+//!             ┌─ clearly worse, or clearly infeasible ─▶ pruned, for good: in its midst,
+//!             │                                          where it has marks (see [`look_into`])
 //!   first run ┤
 //!             └─ anything else ───────────────────────▶ deferred: it comes out by the run that
 //!                                                        it has, and may be taken up again
@@ -55,9 +56,13 @@
 //! What a user enqueued, and what a user has measured again: whoever wants that
 //! wants to know.
 
+mod partial;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::noise::Noise;
+pub(super) use self::partial::Levels;
+pub use self::partial::look_into;
+use super::noise::{Measured, Noise};
 use crate::model::step::{Step, StepKind};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Pruning, Trial, TrialId};
@@ -157,9 +162,7 @@ fn is_raced(study: &Study, trial: &Trial) -> bool {
 
 /// How many runs the trial still gets, of those that yield the metric.
 fn runs_to_come(study: &Study, trial: &Trial, metric: Option<&str>) -> u32 {
-    let yields = |step: &&Step| {
-        metric.is_none_or(|metric| step.metrics.iter().any(|rule| &*rule.metric == metric))
-    };
+    let yields = |step: &&Step| metric.is_none_or(|metric| step.yields(metric));
     let steps = study.spec().steps.iter().filter(yields);
     let open = steps.map(|step| {
         let ran = trial.runs.iter().filter(|run| run.step == step.name);
@@ -183,6 +186,9 @@ struct Criterion<'a> {
     /// By what was measured alone, with its degrees of freedom; `None` while
     /// nothing tells how much runs vary.
     measured: Option<(f64, f64)>,
+    /// How far off what is foretold of a run that goes on may be, where one of
+    /// the runs is that.
+    foretold: Option<Measured>,
     /// How many could have come to be what it is compared with.
     rivals: u32,
     /// How many runs that measure it are still to come.
@@ -197,11 +203,14 @@ impl Criterion<'_> {
     /// The chance of being at least as far behind, were it just good enough;
     /// `None` where that cannot be told.
     fn chance(&self) -> Option<f64> {
-        if self.to_come == 0 {
+        let (error, freedom) = match (self.to_come, self.foretold) {
             // That is how it stays, by the mean that decides.
-            return Some(if self.distance < 0.0 { 0.0 } else { 1.0 });
-        }
-        let (error, freedom) = self.measured?;
+            (0, None) => return Some(if self.distance < 0.0 { 0.0 } else { 1.0 }),
+            // Once the run has ended.
+            (0, Some(foretold)) => (foretold.variance.sqrt(), foretold.freedom),
+            (_, None) => self.measured?,
+            (_, Some(foretold)) => foretold.added_to(self.measured?),
+        };
         let student = StudentsT::new(0.0, 1.0, freedom).ok()?;
         Some(student.cdf(self.distance / error).clamp(0.0, 1.0))
     }
@@ -231,6 +240,7 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
                 distance: noise.scaled(summary.mean) - noise.scaled(needed),
                 error: noise.of_mean(trial, metric).sqrt(),
                 measured: noise.measured_error(&[trial], metric),
+                foretold: None,
                 rivals: 1,
                 to_come,
             });
@@ -251,6 +261,7 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
             distance: noise.scaled(summary.mean) - noise.scaled(needed.mean),
             error: variance.sqrt(),
             measured: noise.measured_error(&[trial, rival], metric),
+            foretold: None,
             rivals: study.counts().complete,
             to_come: runs_to_come(study, trial, Some(metric)),
         });
@@ -264,7 +275,14 @@ fn pruning(study: &Study, trial: &Trial, criteria: &[Criterion<'_>]) -> Option<P
         return None;
     }
     let runs = trial.runs.len() as u32 + runs_to_come(study, trial, None);
-    let looks = runs.saturating_sub(1).max(1) * (study.spec().constraints.len() as u32 + 1);
+    let into_runs: u32 = study
+        .spec()
+        .steps
+        .iter()
+        .map(|step| step.marks().looks())
+        .sum();
+    let looks = runs.saturating_sub(1) + into_runs;
+    let looks = looks.max(1) * (study.spec().constraints.len() as u32 + 1);
     criteria.iter().find_map(|criterion| {
         let chance = criterion.chance()?;
         let level = LEVEL / f64::from(looks) / f64::from(criterion.rivals.max(1));
@@ -276,6 +294,7 @@ fn pruning(study: &Study, trial: &Trial, criteria: &[Criterion<'_>]) -> Option<P
             needed: criterion.needed,
             rival: criterion.rival,
             chance,
+            cut: None,
         })
     })
 }

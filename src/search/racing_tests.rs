@@ -104,8 +104,8 @@ impl World {
         tally.saved += study.runs_saved();
         tally.regret += self.level(&best.params) - self.level(&found.params);
         assert_eq!(
-            study.runs() + study.runs_saved(),
-            RUNS * trials.len() as u32
+            f64::from(study.runs()) + study.runs_saved(),
+            f64::from(RUNS * trials.len() as u32)
         );
         // Nothing is left open, and what is announced is no lucky run.
         assert_eq!(study.leader().map(|trial| trial.id), Some(found.id));
@@ -126,7 +126,7 @@ struct Tally {
     /// Studies whose best params were pruned.
     lost: u32,
     runs: u32,
-    saved: u32,
+    saved: f64,
     /// By how much what was found is worse than the best, in logarithms.
     regret: f64,
     /// The same where nothing races.
@@ -162,7 +162,10 @@ fn the_best_is_hardly_ever_pruned() {
             let worse = (tally.regret - tally.whole_regret) / studies;
             assert!(worse < 0.2 * noise, "{noise} {factor} {tally:?}");
             if factor > 5.0 {
-                assert!(tally.saved * 2 > tally.runs, "{noise} {factor} {tally:?}");
+                assert!(
+                    tally.saved * 2.0 > f64::from(tally.runs),
+                    "{noise} {factor} {tally:?}"
+                );
             }
         }
     }
@@ -218,13 +221,13 @@ fn a_trial_beyond_doubt_has_one_run() {
     );
     assert_eq!(found.rival.map(|rival| rival.0), Some(1));
     assert!(found.chance < LEVEL / 8.0, "{found:?}");
-    assert_eq!((study.runs(), study.runs_saved()), (6, 4));
+    assert_eq!((study.runs(), study.runs_saved()), (6, 4.0));
     // One that is a little worse may still win: it has come out by one run.
     let close = second(constrained(), &BASELINE, &[(98.5, 0.9); 5], Origin::Sampler);
     let trial = &close.trials()[1];
     assert_eq!((trial.runs.len(), trial.is_provisional()), (1, true));
     assert_eq!(trial.outcome, Some(Outcome::Complete));
-    assert_eq!(close.runs_saved(), 4);
+    assert_eq!(close.runs_saved(), 4.0);
 }
 
 /// A lucky run leads, and is announced only once the others bear it out.
@@ -325,7 +328,7 @@ fn what_is_not_raced() {
     );
     assert_eq!(
         (trial.pruned_by_racing(), again.study.runs_saved()),
-        (None, 0)
+        (None, 0.0)
     );
 }
 

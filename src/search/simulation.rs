@@ -8,7 +8,7 @@ use crate::base::clock::Timestamp;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
-use crate::model::metric::{Constraint, Direction, Objective};
+use crate::model::metric::{Constraint, Direction, Metrics, Objective};
 use crate::model::notify::Notify;
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
@@ -16,12 +16,12 @@ use crate::model::space::{Parameter, Space};
 use crate::model::spec::{
     Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
-use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
+use crate::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
-use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::model::trial::{Mark, Origin, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
-use crate::search::racing::{Verdict, look};
+use crate::search::racing::{Verdict, look, look_into};
 use crate::search::{Ask, ask};
 
 /// A parameter with a list of values, given with spaces between; the first is
@@ -112,6 +112,7 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
             runs,
             warmup: 0,
             timeout: Duration::from_secs(9),
+            marks: Marks::None,
         },
         command: vec![Template::new("measure").expect("a template")],
         params_in_env: true,
@@ -129,8 +130,39 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
 pub(crate) enum Answer {
     /// Runs of (speed, quality).
     Runs(Vec<(f64, f64)>),
+    /// The same, each with what (speed, quality) were said to be on its way.
+    Marked(Vec<MarkedRun>),
     /// A failure.
     Fails(Failure),
+}
+
+/// A run with its marks: their numbers, and (speed, quality) at them.
+#[derive(Clone, Debug)]
+pub(crate) struct MarkedRun {
+    pub(crate) marks: Vec<(u32, (f64, f64))>,
+    pub(crate) run: (f64, f64),
+}
+
+impl MarkedRun {
+    /// A run of these parts.
+    pub(crate) fn of_parts(parts: &[(f64, f64)]) -> Self {
+        let count = parts.len() as f64;
+        let sum = |sum: (f64, f64), part: &(f64, f64)| (sum.0 + part.0, sum.1 + part.1);
+        let (speed, quality) = parts.iter().fold((0.0, 0.0), sum);
+        Self {
+            marks: (1..).zip(parts.iter().copied()).collect(),
+            run: (speed / count, quality / count),
+        }
+    }
+}
+
+/// (speed, quality) as metrics.
+fn metrics((speed, quality): (f64, f64)) -> Metrics {
+    let metric = |n: f64| Finite::new(n).expect("a finite number");
+    Box::new([
+        ("speed".into(), metric(speed)),
+        ("quality".into(), metric(quality)),
+    ])
 }
 
 /// One run that keeps the constraint.
@@ -214,40 +246,15 @@ impl Simulation {
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
-            Answer::Runs(runs) => 'runs: {
-                let before = self.study.trial(trial).map_or(0, |t| t.runs.len());
-                for (index, (speed, quality)) in runs.iter().enumerate() {
-                    let metric = |n: f64| Finite::new(n).expect("a finite number");
-                    let run = Run {
-                        step: "measure".into(),
-                        number: (before + index) as u32 + 1,
-                        sitting,
-                        elapsed,
-                        ending: Ending::Exited(0),
-                        metrics: Box::new([
-                            ("speed".into(), metric(*speed)),
-                            ("quality".into(), metric(*quality)),
-                        ]),
-                        fault: None,
-                    };
-                    self.happen(Event::RunEnded { trial, run });
-                    let measured = self.study.trial(trial).expect("a planned trial");
-                    match look(&self.study, measured) {
-                        Some(Verdict::Prune(pruning)) => {
-                            let pruning = Box::new(pruning);
-                            self.happen(Event::TrialPruned { trial, pruning });
-                            break 'runs Outcome::Pruned;
-                        }
-                        Some(Verdict::Defer) => {
-                            self.happen(Event::TrialDeferred { trial });
-                            break;
-                        }
-                        None => {}
-                    }
-                }
-                let measured = self.study.trial(trial).expect("a planned trial");
-                self.study.judge(measured)
+            Answer::Runs(runs) => {
+                let whole = |run: &(f64, f64)| MarkedRun {
+                    marks: Vec::new(),
+                    run: *run,
+                };
+                let runs: Vec<MarkedRun> = runs.iter().map(whole).collect();
+                self.measure(trial, sitting, &runs, elapsed)
             }
+            Answer::Marked(runs) => self.measure(trial, sitting, runs, elapsed),
         };
         self.happen(Event::SittingEnded {
             trial,
@@ -255,6 +262,62 @@ impl Simulation {
             end: SittingEnd::Finished(outcome),
             health: None,
         });
+    }
+
+    /// The runs of a sitting, as far as racing lets them come.
+    fn measure(
+        &mut self,
+        trial: TrialId,
+        sitting: u32,
+        runs: &[MarkedRun],
+        elapsed: Duration,
+    ) -> Outcome {
+        let before = self.study.trial(trial).map_or(0, |t| t.runs.len());
+        for (index, answer) in runs.iter().enumerate() {
+            let number = (before + index) as u32 + 1;
+            let verdict = 'run: {
+                for (mark, told) in &answer.marks {
+                    let mark = Mark {
+                        step: "measure".into(),
+                        run: number,
+                        sitting,
+                        number: *mark,
+                        metrics: metrics(*told),
+                    };
+                    self.happen(Event::RunMarked { trial, mark });
+                    let measured = self.study.trial(trial).expect("a planned trial");
+                    if let Some(pruning) = look_into(&self.study, measured) {
+                        break 'run Some(Verdict::Prune(pruning));
+                    }
+                }
+                let run = Run {
+                    step: "measure".into(),
+                    number,
+                    sitting,
+                    elapsed,
+                    ending: Ending::Exited(0),
+                    metrics: metrics(answer.run),
+                    fault: None,
+                };
+                self.happen(Event::RunEnded { trial, run });
+                let measured = self.study.trial(trial).expect("a planned trial");
+                look(&self.study, measured)
+            };
+            match verdict {
+                Some(Verdict::Prune(pruning)) => {
+                    let pruning = Box::new(pruning);
+                    self.happen(Event::TrialPruned { trial, pruning });
+                    return Outcome::Pruned;
+                }
+                Some(Verdict::Defer) => {
+                    self.happen(Event::TrialDeferred { trial });
+                    break;
+                }
+                None => {}
+            }
+        }
+        let measured = self.study.trial(trial).expect("a planned trial");
+        self.study.judge(measured)
     }
 
     /// A whole trial of these params.
@@ -286,6 +349,7 @@ impl Simulation {
                     let trial = self.study.trial(id).expect("a trial that it knows");
                     let answer = match program(&trial.params) {
                         Answer::Runs(runs) => Answer::Runs(runs[trial.runs.len()..].to_vec()),
+                        Answer::Marked(runs) => Answer::Marked(runs[trial.runs.len()..].to_vec()),
                         failed => failed,
                     };
                     self.work(id, &answer);

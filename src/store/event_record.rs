@@ -12,8 +12,9 @@ use super::outcome_record::{EndRecord, EndingRecord, OriginRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
+use crate::model::metric::Metrics;
 use crate::model::params::Params;
-use crate::model::trial::{Pruning, Run, TrialId};
+use crate::model::trial::{Cut, Mark, Pruning, Run, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +63,14 @@ pub(super) enum EventRecord<'a> {
         sitting: u32,
         text: Text<'a>,
     },
+    RunMarked {
+        trial: u32,
+        sitting: u32,
+        step: Text<'a>,
+        run: u32,
+        mark: u32,
+        metrics: Pairs<'a, f64>,
+    },
     RunEnded {
         trial: u32,
         sitting: u32,
@@ -96,6 +105,8 @@ pub(super) enum EventRecord<'a> {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         rival: Option<u32>,
         chance: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cut: Option<CutRecord<'a>>,
     },
     TrialDeferred {
         trial: u32,
@@ -128,9 +139,20 @@ pub(super) enum EventRecord<'a> {
     },
 }
 
+/// Where in a run racing has ended it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct CutRecord<'a> {
+    #[serde(borrow)]
+    step: Text<'a>,
+    mark: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    parts: Option<u32>,
+    share: f64,
+}
+
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 23] = [
+    pub(super) const KINDS: [&'static str; 24] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -138,6 +160,7 @@ impl EventRecord<'_> {
         "port-busy",
         "services-ready",
         "warned",
+        "run-marked",
         "run-ended",
         "sitting-ended",
         "trial-reopened",
@@ -234,6 +257,14 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 sitting: *sitting,
                 text: Text::of(text),
             },
+            Event::RunMarked { trial, mark } => Self::RunMarked {
+                trial: trial.0,
+                sitting: mark.sitting,
+                step: Text::of(&mark.step),
+                run: mark.run,
+                mark: mark.number,
+                metrics: numbers(&mark.metrics),
+            },
             Event::RunEnded { trial, run } => Self::RunEnded {
                 trial: trial.0,
                 sitting: run.sitting,
@@ -241,12 +272,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 run: run.number,
                 elapsed_ns: nanoseconds(run.elapsed),
                 ending: EndingRecord::of(&run.ending),
-                metrics: Pairs(
-                    run.metrics
-                        .iter()
-                        .map(|(name, number)| (Text::of(name), number.get()))
-                        .collect(),
-                ),
+                metrics: numbers(&run.metrics),
                 fault: run.fault.as_deref().map(Text::of),
             },
             Event::SittingEnded {
@@ -271,6 +297,12 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 needed: pruning.needed,
                 rival: pruning.rival.map(|rival| rival.0),
                 chance: pruning.chance,
+                cut: pruning.cut.as_ref().map(|cut| CutRecord {
+                    step: Text::of(&cut.step),
+                    mark: cut.mark,
+                    parts: cut.parts,
+                    share: cut.share,
+                }),
             },
             Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
             Event::Paused { reason, by_user } => Self::Paused {
@@ -407,27 +439,35 @@ impl EventRecord<'_> {
                 ending,
                 metrics,
                 fault,
-            } => {
-                // Of exactly the size that is kept: a journal has a great many.
-                let mut kept = Vec::with_capacity(metrics.0.len());
-                for (name, number) in metrics.0 {
-                    let finite = Finite::new(number);
-                    let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-                    kept.push((names.name(name.as_str()), finite?));
-                }
-                Event::RunEnded {
-                    trial: TrialId(trial),
-                    run: Run {
-                        step: names.name(step.as_str()),
-                        number: run,
-                        sitting,
-                        elapsed: Duration::from_nanos(elapsed_ns),
-                        ending: ending.into_ending(),
-                        metrics: kept.into_boxed_slice(),
-                        fault: fault.map(|fault| fault.as_str().into()),
-                    },
-                }
-            }
+            } => Event::RunEnded {
+                trial: TrialId(trial),
+                run: Run {
+                    step: names.name(step.as_str()),
+                    number: run,
+                    sitting,
+                    elapsed: Duration::from_nanos(elapsed_ns),
+                    ending: ending.into_ending(),
+                    metrics: measurements(metrics, names)?,
+                    fault: fault.map(|fault| fault.as_str().into()),
+                },
+            },
+            Self::RunMarked {
+                trial,
+                sitting,
+                step,
+                run,
+                mark,
+                metrics,
+            } => Event::RunMarked {
+                trial: TrialId(trial),
+                mark: Mark {
+                    step: names.name(step.as_str()),
+                    run,
+                    sitting,
+                    number: mark,
+                    metrics: measurements(metrics, names)?,
+                },
+            },
             Self::SittingEnded {
                 trial,
                 sitting,
@@ -454,6 +494,7 @@ impl EventRecord<'_> {
                 needed,
                 rival,
                 chance,
+                cut,
             } => Event::TrialPruned {
                 trial: TrialId(trial),
                 pruning: Box::new(Pruning {
@@ -464,6 +505,12 @@ impl EventRecord<'_> {
                     needed,
                     rival: rival.map(TrialId),
                     chance,
+                    cut: cut.map(|cut| Cut {
+                        step: names.name(cut.step.as_str()),
+                        mark: cut.mark,
+                        parts: cut.parts,
+                        share: cut.share,
+                    }),
                 }),
             },
             Self::TrialDeferred { trial } => Event::TrialDeferred {
@@ -515,4 +562,24 @@ const fn is_false(truth: &bool) -> bool {
 /// there is no difference any more.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
+    let numbers = metrics.iter();
+    Pairs(
+        numbers
+            .map(|(name, number)| (Text::of(name), number.get()))
+            .collect(),
+    )
+}
+
+fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics, String> {
+    // Of exactly the size that is kept: a journal has a great many.
+    let mut kept = Vec::with_capacity(numbers.0.len());
+    for (name, number) in numbers.0 {
+        let finite = Finite::new(number);
+        let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
+        kept.push((names.name(name.as_str()), finite?));
+    }
+    Ok(kept.into_boxed_slice())
 }

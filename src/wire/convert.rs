@@ -6,7 +6,7 @@ use super::reply::{self, Param};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
-use crate::model::trial::{Origin, Pruning, Run, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Cut, Origin, Pruning, Run, Sitting, SittingEnd, TrialId};
 
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
@@ -56,6 +56,12 @@ impl From<&Pruning> for reply::Pruning {
             needed: pruning.needed,
             rival: pruning.rival.map(|rival| rival.0),
             chance: pruning.chance,
+            cut: pruning.cut.as_ref().map(|cut| reply::Cut {
+                step: cut.step.to_string(),
+                mark: cut.mark,
+                parts: cut.parts,
+                share: cut.share,
+            }),
         }
     }
 }
@@ -70,6 +76,12 @@ impl From<&reply::Pruning> for Pruning {
             needed: pruning.needed,
             rival: pruning.rival.map(TrialId),
             chance: pruning.chance,
+            cut: pruning.cut.as_ref().map(|cut| Cut {
+                step: cut.step.as_str().into(),
+                mark: cut.mark,
+                parts: cut.parts,
+                share: cut.share,
+            }),
         }
     }
 }

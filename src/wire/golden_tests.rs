@@ -236,7 +236,8 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             unsettled: 5,
         },
         runs: 30,
-        runs_saved: 12,
+        runs_saved: 12.5,
+        runs_cut: 0.5,
         busy: 60_000,
         running: Some(Running {
             trial: 5,
@@ -299,6 +300,7 @@ fn channel() -> Channel {
 
 fn replies() -> Vec<Reply> {
     let reason = || text("r");
+    let gpu = text("GPU 0");
     let gain = Gain::Measured {
         amount: 2.0,
         share: Some(0.25),
@@ -308,6 +310,7 @@ fn replies() -> Vec<Reply> {
     };
     let step = || text("eval");
     let by_user = true;
+    let active = |doing| status(Phase::Active, doing, gain);
     let mut all = vec![
         Reply::Pong(Pong {
             version: text("0.1.0"),
@@ -329,24 +332,24 @@ fn replies() -> Vec<Reply> {
             Gain::NoBaseline,
         ),
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
-        status(Phase::Active, Doing::Step { step: step() }, gain),
-        status(Phase::Active, Doing::Ending, gain),
-        status(Phase::Active, Doing::WarmUp { step: step() }, gain),
-        status(
-            Phase::Active,
-            Doing::PortBusy {
-                port: 8000,
-                holder: reason(),
-            },
-            gain,
-        ),
-        status(
-            Phase::Active,
-            Doing::Waiting {
-                text: text("GPU 0"),
-            },
-            gain,
-        ),
+        active(Doing::Step { step: step() }),
+        active(Doing::Ending),
+        active(Doing::WarmUp { step: step() }),
+        active(Doing::PortBusy {
+            port: 8000,
+            holder: reason(),
+        }),
+        active(Doing::Waiting { text: gpu }),
+        active(Doing::Part {
+            step: step(),
+            part: 2,
+            parts: 4,
+        }),
+        active(Doing::Progress {
+            step: step(),
+            metric: text("speed"),
+            value: 61.25,
+        }),
         Reply::Best(Box::new(Best {
             measured: measured(),
             params: vec![Param {
@@ -526,6 +529,12 @@ fn detail() -> TrialDetail {
             needed: 84.0,
             rival: Some(7),
             chance: 0.125,
+            cut: Some(Cut {
+                step: text("eval"),
+                mark: 1,
+                parts: Some(4),
+                share: 0.25,
+            }),
         }),
         logs: vec![LogTail {
             step: text("eval"),

@@ -38,6 +38,7 @@ pub mod frame;
 #[cfg(test)]
 mod golden_tests;
 pub mod hello;
+mod racing;
 pub mod reply;
 pub mod request;
 pub mod socket;

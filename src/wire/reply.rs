@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
+pub use super::racing::{Cut, Pruning};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -89,8 +90,10 @@ pub struct Status {
     pub counts: Counts,
     /// Good runs, over all trials.
     pub runs: u32,
-    /// Runs that racing has saved.
-    pub runs_saved: u32,
+    /// Runs that racing has saved; one that it has cut counts in part.
+    pub runs_saved: f64,
+    /// What was run of the runs that it has cut, in runs.
+    pub runs_cut: f64,
     /// The time with a trial running.
     pub busy: u64,
     /// The trial that runs.
@@ -197,7 +200,7 @@ pub struct Running {
 }
 
 /// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
     /// It is being started.
@@ -232,6 +235,24 @@ pub enum Doing {
     Waiting {
         /// For what, and who holds it.
         text: String,
+    },
+    /// A part of a run.
+    Part {
+        /// The step.
+        step: String,
+        /// Which part, from 1.
+        part: u32,
+        /// Of how many.
+        parts: u32,
+    },
+    /// A run that tells how far it has come.
+    Progress {
+        /// The step.
+        step: String,
+        /// The metric.
+        metric: String,
+        /// What it was last.
+        value: f64,
     },
 }
 
@@ -431,26 +452,6 @@ pub struct TrialDetail {
     pub logs: Vec<LogTail>,
     /// Whether it had logs that are gone.
     pub logs_gone: bool,
-}
-
-/// Why racing ended a trial before its last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pruning {
-    /// The metric that decided.
-    pub metric: String,
-    /// Its runs until then.
-    pub runs: u32,
-    /// How many it would have had.
-    pub of: u32,
-    /// Its mean until then.
-    pub mean: f64,
-    /// What its mean would have had to beat, or to meet.
-    pub needed: f64,
-    /// The best trial, whose mean `needed` is; `None` where that is the bound
-    /// of a constraint.
-    pub rival: Option<u32>,
-    /// The chance that the mean over all runs would have done so, 0 to 1.
-    pub chance: f64,
 }
 
 /// A run.

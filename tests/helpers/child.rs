@@ -98,6 +98,9 @@ struct Run {
     /// Lines to print.
     #[arg(long)]
     print: Vec<String>,
+    /// Lines to print before anything else.
+    #[arg(long)]
+    tell: Vec<String>,
     /// Wait so many milliseconds first.
     #[arg(long, default_value_t = 0)]
     sleep: u64,
@@ -426,6 +429,9 @@ impl Run {
         }
         if self.leave {
             leave(false);
+        }
+        for line in &self.tell {
+            writeln!(io::stdout(), "{line}").expect("printed");
         }
         await_gate(self.gate.as_ref());
         std::thread::sleep(Duration::from_millis(self.sleep));

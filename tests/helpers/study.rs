@@ -24,10 +24,10 @@ use autotune::model::spec::{
     Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{
-    MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
+    Marks, MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use autotune::model::template::Template;
-use autotune::model::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Cut, Mark, Origin, Pruning, Run, SittingEnd, TrialId};
 use autotune::model::value::{Finite, Value};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -123,6 +123,7 @@ pub(crate) fn spec() -> Spec {
         runs: 5,
         warmup: 0,
         timeout: Duration::from_secs(420),
+        marks: Marks::None,
     };
     Spec {
         name: "qwen-serving".to_owned(),
@@ -322,6 +323,14 @@ impl Story {
             facts.extend(self.begin(trial, sitting));
             for number in 1..=self.random.random_range(0..3) {
                 let run = self.wild_run(sitting, number);
+                let mark = Mark {
+                    step: run.step.clone(),
+                    run: number,
+                    sitting,
+                    number: self.random.random(),
+                    metrics: run.metrics.clone(),
+                };
+                facts.push(self.fact(Event::RunMarked { trial, mark }));
                 facts.push(self.fact(Event::RunEnded { trial, run }));
             }
             let end = self.wild_end();
@@ -351,6 +360,12 @@ impl Story {
                     needed: 1e300,
                     rival: self.random.random::<bool>().then_some(trial),
                     chance: 5e-324,
+                    cut: self.random.random::<bool>().then(|| Cut {
+                        step: self.nasty().into(),
+                        mark: self.random.random(),
+                        parts: self.random.random::<bool>().then(|| self.random.random()),
+                        share: 0.1,
+                    }),
                 }),
             },
             Event::Resumed,

@@ -327,3 +327,40 @@ loss = { json = "/results/loss", file = "{{ trial_dir }}/out.json" }
     ]);
     insta::assert_snapshot!(said);
 }
+
+#[test]
+fn parts_and_progress() {
+    let command = "runs = 5\ncommand = [\"python3\", \"eval_local.py\"]";
+    let said = table(&[
+        (
+            command,
+            "parts = 4\ncommand = [\"x\", \"{{ part }}/{{ parts }}\"]",
+        ),
+        (
+            command,
+            "runs = 1\nwarmup = 2\nparts = 4\nenv = { P = \"{{ part }}\" }\ncommand = [\"x\"]",
+        ),
+        (command, "parts = 4\ncommand = [\"x\"]"),
+        (command, "parts = 4\ncommand = [\"x\", \"{{ parts }}\"]"),
+        (command, "parts = 1\ncommand = [\"x\", \"{{ part }}\"]"),
+        (command, "parts = 101\ncommand = [\"x\", \"{{ part }}\"]"),
+        (command, "command = [\"x\", \"{{ part }}\"]"),
+        (command, "command = [\"x\"]\nenv = { P = \"{{ parts }}\" }"),
+        (
+            command,
+            "parts = 4\ncommand = [\"x\", \"{{ part }}\"]\nfile = [{ name = \"f\", text = \"{{ part }}\" }]",
+        ),
+        ("runs = 5", "progress = 'so far (\\S+)'"),
+        ("runs = 5", "progress = 'so far (?<accuracy>\\S+)'"),
+        ("runs = 5", "progress = 'so far \\S+'"),
+        ("runs = 5", "progress = 'so far ('"),
+        ("runs = 5", "progress = 'so far (?<speed>\\S+)'"),
+        (
+            command,
+            "parts = 4\nprogress = '(\\S+)'\ncommand = [\"x\", \"{{ part }}\"]",
+        ),
+        ("stop_grace = \"15s\"", "parts = 4\nprogress = '(\\S+)'"),
+        ("UTIL =", "part ="),
+    ]);
+    insta::assert_snapshot!(said);
+}

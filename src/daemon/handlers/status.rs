@@ -53,6 +53,7 @@ pub fn answer(context: &Context) -> Reply {
         },
         runs: study.runs(),
         runs_saved: study.runs_saved(),
+        runs_cut: study.runs_cut(),
         busy: milliseconds(busy),
         running: running.and_then(|trial| running_trial(view, trial)),
         waiting: waiting.collect(),
