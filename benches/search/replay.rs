@@ -14,12 +14,12 @@ use autotune::model::notify::Notify;
 use autotune::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{MetricRule, MetricSource, Step, StepKind};
 use autotune::model::study::Study;
 use autotune::model::template::Template;
-use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Origin, Purpose, Run, SittingEnd, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
 use autotune::search::{Ask, ask};
@@ -185,6 +185,7 @@ impl Replay<'_> {
         self.happen(Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         })?;
@@ -348,7 +349,9 @@ pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
             passes: 99,
             levels: 5,
             racing: contestant.racing,
+            recheck: None,
         },
+        confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],
         pass_env: Vec::new(),

@@ -10,7 +10,7 @@ use autotune::base::random::generator;
 use autotune::model::event::{Event, Fact};
 use autotune::model::spec::SamplerKind;
 use autotune::model::study::Study;
-use autotune::model::trial::{Origin, SittingEnd};
+use autotune::model::trial::{Origin, Purpose, SittingEnd};
 use autotune::search::ask;
 use rand::RngExt;
 
@@ -56,6 +56,7 @@ pub fn think(table: &Table, sampler: SamplerKind, trials: u32) -> Result<Duratio
             Event::SittingStarted {
                 trial,
                 sitting: 1,
+                purpose: Purpose::Measure,
                 token,
                 boot_id,
             },

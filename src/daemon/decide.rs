@@ -17,7 +17,7 @@ use crate::model::notice::NoticeId;
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
 use crate::notify;
 use crate::report::phrase::counted;
 use crate::search::{self, Ask};
@@ -26,6 +26,9 @@ use crate::wire::request::Steer;
 
 /// So many sittings in a row that the host's fault ended pause the study.
 pub const HOST_FAULTS_MAX: u32 = 5;
+
+/// The confirmation takes at most one in so many parts of the budget of time.
+const CONFIRMATION_MOST: u32 = 4;
 
 /// Everything that can come to the dispatcher.
 #[derive(Debug)]
@@ -260,6 +263,15 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 return decision;
             }
             decision.facts.push(fact);
+            let of = study.trial(trial);
+            let is_check = of.is_some_and(|of| of.purpose_of(sitting) == Purpose::Check);
+            if is_check && let Some(event) = search::drift::look(&study, trial) {
+                let at = context.now;
+                let fact = Fact { at, event };
+                if study.apply(&fact).is_ok() {
+                    decision.facts.push(fact);
+                }
+            }
             decision
                 .effects
                 .push(Effect::ForgetSitting { trial, sitting });
@@ -284,7 +296,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             let study = Arc::clone(&state.study);
             let paused = matches!(study.phase(), Phase::Paused(_));
             let is_old = trials != study.trials().len() || revision != study.revision();
-            if is_old || study.unsettled().is_some() || paused {
+            if is_old || study.unsettled().is_some() || study.running().is_some() || paused {
                 // An answer to an older history or spec, or one that comes too
                 // late.
                 next(state, &study, context, &mut decision);
@@ -322,7 +334,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         at: context.now,
                         event: planned,
                     });
-                    start(trial, 1, context, &mut decision);
+                    start(trial, 1, Purpose::Measure, context, &mut decision);
                 }
                 Ask::Run(trial) => take_up(&study, trial, context, &mut decision),
                 Ask::Wait => {}
@@ -487,23 +499,45 @@ pub(super) fn next(
         }
     } else if let Some(trial) = study.unsettled() {
         take_up(study, trial.id, context, decision);
-    } else if !state.asking {
+    } else if state.asking {
+        // The answer comes.
+    } else if let Some(trial) = search::drift::due(study) {
+        sit(study, trial, Purpose::Check, context, decision);
+    } else {
         state.asking = true;
         decision.effects.push(Effect::Ask);
     }
 }
 
-/// Starts the next sitting of a trial.
+/// Starts the next sitting of a trial, for what it lacks.
 fn take_up(study: &Study, trial: TrialId, context: &Context<'_>, decision: &mut Decision) {
-    let last = study.trial(trial).and_then(|trial| trial.sittings.last());
-    let sitting = last.map_or(1, |sitting| sitting.number + 1);
-    start(trial, sitting, context, decision);
+    sit(study, trial, Purpose::Measure, context, decision);
 }
 
-fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Decision) {
+/// Starts the next sitting of a trial.
+fn sit(
+    study: &Study,
+    trial: TrialId,
+    purpose: Purpose,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
+    let last = study.trial(trial).and_then(|trial| trial.sittings.last());
+    let sitting = last.map_or(1, |sitting| sitting.number + 1);
+    start(trial, sitting, purpose, context, decision);
+}
+
+fn start(
+    trial: TrialId,
+    sitting: u32,
+    purpose: Purpose,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let event = Event::SittingStarted {
         trial,
         sitting,
+        purpose,
         token: context.token.to_owned(),
         boot_id: context.boot_id.into(),
     };
@@ -534,7 +568,17 @@ fn done(
     context: &Context<'_>,
     decision: &mut Decision,
 ) {
-    if *study.phase() != Phase::Done(reason.clone()) {
+    let was_done = *study.phase() == Phase::Done(reason.clone());
+    // What was done stays done, unless something else has won since.
+    let is_settled = was_done && study.winner() == study.incumbent().map(|best| best.id);
+    if !is_settled
+        && time_used_up(study, context.now).is_none()
+        && let Some((trial, purpose)) = search::confirm::next(study)
+    {
+        sit(study, trial, purpose, context, decision);
+        return;
+    }
+    if !was_done || !is_settled {
         decision.facts.push(Fact {
             at: context.now,
             event: Event::Done { reason },
@@ -562,6 +606,13 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
         return None;
     }
     let budget = &study.spec().budget;
+    if let Some(wall) = budget.wall {
+        // The search ends early enough for its winner to be confirmed.
+        let kept = search::confirm::time(study).min(wall / CONFIRMATION_MOST);
+        if study.busy(now) + kept >= wall {
+            return Some(wall_used_up(wall));
+        }
+    }
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
         let most = counted(most.into(), "trial");
@@ -574,10 +625,12 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
 
 fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
     let wall = study.spec().budget.wall?;
-    (study.busy(now) >= wall).then(|| {
-        let wall = crate::base::quantity::show_duration(wall);
-        format!("the budget of {wall} is used up")
-    })
+    (study.busy(now) >= wall).then(|| wall_used_up(wall))
+}
+
+fn wall_used_up(wall: Duration) -> String {
+    let wall = crate::base::quantity::show_duration(wall);
+    format!("the budget of {wall} is used up")
 }
 
 /// The sittings that an earlier daemon has left open.

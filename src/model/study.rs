@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::amendment::{Amendments, Unfit};
+use super::drift::{Change, Drift, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
@@ -14,7 +15,7 @@ use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
 pub use super::tally::{Counts, Spread};
-use super::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use super::trial::{Origin, Purpose, Sitting, SittingEnd, Trial, TrialId};
 use super::trials::{ByParams, Trials};
 use crate::base::clock::Timestamp;
 
@@ -48,7 +49,12 @@ pub struct Study {
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
+    /// The incumbent when the study was done last.
+    winner: Option<TrialId>,
     leader: Option<TrialId>,
+    /// The checks that showed drift, in order.
+    changes: Vec<Change>,
+    levels: Levels,
     host_faults: u32,
     outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
@@ -94,7 +100,10 @@ impl Study {
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
+            winner: None,
             leader: None,
+            changes: Vec::new(),
+            levels: Levels::default(),
             host_faults: 0,
             outbox: Arc::default(),
             host: None,
@@ -214,6 +223,11 @@ impl Study {
         self.trial(self.incumbent?)
     }
 
+    /// The incumbent when the study was done last.
+    pub const fn winner(&self) -> Option<TrialId> {
+        self.winner
+    }
+
     /// The best trial that is complete, also by only some of its runs: the
     /// incumbent, or what may become it once it has all of them.
     pub fn leader(&self) -> Option<&Arc<Trial>> {
@@ -228,6 +242,28 @@ impl Study {
     /// The summary of the objective of a trial.
     pub fn objective(&self, trial: &Trial) -> Option<Summary> {
         trial.summary(&self.spec.objective.metric)
+    }
+
+    /// The same, each run put on the level of the study's beginning where the
+    /// host has drifted since: what trials are compared by.
+    pub fn levelled(&self, trial: &Trial) -> Option<Summary> {
+        if self.levels.are_flat() {
+            return self.objective(trial);
+        }
+        let metric = &self.spec.objective.metric;
+        self.levels.summary(trial, metric)
+    }
+
+    /// How far the host has drifted, where it has.
+    pub fn drift(&self) -> Option<Drift> {
+        self.levels.latest()
+    }
+
+    /// The sitting of that trial which showed the latest drift.
+    pub fn changed_at(&self, trial: TrialId) -> Option<u32> {
+        let mut changes = self.changes.iter().rev();
+        let change = changes.find(|change| change.trial == trial);
+        change.map(|change| change.sitting)
     }
 
     /// How far a trial misses the constraints: the sum of the amounts, each as
@@ -332,6 +368,7 @@ impl Study {
             Event::SittingStarted {
                 trial,
                 sitting,
+                purpose,
                 token,
                 boot_id,
             } => {
@@ -339,16 +376,20 @@ impl Study {
                 self.phase = Phase::Active;
                 self.begun = Some(Arc::clone(&self.spec));
                 let taken_up = self.edit(*trial)?;
-                // A sitting that was to end it met a fault of the host instead.
-                taken_up.pruning = None;
-                if taken_up.deferred {
-                    taken_up.deferred = false;
-                    taken_up.outcome = None;
-                    self.find_incumbent();
+                if *purpose == Purpose::Measure {
+                    // A sitting that was to end it met a fault of the host
+                    // instead.
+                    taken_up.pruning = None;
+                    if taken_up.deferred {
+                        taken_up.deferred = false;
+                        taken_up.outcome = None;
+                        self.find_incumbent();
+                    }
                 }
                 let trial = self.edit(*trial)?;
                 trial.sittings.push(Sitting {
                     number: *sitting,
+                    purpose: *purpose,
                     token: token.as_str().into(),
                     boot_id: boot_id.clone(),
                     started: fact.at,
@@ -392,7 +433,13 @@ impl Study {
                 let sitting = self.edit_sitting(*trial, *sitting)?;
                 sitting.warnings.push(port_busy(*port, holder).into());
             }
-            Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
+            Event::RunEnded { trial, run } => {
+                let trial = self.edit(*trial)?;
+                match trial.purpose_of(run.sitting) {
+                    Purpose::Measure => trial.runs.push(run.clone()),
+                    Purpose::Check | Purpose::Confirm { .. } => trial.extra.push(run.clone()),
+                }
+            }
             Event::SittingEnded {
                 trial,
                 sitting,
@@ -402,6 +449,7 @@ impl Study {
                 let ended = self.edit_sitting(*trial, *sitting)?;
                 ended.ended = Some(fact.at);
                 ended.end = Some(end.clone());
+                let (purpose, is_held) = (ended.purpose, ended.is_held());
                 if health.is_some() {
                     ended.health.clone_from(health);
                 }
@@ -410,7 +458,22 @@ impl Study {
                 let ended = self.edit(*trial)?;
                 ended.runs.shrink_to_fit();
                 ended.sittings.shrink_to_fit();
-                self.settle(*trial, end)?;
+                match purpose {
+                    Purpose::Measure => self.settle(*trial, end)?,
+                    // It changes nothing of what came of the trial.
+                    Purpose::Check | Purpose::Confirm { .. } if is_held => {
+                        self.host_faults = 0;
+                        if purpose == Purpose::Check {
+                            self.find_levels();
+                        }
+                    }
+                    Purpose::Check | Purpose::Confirm { .. } => {
+                        self.edit(*trial)?
+                            .extra
+                            .retain(|run| run.sitting != *sitting);
+                        self.host_faults += u32::from(*end != SittingEnd::Interrupted);
+                    }
+                }
             }
             Event::TrialReopened { trial } => {
                 let reopened = self.edit(*trial)?;
@@ -437,6 +500,14 @@ impl Study {
                 self.edit(*trial)?.pruning = Some(pruning.clone());
             }
             Event::TrialDeferred { trial } => self.edit(*trial)?.deferred = true,
+            Event::Drifted { trial, sitting, .. } => {
+                self.edit(*trial)?;
+                self.changes.push(Change {
+                    trial: *trial,
+                    sitting: *sitting,
+                });
+                self.find_levels();
+            }
             Event::Paused { reason, by_user } => {
                 self.phase = Phase::Paused(reason.clone());
                 self.paused_by_user = *by_user;
@@ -448,7 +519,10 @@ impl Study {
             Event::SpecAmended { amendments } => self.amend(amendments),
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => {}
-            Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
+            Event::Done { reason } => {
+                self.phase = Phase::Done(reason.clone());
+                self.winner = self.incumbent;
+            }
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
             Event::NoticeDelivered { channel, notices } => {
                 Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices);
@@ -507,6 +581,25 @@ impl Study {
             self.judge_anew(TrialId(index as u32 + 1));
         }
         self.tally = Tally::of(&self.trials);
+        self.find_levels();
+        self.find_incumbent();
+    }
+
+    /// Each check tells more of the level that the host is on.
+    fn find_levels(&mut self) {
+        let Some(of) = self
+            .changes
+            .last()
+            .and_then(|change| self.trial(change.trial))
+        else {
+            return;
+        };
+        let changes = self.changes.iter().filter(|change| change.trial == of.id);
+        let begin: Vec<u32> = changes.map(|change| change.sitting).collect();
+        let metric = &self.spec.objective.metric;
+        let spread = self.spread(metric);
+        let relative = spread.positive >= spread.runs;
+        self.levels = Levels::of(of, metric, &begin, relative);
         self.find_incumbent();
     }
 
@@ -552,13 +645,13 @@ impl Study {
     pub fn better_of<'a>(&self, old: Option<&'a Trial>, new: &'a Trial) -> Option<&'a Trial> {
         let complete = new.outcome == Some(Outcome::Complete);
         let Some(mean) = self
-            .objective(new)
+            .levelled(new)
             .filter(|_| complete)
             .map(|summary| summary.mean)
         else {
             return old;
         };
-        match old.and_then(|old| Some((old, self.objective(old)?))) {
+        match old.and_then(|old| Some((old, self.levelled(old)?))) {
             Some((old, summary)) if !self.spec.objective.better(mean, summary.mean) => Some(old),
             _ => Some(new),
         }

@@ -14,12 +14,12 @@ use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
 use crate::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use crate::model::step::{MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
-use crate::model::trial::{Origin, Run, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
 use crate::search::racing::{Verdict, look};
 use crate::search::{Ask, ask};
@@ -73,7 +73,9 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             passes: 2,
             levels: 4,
             racing: true,
+            recheck: Some(0),
         },
+        confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),
         pass_env: Vec::new(),
@@ -209,6 +211,7 @@ impl Simulation {
         self.happen(Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         });

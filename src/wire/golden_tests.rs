@@ -292,6 +292,7 @@ fn replies() -> Vec<Reply> {
         low: None,
         high: Some(0.5),
         clear: Some(true),
+        confirmed: Some(3),
     };
     let step = || text("eval");
     let by_user = true;
@@ -483,8 +484,10 @@ fn detail() -> TrialDetail {
                 value: -0.5,
             }],
         }],
+        extra: Vec::new(),
         sittings: vec![Sitting {
             number: 2,
+            purpose: text("confirm"),
             started: 5,
             ended: Some(6),
             startup: None,

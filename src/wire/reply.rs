@@ -118,6 +118,45 @@ pub struct Status {
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
     pub amendments: Vec<String>,
+    /// How far the best is confirmed, once that has begun.
+    pub confirmation: Option<Confirmation>,
+    /// How far the host has drifted, where it has.
+    pub drift: Option<Drift>,
+}
+
+/// The comparison of the best with the starting params by fresh starts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Confirmation {
+    /// The best trial.
+    pub winner: u32,
+    /// How many starts each of the two is to have.
+    pub starts: u32,
+    /// The starts so far, of both together.
+    pub done: u32,
+    /// The mean of the objective over the good starts with the starting params.
+    pub baseline: Option<f64>,
+    /// That of the best.
+    pub measured: Option<f64>,
+    /// How many starts with the starting params failed.
+    pub baseline_failed: u32,
+    /// How many of the best failed.
+    pub winner_failed: u32,
+    /// Whether the best is better than the starting params; `None` when that
+    /// cannot be told.
+    pub better: Option<bool>,
+    /// The constraints that the best misses, each in words.
+    pub missed: Vec<String>,
+}
+
+/// The host gives more or less than it did.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Drift {
+    /// When that was seen first.
+    pub since: i64,
+    /// How much more of the objective the same params give since then.
+    pub amount: f64,
+    /// Whether that is a share; else it is in the metric's unit.
+    pub is_share: bool,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -174,6 +213,8 @@ pub struct Running {
     pub runs: u32,
     /// How many it is to have.
     pub runs_all: u32,
+    /// What the sitting is for, in words; `None` where it measures the trial.
+    pub retrial: Option<String>,
 }
 
 /// What a sitting does. Variants are only added at the end.
@@ -302,6 +343,9 @@ pub enum Gain {
         high: Option<f64>,
         /// Whether it is more than noise; `None` when that cannot be told.
         clear: Option<bool>,
+        /// By so many fresh starts of each it was confirmed; `None` of what was
+        /// found in the search.
+        confirmed: Option<u32>,
     },
 }
 
@@ -318,6 +362,8 @@ pub struct Best {
     pub gain: Gain,
     /// The metric that is optimised.
     pub objective: Objective,
+    /// How far it is confirmed, once that has begun.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// A parameter and its value.
@@ -398,6 +444,8 @@ pub struct TrialDetail {
     pub constraints: Vec<String>,
     /// Its runs, in the order in which they ended.
     pub runs: Vec<Run>,
+    /// Those of sittings beside the search, by which it does not come out.
+    pub extra: Vec<Run>,
     /// Its sittings, in order.
     pub sittings: Vec<Sitting>,
     /// What broke.
@@ -466,6 +514,8 @@ pub struct Number {
 pub struct Sitting {
     /// Its number.
     pub number: u32,
+    /// `measure`, `check`, `confirm`.
+    pub purpose: String,
     /// When it began.
     pub started: i64,
     /// When it was over.

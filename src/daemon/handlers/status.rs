@@ -5,6 +5,7 @@ use crate::base::clock;
 use crate::daemon::board::View;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
+use crate::report::retrial;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
 
@@ -70,6 +71,12 @@ pub fn answer(context: &Context) -> Reply {
         left: left.filter(|_| goes_on).map(milliseconds),
         channels: notify::channels(context, study),
         amendments: study.amendments().iter().map(ToString::to_string).collect(),
+        confirmation: common::confirmation(study),
+        drift: study.drift().map(|drift| reply::Drift {
+            since: drift.since.as_millis(),
+            amount: drift.amount,
+            is_share: drift.is_share,
+        }),
     }))
 }
 
@@ -101,5 +108,6 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
         since: since.as_millis(),
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
         runs_all: view.study.spec_of_running().runs_per_trial(),
+        retrial: retrial::running(&view.study, trial),
     })
 }

@@ -186,7 +186,7 @@ impl History<'_> {
         let metric = &study.spec().objective.metric;
         let noise = Noise::of_objective(study);
         let mut samples = self.samples(|trial| {
-            let mean = noise.scaled(study.objective(trial)?.mean);
+            let mean = noise.scaled(study.levelled(trial)?.mean);
             Some((mean, noise.of_mean(trial, metric)))
         });
         let sum: f64 = samples.iter().map(|sample| sample.value).sum();
