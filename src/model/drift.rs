@@ -201,7 +201,3 @@ pub(super) struct Change {
     pub(super) trial: TrialId,
     pub(super) sitting: u32,
 }
-
-#[cfg(test)]
-#[path = "drift_tests.rs"]
-mod tests;

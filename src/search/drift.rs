@@ -35,7 +35,7 @@ pub const LEVEL: f64 = 0.01;
 /// A check is repeated where noise alone would give such a one as seldom.
 const SUSPICIOUS: f64 = 0.05;
 /// So many checks follow each other at most.
-const REPEATS: usize = 3;
+const REPEATS: usize = 5;
 /// A change of less than this share is of no interest.
 const SMALLEST: f64 = 0.03;
 /// What the noise of the study tells counts as so many degrees of freedom at

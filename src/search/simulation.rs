@@ -151,6 +151,22 @@ pub(crate) fn fails() -> Answer {
     })
 }
 
+fn run(number: u32, sitting: u32, elapsed: Duration, speed: f64, quality: f64) -> Run {
+    let metric = |n: f64| Finite::new(n).expect("a finite number");
+    Run {
+        step: "measure".into(),
+        number,
+        sitting,
+        elapsed,
+        ending: Ending::Exited(0),
+        metrics: Box::new([
+            ("speed".into(), metric(speed)),
+            ("quality".into(), metric(quality)),
+        ]),
+        fault: None,
+    }
+}
+
 /// A study with all the facts that made it.
 #[derive(Clone)]
 pub(crate) struct Simulation {
@@ -220,19 +236,8 @@ impl Simulation {
             Answer::Runs(runs) => 'runs: {
                 let before = self.study.trial(trial).map_or(0, |t| t.runs.len());
                 for (index, (speed, quality)) in runs.iter().enumerate() {
-                    let metric = |n: f64| Finite::new(n).expect("a finite number");
-                    let run = Run {
-                        step: "measure".into(),
-                        number: (before + index) as u32 + 1,
-                        sitting,
-                        elapsed,
-                        ending: Ending::Exited(0),
-                        metrics: Box::new([
-                            ("speed".into(), metric(*speed)),
-                            ("quality".into(), metric(*quality)),
-                        ]),
-                        fault: None,
-                    };
+                    let number = (before + index) as u32 + 1;
+                    let run = run(number, sitting, elapsed, *speed, *quality);
                     self.happen(Event::RunEnded { trial, run });
                     let measured = self.study.trial(trial).expect("a planned trial");
                     match look(&self.study, measured) {
@@ -250,6 +255,35 @@ impl Simulation {
                 }
                 let measured = self.study.trial(trial).expect("a planned trial");
                 self.study.judge(measured)
+            }
+        };
+        self.happen(Event::SittingEnded {
+            trial,
+            sitting,
+            end: SittingEnd::Finished(outcome),
+            health: None,
+        });
+    }
+
+    /// Starts a trial once more, for one run or a failure.
+    pub(crate) fn again(&mut self, trial: TrialId, purpose: Purpose, answer: &Answer) {
+        let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
+        let sitting = sittings as u32 + 1;
+        self.happen(Event::SittingStarted {
+            trial,
+            sitting,
+            purpose,
+            token: String::new(),
+            boot_id: "".into(),
+        });
+        let outcome = match answer {
+            Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
+            Answer::Runs(runs) => {
+                for (speed, quality) in runs {
+                    let run = run(1, sitting, Duration::from_secs(1), *speed, *quality);
+                    self.happen(Event::RunEnded { trial, run });
+                }
+                Outcome::Complete
             }
         };
         self.happen(Event::SittingEnded {

@@ -247,6 +247,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             since: 2,
             runs: 1,
             runs_all: 3,
+            retrial: Some(text("a check for drift")),
         }),
         waiting: vec![Waiting {
             trial: 6,
@@ -262,6 +263,12 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         left: None,
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
+        confirmation: Some(confirmation()),
+        drift: Some(Drift {
+            since: 4,
+            amount: -0.125,
+            is_share: true,
+        }),
     }))
 }
 
@@ -344,6 +351,7 @@ fn replies() -> Vec<Reply> {
             changes: vec![change()],
             gain,
             objective: objective(),
+            confirmation: None,
         })),
         Reply::Trials(Trials {
             total: 300,
@@ -461,6 +469,20 @@ fn answers() -> [Accepted; 8] {
             done: true,
         }),
     ]
+}
+
+fn confirmation() -> Confirmation {
+    Confirmation {
+        winner: 7,
+        starts: 3,
+        done: 6,
+        baseline: Some(1.5),
+        measured: Some(2.0),
+        baseline_failed: 0,
+        winner_failed: 1,
+        better: Some(true),
+        missed: vec![text("quality >= 0.5")],
+    }
 }
 
 fn detail() -> TrialDetail {
