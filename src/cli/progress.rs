@@ -186,7 +186,8 @@ impl Progress {
             } => {
                 let metric = &study.spec().objective.metric;
                 let text = drifted(metric, trial.0, *before, *after);
-                self.note(&format!("drift: {text}: {DRIFT_HINT}"));
+                self.note(&format!("drift: {text}"));
+                self.note(DRIFT_HINT);
                 return;
             }
             Event::Paused { reason, by_user } => {

@@ -100,7 +100,7 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         text += &runs(&trial.runs, color);
     }
     if !trial.extra.is_empty() {
-        text += &title("Runs to check and to confirm", color);
+        text += &title("Runs beside the search", color);
         text += &runs(&trial.extra, color);
     }
     if trial.logs_gone {
@@ -178,6 +178,7 @@ fn sittings(trial: &TrialDetail, color: bool) -> String {
 fn runs(runs: &[Run], color: bool) -> String {
     let mut table = Table::new([
         Column::left("STEP"),
+        Column::right("SITTING"),
         Column::right("RUN"),
         Column::right("TOOK"),
         Column::left("RESULT").flexible(),
@@ -193,6 +194,7 @@ fn runs(runs: &[Run], color: bool) -> String {
         };
         table.row([
             Cell::from(clean(&run.step)),
+            run.sitting.to_string().into(),
             run.number.to_string().into(),
             prose::duration(run.elapsed).into(),
             result,
