@@ -188,3 +188,41 @@ fn a_winner_that_does_not_start_again_stays_and_is_told() {
     assert_eq!(study.results().len(), 2);
     assert_eq!(study.alive(), Vec::<i32>::new());
 }
+
+#[test]
+fn what_a_training_has_made_is_left_as_it_is() {
+    let spec = r#"
+[study]
+name = "trained"
+[objective]
+maximize = "score"
+[confirm]
+runs = 1
+[space]
+N = [1, 2]
+[[step]]
+name = "train"
+kind = "task"
+command = ["sh", "-c", "echo {{ sitting }} > {{ trial_dir }}/model"]
+[[step]]
+name = "eval"
+kind = "measure"
+command = ["sh", "-c", "cat {{ trial_dir }}/model; echo score={{ N }}"]
+[step.metrics]
+score = 'score=(\S+)'
+"#;
+    let study = Study::new(spec);
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    assert_eq!(started(&study).len(), 4, "{}", study.trace());
+    let model = |path: &str| std::fs::read_to_string(study.out("trials").join(path));
+    for trial in ["trial_00001", "trial_00002"] {
+        let made = model(&format!("{trial}/model")).expect("a model");
+        let again = model(&format!("{trial}/sitting_2/model")).expect("another");
+        assert_eq!((made.trim(), again.trim()), ("1", "2"));
+    }
+    // Unless somebody wants it, nothing is trained twice.
+    let study = Study::new(&spec.replace("runs = 1", ""));
+    assert_eq!(code(&study.run()), 0);
+    assert_eq!(started(&study).len(), 2, "{}", study.trace());
+}

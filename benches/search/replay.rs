@@ -22,7 +22,7 @@ use autotune::model::template::Template;
 use autotune::model::trial::{Origin, Purpose, Run, SittingEnd, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
-use autotune::search::{Ask, ask};
+use autotune::search::{Ask, ask, drift};
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -113,6 +113,10 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
         .push((0.0, table.quality(&table.key(&baseline))));
     let mut asked = Duration::ZERO;
     while replay.cost < replay.budget {
+        if let Some(trial) = drift::due(&replay.study) {
+            replay.check(trial)?;
+            continue;
+        }
         let before = Instant::now();
         let answer = ask(&replay.study);
         asked += before.elapsed();
@@ -225,6 +229,31 @@ impl Replay<'_> {
             };
             return self.end(trial, sitting, outcome);
         }
+    }
+
+    /// One more start with one run, to see whether the host has drifted.
+    fn check(&mut self, trial: TrialId) -> Result<()> {
+        let Some(checked) = self.study.trial(trial).cloned() else {
+            anyhow::bail!("trial {trial} is not known");
+        };
+        let sitting = checked.sittings.len() as u32 + 1;
+        self.happen(Event::SittingStarted {
+            trial,
+            sitting,
+            purpose: Purpose::Check,
+            token: String::new(),
+            boot_id: "".into(),
+        })?;
+        if !self.spend(self.startup + RUN) {
+            return Ok(());
+        }
+        let run = self.run(&self.table.key(&checked.params), sitting)?;
+        self.happen(Event::RunEnded { trial, run })?;
+        self.end(trial, sitting, Outcome::Complete)?;
+        if let Some(event) = drift::look(&self.study, trial) {
+            self.happen(event)?;
+        }
+        Ok(())
     }
 
     fn end(&mut self, trial: TrialId, sitting: u32, outcome: Outcome) -> Result<()> {

@@ -103,18 +103,13 @@ const CONFIRM: Purpose = Purpose::Confirm {
 
 #[test]
 fn the_winner_is_confirmed_before_the_study_is_done() {
-    let exhausted = |table: &mut Table| {
-        table.both_tried();
-        table.answer();
-    };
-    let used_up = |table: &mut Table| {
-        table.both_tried();
-    };
-    let ways: [(&dyn Fn(&mut Table), Budget); 2] =
-        [(&exhausted, Budget::default()), (&used_up, trials(2))];
-    for (finish, budget) in ways {
+    // Because nothing is left to try, and because the budget is used up.
+    for budget in [Budget::default(), trials(2)] {
         let mut table = contest(2, budget);
-        finish(&mut table);
+        table.both_tried();
+        if table.state.asking {
+            table.answer();
+        }
         let mut sat = Vec::new();
         while let Some((trial, _)) = table.sits() {
             assert_eq!(table.purpose(), Some(CONFIRM));
@@ -149,7 +144,12 @@ fn a_study_that_was_done_before_there_was_a_confirmation_stays_done() {
     Arc::make_mut(&mut table.state.study).rewrite(Arc::new(spec));
     table.begin();
     assert_eq!(table.sits(), None);
-    // Another winner is another matter.
+    // That a user wants one now is another matter.
+    let done = Arc::clone(&table.state.study);
+    amend(&mut table, vec![set("confirm.runs", "2")]);
+    assert_eq!(table.purpose(), Some(CONFIRM));
+    table.state.study = done;
+    // And so is another winner.
     let (_, reply) = amend(&mut table, vec![set("trials", "3")]);
     assert!(answer(reply).done);
     table.begin();

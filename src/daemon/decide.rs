@@ -569,16 +569,16 @@ fn done(
     decision: &mut Decision,
 ) {
     let was_done = *study.phase() == Phase::Done(reason.clone());
-    // What was done stays done, unless something else has won since.
-    let is_settled = was_done && study.winner() == study.incumbent().map(|best| best.id);
-    if !is_settled
+    // What was done stays done, unless something else has won since, or more is
+    // wanted.
+    if !(was_done && study.is_concluded())
         && time_used_up(study, context.now).is_none()
         && let Some((trial, purpose)) = search::confirm::next(study)
     {
         sit(study, trial, purpose, context, decision);
         return;
     }
-    if !was_done || !is_settled {
+    if !was_done {
         decision.facts.push(Fact {
             at: context.now,
             event: Event::Done { reason },

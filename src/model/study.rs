@@ -49,8 +49,9 @@ pub struct Study {
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
-    /// The incumbent when the study was done last.
-    winner: Option<TrialId>,
+    /// The incumbent when the study was done last, and by how many starts it
+    /// was to be confirmed then.
+    concluded: (Option<TrialId>, u32),
     leader: Option<TrialId>,
     /// The checks that showed drift, in order.
     changes: Vec<Change>,
@@ -100,7 +101,7 @@ impl Study {
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
-            winner: None,
+            concluded: (None, 0),
             leader: None,
             changes: Vec::new(),
             levels: Levels::default(),
@@ -223,9 +224,14 @@ impl Study {
         self.trial(self.incumbent?)
     }
 
-    /// The incumbent when the study was done last.
-    pub const fn winner(&self) -> Option<TrialId> {
-        self.winner
+    /// Whether nothing that a confirmation is about has changed since the study
+    /// was done last: neither what has won, nor how it is to be confirmed.
+    pub fn is_concluded(&self) -> bool {
+        self.concluded == self.conclusion()
+    }
+
+    fn conclusion(&self) -> (Option<TrialId>, u32) {
+        (self.incumbent, self.spec.confirm_runs())
     }
 
     /// The best trial that is complete, also by only some of its runs: the
@@ -521,7 +527,7 @@ impl Study {
             Event::SpecReloaded { .. } => {}
             Event::Done { reason } => {
                 self.phase = Phase::Done(reason.clone());
-                self.winner = self.incumbent;
+                self.concluded = self.conclusion();
             }
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
             Event::NoticeDelivered { channel, notices } => {

@@ -122,14 +122,13 @@ fn without_drift_nothing_is_changed() {
         (0.03, 0.01),
         (0.0, 0.0),
     ] {
-        let seen = (0..300).filter(|seed| {
+        let seen = (0..100).filter(|seed| {
             let simulation = play(*seed, &mut host(*seed, start, run, None));
             assert_eq!(simulation.study.drift().is_some(), changes(&simulation) > 0);
             changes(&simulation) > 0
         });
         let seen = seen.count();
-        println!("start {start}, run {run}: drift seen in {seen} of 300");
-        assert!(seen <= 3, "start {start}, run {run}: {seen}");
+        assert!(seen <= 1, "start {start}, run {run}: {seen}");
     }
 }
 
@@ -170,12 +169,12 @@ fn a_throttled_host_does_not_make_the_later_best_lose() {
         raw += u32::from(highest.id == leader.id && near(highest));
     }
     let mean = sizes.iter().sum::<f64>() / sizes.len() as f64;
-    println!("seen in {seen} of 100, by {mean}; best found in {found}, by raw numbers in {raw}");
     assert!(seen >= 85, "{seen}");
     assert!((mean + 0.15).abs() < 0.02, "{mean}");
+    // By the numbers as they were measured it would hardly ever be.
     assert!(
-        f64::from(found) > 0.9 * f64::from(seen),
-        "{found} of {seen}"
+        f64::from(found) > 0.9 * f64::from(seen) && raw < found / 2,
+        "{found} of {seen}, {raw}"
     );
 }
 

@@ -52,7 +52,6 @@ impl PurposeRecord {
         }
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
     pub(super) const fn is_measure(&self) -> bool {
         matches!(self, Self::Measure)
     }
