@@ -141,7 +141,15 @@ fn a_study_that_was_done_before_there_was_a_confirmation_stays_done() {
     assert!(matches!(table.phase(), Phase::Done(_)));
     let mut spec = Spec::clone(table.state.study.spec());
     spec.confirm.runs = Some(3);
-    Arc::make_mut(&mut table.state.study).rewrite(Arc::new(spec));
+    let Phase::Done(reason) = table.phase().clone() else {
+        panic!("{:?}", table.phase())
+    };
+    // A later start goes by the spec of its day from the journal's beginning on.
+    let study = Arc::make_mut(&mut table.state.study);
+    study.rewrite(Arc::new(spec));
+    let at = Timestamp::from_millis(3_000);
+    let event = Event::Done { reason };
+    study.apply(&Fact { at, event }).expect("it fits");
     table.begin();
     assert_eq!(table.sits(), None);
     // That a user wants one now is another matter.
