@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::budget::{time_used_up, used_up};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
@@ -13,22 +14,19 @@ use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
-use crate::model::notice::NoticeId;
+use crate::model::notice::{NoticeId, Refused};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
 use crate::notify;
-use crate::report::phrase::counted;
+use crate::report::phrase::clean;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 use crate::wire::request::Steer;
 
 /// So many sittings in a row that the host's fault ended pause the study.
 pub const HOST_FAULTS_MAX: u32 = 5;
-
-/// The confirmation takes at most one in so many parts of the budget of time.
-const CONFIRMATION_MOST: u32 = 4;
 
 /// Everything that can come to the dispatcher.
 #[derive(Debug)]
@@ -108,7 +106,11 @@ pub enum Notified {
         channel: Name,
         /// The notices.
         notices: Vec<NoticeId>,
+        /// The recipients of a mail who do not get them.
+        refused: Vec<Refused>,
     },
+    /// What its owner should know of it.
+    Warning(String),
     /// It tries no more.
     GivenUp {
         /// The channel.
@@ -336,7 +338,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                     });
                     start(trial, 1, Purpose::Measure, context, &mut decision);
                 }
-                Ask::Run(trial) => take_up(&study, trial, context, &mut decision),
+                Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
                 Ask::Wait => {}
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
@@ -345,8 +347,26 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
         Input::Notified(notified) => {
             let event = match notified {
-                Notified::Delivered { channel, notices } => {
-                    Event::NoticeDelivered { channel, notices }
+                Notified::Warning(text) => {
+                    decision.effects.push(Effect::Warn(text));
+                    return decision;
+                }
+                Notified::Delivered {
+                    channel,
+                    notices,
+                    refused,
+                } => {
+                    let known = state.study.outbox().standing(&channel).refused;
+                    let is_new = |one: &&Refused| !known.iter().any(|known| known.is_like(one));
+                    let new = refused.iter().filter(is_new);
+                    decision
+                        .effects
+                        .extend(new.map(|one| missed(&channel, one)));
+                    Event::NoticeDelivered {
+                        channel,
+                        notices,
+                        refused,
+                    }
                 }
                 Notified::GivenUp {
                     channel,
@@ -383,6 +403,20 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         }
     }
     decision
+}
+
+/// What to say of a recipient who does not get what others do.
+fn missed(channel: &str, one: &Refused) -> Effect {
+    let address = clean(&one.address);
+    let again = if one.again {
+        format!(", retrying for {address} alone")
+    } else {
+        String::new()
+    };
+    Effect::Warn(format!(
+        "channel {channel} reaches others, but not {address}: {}{again}",
+        clean(&one.why)
+    ))
 }
 
 /// Ends the running trial, and then the daemon.
@@ -490,15 +524,15 @@ pub(super) fn next(
         }
         return;
     }
-    if let Some(reason) = budget_used_up(study, context.now) {
+    if let Some(reason) = used_up(study, context.now) {
         match search::racing::unconfirmed(study) {
             Some(trial) if time_used_up(study, context.now).is_none() => {
-                take_up(study, trial, context, decision);
+                sit(study, trial, Purpose::Measure, context, decision);
             }
             _ => done(state, study, reason, context, decision),
         }
     } else if let Some(trial) = study.unsettled() {
-        take_up(study, trial.id, context, decision);
+        sit(study, trial.id, Purpose::Measure, context, decision);
     } else if state.asking {
         // The answer comes.
     } else if let Some(trial) = search::drift::due(study) {
@@ -507,11 +541,6 @@ pub(super) fn next(
         state.asking = true;
         decision.effects.push(Effect::Ask);
     }
-}
-
-/// Starts the next sitting of a trial, for what it lacks.
-fn take_up(study: &Study, trial: TrialId, context: &Context<'_>, decision: &mut Decision) {
-    sit(study, trial, Purpose::Measure, context, decision);
 }
 
 /// Starts the next sitting of a trial.
@@ -594,43 +623,6 @@ fn pause_reason(study: &Study) -> String {
         _ => "see the trial's log",
     };
     format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
-}
-
-/// Why no further trial is begun, if the budget says so. A trial that is begun
-/// is finished, unless time is up.
-fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    if let Some(reason) = time_used_up(study, now) {
-        return Some(reason);
-    }
-    if study.unsettled().is_some() {
-        return None;
-    }
-    let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall {
-        // The search ends early enough for its winner to be confirmed.
-        let kept = search::confirm::time(study).min(wall / CONFIRMATION_MOST);
-        if study.busy(now) + kept >= wall {
-            return Some(wall_used_up(wall));
-        }
-    }
-    let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
-    if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        let most = counted(most.into(), "trial");
-        return Some(format!("the budget of {most} is used up"));
-    }
-    let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    let most = counted(most.into(), "run");
-    Some(format!("the budget of {most} is used up"))
-}
-
-fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let wall = study.spec().budget.wall?;
-    (study.busy(now) >= wall).then(|| wall_used_up(wall))
-}
-
-fn wall_used_up(wall: Duration) -> String {
-    let wall = crate::base::quantity::show_duration(wall);
-    format!("the budget of {wall} is used up")
 }
 
 /// The sittings that an earlier daemon has left open.

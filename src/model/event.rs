@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::Amendments;
 use super::host::Host;
-use super::notice::{Notice, NoticeId};
+use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
 use super::trial::{Origin, Pruning, Purpose, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
@@ -200,6 +200,8 @@ pub enum Event {
         channel: Name,
         /// The notices.
         notices: Vec<NoticeId>,
+        /// The recipients of a mail who do not get them.
+        refused: Vec<Refused>,
     },
     /// A channel tries no more to deliver notices.
     NoticeGivenUp {

@@ -1,21 +1,23 @@
 //! The state of a study: what its events add up to.
 
+mod merit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
 use super::amendment::{Amendments, Unfit};
-use super::drift::{Change, Drift, Levels};
+use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
 use super::notice::Outbox;
-use super::outcome::Outcome;
+use super::outcome::{Failure, FailureKind, Outcome};
 use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
 pub use super::tally::{Counts, Spread};
-use super::trial::{Origin, Purpose, Sitting, SittingEnd, Trial, TrialId};
+use super::trial::{Purpose, Sitting, SittingEnd, Trial, TrialId};
 use super::trials::{ByParams, Trials};
 use crate::base::clock::Timestamp;
 
@@ -202,6 +204,23 @@ impl Study {
         TrialId(self.trials.len() as u32 + 1)
     }
 
+    /// The trial that waits after a fault of the host, with that fault and when
+    /// it showed. `None` while the study is paused or a trial runs.
+    pub fn held_up(&self) -> Option<(&Trial, &Failure, Timestamp)> {
+        if self.host_faults == 0 || self.phase != Phase::Active || self.running().is_some() {
+            return None;
+        }
+        let mut unsettled = self.all_unsettled();
+        unsettled.find_map(|trial| {
+            let last = trial.sittings.last()?;
+            let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
+                return None;
+            };
+            let is_fault = matches!(failure.kind, FailureKind::Host(_));
+            is_fault.then_some((&**trial, &**failure, last.ended?))
+        })
+    }
+
     /// How many sittings in a row the host's fault has ended.
     pub fn host_faults(&self) -> u32 {
         self.host_faults
@@ -224,16 +243,6 @@ impl Study {
         self.trial(self.incumbent?)
     }
 
-    /// Whether nothing that a confirmation is about has changed since the study
-    /// was done last: neither what has won, nor how it is to be confirmed.
-    pub fn is_concluded(&self) -> bool {
-        self.concluded == self.conclusion()
-    }
-
-    fn conclusion(&self) -> (Option<TrialId>, u32) {
-        (self.incumbent, self.spec.confirm_runs())
-    }
-
     /// The best trial that is complete, also by only some of its runs: the
     /// incumbent, or what may become it once it has all of them.
     pub fn leader(&self) -> Option<&Arc<Trial>> {
@@ -248,28 +257,6 @@ impl Study {
     /// The summary of the objective of a trial.
     pub fn objective(&self, trial: &Trial) -> Option<Summary> {
         trial.summary(&self.spec.objective.metric)
-    }
-
-    /// The same, each run put on the level of the study's beginning where the
-    /// host has drifted since: what trials are compared by.
-    pub fn levelled(&self, trial: &Trial) -> Option<Summary> {
-        if self.levels.are_flat() {
-            return self.objective(trial);
-        }
-        let metric = &self.spec.objective.metric;
-        self.levels.summary(trial, metric)
-    }
-
-    /// How far the host has drifted, where it has.
-    pub fn drift(&self) -> Option<Drift> {
-        self.levels.latest()
-    }
-
-    /// The sitting of that trial which showed the latest drift.
-    pub fn changed_at(&self, trial: TrialId) -> Option<u32> {
-        let mut changes = self.changes.iter().rev();
-        let change = changes.find(|change| change.trial == trial);
-        change.map(|change| change.sitting)
     }
 
     /// How far a trial misses the constraints: the sum of the amounts, each as
@@ -530,9 +517,11 @@ impl Study {
                 self.concluded = self.conclusion();
             }
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
-            Event::NoticeDelivered { channel, notices } => {
-                Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices);
-            }
+            Event::NoticeDelivered {
+                channel,
+                notices,
+                refused,
+            } => Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices, refused),
             Event::NoticeGivenUp {
                 channel,
                 notices,
@@ -591,24 +580,6 @@ impl Study {
         self.find_incumbent();
     }
 
-    /// Each check tells more of the level that the host is on.
-    fn find_levels(&mut self) {
-        let Some(of) = self
-            .changes
-            .last()
-            .and_then(|change| self.trial(change.trial))
-        else {
-            return;
-        };
-        let changes = self.changes.iter().filter(|change| change.trial == of.id);
-        let begin: Vec<u32> = changes.map(|change| change.sitting).collect();
-        let metric = &self.spec.objective.metric;
-        let spread = self.spread(metric);
-        let relative = spread.positive >= spread.runs;
-        self.levels = Levels::of(of, metric, &begin, relative);
-        self.find_incumbent();
-    }
-
     /// A trial that has all its runs has none that are put off.
     fn finish_if_whole(&mut self, id: TrialId) {
         let whole = self.spec.runs_per_trial() as usize;
@@ -630,44 +601,6 @@ impl Study {
             && let Ok(trial) = self.edit(id)
         {
             trial.outcome = outcome;
-        }
-    }
-
-    /// The incumbent always competes: it changes only for a better one.
-    fn challenge(&mut self, id: TrialId) {
-        let Some(trial) = self.trial(id) else { return };
-        let old = self.leader().map(|leader| &**leader);
-        let leader = self.better_of(old, trial).map(|best| best.id);
-        // The baseline is what there is without a study, however few its runs.
-        if !trial.is_provisional() || trial.origin == Origin::Baseline {
-            let old = self.incumbent().map(|incumbent| &**incumbent);
-            self.incumbent = self.better_of(old, trial).map(|best| best.id);
-        }
-        self.leader = leader;
-    }
-
-    /// The better of two trials by the objective: `new` only when it is
-    /// complete and strictly better than `old`.
-    pub fn better_of<'a>(&self, old: Option<&'a Trial>, new: &'a Trial) -> Option<&'a Trial> {
-        let complete = new.outcome == Some(Outcome::Complete);
-        let Some(mean) = self
-            .levelled(new)
-            .filter(|_| complete)
-            .map(|summary| summary.mean)
-        else {
-            return old;
-        };
-        match old.and_then(|old| Some((old, self.levelled(old)?))) {
-            Some((old, summary)) if !self.spec.objective.better(mean, summary.mean) => Some(old),
-            _ => Some(new),
-        }
-    }
-
-    fn find_incumbent(&mut self) {
-        self.incumbent = None;
-        self.leader = None;
-        for index in 0..self.trials.len() {
-            self.challenge(TrialId(index as u32 + 1));
         }
     }
 

@@ -10,6 +10,7 @@ use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
 use super::request::*;
+use super::retrial::golden::{DRIFT, confirmation};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -263,12 +264,16 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         left: None,
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
-        confirmation: Some(confirmation()),
-        drift: Some(Drift {
-            since: 4,
-            amount: -0.125,
-            is_share: true,
+        held_up: Some(HeldUp {
+            trial: 5,
+            fault: text("port-taken"),
+            why: text("port 8000 is in use"),
+            times: 2,
+            most: 5,
+            again: 70_000,
         }),
+        confirmation: Some(confirmation()),
+        drift: Some(DRIFT),
     }))
 }
 
@@ -288,6 +293,11 @@ fn channel() -> Channel {
             at: 8,
             reason: text("refused"),
         }),
+        refused: vec![Refused {
+            address: text("a@b"),
+            why: text("451 later"),
+            again: true,
+        }],
     }
 }
 
@@ -418,6 +428,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
         Refusal::LogsGone(3),
+        Refusal::Unanswered,
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -469,20 +480,6 @@ fn answers() -> [Accepted; 8] {
             done: true,
         }),
     ]
-}
-
-fn confirmation() -> Confirmation {
-    Confirmation {
-        winner: 7,
-        starts: 3,
-        done: 6,
-        baseline: Some(1.5),
-        measured: Some(2.0),
-        baseline_failed: 0,
-        winner_failed: 1,
-        better: Some(true),
-        missed: vec![text("quality >= 0.5")],
-    }
 }
 
 fn detail() -> TrialDetail {

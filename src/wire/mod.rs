@@ -40,6 +40,7 @@ mod golden_tests;
 pub mod hello;
 pub mod reply;
 pub mod request;
+mod retrial;
 pub mod socket;
 pub mod space;
 

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
-pub use super::channel::{Channel, GivenUp, Tested, Trouble};
+pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
+pub use super::retrial::{Confirmation, Drift};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -118,45 +119,30 @@ pub struct Status {
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
     pub amendments: Vec<String>,
+    /// Why a trial is not started again yet, while it waits after a fault of the
+    /// host.
+    pub held_up: Option<HeldUp>,
     /// How far the best is confirmed, once that has begun.
     pub confirmation: Option<Confirmation>,
     /// How far the host has drifted, where it has.
     pub drift: Option<Drift>,
 }
 
-/// The comparison of the best with the starting params by fresh starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Confirmation {
-    /// The best trial.
-    pub winner: u32,
-    /// How many starts each of the two is to have.
-    pub starts: u32,
-    /// The starts so far, of both together.
-    pub done: u32,
-    /// The mean of the objective over the good starts with the starting params.
-    pub baseline: Option<f64>,
-    /// That of the best.
-    pub measured: Option<f64>,
-    /// How many starts with the starting params failed.
-    pub baseline_failed: u32,
-    /// How many of the best failed.
-    pub winner_failed: u32,
-    /// Whether the best is better than the starting params; `None` when that
-    /// cannot be told.
-    pub better: Option<bool>,
-    /// The constraints that the best misses, each in words.
-    pub missed: Vec<String>,
-}
-
-/// The host gives more or less than it did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Drift {
-    /// When that was seen first.
-    pub since: i64,
-    /// How much more of the objective the same params give since then.
-    pub amount: f64,
-    /// Whether that is a share; else it is in the metric's unit.
-    pub is_share: bool,
+/// A trial that a fault of the host has ended, and that is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Its number.
+    pub trial: u32,
+    /// The name of the fault, as in the results file: `port-taken`.
+    pub fault: String,
+    /// What it was, for people: the port, and who holds it.
+    pub why: String,
+    /// How many faults there were in a row.
+    pub times: u32,
+    /// After so many the study is paused.
+    pub most: u32,
+    /// When it is tried again.
+    pub again: i64,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -653,4 +639,6 @@ pub enum Refusal {
     NoSuchChannel(Vec<String>),
     /// The trial's logs were there and are gone.
     LogsGone(u32),
+    /// The daemon ends, and cannot say whether it was done.
+    Unanswered,
 }

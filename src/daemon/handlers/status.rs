@@ -3,11 +3,12 @@
 use super::{Context, common, notify};
 use crate::base::clock;
 use crate::daemon::board::View;
+use crate::daemon::decide::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::retrial;
 use crate::wire::convert::milliseconds;
-use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
+use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
 
 /// So many trials that wait are told.
 const WAITING: usize = 20;
@@ -71,6 +72,7 @@ pub fn answer(context: &Context) -> Reply {
         left: left.filter(|_| goes_on).map(milliseconds),
         channels: notify::channels(context, study),
         amendments: study.amendments().iter().map(ToString::to_string).collect(),
+        held_up: held_up(study),
         confirmation: common::confirmation(study),
         drift: study.drift().map(|drift| reply::Drift {
             since: drift.since.as_millis(),
@@ -78,6 +80,19 @@ pub fn answer(context: &Context) -> Reply {
             is_share: drift.is_share,
         }),
     }))
+}
+
+fn held_up(study: &Study) -> Option<HeldUp> {
+    let (trial, failure, at) = study.held_up()?;
+    let again = at.as_millis() + milliseconds(study.spec().host.fault_wait).cast_signed();
+    Some(HeldUp {
+        trial: trial.id.0,
+        fault: failure.kind.name().to_owned(),
+        why: failure.message.clone(),
+        times: study.host_faults(),
+        most: HOST_FAULTS_MAX,
+        again,
+    })
 }
 
 fn phase(study: &Study) -> reply::Phase {
