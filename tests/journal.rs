@@ -12,6 +12,7 @@ use autotune::model::event::{Event, Fact};
 use autotune::model::outcome::Outcome;
 use autotune::model::spec::Spec;
 use autotune::model::study::Study;
+use autotune::model::trial::{Purpose, TrialId};
 use autotune::store::journal::{self, Journal, Opened};
 use autotune::store::{AppendError, Header, JournalError};
 use proptest::prelude::*;
@@ -427,6 +428,18 @@ fn the_second_format_stays_readable() {
         unfit,
         ["constraint.gone.max = none: there is no setting `constraint.gone.max`"]
     );
+    // A trial that was started again, to check and to be confirmed.
+    let trial = study.trial(TrialId(1)).expect("a trial");
+    let (baseline, winner) = (TrialId(2), TrialId(1));
+    let purposes: Vec<Purpose> = trial.sittings.iter().map(|s| s.purpose).collect();
+    let confirm = Purpose::Confirm { baseline, winner };
+    assert_eq!(
+        purposes,
+        [Purpose::Measure, Purpose::Check, confirm, confirm]
+    );
+    assert_eq!((trial.runs.len(), trial.extra.len()), (1, 2));
+    let drift = study.drift().expect("it was seen");
+    assert!((drift.amount + 1.0 / 6.0).abs() < 1e-12, "{drift:?}");
 }
 
 proptest! {
