@@ -5,7 +5,7 @@
 //! complete. Not the incumbent: that was picked for its luck, and would seem to
 //! slow down whenever the luck ends; and not another trial each time, since
 //! what all checks say of one trial adds up. A check that looks suspicious is
-//! repeated at once, [`REPEATS`] times at most, before anything is said.
+//! repeated at once, five in a row at most, before anything is said.
 //!
 //! # When it is drift
 //! The starts of the reference are cut in two at each check, the later part of
@@ -15,7 +15,7 @@
 //! level is [`LEVEL`] for the whole of a study: the m-th check may spend
 //! 1/(m(m+1)) of it, which sums up to 1, divided by its number of cuts (the
 //! inequality of Bonferroni, as in [`racing`](super::racing)). A change of less
-//! than [`SMALLEST`] is none. The earlier part then is an epoch of its own; see
+//! than 3 % is none. The earlier part then is an epoch of its own; see
 //! [`model::drift`](crate::model::drift).
 //!
 //! Constraints are not put on another level: a bound holds for what the host
