@@ -399,21 +399,21 @@ fn the_first_format_stays_readable() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal/v1");
     let (study, seen) = journal::view(&path, Arc::new(study::spec())).expect("readable");
     assert_eq!((seen.facts, seen.torn), (17, false));
-    let trials: Vec<String> = study
-        .trials()
-        .iter()
-        .map(|trial| {
-            format!(
-                "{:?} {:?} {} runs, {:?}",
-                trial.params,
-                trial.origin,
-                trial.runs.len(),
-                trial.outcome
-            )
-        })
-        .collect();
-    insta::assert_snapshot!(trials.join("\n"));
+    insta::assert_snapshot!(trials(&study));
     assert_eq!(study.incumbent().map(|trial| trial.id.0), Some(1));
+}
+
+fn trials(study: &Study) -> String {
+    let trials = study.trials().iter().map(|trial| {
+        format!(
+            "{:?} {:?} {} runs, {:?}",
+            trial.params,
+            trial.origin,
+            trial.runs.len(),
+            trial.outcome
+        )
+    });
+    trials.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -423,6 +423,9 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
+    assert_eq!(seen.facts, 39);
+    insta::assert_snapshot!(trials(&study));
+    insta::assert_debug_snapshot!(study.outbox());
     let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();
     assert_eq!(
         unfit,
@@ -430,7 +433,7 @@ fn the_second_format_stays_readable() {
     );
     // A trial that was started again, to check and to be confirmed.
     let trial = study.trial(TrialId(1)).expect("a trial");
-    let (baseline, winner) = (TrialId(2), TrialId(1));
+    let (baseline, winner) = (TrialId(1), TrialId(2));
     let purposes: Vec<Purpose> = trial.sittings.iter().map(|s| s.purpose).collect();
     let confirm = Purpose::Confirm { baseline, winner };
     assert_eq!(
@@ -439,7 +442,8 @@ fn the_second_format_stays_readable() {
     );
     assert_eq!((trial.runs.len(), trial.extra.len()), (1, 2));
     let drift = study.drift().expect("it was seen");
-    assert!((drift.amount + 1.0 / 6.0).abs() < 1e-12, "{drift:?}");
+    let share = 5000.0 / 5940.43 - 1.0;
+    assert!((drift.amount - share).abs() < 1e-12, "{drift:?}");
 }
 
 proptest! {

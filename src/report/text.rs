@@ -10,8 +10,8 @@ use super::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent, saved,
 };
 use super::retrial::{Confirmed, DRIFT_HINT, drift, fresh_starts};
-use super::wrap::wrap;
 use crate::base::quantity::show_duration;
+use crate::base::wrap::wrap;
 use crate::model::Name;
 use crate::model::metric::{Direction, Summary};
 use crate::model::outcome::Outcome;
