@@ -423,7 +423,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 39);
+    assert_eq!(seen.facts, 40);
     insta::assert_snapshot!(trials(&study));
     insta::assert_debug_snapshot!(study.outbox());
     let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();
