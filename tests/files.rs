@@ -10,7 +10,7 @@ use autotune::base::clock::Timestamp;
 use autotune::model::event::{Event, Fact};
 use autotune::model::outcome::Outcome;
 use autotune::model::study::Phase;
-use autotune::model::trial::SittingEnd;
+use autotune::model::trial::{Purpose, SittingEnd};
 use autotune::model::value::Value;
 use autotune::store::writer::{FilesThread, JournalThread};
 use autotune::store::{Opening, Repaired, status};
@@ -393,6 +393,7 @@ fn a_results_file_becomes_history() {
         Event::SittingStarted {
             trial,
             sitting: 2,
+            purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "".into(),
         },

@@ -12,6 +12,7 @@ use autotune::model::event::{Event, Fact};
 use autotune::model::outcome::Outcome;
 use autotune::model::spec::Spec;
 use autotune::model::study::Study;
+use autotune::model::trial::{Purpose, TrialId};
 use autotune::store::journal::{self, Journal, Opened};
 use autotune::store::{AppendError, Header, JournalError};
 use proptest::prelude::*;
@@ -422,7 +423,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 34);
+    assert_eq!(seen.facts, 45);
     let cut = study.trials()[3].pruned_by_racing();
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));
@@ -434,6 +435,19 @@ fn the_second_format_stays_readable() {
         unfit,
         ["constraint.gone.max = none: there is no setting `constraint.gone.max`"]
     );
+    // A trial that was started again, to check and to be confirmed.
+    let trial = study.trial(TrialId(1)).expect("a trial");
+    let (baseline, winner) = (TrialId(1), TrialId(2));
+    let purposes: Vec<Purpose> = trial.sittings.iter().map(|s| s.purpose).collect();
+    let confirm = Purpose::Confirm { baseline, winner };
+    assert_eq!(
+        purposes,
+        [Purpose::Measure, Purpose::Check, confirm, confirm]
+    );
+    assert_eq!((trial.runs.len(), trial.extra.len()), (1, 2));
+    let drift = study.drift().expect("it was seen");
+    let share = 5000.0 / 5940.43 - 1.0;
+    assert!((drift.amount - share).abs() < 1e-12, "{drift:?}");
 }
 
 proptest! {

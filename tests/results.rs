@@ -9,7 +9,7 @@ use autotune::model::event::{Event, Fact};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, HostFault, Outcome};
 use autotune::model::params::Params;
 use autotune::model::study::Study;
-use autotune::model::trial::{Origin, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Origin, Purpose, Run, SittingEnd, TrialId};
 use autotune::model::value::{Finite, Value};
 use autotune::store::{ResultsBuilder, Status, status};
 use serde_json::{Value as Json, json};
@@ -66,6 +66,7 @@ impl Diary {
         self.add(Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "".into(),
         });
@@ -411,6 +412,7 @@ fn failures_at_start_up() {
     diary.add(Event::SittingStarted {
         trial,
         sitting: 1,
+        purpose: Purpose::Measure,
         token: "t".to_owned(),
         boot_id: "".into(),
     });

@@ -14,15 +14,15 @@ use autotune::model::notify::Notify;
 use autotune::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use autotune::model::study::Study;
 use autotune::model::template::Template;
-use autotune::model::trial::{Mark, Origin, Run, SittingEnd, Trial, TrialId};
+use autotune::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, Trial, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
-use autotune::search::{Ask, ask};
+use autotune::search::{Ask, ask, drift};
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -139,6 +139,10 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
         .steps
         .push((0.0, table.quality(&table.key(&baseline))));
     while replay.cost < replay.budget {
+        if let Some(trial) = drift::due(&replay.study) {
+            replay.check(trial)?;
+            continue;
+        }
         match ask(&replay.study) {
             Ask::Try(params) => {
                 let trial = replay.plan(params)?;
@@ -215,6 +219,7 @@ impl Replay<'_> {
         self.happen(Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         })?;
@@ -253,6 +258,43 @@ impl Replay<'_> {
         }
     }
 
+    /// One more start with one run, to see whether the host has drifted.
+    fn check(&mut self, trial: TrialId) -> Result<()> {
+        let Some(checked) = self.study.trial(trial).cloned() else {
+            anyhow::bail!("trial {trial} is not known");
+        };
+        let sitting = checked.sittings.len() as u32 + 1;
+        self.happen(Event::SittingStarted {
+            trial,
+            sitting,
+            purpose: Purpose::Check,
+            token: String::new(),
+            boot_id: "".into(),
+        })?;
+        if !self.spend(self.startup + RUN) {
+            return Ok(());
+        }
+        let key = self.table.key(&checked.params);
+        let number = self.next_run(&key);
+        // Nothing looks into it.
+        let share = |sum: f64| sum / f64::from(self.parts);
+        let (mut objective, mut constraint) = (0.0, None);
+        for part in 1..=self.parts {
+            let found = self.part(&key, number, part);
+            objective += share(found.0);
+            constraint = found
+                .1
+                .map(|found| share(found) + constraint.unwrap_or(0.0));
+        }
+        let run = measured(number, sitting, objective, constraint)?;
+        self.happen(Event::RunEnded { trial, run })?;
+        self.end(trial, sitting, Outcome::Complete)?;
+        if let Some(event) = drift::look(&self.study, trial) {
+            self.happen(event)?;
+        }
+        Ok(())
+    }
+
     fn end(&mut self, trial: TrialId, sitting: u32, outcome: Outcome) -> Result<()> {
         self.happen(Event::SittingEnded {
             trial,
@@ -275,9 +317,7 @@ impl Replay<'_> {
         key: &[usize],
         sitting: u32,
     ) -> Result<Option<Option<Verdict>>> {
-        let number = self.runs.entry(key.to_vec()).or_default();
-        *number += 1;
-        let number = *number;
+        let number = self.next_run(key);
         let (mut objective, mut constraint) = (0.0, None);
         for part in 1..=self.parts {
             if !self.spend(RUN / f64::from(self.parts)) {
@@ -307,6 +347,13 @@ impl Replay<'_> {
         self.happen(Event::RunEnded { trial, run })?;
         let measured = self.study.trial(trial).expect("it was planned");
         Ok(Some(racing::look(&self.study, measured)))
+    }
+
+    /// The number of the next run of these params.
+    fn next_run(&mut self, key: &[usize]) -> u32 {
+        let number = self.runs.entry(key.to_vec()).or_default();
+        *number += 1;
+        *number
     }
 
     /// Objective and constraint of a part of a run: fewer things measured vary
@@ -424,7 +471,9 @@ pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
             passes: 99,
             levels: 5,
             racing: contestant.racing,
+            recheck: None,
         },
+        confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],
         pass_env: Vec::new(),

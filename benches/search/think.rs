@@ -18,7 +18,7 @@ use autotune::model::params::Params;
 use autotune::model::space::Space;
 use autotune::model::spec::SamplerKind;
 use autotune::model::study::Study;
-use autotune::model::trial::{Origin, SittingEnd, TrialId};
+use autotune::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 use autotune::search::{Ask, ask};
 use rand::RngExt;
 
@@ -113,6 +113,7 @@ impl MadeUp {
         self.happen(Event::SittingStarted {
             trial,
             sitting: 1,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         })?;

@@ -11,12 +11,13 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
-use crate::model::trial::{Run, SittingEnd, Trial, TrialId};
+use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
     clean_lines, constraint, counted, figures, mean_and_spread, percent, undelivered,
 };
+use crate::report::retrial::{self, DRIFT_HINT, drifted, fresh_starts};
 use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
 
 /// Writes entries for what a daemon does.
@@ -147,7 +148,8 @@ impl Entries {
             | Event::TrialReopened { trial }
             | Event::TrialSkipped { trial }
             | Event::TrialPruned { trial, .. }
-            | Event::TrialDeferred { trial } => Entry {
+            | Event::TrialDeferred { trial }
+            | Event::Drifted { trial, .. } => Entry {
                 trial: Some(trial.0),
                 ..fields
             },
@@ -187,6 +189,11 @@ impl Entries {
             Event::SittingStarted { trial, sitting, .. } => {
                 let tried = study.trial(*trial)?;
                 let differs = differences(study, tried);
+                if let Some(why) = retrial::running(study, tried) {
+                    return Some(Said::info(format!(
+                        "{why}: trial {trial} ({differs}) starts"
+                    )));
+                }
                 let again = match sitting {
                     1 => String::new(),
                     again => format!(", sitting {again}"),
@@ -221,7 +228,18 @@ impl Entries {
                     ..Said::info(run_text(*trial, run))
                 }
             }
-            Event::SittingEnded { trial, end, .. } => self.ended(study.trial(*trial)?, end, study),
+            Event::SittingEnded {
+                trial,
+                sitting,
+                end,
+                ..
+            } => {
+                let trial = study.trial(*trial)?;
+                match trial.purpose_of(*sitting) {
+                    Purpose::Measure => self.ended(trial, end, study),
+                    Purpose::Check | Purpose::Confirm { .. } => retried(trial, end)?,
+                }
+            }
             Event::TrialReopened { trial } => {
                 Said::info(format!("trial {trial} is to be measured again"))
             }
@@ -232,6 +250,17 @@ impl Entries {
             Event::TrialDeferred { trial } => Said::info(format!(
                 "trial {trial} is left at the runs that it has: others promise more"
             )),
+            Event::Drifted {
+                trial,
+                before,
+                after,
+                ..
+            } => {
+                let metric = &study.spec().objective.metric;
+                let message = drifted(metric, trial.0, *before, *after);
+                let message = format!("drift: {message}: {DRIFT_HINT}");
+                Said::of(Priority::Warning, MessageId::Drifted, message)
+            }
             Event::Paused { reason, by_user } => {
                 let how = "to go on: autotunectl resume";
                 let message = format!("paused: {reason}; {how}");
@@ -304,6 +333,23 @@ impl Entries {
     }
 }
 
+/// What there is to say of the end of a sitting that was not to measure its
+/// trial: its run has been told.
+fn retried(trial: &Trial, end: &SittingEnd) -> Option<Said> {
+    let id = trial.id;
+    match end {
+        SittingEnd::Interrupted => Some(Said::info(format!(
+            "the fresh start of trial {id} is interrupted; it is made again later"
+        ))),
+        SittingEnd::Finished(Outcome::Failed(failure)) => {
+            let why = failure_text(failure);
+            let message = format!("the fresh start of trial {id} failed: {why}");
+            Some(Said::of(Priority::Warning, MessageId::TrialFailed, message))
+        }
+        SittingEnd::Finished(_) => None,
+    }
+}
+
 fn opened(study: &Study) -> String {
     let spec = study.spec();
     let direction = format!("{:?}", spec.objective.direction).to_lowercase();
@@ -350,8 +396,17 @@ fn best_text(study: &Study) -> String {
     });
     let gained = match gain(study) {
         Gain::Measured {
-            share: Some(share), ..
-        } => format!(", {} better than the baseline", percent(share)),
+            share: Some(share),
+            confirmed,
+            ..
+        } => {
+            let by = confirmed.map(|starts| format!(" in {}", fresh_starts(starts)));
+            let better = percent(share);
+            format!(
+                ", {better} better than the baseline{}",
+                by.unwrap_or_default()
+            )
+        }
         _ => String::new(),
     };
     let differs = differences(study, best);

@@ -170,6 +170,10 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         }
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }
+    if spec.confirm_runs() > 0 {
+        let starts = counted(2 * u64::from(spec.confirm_runs()), "fresh start");
+        writeln!(out, "then {starts}, to confirm the best")?;
+    }
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
     }

@@ -17,8 +17,9 @@ use crate::base::wrap::wrap;
 use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::TrialId;
+use crate::model::trial::{Purpose, TrialId};
 use crate::report::phrase::{clean_lines, counted, undelivered};
+use crate::report::retrial::{self, DRIFT_HINT, drifted};
 use crate::search::count;
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -177,8 +178,14 @@ impl Progress {
                 return;
             }
             Event::RunEnded { run, .. } => format!("{}: run {} done", run.step, run.number),
-            Event::SittingEnded { trial, .. } => {
-                self.finished(*trial, study);
+            Event::SittingEnded { trial, sitting, .. } => {
+                let of = study.trial(*trial);
+                match of.and_then(|of| Some((of, of.sitting(*sitting)?))) {
+                    Some((of, retried)) if retried.purpose != Purpose::Measure => {
+                        self.line(&study_table::retried(study, of, retried));
+                    }
+                    _ => self.finished(*trial, study),
+                }
                 self.doing = None;
                 return;
             }
@@ -191,6 +198,18 @@ impl Progress {
             Event::TrialDeferred { .. } => "its further runs can wait".to_owned(),
             Event::TrialSkipped { trial } => {
                 self.line(&format!("{DIM}trial {trial} is skipped{DIM:#}"));
+                return;
+            }
+            Event::Drifted {
+                trial,
+                before,
+                after,
+                ..
+            } => {
+                let metric = &study.spec().objective.metric;
+                let text = drifted(metric, trial.0, *before, *after);
+                self.note(&format!("drift: {text}"));
+                self.note(DRIFT_HINT);
                 return;
             }
             Event::Paused { reason, by_user } => {
@@ -276,11 +295,11 @@ impl Progress {
             .total(study)
             .map(|total| format!("/{total}"))
             .unwrap_or_default();
-        let mut message = format!(
-            "trial {}{of}  {}",
-            trial.id,
-            study_table::differences(study, trial)
-        );
+        let differs = study_table::differences(study, trial);
+        let mut message = match retrial::running(study, trial) {
+            Some(why) => format!("{why}: trial {}  {differs}", trial.id),
+            None => format!("trial {}{of}  {differs}", trial.id),
+        };
         if let Some((doing, since)) = &self.doing {
             message += &format!("  {doing}");
             // Milliseconds would only flicker.

@@ -10,10 +10,11 @@ use crate::model::params::Params;
 use crate::model::space::Space;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::{Origin, SittingEnd, Trial};
+use crate::model::trial::{Origin, Sitting, SittingEnd, Trial};
 use crate::model::value::Value;
 use crate::report::overview::{self, Overview};
 use crate::report::phrase::{clean, cut, pruning, shown};
+use crate::report::retrial;
 use crate::report::text::{self, Block};
 use crate::store::journal;
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
@@ -216,6 +217,28 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
             (format!("{BAD}failed{BAD:#}"), Some(note))
         }
     }
+}
+
+/// A sitting that was not to measure its trial, in a line.
+pub fn retried(study: &Study, trial: &Trial, sitting: &Sitting) -> String {
+    let why = retrial::purpose(study, sitting).unwrap_or_default();
+    let metric = &study.spec().objective.metric;
+    let mut found = trial.extra_measurements(sitting.purpose, metric);
+    let found = found.find(|(of, _)| of.number == sitting.number);
+    let came = match (&sitting.end, found) {
+        (_, Some((_, found))) => {
+            format!(
+                "{} {}",
+                clean(metric),
+                number::significant(found.get(), FIGURES)
+            )
+        }
+        (Some(SittingEnd::Finished(Outcome::Failed(failure))), None) => {
+            format!("{BAD}failed{BAD:#}: {}", clean(&failure.message))
+        }
+        _ => "interrupted".to_owned(),
+    };
+    format!("{DIM}{why}:{DIM:#} trial {}, {came}", trial.id)
 }
 
 /// Prints a block of a report.

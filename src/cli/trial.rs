@@ -22,7 +22,7 @@ use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::{Origin, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 use crate::model::value::Value;
 use crate::report::phrase::{clean, counted};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
@@ -161,6 +161,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
         Event::SittingStarted {
             trial: id,
             sitting: 1,
+            purpose: Purpose::Measure,
             token: token.clone(),
             boot_id: "".into(),
         },
@@ -174,7 +175,13 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
-    let mut order = Order::new(study.spec(), trial, 1, token, &folders.places(id))?;
+    let mut order = Order::new(
+        study.spec(),
+        trial,
+        1,
+        token,
+        &folders.places(id, 1, Purpose::Measure),
+    )?;
     order.echo = true;
     let (control, controlled) = Control::new()?;
     let mut runner = Runner::start(&folders.sitting(id, 1), order, controlled)?;

@@ -484,6 +484,10 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
             Ok(runs @ 1..=1000) => Setting::Runs(step.clone(), runs),
             _ => return Err(wrong("a whole number from 1 to 1000")),
         },
+        Setting::ConfirmRuns(_) => match text.parse() {
+            Ok(runs @ 0..=1000) => Setting::ConfirmRuns(runs),
+            _ => return Err(wrong("a whole number from 0 to 1000")),
+        },
         Setting::BudgetTrials(_) => Setting::BudgetTrials(count()?),
         Setting::BudgetRuns(_) => Setting::BudgetRuns(count()?),
         Setting::BudgetWall(_) if is_none => Setting::BudgetWall(None),

@@ -258,7 +258,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (&["order", "MODEL"], "did you mean `MODE`?"),
         (
             &["set", "runs", "5"],
-            "`runs` may be step.eval.runs or budget.runs",
+            "`runs` may be step.eval.runs, budget.runs or confirm.runs",
         ),
         (&["set", "trails", "5"], "did you mean `trials`?"),
         (&["set", "x", "5"], "`autotunectl set` shows them all"),
@@ -275,6 +275,7 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (&["set", "quality.min", "nan"], "a number or `none`"),
         (&["set", "quality.max", "0.4"], "leave nothing between them"),
         (&["set", "racing", "yes"], "`true` or `false`"),
+        (&["set", "confirm.runs", "none"], "from 0 to 1000"),
         (&["reset", "BACH"], "did you mean `BATCH`?"),
         (&["unset", "x"], "shows them all"),
     ];

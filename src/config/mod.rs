@@ -38,6 +38,8 @@
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
 //! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
+//! | | `recheck` | whole number: after so many trials the starting values are measured again, for drift; 0 is never | 20; 0 with a task, and without racing |
+//! | `[confirm]` | `runs` | 0 to 1000: by so many fresh starts of each the best is compared with the starting values at the end | 3; 0 with a task |
 //! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
 //! | | `.values` | list of values | one of these three is required |
@@ -425,6 +427,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let objective = section(r, "objective");
     let budget = section(r, "budget");
     let search_section = section(r, "search");
+    let confirm = section(r, "confirm");
     let base = section(r, "base");
     let space_section = section(r, "space");
     let env = section(r, "env");
@@ -456,6 +459,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = study::constraints(r, constraints);
     let budget = study::budget(r, budget);
     let (search, sampler) = study::search(r, search_section);
+    let confirm = study::confirm(r, confirm);
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
     let retention = retention::read(r, retention);
@@ -511,6 +515,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         constraints: constraints.into_iter().map(|(c, _)| c).collect(),
         budget,
         search,
+        confirm,
         space,
         steps,
         pass_env: study.pass_env,

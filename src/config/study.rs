@@ -1,5 +1,5 @@
 //! The sections about the study as a whole: `[study]`, `[objective]`,
-//! `[[constraint]]`, `[budget]`, `[search]`, `[host]` and `[files]`.
+//! `[[constraint]]`, `[budget]`, `[search]`, `[confirm]`, `[host]` and `[files]`.
 
 use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
@@ -9,7 +9,7 @@ use super::names;
 use super::reader::{Node, Reader, Section, did_you_mean};
 use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
-use crate::model::spec::{Budget, Control, FileNames, HostCare, SamplerKind, Search};
+use crate::model::spec::{Budget, Confirm, Control, FileNames, HostCare, SamplerKind, Search};
 use crate::model::step::Step;
 
 /// What `[study]` says.
@@ -203,6 +203,7 @@ pub(super) fn search(
         passes: 1,
         levels: 5,
         racing: true,
+        recheck: None,
     };
     let Some(mut section) = section else {
         return (search, None);
@@ -223,8 +224,20 @@ pub(super) fn search(
     }
     let racing = section.take("racing").and_then(|node| node.truth(r));
     search.racing = racing.unwrap_or(search.racing);
+    let recheck = section.take("recheck");
+    search.recheck = recheck.and_then(|node| node.whole32(r, 0..=u32::MAX));
     section.finish(r);
     (search, place)
+}
+
+pub(super) fn confirm(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Confirm {
+    let Some(mut section) = section else {
+        return Confirm::default();
+    };
+    let runs = section.take("runs");
+    let runs = runs.and_then(|node| node.whole32(r, 0..=1000));
+    section.finish(r);
+    Confirm { runs }
 }
 
 pub(super) fn host(r: &mut Reader<'_>, section: Option<Section<'_>>) -> HostCare {

@@ -75,7 +75,11 @@ fn text(best: &Best, color: bool) -> String {
     let measured = format!("Trial {trial}: {}", prose::metrics(&best.measured));
     let gain = prose::gain(&best.gain, &best.objective);
     let mut text = String::new();
-    for line in [wrap("", "  ", &measured), wrap("", "  ", &gain)].concat() {
+    let notes = best.confirmation.as_ref().map(prose::confirmation);
+    let notes = notes.filter(|notes| !notes.is_empty());
+    let notes = notes.map(|notes| wrap("", "  ", &format!("Confirmation: {notes}")));
+    let lines = [wrap("", "  ", &measured), wrap("", "  ", &gain)];
+    for line in lines.into_iter().chain(notes).flatten() {
         text = text + &line + "\n";
     }
     text.push('\n');

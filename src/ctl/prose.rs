@@ -6,8 +6,11 @@ use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::base::wrap::wrap;
 use crate::report::phrase::{clean, clean_lines, counted};
+use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
-use crate::wire::reply::{Change, Gain, Measured, Metric, Objective, Param, Refusal, Summary};
+use crate::wire::reply::{
+    Change, Confirmation, Gain, Measured, Metric, Objective, Param, Refusal, Summary,
+};
 
 /// What became of logs that are not there any more.
 pub const LOGS_GONE: &str =
@@ -157,6 +160,7 @@ pub fn gain(gain: &Gain, objective: &Objective) -> String {
         low,
         high,
         clear,
+        confirmed,
     } = gain
     else {
         return match gain {
@@ -175,12 +179,33 @@ pub fn gain(gain: &Gain, objective: &Objective) -> String {
     if let (Some(low), Some(high)) = (low, high) {
         text += &format!(" ({} to {})", number::percent(*low), number::percent(*high));
     }
-    match clear {
-        Some(true) => {}
-        Some(false) => text += ", which cannot be told from noise",
-        None => text += "; with a single run it cannot be told from noise",
+    let by = confirmed.map(fresh_starts);
+    match (clear, by) {
+        (Some(true), None) => {}
+        (Some(true), Some(by)) => text += &format!(", confirmed by {by}"),
+        (Some(false), None) => text += ", which cannot be told from noise",
+        (Some(false), Some(by)) => text += &format!(", which {by} cannot tell from noise"),
+        (None, None) => text += "; with a single run it cannot be told from noise",
+        (None, Some(by)) => text += &format!("; {by} cannot tell that from noise"),
     }
     text
+}
+
+/// What there is to say of a confirmation beside the gain; empty where there
+/// is nothing.
+pub fn confirmation(confirmation: &Confirmation) -> String {
+    let told = Confirmed {
+        winner: confirmation.winner,
+        starts: confirmation.starts,
+        done: confirmation.done,
+        baseline: confirmation.baseline,
+        measured: confirmation.measured,
+        baseline_failed: confirmation.baseline_failed,
+        winner_failed: confirmation.winner_failed,
+        better: confirmation.better,
+        missed: confirmation.missed.clone(),
+    };
+    told.notes().join("; ")
 }
 
 /// `NAME=VALUE` for a shell.

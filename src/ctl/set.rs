@@ -10,7 +10,7 @@ use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table};
 use crate::wire::reply::{Reply, Settings};
 use crate::wire::request::{Edit, Request, Steer};
 
-/// Shows thresholds, runs, budget and racing, or changes them
+/// Shows thresholds, runs, budget and the like, or changes them
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -8,7 +8,7 @@ use crate::report::phrase::{clean, pruning};
 use crate::term::color::{BAD, BOLD, DOUBTFUL, paint};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table, pairs};
-use crate::wire::reply::{Failure, Reply, TrialDetail};
+use crate::wire::reply::{Failure, Reply, Run, TrialDetail};
 use crate::wire::request::Request;
 
 /// Shows all that is known of a trial: runs, timings, why it failed
@@ -97,7 +97,11 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     }
     if !trial.runs.is_empty() {
         text += &title("Runs", color);
-        text += &runs(trial, color);
+        text += &runs(&trial.runs, color);
+    }
+    if !trial.extra.is_empty() {
+        text += &title("Runs beside the search", color);
+        text += &runs(&trial.extra, color);
     }
     if trial.logs_gone {
         text += &title("Logs", color);
@@ -149,6 +153,7 @@ fn failed(failure: &Failure, color: bool) -> String {
 fn sittings(trial: &TrialDetail, color: bool) -> String {
     let mut table = Table::new([
         Column::right("SITTING"),
+        Column::left("FOR"),
         Column::left("BEGAN"),
         Column::right("READY AFTER"),
         Column::right("TOOK"),
@@ -160,6 +165,7 @@ fn sittings(trial: &TrialDetail, color: bool) -> String {
             .map(|ended| prose::since(ended, sitting.started));
         table.row([
             sitting.number.to_string(),
+            clean(&sitting.purpose),
             prose::moment(sitting.started),
             sitting.startup.map(prose::duration).unwrap_or_default(),
             took.unwrap_or_default(),
@@ -169,14 +175,15 @@ fn sittings(trial: &TrialDetail, color: bool) -> String {
     table.render(DEFAULT_WIDTH, color)
 }
 
-fn runs(trial: &TrialDetail, color: bool) -> String {
+fn runs(runs: &[Run], color: bool) -> String {
     let mut table = Table::new([
         Column::left("STEP"),
+        Column::right("SITTING"),
         Column::right("RUN"),
         Column::right("TOOK"),
         Column::left("RESULT").flexible(),
     ]);
-    for run in &trial.runs {
+    for run in runs {
         let metrics = run.metrics.iter().map(|number| {
             let value = significant(number.value, FIGURES);
             format!("{} {value}", clean(&number.name))
@@ -187,6 +194,7 @@ fn runs(trial: &TrialDetail, color: bool) -> String {
         };
         table.row([
             Cell::from(clean(&run.step)),
+            run.sitting.to_string().into(),
             run.number.to_string().into(),
             prose::duration(run.elapsed).into(),
             result,

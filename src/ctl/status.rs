@@ -3,7 +3,10 @@
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use super::{notify, prose};
+use crate::base::clock::Timestamp;
+use crate::model::drift::Drift;
 use crate::report::phrase::{clean, counted, saved};
+use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
 use crate::wire::reply::{Doing, HeldUp, Phase, Reply, Running, Status};
@@ -52,6 +55,20 @@ fn text(status: &Status, color: bool) -> String {
             add("gain", prose::gain(&status.gain, &status.objective));
         }
         None => add("best", prose::gain(&status.gain, &status.objective)),
+    }
+    let notes = status.confirmation.as_ref().map(prose::confirmation);
+    if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
+        add("confirm", notes);
+    }
+    if let Some(found) = &status.drift {
+        let drift = Drift {
+            since: Timestamp::from_millis(found.since),
+            amount: found.amount,
+            is_share: found.is_share,
+        };
+        let drift = retrial::drift(&drift, &status.objective.metric);
+        let since = prose::moment(found.since);
+        add("drift", format!("since {since} {drift}; {DRIFT_HINT}"));
     }
     let is_best = |trial| status.best.as_ref().is_some_and(|best| best.trial == trial);
     if let Some(start) = status
@@ -140,6 +157,15 @@ fn running_text(status: &Status, running: &Running) -> String {
             format!("in step {} ({} {value} so far)", clean(step), clean(metric))
         }
     };
+    if let Some(retrial) = &running.retrial {
+        return format!(
+            "{}: trial {} ({}); {doing} for {}",
+            clean(retrial),
+            running.trial,
+            prose::changes(&running.changes),
+            prose::since(status.now, running.since),
+        );
+    }
     format!(
         "trial {} ({}): {} of {}; {doing} for {}",
         running.trial,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::budget::{time_used_up, used_up};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
@@ -17,9 +18,9 @@ use crate::model::notice::{NoticeId, Refused};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
 use crate::notify;
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::clean;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 use crate::wire::request::Steer;
@@ -264,6 +265,15 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 return decision;
             }
             decision.facts.push(fact);
+            let of = study.trial(trial);
+            let is_check = of.is_some_and(|of| of.purpose_of(sitting) == Purpose::Check);
+            if is_check && let Some(event) = search::drift::look(&study, trial) {
+                let at = context.now;
+                let fact = Fact { at, event };
+                if study.apply(&fact).is_ok() {
+                    decision.facts.push(fact);
+                }
+            }
             decision
                 .effects
                 .push(Effect::ForgetSitting { trial, sitting });
@@ -288,7 +298,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             let study = Arc::clone(&state.study);
             let paused = matches!(study.phase(), Phase::Paused(_));
             let is_old = trials != study.trials().len() || revision != study.revision();
-            if is_old || study.unsettled().is_some() || paused {
+            if is_old || study.unsettled().is_some() || study.running().is_some() || paused {
                 // An answer to an older history or spec, or one that comes too
                 // late.
                 next(state, &study, context, &mut decision);
@@ -326,9 +336,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         at: context.now,
                         event: planned,
                     });
-                    start(trial, 1, context, &mut decision);
+                    start(trial, 1, Purpose::Measure, context, &mut decision);
                 }
-                Ask::Run(trial) => take_up(&study, trial, context, &mut decision),
+                Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
                 Ask::Wait => {}
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
@@ -514,32 +524,49 @@ pub(super) fn next(
         }
         return;
     }
-    if let Some(reason) = budget_used_up(study, context.now) {
+    if let Some(reason) = used_up(study, context.now) {
         match search::racing::unconfirmed(study) {
             Some(trial) if time_used_up(study, context.now).is_none() => {
-                take_up(study, trial, context, decision);
+                sit(study, trial, Purpose::Measure, context, decision);
             }
             _ => done(state, study, reason, context, decision),
         }
     } else if let Some(trial) = study.unsettled() {
-        take_up(study, trial.id, context, decision);
-    } else if !state.asking {
+        sit(study, trial.id, Purpose::Measure, context, decision);
+    } else if state.asking {
+        // The answer comes.
+    } else if let Some(trial) = search::drift::due(study) {
+        sit(study, trial, Purpose::Check, context, decision);
+    } else {
         state.asking = true;
         decision.effects.push(Effect::Ask);
     }
 }
 
 /// Starts the next sitting of a trial.
-fn take_up(study: &Study, trial: TrialId, context: &Context<'_>, decision: &mut Decision) {
+fn sit(
+    study: &Study,
+    trial: TrialId,
+    purpose: Purpose,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let last = study.trial(trial).and_then(|trial| trial.sittings.last());
     let sitting = last.map_or(1, |sitting| sitting.number + 1);
-    start(trial, sitting, context, decision);
+    start(trial, sitting, purpose, context, decision);
 }
 
-fn start(trial: TrialId, sitting: u32, context: &Context<'_>, decision: &mut Decision) {
+fn start(
+    trial: TrialId,
+    sitting: u32,
+    purpose: Purpose,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let event = Event::SittingStarted {
         trial,
         sitting,
+        purpose,
         token: context.token.to_owned(),
         boot_id: context.boot_id.into(),
     };
@@ -570,7 +597,17 @@ fn done(
     context: &Context<'_>,
     decision: &mut Decision,
 ) {
-    if *study.phase() != Phase::Done(reason.clone()) {
+    let was_done = *study.phase() == Phase::Done(reason.clone());
+    // What was done stays done, unless something else has won since, or more is
+    // wanted.
+    if !(was_done && study.is_concluded())
+        && time_used_up(study, context.now).is_none()
+        && let Some((trial, purpose)) = search::confirm::next(study)
+    {
+        sit(study, trial, purpose, context, decision);
+        return;
+    }
+    if !was_done {
         decision.facts.push(Fact {
             at: context.now,
             event: Event::Done { reason },
@@ -586,34 +623,6 @@ fn pause_reason(study: &Study) -> String {
         _ => "see the trial's log",
     };
     format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
-}
-
-/// Why no further trial is begun, if the budget says so. A trial that is begun
-/// is finished, unless time is up.
-fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    if let Some(reason) = time_used_up(study, now) {
-        return Some(reason);
-    }
-    if study.unsettled().is_some() {
-        return None;
-    }
-    let budget = &study.spec().budget;
-    let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
-    if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        let most = counted(most.into(), "trial");
-        return Some(format!("the budget of {most} is used up"));
-    }
-    let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    let most = counted(most.into(), "run");
-    Some(format!("the budget of {most} is used up"))
-}
-
-fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let wall = study.spec().budget.wall?;
-    (study.busy(now) >= wall).then(|| {
-        let wall = crate::base::quantity::show_duration(wall);
-        format!("the budget of {wall} is used up")
-    })
 }
 
 /// The sittings that an earlier daemon has left open.

@@ -547,3 +547,6 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     assert!(trial.running().is_some_and(|sitting| sitting.number == 2));
     assert_eq!(trial.pruning, None);
 }
+
+#[path = "confirm_tests.rs"]
+mod confirm;

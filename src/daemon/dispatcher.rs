@@ -515,9 +515,9 @@ impl Dispatcher {
         let study = &self.state.study;
         let gone = || format!("trial {id} is not known");
         let trial = study.trial(id).ok_or_else(gone)?;
-        let token = trial.running().map(|sitting| sitting.token.clone());
-        let token = token.ok_or_else(gone)?.into_string();
-        let places = self.folders.places(id);
+        let running = trial.running().ok_or_else(gone)?;
+        let token = running.token.clone().into_string();
+        let places = self.folders.places(id, sitting, running.purpose);
         let mut order = Order::new(study.spec(), trial, sitting, token, &places)
             .map_err(|error| error.to_string())?;
         let release = study.spec().host.gpu_release;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use crate::exec::order::Places;
 use crate::model::spec::Spec;
-use crate::model::trial::{TrialId, log_name};
+use crate::model::trial::{Purpose, TrialId, log_name};
 
 /// The folder of the trials' own folders, within that of the journal.
 pub const TRIALS: &str = "trials";
@@ -77,13 +77,23 @@ impl Folders {
         self.output.join(&self.logs).join(name)
     }
 
-    /// What an order needs to know.
-    pub fn places(&self, trial: TrialId) -> Places {
+    /// What the order for a trial's sitting needs to know. A sitting that is not
+    /// to measure the trial leaves what the trial has made as it is: it has a
+    /// folder below.
+    pub fn places(&self, trial: TrialId, sitting: u32, purpose: Purpose) -> Places {
+        let trial_dir = match purpose {
+            Purpose::Measure => self.trial(trial),
+            Purpose::Check | Purpose::Confirm { .. } => self.extra(trial, sitting),
+        };
         Places {
             output_dir: self.output.clone(),
             logs: self.output.join(&self.logs),
-            trial_dir: self.trial(trial),
+            trial_dir,
         }
+    }
+
+    fn extra(&self, trial: TrialId, sitting: u32) -> PathBuf {
+        self.trial(trial).join(format!("sitting_{sitting}"))
     }
 
     /// Removes the folder of a sitting that is over, and the trial's own where
@@ -92,6 +102,8 @@ impl Folders {
     pub fn forget_sitting(&self, trial: TrialId, sitting: u32, settled: bool) {
         // What cannot be removed now is removed at the next start.
         let _ = std::fs::remove_dir_all(self.sitting(trial, sitting));
+        // Neither goes while there is something in it.
+        let _ = std::fs::remove_dir(self.extra(trial, sitting));
         if settled {
             let _ = std::fs::remove_dir(self.trial(trial));
         }

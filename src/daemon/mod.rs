@@ -22,6 +22,7 @@
 
 pub mod amend;
 pub mod board;
+mod budget;
 pub mod decide;
 mod delivery;
 pub mod dispatcher;

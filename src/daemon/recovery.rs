@@ -135,7 +135,7 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
         known.is_some_and(|known| !known.warnings.iter().any(|known| **known == *text))
     };
     match report {
-        Report::RunEnded(run) => !trial.runs.iter().any(|known| {
+        Report::RunEnded(run) => !trial.runs.iter().chain(&trial.extra).any(|known| {
             known.number == run.number
                 && *known.step == *run.step
                 && known.sitting == sitting.number

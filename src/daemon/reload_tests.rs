@@ -99,6 +99,9 @@ sampler = "coordinate"
 passes = 2
 levels = 5
 racing = true
+recheck = 9
+[confirm]
+runs = 9
 [base]
 N = 1
 [space]
@@ -240,6 +243,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[search]", "passes", "passes = 2", "passes = 3"),
         (Live, "[search]", "levels", "levels = 5", "levels = 6"),
         (Live, "[search]", "racing", "racing = true", "racing = false"),
+        (Live, "[search]", "recheck", "recheck = 9", "recheck = 8"),
+        (Live, "[confirm]", "runs", "[confirm]\nruns = 9", "[confirm]\nruns = 8"),
         (Live, "[base]", "NAME", "N = 1\n", "N = 2\n"),
         (Live, "[space]", "NAME", "N = [1, 2]", "N = [1, 2, 3]"),
         (Live, "[space]", ".values", "values = [1, 2]", "values = [1, 3]"),

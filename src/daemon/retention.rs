@@ -63,7 +63,7 @@ mod tests {
     use crate::model::outcome::{Ending, Failure, FailureKind};
     use crate::model::spec::{Retention, SamplerKind};
     use crate::model::study::Study;
-    use crate::model::trial::{Run, SittingEnd};
+    use crate::model::trial::{Purpose, Run, SittingEnd};
     use crate::model::value::Finite;
     use crate::search::simulation::{list, space, spec};
 
@@ -103,6 +103,7 @@ mod tests {
             happen(Event::SittingStarted {
                 trial,
                 sitting: 1,
+                purpose: Purpose::Measure,
                 token: "t".to_owned(),
                 boot_id: "b".into(),
             });

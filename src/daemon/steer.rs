@@ -256,6 +256,7 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::model::spec::SamplerKind;
+    use crate::model::trial::Purpose;
     use crate::search::simulation;
 
     fn study() -> Study {
@@ -277,6 +278,7 @@ mod tests {
         let event = Event::SittingStarted {
             trial: TrialId(1),
             sitting: 1,
+            purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "b".into(),
         };

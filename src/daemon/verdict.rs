@@ -2,13 +2,13 @@
 
 use super::decide::Effect;
 use crate::exec::order::missing_runs;
-use crate::exec::report::{Report, SittingResult};
+use crate::exec::report::{FailureReport, Report, SittingResult};
 use crate::model::event::Event;
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
-use crate::model::step::StepKind;
+use crate::model::step::{Step, StepKind};
 use crate::model::study::Study;
-use crate::model::trial::{SittingEnd, Trial, TrialId};
+use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
 use crate::search::{self, racing::Verdict};
 
 /// The fact that a report amounts to.
@@ -64,10 +64,15 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
 /// The end of the running trial, where its newest run, or what is known of the
 /// one that goes on, shows that it is not worth the rest.
 pub(super) fn race(study: &Study, event: &Event) -> Option<Event> {
-    let (Event::RunEnded { trial: id, .. } | Event::RunMarked { trial: id, .. }) = event else {
-        return None;
+    let (id, sitting) = match event {
+        Event::RunEnded { trial, run } => (trial, run.sitting),
+        Event::RunMarked { trial, mark } => (trial, mark.sitting),
+        _ => return None,
     };
     let trial = study.trial(*id)?;
+    if trial.purpose_of(sitting) != Purpose::Measure {
+        return None;
+    }
     if trial.skipped || trial.pruning.is_some() || trial.deferred {
         return None;
     }
@@ -99,6 +104,17 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
         SittingResult::Failed(failure) => failure.health.as_deref().map(Into::into),
         _ => None,
     };
+    let extra = study.trial(trial);
+    let extra = extra.filter(|trial| trial.purpose_of(sitting) != Purpose::Measure);
+    if let Some(of) = extra {
+        let end = conclude_extra(study, of, sitting, result);
+        return Event::SittingEnded {
+            trial,
+            sitting,
+            end,
+            health,
+        };
+    }
     let lacks = |spec: &Spec, trial: &Trial| {
         let mut steps = spec.steps.iter();
         steps.any(|step| !missing_runs(trial, step).is_empty())
@@ -146,6 +162,30 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
     }
 }
 
+/// How a sitting ends that was not to measure its trial: by its own run alone.
+fn conclude_extra(study: &Study, trial: &Trial, sitting: u32, result: SittingResult) -> SittingEnd {
+    let mut own = trial.clone();
+    own.runs.clone_from(&trial.extra);
+    own.runs.retain(|run| run.sitting == sitting);
+    let ran = |step: &Step| own.runs.iter().any(|run| run.step == step.name);
+    let mut steps = study.spec_of_running().steps.iter();
+    let all_ran = steps.all(|step| step.counted_runs() == 0 || ran(step));
+    match result {
+        SittingResult::Failed(failure) if !is_cut_short_by(&failure) => {
+            SittingEnd::Finished(Outcome::Failed(Box::new(failure.into())))
+        }
+        _ if all_ran => match judge(study, &own) {
+            // A bound is for the mean of all of them to keep.
+            Outcome::Infeasible => SittingEnd::Finished(Outcome::Complete),
+            outcome => SittingEnd::Finished(outcome),
+        },
+        SittingResult::Failed(failure) => {
+            SittingEnd::Finished(Outcome::Failed(Box::new(failure.into())))
+        }
+        SittingResult::Interrupted | SittingResult::Good => SittingEnd::Interrupted,
+    }
+}
+
 /// What is to be said of a fault that has cost nothing.
 pub(super) fn ignored_fault(result: &SittingResult, end: &Event) -> Option<Effect> {
     let (SittingResult::Failed(failure), Event::SittingEnded { end, .. }) = (result, end) else {
@@ -163,11 +203,13 @@ pub(super) fn ignored_fault(result: &SittingResult, end: &Event) -> Option<Effec
 fn is_cut_short(result: &SittingResult) -> bool {
     match result {
         SittingResult::Interrupted => true,
-        SittingResult::Failed(failure) => {
-            FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::RunnerDied))
-        }
+        SittingResult::Failed(failure) => is_cut_short_by(failure),
         SittingResult::Good => false,
     }
+}
+
+fn is_cut_short_by(failure: &FailureReport) -> bool {
+    FailureKind::named(&failure.kind) == Some(FailureKind::Host(HostFault::RunnerDied))
 }
 
 /// Whether a sitting could not give back what it had.

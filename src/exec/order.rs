@@ -17,7 +17,7 @@ use crate::model::step::{
     Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use crate::model::template::{Template, TemplateError};
-use crate::model::trial::{Trial, log_name};
+use crate::model::trial::{Purpose, Trial, log_name};
 
 /// The name of the order within a sitting's folder.
 pub const ORDER_FILE: &str = "trial.json";
@@ -238,8 +238,9 @@ pub fn secret_env(spec: &Spec) -> Vec<String> {
 }
 
 impl Order {
-    /// The order for the next sitting of `trial`: all of its runs that have
-    /// not been run yet.
+    /// The order for the sitting of that number of `trial`: all of its runs that
+    /// have not been run yet, or one of each step where the sitting is not to
+    /// measure it.
     ///
     /// # Errors
     /// When a template asks for something that has no value in these params.
@@ -322,6 +323,23 @@ pub fn missing_runs(trial: &Trial, step: &Step) -> Vec<u32> {
         .collect()
 }
 
+/// The numbers of the runs of `step` that a sitting of `trial` is for.
+fn runs_of(trial: &Trial, sitting: u32, step: &Step) -> Vec<u32> {
+    let purpose = trial.purpose_of(sitting);
+    if purpose == Purpose::Measure {
+        return missing_runs(trial, step);
+    }
+    // A step may go by the number, as for its seed: it gets none that it would
+    // not get else, and the same as that which it is compared with.
+    let before = trial.held(purpose).count() as u32;
+    let counted = step.counted_runs();
+    before
+        .checked_rem(counted)
+        .map(|run| run + 1)
+        .into_iter()
+        .collect()
+}
+
 /// The values that templates of one sitting are filled in with.
 struct Scope {
     params: Vec<(String, String)>,
@@ -372,7 +390,7 @@ impl Scope {
             }
             StepKind::Task { timeout } => Work::Runs {
                 task: true,
-                runs: self.runs(spec, trial, step, 0)?,
+                runs: self.runs(spec, trial, sitting, step, 0)?,
                 timeout: *timeout,
                 progress: None,
             },
@@ -383,7 +401,7 @@ impl Scope {
                 ..
             } => Work::Runs {
                 task: false,
-                runs: self.runs(spec, trial, step, *warmup)?,
+                runs: self.runs(spec, trial, sitting, step, *warmup)?,
                 timeout: *timeout,
                 progress: match marks {
                     Marks::Progress { metric, pattern } => Some(ProgressOrder {
@@ -429,12 +447,13 @@ impl Scope {
         &mut self,
         spec: &Spec,
         trial: &Trial,
+        sitting: u32,
         step: &Step,
         warmup: u32,
     ) -> Result<Vec<RunOrder>, OrderError> {
-        let missing = missing_runs(trial, step);
-        let warmups = (0..if missing.is_empty() { 0 } else { warmup }).map(|_| None);
-        let numbers: Vec<Option<u32>> = warmups.chain(missing.into_iter().map(Some)).collect();
+        let runs = runs_of(trial, sitting, step);
+        let warmups = (0..if runs.is_empty() { 0 } else { warmup }).map(|_| None);
+        let numbers: Vec<Option<u32>> = warmups.chain(runs.into_iter().map(Some)).collect();
         let parts = step.parts();
         // The first part warms up as well as all of them, and costs less.
         let parts_of = |number: Option<u32>| match (parts, number) {

@@ -9,7 +9,7 @@ use super::amendment::Amendments;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
-use super::trial::{Mark, Origin, Pruning, Run, SittingEnd, TrialId};
+use super::trial::{Mark, Origin, Pruning, Purpose, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
 
 /// A fact and when it became one.
@@ -49,6 +49,8 @@ pub enum Event {
         trial: TrialId,
         /// The sitting's number: one more than the trial's last.
         sitting: u32,
+        /// What it is for.
+        purpose: Purpose,
         /// See [`super::trial::Sitting::token`].
         token: String,
         /// See [`super::trial::Sitting::boot_id`].
@@ -161,6 +163,17 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
+    /// A check shows that the host gives more or less than it did.
+    Drifted {
+        /// The trial that was started again.
+        trial: TrialId,
+        /// Its first sitting since the change.
+        sitting: u32,
+        /// The mean of the objective in its starts before.
+        before: f64,
+        /// That in its starts since.
+        after: f64,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
@@ -230,6 +243,7 @@ impl Event {
             Self::TrialSkipped { .. } => "trial-skipped",
             Self::TrialPruned { .. } => "trial-pruned",
             Self::TrialDeferred { .. } => "trial-deferred",
+            Self::Drifted { .. } => "drifted",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
@@ -257,6 +271,7 @@ impl Event {
             | Self::TrialPruned { trial, .. }
             | Self::Waiting { trial, .. }
             | Self::TrialDeferred { trial }
+            | Self::Drifted { trial, .. }
             | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
             | Self::HostSeen { .. }

@@ -15,6 +15,7 @@
 
 pub mod amendment;
 pub mod domain;
+pub mod drift;
 pub mod event;
 pub mod expression;
 pub mod host;

@@ -27,6 +27,8 @@ pub enum Setting {
     BudgetWall(Option<Duration>),
     /// See [`super::spec::Search::racing`].
     Racing(bool),
+    /// See [`super::spec::Confirm::runs`]; 0 to 1000.
+    ConfirmRuns(u32),
 }
 
 impl Setting {
@@ -54,6 +56,7 @@ impl Setting {
         all.push(Self::BudgetRuns(spec.budget.runs));
         all.push(Self::BudgetWall(spec.budget.wall));
         all.push(Self::Racing(spec.search.racing));
+        all.push(Self::ConfirmRuns(spec.confirm_runs()));
         all
     }
 
@@ -67,6 +70,7 @@ impl Setting {
             Self::BudgetRuns(_) => "budget.runs".to_owned(),
             Self::BudgetWall(_) => "budget.wall".to_owned(),
             Self::Racing(_) => "search.racing".to_owned(),
+            Self::ConfirmRuns(_) => "confirm.runs".to_owned(),
         }
     }
 
@@ -77,7 +81,7 @@ impl Setting {
         }
         match self {
             Self::Min(_, bound) | Self::Max(_, bound) => text(bound.map(Finite::get)),
-            Self::Runs(_, runs) => runs.to_string(),
+            Self::Runs(_, runs) | Self::ConfirmRuns(runs) => runs.to_string(),
             Self::BudgetTrials(most) | Self::BudgetRuns(most) => text(*most),
             Self::BudgetWall(wall) => text(wall.map(show_duration)),
             Self::Racing(on) => on.to_string(),
@@ -115,6 +119,7 @@ impl Setting {
             Self::BudgetRuns(most) => spec.budget.runs = *most,
             Self::BudgetWall(wall) => spec.budget.wall = *wall,
             Self::Racing(on) => spec.search.racing = *on,
+            Self::ConfirmRuns(runs) => spec.confirm.runs = Some(*runs),
         }
         true
     }

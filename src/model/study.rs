@@ -1,10 +1,13 @@
 //! The state of a study: what its events add up to.
 
+mod merit;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
 use super::amendment::{Amendments, Unfit};
+use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
@@ -14,7 +17,7 @@ use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
 pub use super::tally::{Counts, Spread};
-use super::trial::{Origin, Sitting, SittingEnd, Trial, TrialId};
+use super::trial::{Purpose, Sitting, SittingEnd, Trial, TrialId};
 use super::trials::{ByParams, Trials};
 use crate::base::clock::Timestamp;
 
@@ -48,7 +51,13 @@ pub struct Study {
     phase: Phase,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
+    /// The incumbent when the study was done last, and by how many starts it
+    /// was to be confirmed then.
+    concluded: (Option<TrialId>, u32),
     leader: Option<TrialId>,
+    /// The checks that showed drift, in order.
+    changes: Vec<Change>,
+    levels: Levels,
     host_faults: u32,
     outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
@@ -94,7 +103,10 @@ impl Study {
             phase: Phase::Active,
             paused_by_user: false,
             incumbent: None,
+            concluded: (None, 0),
             leader: None,
+            changes: Vec::new(),
+            levels: Levels::default(),
             host_faults: 0,
             outbox: Arc::default(),
             host: None,
@@ -354,6 +366,7 @@ impl Study {
             Event::SittingStarted {
                 trial,
                 sitting,
+                purpose,
                 token,
                 boot_id,
             } => {
@@ -361,17 +374,21 @@ impl Study {
                 self.phase = Phase::Active;
                 self.begun = Some(Arc::clone(&self.spec));
                 let taken_up = self.edit(*trial)?;
-                // A sitting that was to end it met a fault of the host instead.
-                taken_up.pruning = None;
-                taken_up.forget_open_marks();
-                if taken_up.deferred {
-                    taken_up.deferred = false;
-                    taken_up.outcome = None;
-                    self.find_incumbent();
+                if *purpose == Purpose::Measure {
+                    // A sitting that was to end it met a fault of the host
+                    // instead.
+                    taken_up.pruning = None;
+                    taken_up.forget_open_marks();
+                    if taken_up.deferred {
+                        taken_up.deferred = false;
+                        taken_up.outcome = None;
+                        self.find_incumbent();
+                    }
                 }
                 let trial = self.edit(*trial)?;
                 trial.sittings.push(Sitting {
                     number: *sitting,
+                    purpose: *purpose,
                     token: token.as_str().into(),
                     boot_id: boot_id.clone(),
                     started: fact.at,
@@ -415,8 +432,19 @@ impl Study {
                 let sitting = self.edit_sitting(*trial, *sitting)?;
                 sitting.warnings.push(port_busy(*port, holder).into());
             }
-            Event::RunMarked { trial, mark } => self.edit(*trial)?.marks.push(mark.clone()),
-            Event::RunEnded { trial, run } => self.edit(*trial)?.runs.push(run.clone()),
+            Event::RunMarked { trial, mark } => {
+                let trial = self.edit(*trial)?;
+                if trial.purpose_of(mark.sitting) == Purpose::Measure {
+                    trial.marks.push(mark.clone());
+                }
+            }
+            Event::RunEnded { trial, run } => {
+                let trial = self.edit(*trial)?;
+                match trial.purpose_of(run.sitting) {
+                    Purpose::Measure => trial.runs.push(run.clone()),
+                    Purpose::Check | Purpose::Confirm { .. } => trial.extra.push(run.clone()),
+                }
+            }
             Event::SittingEnded {
                 trial,
                 sitting,
@@ -426,6 +454,7 @@ impl Study {
                 let ended = self.edit_sitting(*trial, *sitting)?;
                 ended.ended = Some(fact.at);
                 ended.end = Some(end.clone());
+                let (purpose, is_held) = (ended.purpose, ended.is_held());
                 if health.is_some() {
                     ended.health.clone_from(health);
                 }
@@ -435,7 +464,22 @@ impl Study {
                 ended.runs.shrink_to_fit();
                 ended.marks.shrink_to_fit();
                 ended.sittings.shrink_to_fit();
-                self.settle(*trial, end)?;
+                match purpose {
+                    Purpose::Measure => self.settle(*trial, end)?,
+                    // It changes nothing of what came of the trial.
+                    Purpose::Check | Purpose::Confirm { .. } if is_held => {
+                        self.host_faults = 0;
+                        if purpose == Purpose::Check {
+                            self.find_levels();
+                        }
+                    }
+                    Purpose::Check | Purpose::Confirm { .. } => {
+                        self.edit(*trial)?
+                            .extra
+                            .retain(|run| run.sitting != *sitting);
+                        self.host_faults += u32::from(*end != SittingEnd::Interrupted);
+                    }
+                }
             }
             Event::TrialReopened { trial } => {
                 let reopened = self.edit(*trial)?;
@@ -463,6 +507,14 @@ impl Study {
                 self.edit(*trial)?.pruning = Some(pruning.clone());
             }
             Event::TrialDeferred { trial } => self.edit(*trial)?.deferred = true,
+            Event::Drifted { trial, sitting, .. } => {
+                self.edit(*trial)?;
+                self.changes.push(Change {
+                    trial: *trial,
+                    sitting: *sitting,
+                });
+                self.find_levels();
+            }
             Event::Paused { reason, by_user } => {
                 self.phase = Phase::Paused(reason.clone());
                 self.paused_by_user = *by_user;
@@ -474,7 +526,10 @@ impl Study {
             Event::SpecAmended { amendments } => self.amend(amendments),
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => {}
-            Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
+            Event::Done { reason } => {
+                self.phase = Phase::Done(reason.clone());
+                self.concluded = self.conclusion();
+            }
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
             Event::NoticeDelivered {
                 channel,
@@ -535,6 +590,7 @@ impl Study {
             self.judge_anew(TrialId(index as u32 + 1));
         }
         self.tally = Tally::of(&self.trials);
+        self.find_levels();
         self.find_incumbent();
     }
 
@@ -559,44 +615,6 @@ impl Study {
             && let Ok(trial) = self.edit(id)
         {
             trial.outcome = outcome;
-        }
-    }
-
-    /// The incumbent always competes: it changes only for a better one.
-    fn challenge(&mut self, id: TrialId) {
-        let Some(trial) = self.trial(id) else { return };
-        let old = self.leader().map(|leader| &**leader);
-        let leader = self.better_of(old, trial).map(|best| best.id);
-        // The baseline is what there is without a study, however few its runs.
-        if !trial.is_provisional() || trial.origin == Origin::Baseline {
-            let old = self.incumbent().map(|incumbent| &**incumbent);
-            self.incumbent = self.better_of(old, trial).map(|best| best.id);
-        }
-        self.leader = leader;
-    }
-
-    /// The better of two trials by the objective: `new` only when it is
-    /// complete and strictly better than `old`.
-    pub fn better_of<'a>(&self, old: Option<&'a Trial>, new: &'a Trial) -> Option<&'a Trial> {
-        let complete = new.outcome == Some(Outcome::Complete);
-        let Some(mean) = self
-            .objective(new)
-            .filter(|_| complete)
-            .map(|summary| summary.mean)
-        else {
-            return old;
-        };
-        match old.and_then(|old| Some((old, self.objective(old)?))) {
-            Some((old, summary)) if !self.spec.objective.better(mean, summary.mean) => Some(old),
-            _ => Some(new),
-        }
-    }
-
-    fn find_incumbent(&mut self) {
-        self.incumbent = None;
-        self.leader = None;
-        for index in 0..self.trials.len() {
-            self.challenge(TrialId(index as u32 + 1));
         }
     }
 

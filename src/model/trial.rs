@@ -75,11 +75,31 @@ pub struct Mark {
     pub metrics: Metrics,
 }
 
+/// What a sitting is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// The runs that its trial lacks: what the trial comes out by.
+    #[default]
+    Measure,
+    /// One more run of what was measured before, which shows whether the host
+    /// still is what it was.
+    Check,
+    /// One run for the comparison of two trials, of which this is one.
+    Confirm {
+        /// The trial of the starting params.
+        baseline: TrialId,
+        /// What was found to be better.
+        winner: TrialId,
+    },
+}
+
 /// One stretch of work on a trial, with services of its own.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Sitting {
     /// Its number within the trial, from 1.
     pub number: u32,
+    /// What it is for.
+    pub purpose: Purpose,
     /// The value of AUTOTUNE_TRIAL_ID in the environment of all its processes.
     pub token: Box<str>,
     /// The boot in which it ran.
@@ -96,6 +116,14 @@ pub struct Sitting {
     pub warnings: Vec<Name>,
     /// How it ended, once it has.
     pub end: Option<SittingEnd>,
+}
+
+impl Sitting {
+    /// Whether it is over with a result, be it that the params failed: it was
+    /// neither interrupted nor ended by a fault of the host.
+    pub fn is_held(&self) -> bool {
+        matches!(&self.end, Some(SittingEnd::Finished(outcome)) if outcome.host_fault().is_none())
+    }
 }
 
 /// How a sitting ended.
@@ -121,6 +149,9 @@ pub struct Trial {
     /// The marks of the runs that count, and of the one that goes on or was cut
     /// short, in the order in which they were reached.
     pub marks: Vec<Mark>,
+    /// The runs of sittings with another purpose than to measure it: it does
+    /// not come out by them. Those of a sitting that was cut short are not kept.
+    pub extra: Vec<Run>,
     /// Its sittings, in order.
     pub sittings: Vec<Sitting>,
     /// What came of it; `None` until it is settled. A trial that the host's
@@ -183,6 +214,7 @@ impl Trial {
             origin,
             runs: Vec::new(),
             marks: Vec::new(),
+            extra: Vec::new(),
             sittings: Vec::new(),
             outcome: None,
             skipped: false,
@@ -195,6 +227,43 @@ impl Trial {
     /// The sitting that runs now.
     pub fn running(&self) -> Option<&Sitting> {
         self.sittings.last().filter(|sitting| sitting.end.is_none())
+    }
+
+    /// The sitting of that number.
+    pub fn sitting(&self, number: u32) -> Option<&Sitting> {
+        self.sittings.iter().rfind(|known| known.number == number)
+    }
+
+    /// What the sitting of that number is for.
+    pub fn purpose_of(&self, sitting: u32) -> Purpose {
+        self.sitting(sitting)
+            .map_or(Purpose::Measure, |sitting| sitting.purpose)
+    }
+
+    /// The sittings for this purpose that are over and were not cut short.
+    pub fn held(&self, purpose: Purpose) -> impl Iterator<Item = &Sitting> {
+        self.sittings
+            .iter()
+            .filter(move |sitting| sitting.purpose == purpose && sitting.is_held())
+    }
+
+    /// The measurements of a metric in the good sittings for this purpose, which
+    /// is not to measure; each with its sitting.
+    pub fn extra_measurements<'a>(
+        &'a self,
+        purpose: Purpose,
+        metric: &'a str,
+    ) -> impl Iterator<Item = (&'a Sitting, Finite)> {
+        let good = self
+            .held(purpose)
+            .filter(|sitting| sitting.end == Some(SittingEnd::Finished(Outcome::Complete)));
+        good.flat_map(move |sitting| {
+            let runs = self.extra.iter();
+            let runs = runs.filter(move |run| run.sitting == sitting.number && run.is_good());
+            let metrics = runs.flat_map(|run| &run.metrics);
+            let found = metrics.filter(move |(name, _)| &**name == metric);
+            found.map(move |(_, number)| (sitting, *number))
+        })
     }
 
     /// The good runs of a step.

@@ -9,7 +9,7 @@ use crate::model::notice::Notice;
 use crate::model::notify::Kind;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{SittingEnd, Trial, TrialId};
+use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
 
 /// `facts`, which are about to be true of `study`, each followed by the
 /// notices that come of it.
@@ -82,6 +82,7 @@ const fn may_matter(event: &Event) -> bool {
         event,
         Event::Opened { .. }
             | Event::SittingEnded { .. }
+            | Event::Drifted { .. }
             | Event::Paused { .. }
             | Event::Done { .. }
     )
@@ -124,8 +125,26 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
             }
             vec![of_study(Kind::Done, words.done(reason), lines)]
         }
-        Event::SittingEnded { trial, end, .. } => match study.trial(*trial) {
-            Some(trial) => ended(study, before, trial, end),
+        Event::Drifted {
+            trial,
+            before,
+            after,
+            ..
+        } => {
+            let lines = vec![words.drift_hint(), words.standing(study)];
+            let title = words.drifted(study, *trial, *before, *after);
+            vec![of_study(Kind::Abnormal, title, lines)]
+        }
+        Event::SittingEnded {
+            trial,
+            sitting,
+            end,
+            ..
+        } => match study.trial(*trial) {
+            Some(trial) if trial.purpose_of(*sitting) == Purpose::Measure => {
+                ended(study, before, trial, end)
+            }
+            Some(trial) => retried(study, trial, end),
             None => Vec::new(),
         },
         _ => Vec::new(),
@@ -178,6 +197,26 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
         }
     }
     all
+}
+
+/// A sitting that was not to measure its trial: only what went wrong with it.
+fn retried(study: &Study, trial: &Trial, end: &SittingEnd) -> Vec<Said> {
+    let SittingEnd::Finished(Outcome::Failed(failure)) = end else {
+        return Vec::new();
+    };
+    // The host's fault is told once, and then by the pause.
+    if study.host_faults() > 1 {
+        return Vec::new();
+    }
+    let words = Words(study.spec().notify.language);
+    let mut lines = words.failure(study, trial, failure);
+    lines.extend(words.changes(study, trial));
+    vec![Said {
+        kind: Kind::Abnormal,
+        trial: Some(trial.id),
+        title: words.retried(trial.id, failure),
+        lines,
+    }]
 }
 
 const fn kind(failure: &Failure) -> Kind {

@@ -9,6 +9,7 @@ use crate::report::overview::{Gain, changes, gain};
 use crate::report::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent,
 };
+use crate::report::retrial::{DRIFT_HINT, drifted, fresh_starts};
 
 /// Title and text of a test.
 pub const fn test_words(language: Language) -> (&'static str, &'static str) {
@@ -149,6 +150,34 @@ impl Words {
         )
     }
 
+    /// A trial that was good, started once more.
+    pub(super) fn retried(self, trial: TrialId, failure: &Failure) -> String {
+        let message = cut(&clean(&failure.message), TITLE);
+        self.say(
+            format!("a fresh start of trial {trial} has failed: {message}"),
+            format!("重新启动第 {trial} 个试验失败：{message}"),
+        )
+    }
+
+    pub(super) fn drifted(self, study: &Study, trial: TrialId, before: f64, after: f64) -> String {
+        let metric = &study.spec().objective.metric;
+        let (old, new) = (figures(before, 4), figures(after, 4));
+        self.say(
+            format!("drift: {}", drifted(metric, trial.0, before, after)),
+            format!(
+                "性能漂移：第 {trial} 个试验重新启动后 {} 为 {new}，之前为 {old}",
+                clean(metric)
+            ),
+        )
+    }
+
+    pub(super) fn drift_hint(self) -> String {
+        self.say(
+            DRIFT_HINT.to_owned(),
+            "是 GPU 降频，还是有别的程序占用？此后的比较已作修正".to_owned(),
+        )
+    }
+
     pub(super) fn paused(self, reason: &str, by_user: bool) -> String {
         let reason = cut(&clean(reason), TITLE);
         match by_user {
@@ -227,11 +256,22 @@ impl Words {
         let measured = self.objective(study, best).unwrap_or_default();
         let gained = match gain(study) {
             Gain::Measured {
-                share: Some(share), ..
-            } => self.say(
-                format!(", {} better than the start", percent(share)),
-                format!("，比起点好 {}", percent(share)),
-            ),
+                share: Some(share),
+                confirmed,
+                ..
+            } => {
+                let by = confirmed.map(|starts| {
+                    self.say(
+                        format!(" in {}", fresh_starts(starts)),
+                        format!("（各重新启动 {starts} 次）"),
+                    )
+                });
+                let by = by.unwrap_or_default();
+                self.say(
+                    format!(", {} better than the start{by}", percent(share)),
+                    format!("，比起点好 {}{by}", percent(share)),
+                )
+            }
             _ => String::new(),
         };
         self.say(

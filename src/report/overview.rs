@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::retrial::Confirmed;
 use crate::base::clock::Timestamp;
 use crate::model::Name;
+use crate::model::drift::Drift;
 use crate::model::metric::{Constraint, Objective, Summary};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::params::Params;
@@ -12,6 +14,7 @@ use crate::model::space::Space;
 use crate::model::study::{Counts, Phase, Study};
 use crate::model::trial::{SittingEnd, Trial, TrialId};
 use crate::model::value::Value;
+use crate::search::confirm::Confirmation;
 use crate::search::statistics::{Comparison, compare};
 use crate::search::{Ask, ask};
 
@@ -48,6 +51,10 @@ pub struct Overview {
     pub leader: Option<Measured>,
     /// How much better the incumbent is than the baseline.
     pub gain: Gain,
+    /// How far the incumbent is confirmed, once that has begun.
+    pub confirmed: Option<Confirmed>,
+    /// How far the host has drifted, where it has.
+    pub drift: Option<Drift>,
     /// The trials that failed, in order.
     pub failed: Vec<Failed>,
     /// The trials that miss a constraint, in order.
@@ -108,6 +115,10 @@ pub enum Gain {
         /// Whether it is more than noise; `None` when that cannot be told,
         /// since one of the two has a single run.
         comparison: Option<Comparison>,
+        /// By so many fresh starts of each it was confirmed: these alone are in
+        /// it. `None` of what was found in the search, which flatters the
+        /// incumbent.
+        confirmed: Option<u32>,
     },
 }
 
@@ -208,6 +219,8 @@ impl Overview {
                 .filter(|leader| leader.is_provisional())
                 .map(|trial| measured(study, trial)),
             gain: gain(study),
+            confirmed: Confirmed::of(study),
+            drift: study.drift(),
             failed: trials
                 .iter()
                 .filter_map(|trial| match &trial.outcome {
@@ -270,10 +283,16 @@ pub fn gain(study: &Study) -> Gain {
     if baseline.is_some_and(|baseline| baseline.id == incumbent.id) {
         return Gain::None;
     }
-    let means = baseline
-        .and_then(|baseline| study.objective(baseline))
-        .zip(study.objective(incumbent));
-    let Some((old, new)) = means else {
+    let confirmation = Confirmation::of(study).filter(Confirmation::is_over);
+    let fresh = confirmation.and_then(|found| {
+        let (old, new) = found.baseline.zip(found.measured)?;
+        Some((old, new, Some(found.starts)))
+    });
+    let chosen = || {
+        let old = study.levelled(baseline?)?;
+        Some((old, study.levelled(incumbent)?, None))
+    };
+    let Some((old, new, confirmed)) = fresh.or_else(chosen) else {
         return Gain::NoBaseline;
     };
     let objective = &study.spec().objective;
@@ -286,6 +305,7 @@ pub fn gain(study: &Study) -> Gain {
         },
         share: objective.gain(old.mean, new.mean),
         comparison: compare(objective, &old, &new),
+        confirmed,
     }
 }
 

@@ -14,7 +14,7 @@ use crate::model::metric::Direction;
 use crate::model::outcome::{Cause, Failure, FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
-use crate::model::trial::Origin;
+use crate::model::trial::{Origin, Purpose};
 use crate::search::simulation::{Answer, Simulation, fails, list, space, spec, speed};
 use crate::search::{Ask, ask};
 
@@ -163,6 +163,7 @@ fn a_study_in_one_line() {
     simulation.happen(Event::SittingStarted {
         trial,
         sitting: 1,
+        purpose: Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
     });

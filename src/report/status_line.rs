@@ -2,6 +2,7 @@
 
 use super::overview::{Gain, changes, gain};
 use super::phrase::{clean, counted, cut, difference, figures, percent};
+use super::retrial;
 use crate::model::params::Params;
 use crate::model::study::{Phase, Study};
 
@@ -50,6 +51,17 @@ fn now(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
         of.unwrap_or_default(),
         differs(study, &trial.params)
     );
+    if let Some(why) = retrial::running(study, trial) {
+        text = format!(
+            "{why}: trial {} ({})",
+            trial.id,
+            differs(study, &trial.params)
+        );
+        if let Some(doing) = doing {
+            text += &format!(", {}", clean(doing));
+        }
+        return text;
+    }
     let done = trial.runs.iter().filter(|run| run.is_good()).count();
     let all = study.spec().runs_per_trial();
     if done > 0 {
@@ -79,11 +91,18 @@ fn best(study: &Study) -> Option<String> {
     let metric = clean(&study.spec().objective.metric);
     let gained = match gain(study) {
         Gain::Measured {
-            share: Some(share), ..
+            share: Some(share),
+            confirmed,
+            ..
         } => format!(
-            " ({}{})",
+            " ({}{}{})",
             if share < 0.0 { "" } else { "+" },
-            percent(share)
+            percent(share),
+            if confirmed.is_some() {
+                " in fresh runs"
+            } else {
+                ""
+            },
         ),
         _ => String::new(),
     };

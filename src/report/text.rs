@@ -9,6 +9,7 @@ use super::overview::{Failed, Gain, Measured, Missing, Overview};
 use super::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent, saved,
 };
+use super::retrial::{Confirmed, DRIFT_HINT, drift, fresh_starts};
 use crate::base::quantity::show_duration;
 use crate::base::wrap::wrap;
 use crate::model::Name;
@@ -223,17 +224,32 @@ fn gain(overview: &Overview) -> Vec<String> {
             amount,
             share,
             comparison,
-        } => measured_gain(overview, &metric, amount, share, comparison),
+            confirmed,
+        } => measured_gain(overview, &metric, (amount, share), comparison, confirmed),
     };
-    wrap("", "", &text)
+    let mut lines = wrap("", "", &text);
+    let notes = overview.confirmed.iter().flat_map(Confirmed::notes);
+    let notes: Vec<String> = notes.collect();
+    if !notes.is_empty() {
+        lines.extend(wrap(
+            "",
+            "",
+            &format!("Confirmation: {}.", notes.join("; ")),
+        ));
+    }
+    if let Some(found) = &overview.drift {
+        let drift = drift(found, &overview.objective.metric);
+        lines.extend(wrap("", "", &format!("Drift: {drift}; {DRIFT_HINT}.")));
+    }
+    lines
 }
 
 fn measured_gain(
     overview: &Overview,
     metric: &str,
-    amount: f64,
-    share: Option<f64>,
+    (amount, share): (f64, Option<f64>),
     comparison: Option<Comparison>,
+    confirmed: Option<u32>,
 ) -> String {
     let turn = if amount < 0.0 { "worse" } else { "better" };
     // The interval is given in the same terms.
@@ -244,11 +260,17 @@ fn measured_gain(
     };
     let mut text = format!("{metric} is {size} than the baseline's");
     match comparison {
+        None if confirmed.is_some() => text.push_str(
+            ". With a single fresh start of each it cannot be told from noise: [confirm] runs.",
+        ),
         None => text.push_str(
             ". With a single run it cannot be told from noise: let the measure step do several runs.",
         ),
         // No run differs from its mean: an interval would say nothing.
-        Some(found) if found.freedom.is_infinite() => text.push_str("; the runs do not vary."),
+        Some(found) if found.freedom.is_infinite() => {
+            let by = confirmed.map(|starts| format!(", in {}", fresh_starts(starts)));
+            text.push_str(&format!("; the runs do not vary{}.", by.unwrap_or_default()));
+        }
         Some(found) => {
             let clear = if found.is_clear() {
                 ""
@@ -257,8 +279,15 @@ fn measured_gain(
             };
             let interval = interval(overview, &found);
             let confidence = percent(CONFIDENCE);
-            text.push_str(&format!("{clear} ({confidence} confidence: {interval})."));
-            if found.is_clear() && overview.counts.complete > 2 {
+            let by = confirmed.map(|starts| match found.is_clear() {
+                true => format!(", confirmed by {}", fresh_starts(starts)),
+                false => format!(", by {}", fresh_starts(starts)),
+            });
+            let by = by.unwrap_or_default();
+            text.push_str(&format!(
+                "{clear} ({confidence} confidence: {interval}){by}."
+            ));
+            if confirmed.is_none() && found.is_clear() && overview.counts.complete > 2 {
                 text.push_str(&format!(
                     " As the best of {} it was probably lucky, too: expect a little less.",
                     overview.counts.complete

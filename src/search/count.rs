@@ -9,7 +9,7 @@ use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
-use crate::model::trial::{Origin, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 
 /// How many trials a sampler asks for, the baseline among them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,6 +141,7 @@ fn learn_nothing(study: &mut Study, trial: TrialId, running: Option<u32>) -> boo
             .apply(&fact(Event::SittingStarted {
                 trial,
                 sitting,
+                purpose: Purpose::Measure,
                 token: String::new(),
                 boot_id: "".into(),
             }))

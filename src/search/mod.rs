@@ -9,7 +9,9 @@
 //! | `tpe` | what is frequent among good trials and rare among others |
 //! | [`racing`] | which trials are worth further runs |
 //! | `noise` | how much of what was measured is noise |
+//! | [`confirm`] | whether the winner is better than the baseline, by fresh runs |
 //! | [`count`] | how many trials that makes, and which come first |
+//! | [`drift`] | whether the host still is what it was |
 //! | [`statistics`] | whether a difference is more than noise |
 //! | `lattice`, `geometry` | combinations in order; how far apart they are |
 //! | `standing` | trials in order of merit |
@@ -22,8 +24,10 @@
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
 
+pub mod confirm;
 pub mod coordinate;
 pub mod count;
+pub mod drift;
 mod geometry;
 pub mod grid;
 mod lattice;

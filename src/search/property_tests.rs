@@ -16,7 +16,7 @@ use crate::model::params::Params;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
-use crate::model::trial::{Origin, SittingEnd};
+use crate::model::trial::{Origin, Purpose, SittingEnd};
 
 /// Spaces with everything in them that makes a sampler stumble.
 fn any_space() -> impl Strategy<Value = Space> {
@@ -189,7 +189,7 @@ proptest! {
             for end in [SittingEnd::Interrupted, SittingEnd::Interrupted] {
                 let sitting = simulation.study.trial(trial).map_or(1, |t| t.sittings.len() as u32 + 1);
                 let (token, boot_id) = (String::new(), "".into());
-                simulation.happen(Event::SittingStarted { trial, sitting, token, boot_id });
+                simulation.happen(Event::SittingStarted { trial, sitting, purpose: Purpose::Measure, token, boot_id });
                 simulation.happen(Event::SittingEnded { trial, sitting, end, health: None });
             }
             simulation.work(trial, &program(&params));

@@ -60,7 +60,7 @@ mod partial;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-pub(super) use self::partial::Levels;
+pub(super) use self::partial::Known;
 pub use self::partial::look_into;
 use super::noise::{Measured, Noise};
 use crate::model::step::{Step, StepKind};
@@ -248,8 +248,8 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
     }
     let metric = &*spec.objective.metric;
     let rival = study.leader().filter(|rival| rival.id != trial.id);
-    let needed = rival.and_then(|rival| study.objective(rival));
-    if let (Some(rival), Some(needed), Some(summary)) = (rival, needed, trial.summary(metric)) {
+    let needed = rival.and_then(|rival| study.levelled(rival));
+    if let (Some(rival), Some(needed), Some(summary)) = (rival, needed, study.levelled(trial)) {
         let noise = Noise::of_objective(study);
         let variance = noise.of_mean(trial, metric) + noise.of_mean(rival, metric);
         criteria.push(Criterion {

@@ -12,7 +12,7 @@ use crate::model::params::Params;
 use crate::model::space::Space;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
-use crate::model::trial::{Origin, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 use crate::model::value::Value;
 
 fn keys(params: &[Params]) -> Vec<String> {
@@ -168,6 +168,7 @@ fn what_is_not_settled_is_waited_for_where_it_decides() {
     simulation.happen(Event::SittingStarted {
         trial,
         sitting: 1,
+        purpose: Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
     });

@@ -14,12 +14,12 @@ use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
 use crate::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use crate::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
 use crate::model::template::Template;
-use crate::model::trial::{Mark, Origin, Run, SittingEnd, TrialId};
+use crate::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
 use crate::search::racing::{Verdict, look, look_into};
 use crate::search::{Ask, ask};
@@ -73,7 +73,9 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             passes: 2,
             levels: 4,
             racing: true,
+            recheck: Some(0),
         },
+        confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),
         pass_env: Vec::new(),
@@ -181,6 +183,18 @@ pub(crate) fn fails() -> Answer {
     })
 }
 
+fn run(number: u32, sitting: u32, elapsed: Duration, measured: (f64, f64)) -> Run {
+    Run {
+        step: "measure".into(),
+        number,
+        sitting,
+        elapsed,
+        ending: Ending::Exited(0),
+        metrics: metrics(measured),
+        fault: None,
+    }
+}
+
 /// A study with all the facts that made it.
 #[derive(Clone)]
 pub(crate) struct Simulation {
@@ -241,6 +255,7 @@ impl Simulation {
         self.happen(Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         });
@@ -290,15 +305,7 @@ impl Simulation {
                         break 'run Some(Verdict::Prune(pruning));
                     }
                 }
-                let run = Run {
-                    step: "measure".into(),
-                    number,
-                    sitting,
-                    elapsed,
-                    ending: Ending::Exited(0),
-                    metrics: metrics(answer.run),
-                    fault: None,
-                };
+                let run = run(number, sitting, elapsed, answer.run);
                 self.happen(Event::RunEnded { trial, run });
                 let measured = self.study.trial(trial).expect("a planned trial");
                 look(&self.study, measured)
@@ -318,6 +325,36 @@ impl Simulation {
         }
         let measured = self.study.trial(trial).expect("a planned trial");
         self.study.judge(measured)
+    }
+
+    /// Starts a trial once more, for one run or a failure.
+    pub(crate) fn again(&mut self, trial: TrialId, purpose: Purpose, answer: &Answer) {
+        let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
+        let sitting = sittings as u32 + 1;
+        self.happen(Event::SittingStarted {
+            trial,
+            sitting,
+            purpose,
+            token: String::new(),
+            boot_id: "".into(),
+        });
+        let outcome = match answer {
+            Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
+            Answer::Runs(runs) => {
+                for measured in runs {
+                    let run = run(1, sitting, Duration::from_secs(1), *measured);
+                    self.happen(Event::RunEnded { trial, run });
+                }
+                Outcome::Complete
+            }
+            Answer::Marked(_) => panic!("nothing looks into a run that is repeated"),
+        };
+        self.happen(Event::SittingEnded {
+            trial,
+            sitting,
+            end: SittingEnd::Finished(outcome),
+            health: None,
+        });
     }
 
     /// A whole trial of these params.

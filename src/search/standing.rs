@@ -24,7 +24,7 @@ impl Standing {
     /// `None` for a trial that is not settled, failed, was pruned, or lacks
     /// the metrics that decide.
     pub(super) fn of(study: &Study, trial: &Trial) -> Option<Self> {
-        let objective = study.objective(trial).map(|summary| summary.mean);
+        let objective = study.levelled(trial).map(|summary| summary.mean);
         match trial.outcome.as_ref()? {
             Outcome::Complete => objective.map(Self::Feasible),
             Outcome::Infeasible => Some(Self::Infeasible {

@@ -75,6 +75,7 @@ pub(super) enum SettingRecord<'a> {
     BudgetRuns(Option<u32>),
     BudgetWallNs(Option<u64>),
     Racing(bool),
+    ConfirmRuns(u32),
 }
 
 impl<'a> AmendmentRecord<'a> {
@@ -202,6 +203,7 @@ impl<'a> SettingRecord<'a> {
                 Self::BudgetWallNs(wall.map(|wall| wall.as_nanos().try_into().unwrap_or(u64::MAX)))
             }
             Setting::Racing(on) => Self::Racing(*on),
+            Setting::ConfirmRuns(runs) => Self::ConfirmRuns(*runs),
         }
     }
 
@@ -224,6 +226,7 @@ impl<'a> SettingRecord<'a> {
             Self::BudgetRuns(most) => Setting::BudgetRuns(most),
             Self::BudgetWallNs(wall) => Setting::BudgetWall(wall.map(Duration::from_nanos)),
             Self::Racing(on) => Setting::Racing(on),
+            Self::ConfirmRuns(runs) => Setting::ConfirmRuns(runs),
         })
     }
 }

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::amendment_record::AmendmentRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
-use super::outcome_record::{EndRecord, EndingRecord, OriginRecord};
+use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
@@ -33,6 +33,8 @@ pub(super) enum EventRecord<'a> {
     SittingStarted {
         trial: u32,
         sitting: u32,
+        #[serde(default, skip_serializing_if = "PurposeRecord::is_measure")]
+        purpose: PurposeRecord,
         token: Text<'a>,
         boot_id: Text<'a>,
     },
@@ -111,6 +113,12 @@ pub(super) enum EventRecord<'a> {
     TrialDeferred {
         trial: u32,
     },
+    Drifted {
+        trial: u32,
+        sitting: u32,
+        before: f64,
+        after: f64,
+    },
     Paused {
         reason: Text<'a>,
         #[serde(default, skip_serializing_if = "is_false")]
@@ -152,7 +160,7 @@ pub(super) struct CutRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 24] = [
+    pub(super) const KINDS: [&'static str; 25] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -167,6 +175,7 @@ impl EventRecord<'_> {
         "trial-skipped",
         "trial-pruned",
         "trial-deferred",
+        "drifted",
         "paused",
         "resumed",
         "done",
@@ -203,11 +212,13 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             Event::SittingStarted {
                 trial,
                 sitting,
+                purpose,
                 token,
                 boot_id,
             } => Self::SittingStarted {
                 trial: trial.0,
                 sitting: *sitting,
+                purpose: PurposeRecord::of(*purpose),
                 token: Text::of(token),
                 boot_id: Text::of(boot_id),
             },
@@ -305,6 +316,17 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 }),
             },
             Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
+            Event::Drifted {
+                trial,
+                sitting,
+                before,
+                after,
+            } => Self::Drifted {
+                trial: trial.0,
+                sitting: *sitting,
+                before: *before,
+                after: *after,
+            },
             Event::Paused { reason, by_user } => Self::Paused {
                 reason: Text::of(reason),
                 by_user: *by_user,
@@ -376,11 +398,13 @@ impl EventRecord<'_> {
             Self::SittingStarted {
                 trial,
                 sitting,
+                purpose,
                 token,
                 boot_id,
             } => Event::SittingStarted {
                 trial: TrialId(trial),
                 sitting,
+                purpose: purpose.purpose(),
                 token: token.owned(),
                 boot_id: names.name(boot_id.as_str()),
             },
@@ -515,6 +539,17 @@ impl EventRecord<'_> {
             },
             Self::TrialDeferred { trial } => Event::TrialDeferred {
                 trial: TrialId(trial),
+            },
+            Self::Drifted {
+                trial,
+                sitting,
+                before,
+                after,
+            } => Event::Drifted {
+                trial: TrialId(trial),
+                sitting,
+                before,
+                after,
             },
             Self::Paused { reason, by_user } => Event::Paused {
                 reason: reason.owned(),

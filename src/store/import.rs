@@ -30,7 +30,7 @@ use crate::model::params::Params;
 use crate::model::spec::{FileNames, Spec};
 use crate::model::step::{Step, StepKind};
 use crate::model::study::Study;
-use crate::model::trial::{Origin, Run, SittingEnd, Trial, TrialId};
+use crate::model::trial::{Origin, Purpose, Run, SittingEnd, Trial, TrialId};
 use crate::model::value::{Finite, Value};
 
 /// What was made of a results file.
@@ -217,6 +217,7 @@ impl Imported {
             Event::SittingStarted {
                 trial,
                 sitting: 1,
+                purpose: Purpose::Measure,
                 token: IMPORTED.to_owned(),
                 boot_id: "".into(),
             },

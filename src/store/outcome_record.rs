@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{Interner, Text};
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
-use crate::model::trial::{Origin, SittingEnd};
+use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -14,6 +14,47 @@ pub(super) enum OriginRecord {
     Sampler,
     Imported,
     User,
+}
+
+/// A sitting that says nothing of it measures its trial.
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum PurposeRecord {
+    #[default]
+    Measure,
+    Check,
+    Confirm {
+        baseline: u32,
+        winner: u32,
+    },
+}
+
+impl PurposeRecord {
+    pub(super) const fn of(purpose: Purpose) -> Self {
+        match purpose {
+            Purpose::Measure => Self::Measure,
+            Purpose::Check => Self::Check,
+            Purpose::Confirm { baseline, winner } => Self::Confirm {
+                baseline: baseline.0,
+                winner: winner.0,
+            },
+        }
+    }
+
+    pub(super) const fn purpose(self) -> Purpose {
+        match self {
+            Self::Measure => Purpose::Measure,
+            Self::Check => Purpose::Check,
+            Self::Confirm { baseline, winner } => Purpose::Confirm {
+                baseline: TrialId(baseline),
+                winner: TrialId(winner),
+            },
+        }
+    }
+
+    pub(super) const fn is_measure(&self) -> bool {
+        matches!(self, Self::Measure)
+    }
 }
 
 #[derive(Serialize, Deserialize)]

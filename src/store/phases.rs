@@ -120,6 +120,7 @@ mod tests {
 
     use super::*;
     use crate::model::outcome::Failure;
+    use crate::model::trial::Purpose;
     use crate::search::simulation::{Simulation, list, space, spec, speed};
 
     /// What the file goes through with these facts: the fields that tell.
@@ -197,6 +198,7 @@ mod tests {
             simulation.happen(Event::SittingStarted {
                 trial,
                 sitting,
+                purpose: Purpose::Measure,
                 token: String::new(),
                 boot_id: "".into(),
             });

@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`; `run` of `step-started` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`; `run` of `step-started`; `purpose` of `sitting-started` |
 
 use std::fmt;
 
@@ -252,6 +252,7 @@ mod tests {
             Event::SittingStarted {
                 trial,
                 sitting: 1,
+                purpose: crate::model::trial::Purpose::Measure,
                 token: text(),
                 boot_id: "".into(),
             },
@@ -282,6 +283,29 @@ mod tests {
             Event::TrialReopened { trial },
             Event::TrialSkipped { trial },
             Event::TrialDeferred { trial },
+            Event::SittingStarted {
+                trial,
+                sitting: 2,
+                purpose: crate::model::trial::Purpose::Check,
+                token: text(),
+                boot_id: "".into(),
+            },
+            Event::SittingStarted {
+                trial,
+                sitting: 3,
+                purpose: crate::model::trial::Purpose::Confirm {
+                    baseline: crate::model::trial::TrialId(1),
+                    winner: trial,
+                },
+                token: text(),
+                boot_id: "".into(),
+            },
+            Event::Drifted {
+                trial,
+                sitting: 2,
+                before: 98.5,
+                after: 83.25,
+            },
             Event::Resumed,
             Event::Done { reason: text() },
             Event::NoticeQueued(std::sync::Arc::new(crate::model::notice::Notice {

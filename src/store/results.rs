@@ -17,7 +17,7 @@ use crate::model::outcome::{Ending, Failure, FailureKind, HostFault, Outcome};
 use crate::model::params::Params;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::{self, Run, Sitting, SittingEnd, Trial, TrialId};
+use crate::model::trial::{self, Purpose, Run, Sitting, SittingEnd, Trial, TrialId};
 
 /// The token of a sitting that was imported from a results file: no process of
 /// it is to be looked for, and its line is there already.
@@ -63,7 +63,10 @@ impl ResultsBuilder {
                 ..
             } => {
                 let trial = study.trial(*trial)?;
-                let sitting = trial.sittings.iter().rfind(|s| s.number == *sitting)?;
+                let sitting = trial.sitting(*sitting)?;
+                if sitting.purpose != Purpose::Measure {
+                    return None;
+                }
                 let imported = &*sitting.token == IMPORTED;
                 let line = || self.line(fact.at, study, trial, sitting, outcome, self.service);
                 return (!imported).then(line);

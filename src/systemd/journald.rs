@@ -44,6 +44,8 @@ pub enum MessageId {
     Resumed,
     /// There is nothing left to do.
     Done,
+    /// The host gives more or less than it did.
+    Drifted,
     /// The disk takes no data.
     DiskTrouble,
     /// The disk takes data again.
@@ -52,7 +54,7 @@ pub enum MessageId {
 
 impl MessageId {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Opened,
         Self::Recovered,
         Self::TrialFailed,
@@ -61,6 +63,7 @@ impl MessageId {
         Self::HostFaults,
         Self::Resumed,
         Self::Done,
+        Self::Drifted,
         Self::DiskTrouble,
         Self::DiskBack,
     ];
@@ -76,6 +79,7 @@ impl MessageId {
             Self::HostFaults => "4f3ee65c198b41b9a6914444fd33db2e",
             Self::Resumed => "5d7807384d2f4f6b87ddbc39cdc19707",
             Self::Done => "fdc5749670c540ceab5f63d14654dab4",
+            Self::Drifted => "25fa02fc95a4405790aeb72e776ac09e",
             Self::DiskTrouble => "56309d757b224637acfdef6dfda6254f",
             Self::DiskBack => "202338ae8c084b6da056338c6f29d531",
         }

@@ -6,7 +6,7 @@ use super::reply::{self, Param};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
-use crate::model::trial::{Cut, Origin, Pruning, Run, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Cut, Origin, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId};
 
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
@@ -125,6 +125,7 @@ impl From<&Sitting> for reply::Sitting {
         };
         Self {
             number: sitting.number,
+            purpose: purpose(sitting.purpose).to_owned(),
             started: sitting.started.as_millis(),
             ended: sitting.ended.map(|ended| ended.as_millis()),
             startup: sitting.startup.map(milliseconds),
@@ -142,6 +143,15 @@ pub fn params(params: &Params) -> Vec<Param> {
         value: value.to_string(),
     });
     each.collect()
+}
+
+/// What a sitting is for, in one word.
+const fn purpose(purpose: Purpose) -> &'static str {
+    match purpose {
+        Purpose::Measure => "measure",
+        Purpose::Check => "check",
+        Purpose::Confirm { .. } => "confirm",
+    }
 }
 
 /// Who wanted a trial, in one word.

@@ -10,6 +10,7 @@ use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
 use super::request::*;
+use super::retrial::golden::{DRIFT, confirmation};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -248,6 +249,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             since: 2,
             runs: 1,
             runs_all: 3,
+            retrial: Some(text("a check for drift")),
         }),
         waiting: vec![Waiting {
             trial: 6,
@@ -271,6 +273,8 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             most: 5,
             again: 70_000,
         }),
+        confirmation: Some(confirmation()),
+        drift: Some(DRIFT),
     }))
 }
 
@@ -307,6 +311,7 @@ fn replies() -> Vec<Reply> {
         low: None,
         high: Some(0.5),
         clear: Some(true),
+        confirmed: Some(3),
     };
     let step = || text("eval");
     let by_user = true;
@@ -359,6 +364,7 @@ fn replies() -> Vec<Reply> {
             changes: vec![change()],
             gain,
             objective: objective(),
+            confirmation: None,
         })),
         Reply::Trials(Trials {
             total: 300,
@@ -500,8 +506,10 @@ fn detail() -> TrialDetail {
                 value: -0.5,
             }],
         }],
+        extra: Vec::new(),
         sittings: vec![Sitting {
             number: 2,
+            purpose: text("confirm"),
             started: 5,
             ended: Some(6),
             startup: None,

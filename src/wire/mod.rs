@@ -41,6 +41,7 @@ pub mod hello;
 mod racing;
 pub mod reply;
 pub mod request;
+mod retrial;
 pub mod socket;
 pub mod space;
 

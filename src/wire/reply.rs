@@ -7,6 +7,7 @@ pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::racing::{Cut, Pruning};
+pub use super::retrial::{Confirmation, Drift};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -124,6 +125,10 @@ pub struct Status {
     /// Why a trial is not started again yet, while it waits after a fault of the
     /// host.
     pub held_up: Option<HeldUp>,
+    /// How far the best is confirmed, once that has begun.
+    pub confirmation: Option<Confirmation>,
+    /// How far the host has drifted, where it has.
+    pub drift: Option<Drift>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -197,6 +202,8 @@ pub struct Running {
     pub runs: u32,
     /// How many it is to have.
     pub runs_all: u32,
+    /// What the sitting is for, in words; `None` where it measures the trial.
+    pub retrial: Option<String>,
 }
 
 /// What a sitting does. Variants are only added at the end.
@@ -343,6 +350,9 @@ pub enum Gain {
         high: Option<f64>,
         /// Whether it is more than noise; `None` when that cannot be told.
         clear: Option<bool>,
+        /// By so many fresh starts of each it was confirmed; `None` of what was
+        /// found in the search.
+        confirmed: Option<u32>,
     },
 }
 
@@ -359,6 +369,8 @@ pub struct Best {
     pub gain: Gain,
     /// The metric that is optimised.
     pub objective: Objective,
+    /// How far it is confirmed, once that has begun.
+    pub confirmation: Option<Confirmation>,
 }
 
 /// A parameter and its value.
@@ -439,6 +451,8 @@ pub struct TrialDetail {
     pub constraints: Vec<String>,
     /// Its runs, in the order in which they ended.
     pub runs: Vec<Run>,
+    /// Those of sittings beside the search, by which it does not come out.
+    pub extra: Vec<Run>,
     /// Its sittings, in order.
     pub sittings: Vec<Sitting>,
     /// What broke.
@@ -487,6 +501,8 @@ pub struct Number {
 pub struct Sitting {
     /// Its number.
     pub number: u32,
+    /// `measure`, `check`, `confirm`.
+    pub purpose: String,
     /// When it began.
     pub started: i64,
     /// When it was over.

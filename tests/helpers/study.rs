@@ -21,13 +21,13 @@ use autotune::model::params::Params;
 use autotune::model::setting::Setting;
 use autotune::model::space::{Parameter, Space};
 use autotune::model::spec::{
-    Budget, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
 };
 use autotune::model::step::{
     Marks, MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use autotune::model::template::Template;
-use autotune::model::trial::{Cut, Mark, Origin, Pruning, Run, SittingEnd, TrialId};
+use autotune::model::trial::{Cut, Mark, Origin, Pruning, Purpose, Run, SittingEnd, TrialId};
 use autotune::model::value::{Finite, Value};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -145,7 +145,9 @@ pub(crate) fn spec() -> Spec {
             passes: 1,
             levels: 5,
             racing: true,
+            recheck: Some(0),
         },
+        confirm: Confirm { runs: Some(0) },
         space: Space::new(parameters, Vec::new()).expect("a space"),
         steps: vec![
             step("serve", StepKind::Service(Box::new(ready)), &[]),
@@ -229,6 +231,7 @@ impl Story {
         let started = Event::SittingStarted {
             trial,
             sitting,
+            purpose: Purpose::Measure,
             token,
             boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".into(),
         };

@@ -28,8 +28,13 @@ pub struct Study {
 }
 
 /// A spec whose trials come in the order of its space, each with all its runs,
-/// unless it says otherwise.
+/// and nothing after them, unless it says otherwise.
 fn in_order(spec: &str) -> String {
+    let mut spec = spec.to_owned();
+    if spec.contains("[space]") && !spec.contains("[confirm]") {
+        spec.push_str("\n[confirm]\nruns = 0\n");
+    }
+    let spec = &*spec;
     let defaults = [("sampler", "\"coordinate\""), ("racing", "false")];
     let missing = defaults.iter().filter(|(key, _)| !spec.contains(key));
     let missing: String = missing

@@ -15,5 +15,6 @@ pub fn answer(study: &Study) -> Reply {
         changes: common::changes(study, best),
         gain: common::gain(study),
         objective: (&study.spec().objective).into(),
+        confirmation: common::confirmation(study),
     }))
 }

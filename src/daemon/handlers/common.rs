@@ -6,9 +6,10 @@ use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::report::overview;
+use crate::report::retrial::Confirmed;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
-use crate::wire::reply::{Change, Checked, Gain, Measured, Metric, TrialRow};
+use crate::wire::reply::{Change, Checked, Confirmation, Gain, Measured, Metric, TrialRow};
 
 /// How a trial's params differ from the baseline's.
 pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
@@ -60,6 +61,7 @@ pub fn gain(study: &Study) -> Gain {
             amount,
             share,
             comparison,
+            confirmed,
         } => {
             let interval: Option<Interval> = comparison
                 .filter(|found| found.freedom.is_finite())
@@ -70,9 +72,26 @@ pub fn gain(study: &Study) -> Gain {
                 low: interval.map(|interval| interval.low),
                 high: interval.map(|interval| interval.high),
                 clear: comparison.map(|found| found.is_clear()),
+                confirmed,
             }
         }
     }
+}
+
+/// How far the incumbent is confirmed, once that has begun.
+pub fn confirmation(study: &Study) -> Option<Confirmation> {
+    let found = Confirmed::of(study)?;
+    Some(Confirmation {
+        winner: found.winner,
+        starts: found.starts,
+        done: found.done,
+        baseline: found.baseline,
+        measured: found.measured,
+        baseline_failed: found.baseline_failed,
+        winner_failed: found.winner_failed,
+        better: found.better,
+        missed: found.missed,
+    })
 }
 
 /// The constraints as texts.

@@ -6,6 +6,7 @@ use crate::daemon::board::View;
 use crate::daemon::decide::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
+use crate::report::retrial;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
 
@@ -73,6 +74,12 @@ pub fn answer(context: &Context) -> Reply {
         channels: notify::channels(context, study),
         amendments: study.amendments().iter().map(ToString::to_string).collect(),
         held_up: held_up(study),
+        confirmation: common::confirmation(study),
+        drift: study.drift().map(|drift| reply::Drift {
+            since: drift.since.as_millis(),
+            amount: drift.amount,
+            is_share: drift.is_share,
+        }),
     }))
 }
 
@@ -117,5 +124,6 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
         since: since.as_millis(),
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
         runs_all: view.study.spec_of_running().runs_per_trial(),
+        retrial: retrial::running(&view.study, trial),
     })
 }

@@ -44,6 +44,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         metrics: common::metrics(&study, &trial),
         constraints: common::constraints(&study),
         runs: trial.runs.iter().map(Into::into).collect(),
+        extra: trial.extra.iter().map(Into::into).collect(),
         sittings: trial.sittings.iter().map(Into::into).collect(),
         failure: common::failure(&trial).map(Into::into),
         skipped: trial.skipped,

@@ -27,7 +27,7 @@ use crate::model::trial::Trial;
 use crate::model::value::Finite;
 use crate::search::geometry::Geometry;
 use crate::search::noise::Noise;
-use crate::search::racing::Levels;
+use crate::search::racing::Known;
 
 /// Times that differ by less than this, as logarithms, are not worth a model.
 const SAME_TIME: f64 = 0.05;
@@ -164,8 +164,8 @@ impl<'a> History<'a, '_> {
         let study = self.study;
         let metric = &study.spec().objective.metric;
         let noise = Noise::of_objective(study);
-        let levels = Levels::new(study, metric, noise);
-        let mut samples = self.samples(|trial| levels.of(trial));
+        let known = Known::new(study, metric, noise);
+        let mut samples = self.samples(|trial| known.of(trial, study.levelled(trial)));
         let sum: f64 = samples.iter().map(|sample| sample.value).sum();
         let average = sum / samples.len().max(1) as f64;
         let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
@@ -197,10 +197,10 @@ impl<'a> History<'a, '_> {
                 };
                 let metric = &*constraint.metric;
                 let noise = Noise::of_bound(self.study, metric, bound, rises);
-                let levels = Levels::new(self.study, metric, noise);
+                let known = Known::new(self.study, metric, noise);
                 let samples = self.samples(|trial| {
-                    let (level, variance) = levels.of(trial)?;
-                    Some((level - noise.scaled(bound), variance))
+                    let (mean, variance) = known.of(trial, trial.summary(metric))?;
+                    Some((mean - noise.scaled(bound), variance))
                 });
                 margins.extend(Belief::learn(self.geometry, &samples, Clip::Both));
             }

@@ -8,8 +8,7 @@ use crate::model::domain::Scale;
 use crate::model::event::Event;
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
 use crate::model::spec::SamplerKind;
-use crate::model::trial::Origin;
-use crate::model::trial::SittingEnd;
+use crate::model::trial::{Origin, Purpose, SittingEnd};
 use crate::search::ask;
 use crate::search::simulation::{Answer, Simulation, fails, int, list, space, spec, speed};
 
@@ -148,6 +147,7 @@ fn a_fault_of_the_host_teaches_nothing() {
         simulation.happen(Event::SittingStarted {
             trial,
             sitting: 1,
+            purpose: Purpose::Measure,
             token,
             boot_id,
         });

@@ -27,6 +27,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{criteria, is_raced, pruning};
+use crate::model::metric::Summary;
 use crate::model::outcome::Ending;
 use crate::model::step::{Marks, Step};
 use crate::model::study::Study;
@@ -242,13 +243,13 @@ impl Moments {
 }
 
 /// What is known of the trials of a study in one metric, for a sampler.
-pub(in crate::search) struct Levels<'a> {
+pub(in crate::search) struct Known<'a> {
     metric: &'a str,
     noise: Noise,
     course: Option<Course<'a>>,
 }
 
-impl<'a> Levels<'a> {
+impl<'a> Known<'a> {
     /// Those on the scale of `noise`.
     pub(in crate::search) fn new(study: &'a Study, metric: &'a str, noise: Noise) -> Self {
         let mut steps = study.spec().steps.iter();
@@ -261,11 +262,15 @@ impl<'a> Levels<'a> {
         }
     }
 
-    /// The mean of a trial's runs with its variance; of a trial that was cut in
-    /// its first run what that promised.
-    pub(in crate::search) fn of(&self, trial: &Trial) -> Option<(f64, f64)> {
+    /// The mean of a trial's runs with its variance, where it was `measured`;
+    /// of a trial that was cut in its first run what that promised.
+    pub(in crate::search) fn of(
+        &self,
+        trial: &Trial,
+        measured: Option<Summary>,
+    ) -> Option<(f64, f64)> {
         let variance = self.noise.of_mean(trial, self.metric);
-        if let Some(summary) = trial.summary(self.metric) {
+        if let Some(summary) = measured {
             return Some((self.noise.scaled(summary.mean), variance));
         }
         trial.pruned_by_racing()?.cut.as_ref()?;

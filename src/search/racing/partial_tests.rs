@@ -231,13 +231,16 @@ fn nothing_is_cut_before_it_is_known_how_runs_come_along() {
 
 /// What a sampler learns of a trial that has no run.
 #[test]
-fn a_cut_trial_has_a_level() {
+fn a_cut_trial_is_known_too() {
     let simulation = after(QUIET, 9, (1.0, 1.0));
     let study = &simulation.study;
-    let levels = Levels::new(study, "speed", Noise::of_objective(study));
-    let level = |index: usize| levels.of(&study.trials()[index]).expect("a level");
-    let (whole, exact) = level(3);
-    let (cut, vague) = level(9);
+    let known = Known::new(study, "speed", Noise::of_objective(study));
+    let of = |index: usize| {
+        let trial = &study.trials()[index];
+        known.of(trial, trial.summary("speed")).expect("known")
+    };
+    let (whole, exact) = of(3);
+    let (cut, vague) = of(9);
     let measured = study.trials()[3].summary("speed").expect("a run").mean;
     assert!((whole - measured.ln()).abs() < 1e-9);
     // Parts differ, but not by a factor of a hundred.

@@ -1,0 +1,97 @@
+//! Which trial is the best, by what was measured on one level.
+
+use super::Study;
+use crate::model::drift::{Drift, Levels};
+use crate::model::metric::Summary;
+use crate::model::outcome::Outcome;
+use crate::model::trial::{Origin, Trial, TrialId};
+
+impl Study {
+    /// The summary of the objective of a trial, each run put on the level of the study's beginning where the
+    /// host has drifted since: what trials are compared by.
+    pub fn levelled(&self, trial: &Trial) -> Option<Summary> {
+        if self.levels.are_flat() {
+            return self.objective(trial);
+        }
+        let metric = &self.spec.objective.metric;
+        self.levels.summary(trial, metric)
+    }
+
+    /// How far the host has drifted, where it has.
+    pub fn drift(&self) -> Option<Drift> {
+        self.levels.latest()
+    }
+
+    /// The sitting of that trial which showed the latest drift.
+    pub fn changed_at(&self, trial: TrialId) -> Option<u32> {
+        let mut changes = self.changes.iter().rev();
+        let change = changes.find(|change| change.trial == trial);
+        change.map(|change| change.sitting)
+    }
+
+    /// Whether nothing that a confirmation is about has changed since the study
+    /// was done last: neither what has won, nor how it is to be confirmed.
+    pub fn is_concluded(&self) -> bool {
+        self.concluded == self.conclusion()
+    }
+
+    pub(super) fn conclusion(&self) -> (Option<TrialId>, u32) {
+        (self.incumbent, self.spec.confirm_runs())
+    }
+
+    /// The incumbent always competes: it changes only for a better one.
+    pub(super) fn challenge(&mut self, id: TrialId) {
+        let Some(trial) = self.trial(id) else { return };
+        let old = self.leader().map(|leader| &**leader);
+        let leader = self.better_of(old, trial).map(|best| best.id);
+        // The baseline is what there is without a study, however few its runs.
+        if !trial.is_provisional() || trial.origin == Origin::Baseline {
+            let old = self.incumbent().map(|incumbent| &**incumbent);
+            self.incumbent = self.better_of(old, trial).map(|best| best.id);
+        }
+        self.leader = leader;
+    }
+
+    /// The better of two trials by the objective: `new` only when it is
+    /// complete and strictly better than `old`.
+    pub fn better_of<'a>(&self, old: Option<&'a Trial>, new: &'a Trial) -> Option<&'a Trial> {
+        let complete = new.outcome == Some(Outcome::Complete);
+        let Some(mean) = self
+            .levelled(new)
+            .filter(|_| complete)
+            .map(|summary| summary.mean)
+        else {
+            return old;
+        };
+        match old.and_then(|old| Some((old, self.levelled(old)?))) {
+            Some((old, summary)) if !self.spec.objective.better(mean, summary.mean) => Some(old),
+            _ => Some(new),
+        }
+    }
+
+    pub(super) fn find_incumbent(&mut self) {
+        self.incumbent = None;
+        self.leader = None;
+        for index in 0..self.trials.len() {
+            self.challenge(TrialId(index as u32 + 1));
+        }
+    }
+
+    /// Each check tells more of the level that the host is on.
+    pub(super) fn find_levels(&mut self) {
+        let Some(of) = self
+            .changes
+            .last()
+            .and_then(|change| self.trial(change.trial))
+        else {
+            return;
+        };
+        let changes = self.changes.iter().filter(|change| change.trial == of.id);
+        let begin: Vec<u32> = changes.map(|change| change.sitting).collect();
+        let metric = &self.spec.objective.metric;
+        let spread = self.spread(metric);
+        let relative = spread.positive >= spread.runs;
+        self.levels = Levels::of(of, metric, &begin, relative);
+        self.find_incumbent();
+    }
+}
