@@ -1,6 +1,6 @@
 //! How good what a sampler finds is, by what it has cost:
 //! `cargo bench --bench search -- [--tables DIR] [--samplers model,random,…]
-//! [--seeds N] [--startup COST] [--csv FILE]`.
+//! [--seeds N] [--startup COST] [--converged SHARE,ASKS] [--csv FILE]`.
 //!
 //! Tables of measured configurations are played to the same `ask` and the same
 //! racing that the daemon uses. The cost model and the noise are those of the
@@ -9,7 +9,8 @@
 //! five runs a value. A run varies by 3 % (or as the table has it), a quarter
 //! of that variance being shared by all runs of one number; a start adds 0.5 %.
 //! What is scored at each cost is the trial that leads: its true objective as a
-//! share of the table's best, 0 when it is infeasible.
+//! share of the table's best, 0 when it is infeasible. With `--converged`, `model`
+//! also ends when it has converged by that; at which cost, is in the last columns.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
@@ -23,7 +24,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result, bail};
-use autotune::model::spec::SamplerKind;
+use autotune::model::spec::{Converged, SamplerKind};
 
 use replay::{Contestant, Course, PASSES, play};
 use table::Table;
@@ -40,6 +41,7 @@ struct Options {
     contestants: Vec<Contestant>,
     seeds: u64,
     startup: f64,
+    converged: Option<Converged>,
     csv: Option<PathBuf>,
 }
 
@@ -58,6 +60,7 @@ impl Options {
             contestants: all.into_iter().chain([plain]).collect(),
             seeds: 20,
             startup: 2.0,
+            converged: None,
             csv: None,
         };
         let mut arguments = std::env::args()
@@ -77,6 +80,13 @@ impl Options {
                 }
                 "--seeds" => options.seeds = value.parse()?,
                 "--startup" => options.startup = value.parse()?,
+                "--converged" => {
+                    let (under, asks) = value.split_once(',').context("SHARE,ASKS")?;
+                    options.converged = Some(Converged {
+                        under: under.parse()?,
+                        asks: asks.parse()?,
+                    });
+                }
                 "--csv" => options.csv = Some(value.into()),
                 _ => bail!("no option {option}"),
             }
@@ -147,15 +157,19 @@ fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) {
         .clone()
         .map(|course| course.asked.as_secs_f64())
         .sum();
+    let stopped = courses.clone().filter_map(|course| course.stopped);
+    let (ends, end): (usize, f64) = (stopped.clone().count(), stopped.sum());
     let runs: f64 = courses.clone().map(|course| f64::from(course.runs)).sum();
     let failed: f64 = courses.map(|course| f64::from(course.failed)).sum();
     println!(
-        "{line} {:>6.2} {:>6.2}  {:>5.1} trials {:>5.1} runs {:>5.1} failed",
+        "{line} {:>6.2} {:>6.2}  {:>5.1} trials {:>5.1} runs {:>5.1} failed {:>3.0}% ended at {:>4.2}",
         cost / reached.count() as f64,
         asked / asks as f64 * 1e3,
         asks as f64 / count,
         runs / count,
-        failed / count
+        failed / count,
+        100.0 * ends as f64 / count,
+        end / ends.max(1) as f64,
     );
 }
 
@@ -177,7 +191,13 @@ fn play_all(
                     let Some(table) = tables.get(index / seeds) else {
                         break;
                     };
-                    let course = play(table, contestant, (index % seeds) as u64, options.startup);
+                    let course = play(
+                        table,
+                        contestant,
+                        (index % seeds) as u64,
+                        options.startup,
+                        options.converged,
+                    );
                     played
                         .lock()
                         .expect("no thread panics")

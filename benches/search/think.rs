@@ -28,7 +28,7 @@ pub fn think(table: &Table, sampler: SamplerKind, trials: u32) -> Result<Duratio
         sampler,
         racing: false,
     };
-    let mut study = Study::new(Arc::new(spec(table, contestant, 0)?));
+    let mut study = Study::new(Arc::new(spec(table, contestant, 0, None)?));
     let mut random = generator(1, 1);
     let space = study.spec().space.clone();
     let happen = |study: &mut Study, event: Event| {
@@ -48,6 +48,7 @@ pub fn think(table: &Table, sampler: SamplerKind, trials: u32) -> Result<Duratio
                 trial,
                 params,
                 origin,
+                choice: None,
             },
         )?;
         let (token, boot_id) = (String::new(), "".into());

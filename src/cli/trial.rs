@@ -123,6 +123,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             trial: id,
             params: params.clone(),
             origin: Origin::Sampler,
+            choice: None,
         },
         Event::SittingStarted {
             trial: id,

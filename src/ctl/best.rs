@@ -21,7 +21,8 @@ Examples:
   autotunectl best --export best.json
 
 Best is the trial with the best objective among those that keep all
-constraints.")]
+constraints and have all their runs. What leads by only some of its runs is
+told, and becomes the best once it has them all.")]
 pub struct Args {
     /// Print NAME=VALUE lines, for a shell
     #[arg(long)]
@@ -77,6 +78,11 @@ fn text(best: &Best, color: bool) -> String {
     let mut text = String::new();
     for line in [wrap("", "  ", &measured), wrap("", "  ", &gain)].concat() {
         text = text + &line + "\n";
+    }
+    if let Some(leader) = &best.leader {
+        for line in wrap("", "  ", &format!("Meanwhile {}", prose::leads(leader))) {
+            text = text + &line + "\n";
+        }
     }
     text.push('\n');
     let mut table = Table::new([

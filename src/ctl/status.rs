@@ -49,6 +49,9 @@ fn text(status: &Status, color: bool) -> String {
         }
         None => add("best", prose::gain(&status.gain, &status.objective)),
     }
+    if let Some(leader) = &status.leader {
+        add("leads", prose::leads(leader));
+    }
     let is_best = |trial| status.best.as_ref().is_some_and(|best| best.trial == trial);
     if let Some(start) = status
         .baseline
@@ -74,10 +77,7 @@ fn text(status: &Status, color: bool) -> String {
         add("changed", format!("{amendments}, on top of the spec"));
     }
     add("trials", trials(status));
-    let left = status.left.filter(|left| *left > 0);
-    let left = left.map(|left| format!(", about {} left at most", prose::duration(left)));
-    let busy = prose::duration(status.busy);
-    add("time", format!("{busy} so far{}", left.unwrap_or_default()));
+    add("time", time(status));
     if !status.waiting.is_empty() {
         let each = status.waiting.iter();
         let each = each.map(|w| format!("trial {} ({})", w.trial, prose::changes(&w.changes)));
@@ -133,6 +133,23 @@ fn running_text(status: &Status, running: &Running) -> String {
         counted(running.runs_all.into(), "run"),
         prose::since(status.now, running.since),
     )
+}
+
+fn time(status: &Status) -> String {
+    let busy = prose::duration(status.busy);
+    let left = match (status.left, &status.left_by) {
+        _ if matches!(status.phase, Phase::Done { .. }) => String::new(),
+        (Some(left), Some(by)) if left > 0 => {
+            format!(
+                ", about {} left at most ({})",
+                prose::duration(left),
+                clean(by)
+            )
+        }
+        (Some(_), _) => String::new(),
+        (None, _) => "; how much is left is not known yet".to_owned(),
+    };
+    format!("{busy} so far{left}")
 }
 
 fn trials(status: &Status) -> String {

@@ -11,6 +11,7 @@ use super::{reload, steer};
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
+use crate::model::choice::Choice;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::NoticeId;
@@ -67,6 +68,8 @@ pub enum Input {
         revision: u32,
         /// Its answer.
         ask: Ask,
+        /// Why it wants the trial that it wants.
+        choice: Option<Box<Choice>>,
     },
     /// A pause is over.
     Wake,
@@ -279,6 +282,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             trials,
             revision,
             ask,
+            choice,
         } => {
             state.asking = false;
             let study = Arc::clone(&state.study);
@@ -317,6 +321,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         trial,
                         params,
                         origin,
+                        choice,
                     };
                     decision.facts.push(Fact {
                         at: context.now,
@@ -573,11 +578,16 @@ fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
 }
 
 fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let wall = study.spec().budget.wall?;
-    (study.busy(now) >= wall).then(|| {
+    let budget = &study.spec().budget;
+    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
         let wall = crate::base::quantity::show_duration(wall);
-        format!("the budget of {wall} is used up")
-    })
+        return Some(format!("the budget of {wall} is used up"));
+    }
+    let most = budget
+        .gpu_time
+        .filter(|most| study.gpu_time(now) >= *most)?;
+    let hours = most.as_secs_f64() / 3600.0;
+    Some(format!("the budget of {hours} GPU hours is used up"))
 }
 
 /// The sittings that an earlier daemon has left open.
@@ -591,10 +601,16 @@ pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
 
 /// Asks the sampler; for a thread of its own.
 pub fn ask(study: &Study) -> Input {
+    let ask = search::ask(study);
+    let choice = match &ask {
+        Ask::Try(params) => search::choice(study, params),
+        _ => None,
+    };
     Input::Asked {
         trials: study.trials().len(),
         revision: study.revision(),
-        ask: search::ask(study),
+        ask,
+        choice,
     }
 }
 

@@ -85,6 +85,7 @@ impl Table {
             trials,
             revision,
             ask: Ask::Try(params),
+            choice: None,
         })
     }
 
@@ -209,6 +210,7 @@ fn an_answer_to_an_older_history_is_thrown_away() {
             trials,
             revision,
             ask,
+            choice: None,
         };
         assert_eq!(table.take(asked), [Effect::Ask]);
         assert!(table.state.study.trials().is_empty());

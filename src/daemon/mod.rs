@@ -270,6 +270,7 @@ pub async fn run(
             begun,
             tails: Tails::default(),
             looking: tokio::sync::Mutex::default(),
+            thinking: tokio::sync::Mutex::default(),
         });
         stage.send_replace(Stage::Open(Arc::clone(&context)));
         let reloading = tokio::spawn(reload_when_asked(context, reload, updates.clone()));

@@ -290,6 +290,12 @@ impl Study {
         self.tally.busy + running
     }
 
+    /// The time of GPUs with a trial running: [`busy`](Self::busy) for each GPU
+    /// that a trial has.
+    pub fn gpu_time(&self, now: Timestamp) -> Duration {
+        self.busy(now).saturating_mul(self.spec.gpus())
+    }
+
     /// Takes up a fact.
     ///
     /// # Errors
@@ -313,6 +319,7 @@ impl Study {
                 trial,
                 params,
                 origin,
+                choice,
             } => {
                 let expected = self.next_id();
                 if *trial != expected {
@@ -321,8 +328,9 @@ impl Study {
                         expected,
                     });
                 }
-                self.trials
-                    .push(Trial::new(*trial, params.clone(), *origin));
+                let mut planned = Trial::new(*trial, params.clone(), *origin);
+                planned.choice.clone_from(choice);
+                self.trials.push(planned);
                 let params = self.spec.space.completed(params);
                 self.by_params.insert(params, *trial);
                 if matches!(self.phase, Phase::Done(_)) {

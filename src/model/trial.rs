@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Name;
+use super::choice::Choice;
 use super::metric::{Metrics, Summary};
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::params::Params;
@@ -100,6 +101,9 @@ pub struct Trial {
     pub params: Params,
     /// Who wanted it.
     pub origin: Origin,
+    /// Why the sampler chose it; `None` where none did, or where that was not
+    /// recorded yet.
+    pub choice: Option<Box<Choice>>,
     /// The runs that count, good and bad, in the order in which they ended.
     pub runs: Vec<Run>,
     /// Its sittings, in order.
@@ -147,6 +151,7 @@ impl Trial {
             id,
             params,
             origin,
+            choice: None,
             runs: Vec::new(),
             sittings: Vec::new(),
             outcome: None,

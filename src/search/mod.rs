@@ -8,7 +8,7 @@
 //! | [`model_based`] | what a model of the space promises most of |
 //! | `tpe` | what is frequent among good trials and rare among others |
 //! | [`racing`] | which trials are worth further runs |
-//! | `noise` | how much of what was measured is noise |
+//! | `converged` | whether anything is left that is worth a trial |
 //! | [`count`] | how many trials that makes, and which come first |
 //! | [`statistics`] | whether a difference is more than noise |
 //! | `lattice`, `geometry` | combinations in order; how far apart they are |
@@ -22,13 +22,13 @@
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
 
+mod converged;
 pub mod coordinate;
 pub mod count;
 mod geometry;
 pub mod grid;
 mod lattice;
 pub mod model_based;
-mod noise;
 #[cfg(test)]
 mod property_tests;
 pub mod racing;
@@ -41,6 +41,7 @@ mod standing;
 pub mod statistics;
 mod tpe;
 
+use crate::model::choice::{Choice, Rule};
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
@@ -85,10 +86,42 @@ pub fn ask(study: &Study) -> Ask {
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
     };
+    if let Ask::Try(params) = &asked
+        && let Some(reason) = converged::reason(study, params)
+    {
+        return match racing::unconfirmed(study) {
+            Some(trial) => Ask::Run(trial),
+            None => Ask::Exhausted(reason),
+        };
+    }
     if let Ask::Exhausted(_) = asked
         && let Some(trial) = racing::undecided(study).or_else(|| racing::unconfirmed(study))
     {
         return Ask::Run(trial);
     }
     asked
+}
+
+/// Why [`ask`] wants these params tried. Costs about as much as that.
+pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
+    let baseline = study.spec().space.baseline().ok()?;
+    if *params == baseline {
+        return None;
+    }
+    let rule = match study.spec().search.sampler {
+        SamplerKind::Model if model_based::opens(study) => Rule::Opening,
+        SamplerKind::Model => Rule::Model,
+        SamplerKind::Tpe if tpe::opens(study) => Rule::Random,
+        SamplerKind::Tpe => Rule::Tpe,
+        SamplerKind::Coordinate => Rule::Coordinate {
+            base: coordinate::base(study, &baseline)?,
+        },
+        SamplerKind::Grid => Rule::Grid,
+        SamplerKind::Random => Rule::Random,
+    };
+    let expected = match rule {
+        Rule::Model => model_based::expected(study, params),
+        _ => None,
+    };
+    Some(Box::new(Choice { rule, expected }))
 }

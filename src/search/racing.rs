@@ -34,7 +34,7 @@
 //! study: the noise of its own runs, that of every rival, and that the luckiest
 //! rival is the one compared are all in it. What the runs vary by is that of
 //! the whole study, by what was measured alone; as long as no trial has two runs
-//! of one start, nothing is pruned. See [`noise`](super::noise). `racing_tests` measures it on
+//! of one start, nothing is pruned. See [`noise`](crate::model::noise). `racing_tests` measures it on
 //! studies made up. Races that drop what is clearly worse go back to O. Maron
 //! and A. W. Moore, Hoeffding races, NIPS 1993; M. Birattari et al., A racing
 //! algorithm for configuring metaheuristics, GECCO 2002, brought them to tuning.
@@ -57,7 +57,7 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::noise::Noise;
+use crate::model::noise::Noise;
 use crate::model::step::{Step, StepKind};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Pruning, Trial, TrialId};

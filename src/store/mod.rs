@@ -32,6 +32,7 @@
 //!   is never by accident a change of a format.
 
 mod amendment_record;
+mod choice_record;
 pub mod error;
 mod event_record;
 pub mod files;

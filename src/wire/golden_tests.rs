@@ -47,6 +47,8 @@ fn requests() -> Vec<Request> {
         Request::NotifyTest(None),
         Request::NotifyTest(Some(text("mail"))),
         Request::Doctor,
+        Request::Importance(None),
+        Request::Importance(Some(text("BATCH"))),
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -256,10 +258,12 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         constraints: vec![text("quality >= 0.5")],
         baseline: None,
         best: Some(measured()),
+        leader: Some(leader()),
         changes: vec![change()],
         gain,
         trials_most: Some(200),
         left: None,
+        left_by: Some(text("budget of 60 trials")),
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
     }))
@@ -343,6 +347,7 @@ fn replies() -> Vec<Reply> {
             changes: vec![change()],
             gain,
             objective: objective(),
+            leader: None,
         })),
         Reply::Trials(Trials {
             total: 300,
@@ -367,6 +372,7 @@ fn replies() -> Vec<Reply> {
             answer: text("250 ok"),
             took: 300,
         }]),
+        Reply::Importance(Box::new(importance())),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {
@@ -408,6 +414,12 @@ fn replies() -> Vec<Reply> {
         Refusal::BadSpec(reason()),
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
+        Refusal::NoSuchParameter(vec![text("BATCH")]),
+        Refusal::OnlyLeads {
+            trial: 3,
+            runs: 1,
+            runs_all: 5,
+        },
         Refusal::LogsGone(3),
     ];
     all.extend(refusals.map(Reply::Refused));
@@ -519,6 +531,69 @@ fn detail() -> TrialDetail {
             tail: text("a\nb"),
         }],
         logs_gone: true,
+        choice: Some(choice()),
+    }
+}
+
+fn forecast() -> Forecast {
+    Forecast {
+        mean: 12.5,
+        low: 12.0,
+        high: 13.0,
+    }
+}
+
+fn choice() -> Choice {
+    Choice {
+        rule: text("coordinate"),
+        base: Some(4),
+        varied: vec![text("BATCH")],
+        expected: Some(Expected {
+            objective: Some(forecast()),
+            improvement: Some(0.25),
+            bounds: vec![Chance {
+                bound: text("quality ≥ 0.5"),
+                chance: 0.75,
+            }],
+            starts: None,
+            time: Some(300),
+        }),
+    }
+}
+
+fn importance() -> Importance {
+    Importance {
+        objective: Objective {
+            metric: text("speed"),
+            maximize: true,
+        },
+        trials: 31,
+        needed: 30,
+        known: Some(Known {
+            explained: 0.5,
+            parameters: vec![Effect {
+                name: text("BATCH"),
+                share: forecast(),
+                values: vec![Marginal {
+                    value: None,
+                    trials: 7,
+                    objective: forecast(),
+                }],
+            }],
+            pairs: vec![Pair {
+                names: [text("BATCH"), text("MODE")],
+                share: forecast(),
+            }],
+        }),
+    }
+}
+
+fn leader() -> Leader {
+    Leader {
+        measured: measured(),
+        changes: vec![change()],
+        runs: 1,
+        runs_all: 5,
     }
 }
 

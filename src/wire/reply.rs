@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
+pub use super::explain::{
+    Chance, Choice, Effect, Expected, Forecast, Importance, Known, Marginal, Pair,
+};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -45,6 +48,8 @@ pub enum Reply {
     Tested(Vec<Tested>),
     /// To [`super::request::Request::Doctor`].
     Doctor(Doctor),
+    /// To [`super::request::Request::Importance`].
+    Importance(Box<Importance>),
 }
 
 /// Who answers.
@@ -106,6 +111,8 @@ pub struct Status {
     pub baseline: Option<Measured>,
     /// The best so far.
     pub best: Option<Measured>,
+    /// What leads by only some of its runs, and may become the best.
+    pub leader: Option<Leader>,
     /// How the best differs from the starting params.
     pub changes: Vec<Change>,
     /// How much better the best is.
@@ -114,6 +121,8 @@ pub struct Status {
     pub trials_most: Option<u64>,
     /// The expected time for the rest, at most.
     pub left: Option<u64>,
+    /// What ends it then, as `budget of 60 trials`.
+    pub left_by: Option<String>,
     /// The channels of `[notify]`.
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
@@ -268,6 +277,19 @@ pub struct Summary {
     pub max: f64,
 }
 
+/// What leads by only some of its runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leader {
+    /// Its metrics.
+    pub measured: Measured,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+    /// How many runs it has.
+    pub runs: u32,
+    /// With so many it becomes the best.
+    pub runs_all: u32,
+}
+
 /// One parameter that differs from the starting params.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -318,6 +340,8 @@ pub struct Best {
     pub gain: Gain,
     /// The metric that is optimised.
     pub objective: Objective,
+    /// What leads by only some of its runs, and may become the best.
+    pub leader: Option<Leader>,
 }
 
 /// A parameter and its value.
@@ -411,6 +435,8 @@ pub struct TrialDetail {
     pub logs: Vec<LogTail>,
     /// Whether it had logs that are gone.
     pub logs_gone: bool,
+    /// Why the sampler chose it, where one did.
+    pub choice: Option<Choice>,
 }
 
 /// Why racing ended a trial before its last run.
@@ -603,4 +629,15 @@ pub enum Refusal {
     NoSuchChannel(Vec<String>),
     /// The trial's logs were there and are gone.
     LogsGone(u32),
+    /// The space has no such parameter; it has these.
+    NoSuchParameter(Vec<String>),
+    /// No trial is best yet, but this one leads by only some of its runs.
+    OnlyLeads {
+        /// The trial.
+        trial: u32,
+        /// How many it has.
+        runs: u32,
+        /// With so many it becomes the best.
+        runs_all: u32,
+    },
 }

@@ -260,6 +260,7 @@ impl Story {
             } else {
                 Origin::Sampler
             },
+            choice: None,
         };
         let mut facts = vec![self.fact(planned)];
         facts.extend(self.begin(trial, 1));
@@ -317,6 +318,7 @@ impl Story {
             trial,
             params,
             origin,
+            choice: None,
         }));
         for sitting in 1..=self.random.random_range(1..4) {
             facts.extend(self.begin(trial, sitting));

@@ -7,7 +7,14 @@ use crate::wire::reply::{Best, Refusal, Reply};
 
 pub fn answer(study: &Study) -> Reply {
     let Some(best) = study.incumbent() else {
-        return Reply::Refused(Refusal::NothingBest);
+        return Reply::Refused(match common::leader(study) {
+            Some(leader) => Refusal::OnlyLeads {
+                trial: leader.measured.trial,
+                runs: leader.runs,
+                runs_all: leader.runs_all,
+            },
+            None => Refusal::NothingBest,
+        });
     };
     Reply::Best(Box::new(Best {
         measured: common::measured(study, best),
@@ -15,5 +22,6 @@ pub fn answer(study: &Study) -> Reply {
         changes: common::changes(study, best),
         gain: common::gain(study),
         objective: (&study.spec().objective).into(),
+        leader: common::leader(study),
     }))
 }

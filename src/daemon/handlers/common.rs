@@ -8,7 +8,7 @@ use crate::model::trial::{Origin, SittingEnd, Trial};
 use crate::report::overview;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
-use crate::wire::reply::{Change, Checked, Gain, Measured, Metric, TrialRow};
+use crate::wire::reply::{Change, Checked, Gain, Leader, Measured, Metric, TrialRow};
 
 /// How a trial's params differ from the baseline's.
 pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
@@ -33,6 +33,17 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
         outcome: overview::word(trial).to_owned(),
         metrics: metrics(study, trial),
     }
+}
+
+/// What leads by only some of its runs.
+pub fn leader(study: &Study) -> Option<Leader> {
+    let leader = study.leader().filter(|leader| leader.is_provisional())?;
+    Some(Leader {
+        measured: measured(study, leader),
+        changes: changes(study, leader),
+        runs: leader.runs.iter().filter(|run| run.is_good()).count() as u32,
+        runs_all: study.spec().runs_per_trial(),
+    })
 }
 
 /// The metrics that a trial has.

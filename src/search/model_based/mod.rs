@@ -4,7 +4,7 @@
 //! # The model
 //! A Gaussian process each for the objective, for the margin of each bound, for
 //! whether a trial starts at all, and for the time that it takes; see
-//! [`process`]. Objective and margins are learned on the scale of [`noise`]:
+//! [`process`]. Objective and margins are learned on the scale of [`noise`](crate::model::noise):
 //! logarithms where all values lie on one side of 0. A trial counts by the mean
 //! of its runs, and is trusted as its runs and starts are many. So a lucky run
 //! is drawn towards what its neighbours tell.
@@ -41,6 +41,8 @@
 
 mod belief;
 mod candidates;
+mod expect;
+pub mod importance;
 mod process;
 
 use rand::RngExt;
@@ -48,12 +50,14 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use self::belief::{Belief, Clip, Estimate, Sample};
 use self::candidates::candidates;
+pub(super) use self::expect::expected;
 use self::process::Places;
 use super::geometry::Geometry;
-use super::noise::Noise;
 use super::standing::Standing;
 use super::{Ask, random};
 use crate::base::random::{Generator, generator};
+use crate::model::metric::Constraint;
+use crate::model::noise::Noise;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::study::Study;
@@ -72,7 +76,7 @@ const SAME_TIME: f64 = 0.05;
 /// What to try next.
 pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
     let mut random = generator(study.spec().seed, study.trials().len() as u64);
-    let promising = if study.trials().len() <= OPENING {
+    let promising = if opens(study) {
         half_changed(study, baseline, &mut random)
     } else {
         most_promising(study, baseline, &mut random)
@@ -82,6 +86,11 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
         // What few there are left, or none.
         None => random::ask(study),
     }
+}
+
+/// Whether nothing is asked of the model yet.
+pub(super) fn opens(study: &Study) -> bool {
+    study.trials().len() <= OPENING
 }
 
 /// The baseline with about half of its parameters drawn anew.
@@ -182,6 +191,16 @@ impl History<'_> {
     }
 
     fn add_improvement(&self, places: &Places, promises: &mut [f64]) {
+        let Some((belief, Some(best))) = self.objective() else {
+            return;
+        };
+        for (promise, expected) in promises.iter_mut().zip(belief.at(places)) {
+            *promise += log_expected_improvement(expected, best);
+        }
+    }
+
+    /// What is known of the objective, and the best mean of a feasible trial.
+    fn objective(&self) -> Option<(Belief<'_>, Option<f64>)> {
         let study = self.study;
         let metric = &study.spec().objective.metric;
         let noise = Noise::of_objective(study);
@@ -193,9 +212,7 @@ impl History<'_> {
         let average = sum / samples.len().max(1) as f64;
         let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
         samples.extend(self.samples(|trial| lie(trial).then_some((average, noise.run))));
-        let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Low) else {
-            return;
-        };
+        let belief = Belief::learn(self.geometry, &samples, Clip::Low)?;
         let feasible = self
             .trials
             .iter()
@@ -205,33 +222,43 @@ impl History<'_> {
             .collect();
         let feasible: Vec<&[f64]> = feasible.iter().map(|point| &**point).collect();
         let known = belief.at(&Places::new(self.geometry, &feasible));
-        let Some(best) = known.iter().map(|known| known.mean).max_by(f64::total_cmp) else {
-            return;
-        };
-        for (promise, expected) in promises.iter_mut().zip(belief.at(places)) {
-            *promise += log_expected_improvement(expected, best);
-        }
+        let best = known.iter().map(|known| known.mean).max_by(f64::total_cmp);
+        Some((belief, best))
     }
 
     fn add_bounds(&self, places: &Places, promises: &mut [f64]) {
+        for (_, belief) in self.margins() {
+            for (promise, margin) in promises.iter_mut().zip(belief.at(places)) {
+                *promise += log_normal_cdf(margin.mean / margin.spread);
+            }
+        }
+    }
+
+    /// Each bound by itself, and what is known of the margin by which it is met.
+    fn margins(&self) -> Vec<(Constraint, Belief<'_>)> {
+        let mut margins = Vec::new();
         for constraint in &self.study.spec().constraints {
             for (rises, bound) in [(true, constraint.min), (false, constraint.max)] {
-                let Some(bound) = bound.map(Finite::get) else {
+                let Some(needed) = bound.map(Finite::get) else {
                     continue;
                 };
                 let metric = &*constraint.metric;
-                let noise = Noise::of_bound(self.study, metric, bound, rises);
+                let noise = Noise::of_bound(self.study, metric, needed, rises);
                 let samples = self.samples(|trial| {
-                    let margin = noise.scaled(trial.summary(metric)?.mean) - noise.scaled(bound);
+                    let margin = noise.scaled(trial.summary(metric)?.mean) - noise.scaled(needed);
                     Some((margin, noise.of_mean(trial, metric)))
                 });
-                if let Some(belief) = Belief::learn(self.geometry, &samples, Clip::Both) {
-                    for (promise, margin) in promises.iter_mut().zip(belief.at(places)) {
-                        *promise += log_normal_cdf(margin.mean / margin.spread);
-                    }
-                }
+                let (min, max) = if rises { (bound, None) } else { (None, bound) };
+                let alone = Constraint {
+                    min,
+                    max,
+                    ..constraint.clone()
+                };
+                let belief = Belief::learn(self.geometry, &samples, Clip::Both);
+                margins.extend(belief.map(|belief| (alone, belief)));
             }
         }
+        margins
     }
 
     /// Whether it starts is learned as a number, 1 or -1: a process with a
@@ -258,21 +285,8 @@ impl History<'_> {
     /// A trial takes its start and a run at least; one that fails what such
     /// have taken.
     fn subtract_time(&self, places: &Places, starts: &[f64], promises: &mut [f64]) {
-        let samples = self.samples(|trial| {
-            let run = trial.runs.iter().find(|run| run.is_good())?;
-            let time = trial.startup().unwrap_or_default() + run.elapsed;
-            let time = time.as_secs_f64();
-            (time > 0.0).then_some((time.ln(), SAME_TIME * SAME_TIME))
-        });
-        let Some(first) = samples.first().map(|sample| sample.value) else {
+        let Some(times) = self.times(places) else {
             return;
-        };
-        let vary = samples
-            .iter()
-            .any(|sample| (sample.value - first).abs() > SAME_TIME);
-        let times: Vec<f64> = match Belief::learn(self.geometry, &samples, Clip::Both) {
-            Some(belief) if vary => belief.at(places).iter().map(|e| e.mean.exp()).collect(),
-            _ => vec![first.exp(); places.count()],
         };
         let failed = self.trials.iter().filter_map(|trial| {
             let sitting = trial.sittings.last()?;
@@ -289,6 +303,25 @@ impl History<'_> {
                 .max(f64::MIN_POSITIVE)
                 .ln();
         }
+    }
+
+    /// The seconds of a start and a run at each of these places, where any were
+    /// timed.
+    fn times(&self, places: &Places) -> Option<Vec<f64>> {
+        let samples = self.samples(|trial| {
+            let run = trial.runs.iter().find(|run| run.is_good())?;
+            let time = trial.startup().unwrap_or_default() + run.elapsed;
+            let time = time.as_secs_f64();
+            (time > 0.0).then_some((time.ln(), SAME_TIME * SAME_TIME))
+        });
+        let first = samples.first()?.value;
+        let vary = samples
+            .iter()
+            .any(|sample| (sample.value - first).abs() > SAME_TIME);
+        Some(match Belief::learn(self.geometry, &samples, Clip::Both) {
+            Some(belief) if vary => belief.at(places).iter().map(|e| e.mean.exp()).collect(),
+            _ => vec![first.exp(); places.count()],
+        })
     }
 }
 

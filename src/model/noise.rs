@@ -17,9 +17,9 @@
 //! Analysis, 3rd edition, 2013, section 2.6): a study has no spread to show
 //! while its trials have one run each.
 
-use crate::model::metric::Direction;
-use crate::model::study::{Spread, Study};
-use crate::model::trial::Trial;
+use super::metric::Direction;
+use super::study::{Spread, Study};
+use super::trial::Trial;
 
 /// What the spread of a run is taken for while nothing is known: this share of
 /// its value.
@@ -35,28 +35,32 @@ const FINEST: f64 = 0.001;
 
 /// The noise of one metric.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Noise {
+pub struct Noise {
     scale: Scale,
     /// Of a run, within its sitting.
-    pub(super) run: f64,
+    pub run: f64,
     /// Between the starts of one params.
-    pub(super) start: f64,
+    pub start: f64,
     /// That of a run by what was measured alone, without the prior, and what it
     /// is known from; `None` while there is nothing.
-    pub(super) measured: Option<Measured>,
+    pub measured: Option<Measured>,
 }
 
 /// A variance with its degrees of freedom.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Measured {
-    pub(super) variance: f64,
-    pub(super) freedom: f64,
+pub struct Measured {
+    /// The variance.
+    pub variance: f64,
+    /// Its degrees of freedom.
+    pub freedom: f64,
 }
 
 /// On what differences are taken.
 #[derive(Clone, Copy, Debug)]
 struct Scale {
     relative: bool,
+    /// Where all is below 0.
+    negative: bool,
     /// -1 where less is better.
     sign: f64,
 }
@@ -64,7 +68,7 @@ struct Scale {
 impl Noise {
     /// That of the objective; more is better on its scale, whatever the
     /// direction.
-    pub(super) fn of_objective(study: &Study) -> Self {
+    pub fn of_objective(study: &Study) -> Self {
         let objective = &study.spec().objective;
         let sign = match objective.direction {
             Direction::Maximize => 1.0,
@@ -79,7 +83,7 @@ impl Noise {
     }
 
     /// That of the metric of a bound; more is better if `rises`.
-    pub(super) fn of_bound(study: &Study, metric: &str, bound: f64, rises: bool) -> Self {
+    pub fn of_bound(study: &Study, metric: &str, bound: f64, rises: bool) -> Self {
         let sign = if rises { 1.0 } else { -1.0 };
         Self::new(&study.spread(metric), bound, sign)
     }
@@ -113,7 +117,11 @@ impl Noise {
             run * PRIOR_START.powi(2)
         };
         Self {
-            scale: Scale { relative, sign },
+            scale: Scale {
+                relative,
+                negative: typical < 0.0,
+                sign,
+            },
             run,
             start,
             measured,
@@ -121,7 +129,7 @@ impl Noise {
     }
 
     /// A number on the scale of comparison, where more is better.
-    pub(super) fn scaled(&self, number: f64) -> f64 {
+    pub fn scaled(&self, number: f64) -> f64 {
         let scaled = if self.scale.relative {
             number.signum() * number.abs().max(f64::MIN_POSITIVE).ln()
         } else {
@@ -130,8 +138,29 @@ impl Noise {
         self.scale.sign * scaled
     }
 
+    /// The number that is there on the scale of comparison.
+    pub fn unscaled(&self, scaled: f64) -> f64 {
+        let number = self.scale.sign * scaled;
+        match (self.scale.relative, self.scale.negative) {
+            (false, _) => number,
+            (true, false) => number.exp(),
+            (true, true) => -(-number).exp(),
+        }
+    }
+
+    /// A difference on the scale of comparison as a share of the number that is
+    /// at `from` there; `None` where that is 0.
+    pub fn share(&self, difference: f64, from: f64) -> Option<f64> {
+        let share = if self.scale.relative {
+            difference.exp_m1()
+        } else {
+            difference / from.abs()
+        };
+        share.is_finite().then_some(share)
+    }
+
     /// The variance of the mean of a trial's good runs of `metric`.
-    pub(super) fn of_mean(&self, trial: &Trial, metric: &str) -> f64 {
+    pub fn of_mean(&self, trial: &Trial, metric: &str) -> f64 {
         let (mut runs, mut starts, mut last) = (0.0, 0.0, None);
         for (sitting, _) in trial.measurements_by_sitting(metric) {
             runs += 1.0;
@@ -144,7 +173,7 @@ impl Noise {
 
     /// The standard error of the difference of these trials' means, or of the
     /// one trial's mean, by what was measured alone, with its degrees of freedom.
-    pub(super) fn measured_error(&self, trials: &[&Trial], metric: &str) -> Option<(f64, f64)> {
+    pub fn measured_error(&self, trials: &[&Trial], metric: &str) -> Option<(f64, f64)> {
         let Measured { variance, freedom } = self.measured?;
         let noise = Self {
             run: variance,
