@@ -340,6 +340,7 @@ pub fn spec(
         metric: "constraint".into(),
         min: Finite::new(threshold),
         max: None,
+        confidence: None,
     });
     let step = Step {
         name: "measure".into(),

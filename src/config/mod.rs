@@ -32,6 +32,7 @@
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
 //! | | `min`, `max` | numbers; both bounds are allowed values | one at least |
+//! | | `confidence` | `"mean"`: the mean over the runs decides; or a number from 0.5 to 1: the true mean must be within the bounds with that confidence | `"mean"` |
 //! | `[budget]` | `trials`, `runs` | whole number, 1 or more | no limit |
 //! | | `wall` | duration above 0 with a trial running | no limit |
 //! | | `gpu_hours` | number above 0: hours with a trial running, times `gpus` | no limit |

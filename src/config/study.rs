@@ -11,6 +11,7 @@ use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
 use crate::model::spec::{Budget, Control, Converged, FileNames, HostCare, SamplerKind, Search};
 use crate::model::step::Step;
+use crate::model::value::Finite;
 
 /// What `[study]` says.
 pub(super) struct Study {
@@ -149,6 +150,8 @@ pub(super) fn constraints(
         let metric = section.require(r, "metric", "\"accuracy\"");
         let metric = metric.and_then(|node| asked(r, &node));
         let (min, max) = (section.take("min"), section.take("max"));
+        let confidence = section.take("confidence");
+        let confidence = confidence.and_then(|node| confidence_of(r, &node));
         let span = section.span.clone();
         section.finish(r);
         if min.is_none() && max.is_none() {
@@ -173,9 +176,34 @@ pub(super) fn constraints(
             r.error_help(&span, message, "put `min` and `max` into one");
         }
         let (min, max) = (low, high);
-        constraints.push((Constraint { metric, min, max }, span));
+        let constraint = Constraint {
+            metric,
+            min,
+            max,
+            confidence,
+        };
+        constraints.push((constraint, span));
     }
     constraints
+}
+
+/// `"mean"`, or a number.
+fn confidence_of(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Finite> {
+    if node.is_text() {
+        node.choice(r, &["mean"]);
+        return None;
+    }
+    let confidence = node.number(r)?;
+    if !(0.5..1.0).contains(&confidence.get()) {
+        let message = "`confidence` must be \"mean\", or 0.5 or more and less than 1";
+        r.error_help(
+            &node.span,
+            message,
+            "0.9 wants to be right in 9 of 10 cases",
+        );
+        return None;
+    }
+    Some(confidence)
 }
 
 pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget {

@@ -79,6 +79,11 @@ fn text(best: &Best, color: bool) -> String {
     for line in [wrap("", "  ", &measured), wrap("", "  ", &gain)].concat() {
         text = text + &line + "\n";
     }
+    for kept in &best.kept {
+        for line in wrap("", "  ", &prose::kept(&kept.constraint, kept.confidence)) {
+            text = text + &line + "\n";
+        }
+    }
     if let Some(leader) = &best.leader {
         for line in wrap("", "  ", &format!("Meanwhile {}", prose::leads(leader))) {
             text = text + &line + "\n";

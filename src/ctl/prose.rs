@@ -160,6 +160,19 @@ pub fn metrics(measured: &Measured) -> String {
     format!("{} ({runs})", listed(&measured.metrics))
 }
 
+/// How surely a constraint is kept.
+pub fn kept(constraint: &str, confidence: Option<f64>) -> String {
+    let constraint = clean(constraint);
+    match confidence {
+        // No experiment is ever sure.
+        Some(confidence) => {
+            let percent = (confidence * 1000.0).floor() / 10.0;
+            format!("{constraint}: {} % sure", percent.clamp(0.1, 99.9))
+        }
+        None => format!("{constraint}: by its mean; no two runs tell how sure that is"),
+    }
+}
+
 /// What leads by only some of its runs.
 pub fn leads(leader: &Leader) -> String {
     format!(

@@ -17,6 +17,7 @@
 
 pub mod amendment;
 pub mod choice;
+mod confidence;
 pub mod domain;
 pub mod event;
 pub mod expression;
@@ -28,6 +29,7 @@ pub mod notify;
 pub mod outcome;
 pub mod params;
 pub mod setting;
+mod shared;
 pub mod space;
 pub mod spec;
 pub mod step;

@@ -16,6 +16,9 @@
 //! degrees of freedom, the scaled inverse χ² (A. Gelman et al., Bayesian Data
 //! Analysis, 3rd edition, 2013, section 2.6): a study has no spread to show
 //! while its trials have one run each.
+//!
+//! Of the variance of `e`, runs of one number may share a part, whatever the
+//! trial: [`Noise::lead`] takes it out of comparisons.
 
 use super::metric::Direction;
 use super::study::{Spread, Study};
@@ -25,7 +28,7 @@ use super::trial::Trial;
 /// its value.
 const PRIOR: f64 = 0.03;
 /// As many degrees of freedom is that worth.
-const PRIOR_FREEDOM: f64 = 4.0;
+pub(super) const PRIOR_FREEDOM: f64 = 4.0;
 /// The same of the spread between starts, as a share of that of a run.
 const PRIOR_START: f64 = 1.0 / 6.0;
 const PRIOR_START_FREEDOM: f64 = 2.0;
@@ -39,6 +42,9 @@ pub struct Noise {
     scale: Scale,
     /// Of a run, within its sitting.
     pub run: f64,
+    /// The share of that of a run which runs of one number have in common; 0
+    /// where none was found.
+    pub shared: f64,
     /// Between the starts of one params.
     pub start: f64,
     /// That of a run by what was measured alone, without the prior, and what it
@@ -53,6 +59,18 @@ pub struct Measured {
     pub variance: f64,
     /// Its degrees of freedom.
     pub freedom: f64,
+}
+
+/// How far a trial is ahead of another, on the scale of comparison.
+#[derive(Clone, Copy, Debug)]
+pub struct Lead {
+    /// How far; below 0 where it is behind.
+    pub distance: f64,
+    /// The standard error of that.
+    pub error: f64,
+    /// By what was measured alone, with its degrees of freedom; `None` while
+    /// nothing tells how much runs vary.
+    pub measured: Option<(f64, f64)>,
 }
 
 /// On what differences are taken.
@@ -79,7 +97,9 @@ impl Noise {
             .or_else(|| study.trials().iter().next())
             .and_then(|trial| study.objective(trial))
             .map_or(1.0, |summary| summary.mean);
-        Self::new(&study.spread(&objective.metric), typical, sign)
+        let noise = Self::new(&study.spread(&objective.metric), typical, sign);
+        let shared = study.shared(&objective.metric, noise.scale.relative);
+        Self { shared, ..noise }
     }
 
     /// That of the metric of a bound; more is better if `rises`.
@@ -123,6 +143,7 @@ impl Noise {
                 sign,
             },
             run,
+            shared: 0.0,
             start,
             measured,
         }
@@ -161,29 +182,83 @@ impl Noise {
 
     /// The variance of the mean of a trial's good runs of `metric`.
     pub fn of_mean(&self, trial: &Trial, metric: &str) -> f64 {
-        let (mut runs, mut starts, mut last) = (0.0, 0.0, None);
-        for (sitting, _) in trial.measurements_by_sitting(metric) {
-            runs += 1.0;
-            if last.replace(sitting) != Some(sitting) {
-                starts += 1.0;
-            }
-        }
-        self.run / f64::max(runs, 1.0) + self.start / f64::max(starts, 1.0)
+        let runs = trial.measurements(metric).count() as f64;
+        self.run / runs.max(1.0) + self.start / starts(trial, metric)
     }
 
-    /// The standard error of the difference of these trials' means, or of the
-    /// one trial's mean, by what was measured alone, with its degrees of freedom.
-    pub fn measured_error(&self, trials: &[&Trial], metric: &str) -> Option<(f64, f64)> {
+    /// How far a trial's mean is ahead of that of another. As far as runs of one
+    /// number share what they vary by, those of the other count most that have
+    /// the numbers of this one's: with a share `ρ` its mean is `(1 - ρ)` times
+    /// that of all its runs, and `ρ` times that of those, which of all weights
+    /// makes the variance of the difference least.
+    pub fn lead(&self, trial: &Trial, rival: &Trial, metric: &str) -> Option<Lead> {
+        let own = by_number(trial, metric);
+        let others = by_number(rival, metric);
+        let is_paired = |number: &u32| own.iter().any(|(known, _)| known == number);
+        let same = others.iter().filter(|(number, _)| is_paired(number));
+        let same: Vec<(u32, f64)> = same.copied().collect();
+        let shared = if same.len() == own.len() {
+            self.shared
+        } else {
+            0.0
+        };
+        let mean = |runs: &[(u32, f64)]| {
+            let sum: f64 = runs.iter().map(|(_, value)| value).sum();
+            (!runs.is_empty()).then(|| sum / runs.len() as f64)
+        };
+        let all = mean(&others)?;
+        let needed = (1.0 - shared) * all + shared * mean(&same).unwrap_or(all);
+        let (count, whole) = (own.len() as f64, others.len() as f64);
+        let weight = (1.0 - shared) / whole;
+        let paired = weight + shared / count;
+        let weights = count * paired * paired + (whole - count) * weight * weight;
+        let runs = if shared > 0.0 {
+            1.0 / count + weights - 2.0 * shared * paired
+        } else {
+            1.0 / count + 1.0 / whole
+        };
+        let starts = 1.0 / starts(trial, metric) + 1.0 / starts(rival, metric);
+        let error = |run: f64, start: f64| (run * runs + start * starts).sqrt();
+        Some(Lead {
+            distance: self.scaled(mean(&own)?) - self.scaled(needed),
+            error: error(self.run, self.start),
+            measured: self.measured.map(|Measured { variance, freedom }| {
+                let start = self.start.max(variance * PRIOR_START.powi(2));
+                (error(variance, start), freedom)
+            }),
+        })
+    }
+
+    /// The standard error of a trial's mean by what was measured alone, with its
+    /// degrees of freedom.
+    pub fn measured_error(&self, trial: &Trial, metric: &str) -> Option<(f64, f64)> {
         let Measured { variance, freedom } = self.measured?;
         let noise = Self {
             run: variance,
             start: self.start.max(variance * PRIOR_START.powi(2)),
             ..*self
         };
-        let sum: f64 = trials
-            .iter()
-            .map(|trial| noise.of_mean(trial, metric))
-            .sum();
-        Some((sum.sqrt(), freedom))
+        Some((noise.of_mean(trial, metric).sqrt(), freedom))
     }
+}
+
+/// In how many sittings a metric was measured; 1 at least.
+fn starts(trial: &Trial, metric: &str) -> f64 {
+    let (mut starts, mut last) = (0.0, None);
+    for (sitting, _) in trial.measurements_by_sitting(metric) {
+        if last.replace(sitting) != Some(sitting) {
+            starts += 1.0;
+        }
+    }
+    f64::max(starts, 1.0)
+}
+
+/// The good measurements of a metric with the numbers of their runs.
+fn by_number(trial: &Trial, metric: &str) -> Vec<(u32, f64)> {
+    let good = trial.runs.iter().filter(|run| run.is_good());
+    let found = good.filter_map(|run| {
+        let found = run.metrics.iter().find(|(name, _)| &**name == metric);
+        found.map(|(_, value)| (run.number, value.get()))
+    });
+    found.collect()
 }

@@ -150,6 +150,7 @@ fn bound_of(spec: &mut Spec, metric: &Name, change: impl FnOnce(&mut Constraint)
             metric: metric.clone(),
             min: None,
             max: None,
+            confidence: None,
         });
     }
     if let Some(constraint) = spec.constraints.iter_mut().find(|c| c.metric == *metric) {

@@ -34,7 +34,8 @@
 //! study: the noise of its own runs, that of every rival, and that the luckiest
 //! rival is the one compared are all in it. What the runs vary by is that of
 //! the whole study, by what was measured alone; as long as no trial has two runs
-//! of one start, nothing is pruned. See [`noise`](crate::model::noise). `racing_tests` measures it on
+//! of one start, nothing is pruned. As far as the study's own runs show that those of
+//! one number share a cause, such are compared with each other. See [`noise`](crate::model::noise). `racing_tests` measures it on
 //! studies made up. Races that drop what is clearly worse go back to O. Maron
 //! and A. W. Moore, Hoeffding races, NIPS 1993; M. Birattari et al., A racing
 //! algorithm for configuring metaheuristics, GECCO 2002, brought them to tuning.
@@ -230,7 +231,7 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
                 rival: None,
                 distance: noise.scaled(summary.mean) - noise.scaled(needed),
                 error: noise.of_mean(trial, metric).sqrt(),
-                measured: noise.measured_error(&[trial], metric),
+                measured: noise.measured_error(trial, metric),
                 rivals: 1,
                 to_come,
             });
@@ -241,16 +242,18 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
     let needed = rival.and_then(|rival| study.objective(rival));
     if let (Some(rival), Some(needed), Some(summary)) = (rival, needed, trial.summary(metric)) {
         let noise = Noise::of_objective(study);
-        let variance = noise.of_mean(trial, metric) + noise.of_mean(rival, metric);
+        let Some(lead) = noise.lead(trial, rival, metric) else {
+            return criteria;
+        };
         criteria.push(Criterion {
             metric,
             runs: summary.count,
             mean: summary.mean,
             needed: needed.mean,
             rival: Some(rival.id),
-            distance: noise.scaled(summary.mean) - noise.scaled(needed.mean),
-            error: variance.sqrt(),
-            measured: noise.measured_error(&[trial, rival], metric),
+            distance: lead.distance,
+            error: lead.error,
+            measured: lead.measured,
             rivals: study.counts().complete,
             to_come: runs_to_come(study, trial, Some(metric)),
         });

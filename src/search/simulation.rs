@@ -66,6 +66,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             metric: "quality".into(),
             min: Finite::new(0.5),
             max: None,
+            confidence: None,
         }],
         budget: Budget::default(),
         search: Search {

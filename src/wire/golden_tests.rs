@@ -205,6 +205,7 @@ fn row() -> TrialRow {
             Some(Checked {
                 mean: 0.5,
                 missed: true,
+                confidence: Some(0.75),
             }),
         ],
         runs: 2,
@@ -348,6 +349,10 @@ fn replies() -> Vec<Reply> {
             gain,
             objective: objective(),
             leader: None,
+            kept: vec![Kept {
+                constraint: text("quality ≥ 0.5"),
+                confidence: Some(0.75),
+            }],
         })),
         Reply::Trials(Trials {
             total: 300,

@@ -342,6 +342,17 @@ pub struct Best {
     pub objective: Objective,
     /// What leads by only some of its runs, and may become the best.
     pub leader: Option<Leader>,
+    /// The constraints, and how well it keeps them.
+    pub kept: Vec<Kept>,
+}
+
+/// A constraint that a trial keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The constraint, as `accuracy ≥ 0.88`.
+    pub constraint: String,
+    /// See [`Checked::confidence`].
+    pub confidence: Option<f64>,
 }
 
 /// A parameter and its value.
@@ -407,6 +418,9 @@ pub struct Checked {
     pub mean: f64,
     /// Whether it misses the constraint.
     pub missed: bool,
+    /// The confidence, 0 to 1, with which the true mean keeps the constraint;
+    /// `None` while no two runs tell how much the metric varies.
+    pub confidence: Option<f64>,
 }
 
 /// All that is known of a trial.

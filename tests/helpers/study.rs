@@ -137,6 +137,7 @@ pub(crate) fn spec() -> Spec {
             metric: "accuracy".into(),
             min: Finite::new(0.88),
             max: None,
+            confidence: None,
         }],
         budget: Budget::default(),
         search: Search {

@@ -2,8 +2,18 @@
 
 use super::common;
 use crate::model::study::Study;
+use crate::model::trial::Trial;
 use crate::wire::convert;
-use crate::wire::reply::{Best, Refusal, Reply};
+use crate::wire::reply::{Best, Kept, Refusal, Reply};
+
+fn kept(study: &Study, best: &Trial) -> Vec<Kept> {
+    let constraints = study.spec().constraints.iter();
+    let kept = constraints.map(|constraint| Kept {
+        constraint: constraint.to_string(),
+        confidence: study.confidence(best, constraint),
+    });
+    kept.collect()
+}
 
 pub fn answer(study: &Study) -> Reply {
     let Some(best) = study.incumbent() else {
@@ -23,5 +33,6 @@ pub fn answer(study: &Study) -> Reply {
         gain: common::gain(study),
         objective: (&study.spec().objective).into(),
         leader: common::leader(study),
+        kept: kept(study, best),
     }))
 }

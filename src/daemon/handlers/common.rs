@@ -95,10 +95,15 @@ pub fn constraints(study: &Study) -> Vec<String> {
 /// A trial for a table.
 pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
     let row = overview::row(study, trial, Vec::new());
-    let constraints = row.constraints.into_iter().map(|checked| {
+    let wanted = study.spec().constraints.iter();
+    let constraints = row.constraints.into_iter().zip(wanted);
+    let constraints = constraints.map(|(checked, constraint)| {
         let (summary, missed) = checked?;
-        let mean = summary.mean;
-        Some(Checked { mean, missed })
+        Some(Checked {
+            mean: summary.mean,
+            missed,
+            confidence: study.confidence(trial, constraint),
+        })
     });
     TrialRow {
         trial: trial.id.0,

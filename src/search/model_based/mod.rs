@@ -252,6 +252,8 @@ impl History<'_> {
                 let alone = Constraint {
                     min,
                     max,
+                    // What is told is the chance that the bound itself is met.
+                    confidence: None,
                     ..constraint.clone()
                 };
                 let belief = Belief::learn(self.geometry, &samples, Clip::Both);
