@@ -458,6 +458,25 @@ fn five_faults_of_the_host_in_a_row_pause_the_study() {
 }
 
 #[test]
+fn the_time_of_gpus_is_a_budget() {
+    let mut spec = spec();
+    spec.budget.gpu_time = Some(Duration::from_millis(4));
+    spec.budget.gpus = Some(4);
+    let mut table = Table::new(spec);
+    table.begin();
+    let baseline = table.baseline();
+    table.asked(baseline);
+    table.run_ended(1);
+    table.run_ended(2);
+    let effects = table.over(1, SittingResult::Good);
+    assert_eq!(effects, [FORGET, Effect::Leave]);
+    let Phase::Done(reason) = table.phase() else {
+        panic!("it goes on");
+    };
+    assert!(reason.ends_with("GPU hours is used up"), "{reason}");
+}
+
+#[test]
 fn a_used_up_budget_ends_the_study_once() {
     let mut spec = spec();
     spec.budget.trials = Some(1);

@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`; `run` of `step-started` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`; `run` of `step-started`; `choice` of `trial-planned` |
 
 use std::fmt;
 
