@@ -1,9 +1,9 @@
-//! Why trials were chosen, and what the parameters matter: durations are
-//! milliseconds, shares and chances 0 to 1.
+//! Why trials were chosen, what the parameters matter, and how sure the best is:
+//! durations are milliseconds, shares, chances and confidences 0 to 1.
 
 use serde::{Deserialize, Serialize};
 
-use super::reply::Objective;
+use super::reply::{Change, Measured, Objective};
 
 /// Why a sampler chose the params of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -112,4 +112,26 @@ pub struct Pair {
     pub names: [String; 2],
     /// The share of the variance over the space that neither has by itself.
     pub share: Forecast,
+}
+
+/// What leads by only some of its runs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Leader {
+    /// Its metrics.
+    pub measured: Measured,
+    /// How it differs from the starting params.
+    pub changes: Vec<Change>,
+    /// How many runs it has.
+    pub runs: u32,
+    /// With so many it becomes the best.
+    pub runs_all: u32,
+}
+
+/// A constraint that a trial keeps.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Kept {
+    /// The constraint, as `accuracy ≥ 0.88`.
+    pub constraint: String,
+    /// See [`Checked::confidence`](super::reply::Checked::confidence).
+    pub confidence: Option<f64>,
 }

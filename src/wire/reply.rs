@@ -7,7 +7,7 @@ pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
-    Chance, Choice, Effect, Expected, Forecast, Importance, Known, Marginal, Pair,
+    Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
@@ -277,19 +277,6 @@ pub struct Summary {
     pub max: f64,
 }
 
-/// What leads by only some of its runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Leader {
-    /// Its metrics.
-    pub measured: Measured,
-    /// How it differs from the starting params.
-    pub changes: Vec<Change>,
-    /// How many runs it has.
-    pub runs: u32,
-    /// With so many it becomes the best.
-    pub runs_all: u32,
-}
-
 /// One parameter that differs from the starting params.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
@@ -344,15 +331,6 @@ pub struct Best {
     pub leader: Option<Leader>,
     /// The constraints, and how well it keeps them.
     pub kept: Vec<Kept>,
-}
-
-/// A constraint that a trial keeps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Kept {
-    /// The constraint, as `accuracy ≥ 0.88`.
-    pub constraint: String,
-    /// See [`Checked::confidence`].
-    pub confidence: Option<f64>,
 }
 
 /// A parameter and its value.
