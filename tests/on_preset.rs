@@ -18,6 +18,9 @@ name = "on-preset"
 pass_env = ["PIDS"]
 [budget]
 trials = 2
+[search]
+sampler = "coordinate"
+racing = false
 [base]
 MODEL = "model.gguf"
 PORT = {port}

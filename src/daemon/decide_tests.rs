@@ -22,6 +22,7 @@ struct Table {
 fn spec() -> Spec {
     let space = simulation::space(vec![simulation::list("N", "1 2 3", "")], &[]);
     let mut spec = simulation::spec(space, SamplerKind::Coordinate);
+    spec.search.racing = false;
     spec.steps = vec![Step {
         name: "eval".into(),
         kind: StepKind::Measure {
@@ -132,6 +133,7 @@ impl Table {
     /// The second trial is far behind after its first run.
     fn hopeless() -> (Self, Vec<Effect>) {
         let mut spec = spec();
+        spec.search.racing = true;
         spec.steps = vec![simulation::measure("eval", 3, &["speed", "quality"])];
         let mut table = Self::new(spec);
         table.begin();

@@ -79,15 +79,22 @@ impl Drop for Follower {
     }
 }
 
-/// How many connections the daemon has, its listening socket and what belongs
-/// to its runtimes included.
-fn sockets(pid: i32) -> usize {
+/// How many connections the daemon has accepted and not yet closed.
+fn connections(pid: i32) -> usize {
     let files = std::fs::read_dir(format!("/proc/{pid}/fd"));
     let files = files.into_iter().flatten().flatten();
-    let targets = files.filter_map(|file| std::fs::read_link(file.path()).ok());
-    targets
-        .filter(|target| target.to_string_lossy().starts_with("socket:"))
-        .count()
+    let own: Vec<String> = files
+        .filter_map(|file| std::fs::read_link(file.path()).ok())
+        .map(|target| target.to_string_lossy().into_owned())
+        .collect();
+    let table = std::fs::read_to_string("/proc/net/unix").expect("the kernel's table");
+    // Address, references, protocol, flags, type, state, inode, path: 03 is
+    // connected; only what was accepted by a listening socket has its path.
+    let is_own = |line: &&str| {
+        let socket: Vec<&str> = line.split_whitespace().collect();
+        matches!(socket[..], [_, _, _, _, _, "03", inode, _] if own.contains(&format!("socket:[{inode}]")))
+    };
+    table.lines().filter(is_own).count()
 }
 
 /// The log of trial 1 in one of its sittings.

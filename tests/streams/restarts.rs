@@ -6,20 +6,14 @@ use nix::unistd::Pid;
 use super::support::Study;
 use super::support::control::{client, ctl, good};
 use super::support::{code, said};
-use super::{Follower, GATED, log, open_gates, sockets};
+use super::{Follower, GATED, connections, log, open_gates};
 
 fn started(study: &Study) -> super::support::Daemon {
     let daemon = study.start();
     study.await_events("step-started", 1);
     study.wait("the socket", || code(&ctl(study, &["ping"])) == 0);
     // The connections of those who asked have to be gone before any are counted.
-    let last = std::cell::Cell::new((0, 0));
-    study.wait("quiet", || {
-        let (count, times) = last.get();
-        let now = sockets(daemon.pid());
-        last.set((now, if now == count { times + 1 } else { 0 }));
-        times > 50
-    });
+    study.wait("quiet", || connections(daemon.pid()) == 0);
     daemon
 }
 
@@ -28,17 +22,16 @@ fn following_and_waiting_outlive_a_kill() {
     let study = Study::new(GATED);
     let mut daemon = started(&study);
     study.await_gate("gate-1");
-    let before = sockets(daemon.pid());
     let start =
         |name: &str, arguments: &[&str]| Follower::start(&study, name, client(&study, arguments));
     // Who waits shows nothing: it is there first, and has met the daemon by the
     // time that the others have shown something.
     let mut done = start("done", &["wait", "--for", "done", "--timeout", "60s"]);
     let mut best = start("best", &["wait", "--for", "best"]);
-    study.wait("two connections", || sockets(daemon.pid()) >= before + 2);
+    study.wait("two connections", || connections(daemon.pid()) >= 2);
     let mut events = start("events", &["events", "-f", "-n", "all", "--json"]);
     let mut logs = start("logs", &["logs", "1", "-f"]);
-    study.wait("four connections", || sockets(daemon.pid()) >= before + 4);
+    study.wait("four connections", || connections(daemon.pid()) >= 4);
     study.wait("the log", || logs.out().contains("begun"));
     study.wait("the events", || !events.out().is_empty());
     daemon.kill();
@@ -95,14 +88,13 @@ fn another_study_behind_the_socket_is_noticed() {
 fn an_end_is_told_to_those_who_do_not_wait() {
     let study = Study::new(GATED);
     let mut daemon = started(&study);
-    let before = sockets(daemon.pid());
     let mut logs = Follower::start(&study, "logs", client(&study, &["logs", "1", "-f"]));
     let mut paused = Follower::start(
         &study,
         "paused",
         client(&study, &["wait", "--for", "paused", "--timeout", "10s"]),
     );
-    study.wait("connections", || sockets(daemon.pid()) >= before + 2);
+    study.wait("connections", || connections(daemon.pid()) >= 2);
     good(&study, &["stop", "--now"]);
     assert_eq!(daemon.end(), 0);
     assert_eq!(paused.end(&study), 7, "{}", paused.err());

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::support::Study;
 use super::support::control::{client, connection, good};
-use super::{GATED, log, open_gates, sockets};
+use super::{GATED, connections, log, open_gates};
 
 /// The next reply; `None` at the end of the connection.
 fn receive(stream: &mut UnixStream) -> Option<Reply> {
@@ -65,13 +65,13 @@ fn a_reader_that_stops_is_told_and_goes_on_from_there() {
         super::support::code(&super::support::control::ctl(&study, &["ping"])) == 0
     });
     let whole = log(&study, 1);
-    let before = sockets(daemon.pid());
+    study.wait("quiet", || connections(daemon.pid()) == 0);
     let mut stopped = connection(&study);
     stopped.write_all(&frame).expect("asked");
     let stuck = client(&study, &follow).spawn().expect("autotunectl");
-    study.wait("two connections", || sockets(daemon.pid()) == before + 2);
+    study.wait("two connections", || connections(daemon.pid()) == 2);
     await_end(&stopped);
-    study.wait("no connection", || sockets(daemon.pid()) == before);
+    study.wait("no connection", || connections(daemon.pid()) == 0);
     // What was sent is whole up to some place, and the last word says why.
     let mut read = Vec::new();
     let end = loop {
