@@ -53,7 +53,7 @@ impl Study {
         };
         let both = [(constraint.min, true), (constraint.max, false)];
         let each = both.into_iter().filter(|(bound, _)| bound.is_some());
-        // What misses one bound as likely as not does not miss the other.
+        // A mean is hardly ever near to both: the less sure one decides.
         each.map(|(bound, rises)| of_bound(bound, rises))
             .try_fold(1.0, |least: f64, chance| Some(least.min(chance?)))
     }

@@ -37,7 +37,7 @@ pub(super) fn reason(study: &Study, params: &Params) -> Option<String> {
     if low < earlier {
         return None;
     }
-    // What is asked for now takes as long to judge as it took to find.
+    // Only now, since it takes as long as an ask.
     let promised = model_based::expected(study, params)?.improvement?;
     (promised < under).then(|| {
         let percent = under * 100.0;

@@ -6,15 +6,6 @@ use crate::model::trial::Trial;
 use crate::wire::convert;
 use crate::wire::reply::{Best, Kept, Refusal, Reply};
 
-fn kept(study: &Study, best: &Trial) -> Vec<Kept> {
-    let constraints = study.spec().constraints.iter();
-    let kept = constraints.map(|constraint| Kept {
-        constraint: constraint.to_string(),
-        confidence: study.confidence(best, constraint),
-    });
-    kept.collect()
-}
-
 pub fn answer(study: &Study) -> Reply {
     let Some(best) = study.incumbent() else {
         return Reply::Refused(match common::leader(study) {
@@ -35,4 +26,14 @@ pub fn answer(study: &Study) -> Reply {
         leader: common::leader(study),
         kept: kept(study, best),
     }))
+}
+
+/// How surely it keeps each constraint.
+fn kept(study: &Study, best: &Trial) -> Vec<Kept> {
+    let constraints = study.spec().constraints.iter();
+    let kept = constraints.map(|constraint| Kept {
+        constraint: constraint.to_string(),
+        confidence: study.confidence(best, constraint),
+    });
+    kept.collect()
 }
