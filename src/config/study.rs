@@ -189,21 +189,18 @@ pub(super) fn constraints(
 
 /// `"mean"`, or a number.
 fn confidence_of(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Finite> {
-    if node.is_text() {
-        node.choice(r, &["mean"]);
+    let is_text = node.is_text();
+    if is_text && node.text(r)? == "mean" {
         return None;
     }
-    let confidence = node.number(r)?;
-    if !(0.5..1.0).contains(&confidence.get()) {
+    let number = if is_text { None } else { Some(node.number(r)?) };
+    let confidence = number.filter(|number| (0.5..1.0).contains(&number.get()));
+    if confidence.is_none() {
         let message = "`confidence` must be \"mean\", or 0.5 or more and less than 1";
-        r.error_help(
-            &node.span,
-            message,
-            "0.9 wants to be right in 9 of 10 cases",
-        );
-        return None;
+        let help = "0.9 wants to be right in 9 of 10 cases";
+        r.error_help(&node.span, message, help);
     }
-    Some(confidence)
+    confidence
 }
 
 pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget {
