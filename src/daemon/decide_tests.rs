@@ -468,13 +468,9 @@ fn the_time_of_gpus_is_a_budget() {
     table.begin();
     let baseline = table.baseline();
     table.asked(baseline);
-    table.run_ended(1);
-    table.run_ended(2);
-    let effects = table.over(1, SittingResult::Good);
-    assert_eq!(effects, [FORGET, Effect::Leave]);
-    let Phase::Done(reason) = table.phase() else {
-        panic!("it goes on");
-    };
+    let used_up = |now| time_used_up(&table.state.study, Timestamp::from_millis(now));
+    assert_eq!(used_up(1_000), None);
+    let reason = used_up(1_001).expect("four GPUs for a millisecond");
     assert!(reason.ends_with("GPU hours is used up"), "{reason}");
 }
 
