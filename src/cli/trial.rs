@@ -283,7 +283,7 @@ fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow
             Exit::TrialFailed
         }
         Some(SittingEnd::Finished(Outcome::Infeasible)) => {
-            for miss in misses(&study, trial) {
+            for miss in misses(study, trial) {
                 let constraint = miss.constraint;
                 out.line(format_args!(
                     "{BAD}infeasible{BAD:#}: {constraint} does not hold"

@@ -499,7 +499,7 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
         },
         Setting::Converged(_) if is_none => Setting::Converged(None),
         Setting::Converged(_) => match text.parse::<f64>() {
-            Ok(under) if under == 0.0 => Setting::Converged(None),
+            Ok(0.0) => Setting::Converged(None),
             Ok(under) if under > 0.0 && under < 1.0 => Setting::Converged(Finite::new(under)),
             _ => return Err(wrong("a share such as 0.005, or `none`")),
         },

@@ -28,7 +28,9 @@ pub fn answer(context: &Context) -> Reply {
     let baseline = study.baseline();
     let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
     let busy = study.busy(now);
+    // With trials of another sampler or space before, it is not known.
     let trials_most = view.trials_most();
+    let trials_most = trials_most.filter(|most| *most >= counts.all().into());
     let left = remaining(study, now, trials_most);
     Reply::Status(Box::new(Status {
         study: spec.name.clone(),
