@@ -35,9 +35,13 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
     }
 }
 
-/// What leads by only some of its runs.
+/// What leads by only some of its runs, if that is not the best already.
 pub fn leader(study: &Study) -> Option<Leader> {
+    let best = study.incumbent().map(|best| best.id);
     let leader = study.leader().filter(|leader| leader.is_provisional())?;
+    if best == Some(leader.id) {
+        return None;
+    }
     Some(Leader {
         measured: measured(study, leader),
         changes: changes(study, leader),
