@@ -8,13 +8,16 @@ mod support;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use support::control::{client, good};
 use support::said::assert_said;
-use support::{Study, said};
+use support::{Study, code, said};
 
 /// Set for a test that may mount.
 const WITHIN: &str = "TEST_MAY_MOUNT";
@@ -350,4 +353,106 @@ fn a_disk_that_is_read_only() {
     assert_said(&study.run(), 4, &words);
     let inner = study.autotuned(&["run", "study.toml", "-o", "out/inner"]);
     assert_said(&inner, 4, &words);
+}
+
+/// Takes a request, and answers nothing yet.
+fn receive(listener: &TcpListener) -> TcpStream {
+    let (stream, _) = listener.accept().expect("a connection");
+    let mut reader = BufReader::new(stream.try_clone().expect("the connection"));
+    let (mut line, mut length) = (String::new(), 0);
+    while line != "\r\n" {
+        line.clear();
+        reader.read_line(&mut line).expect("a line");
+        if let Some(value) = line.to_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().expect("a length");
+        }
+    }
+    reader.read_exact(&mut vec![0; length]).expect("the body");
+    stream
+}
+
+fn answer(mut stream: TcpStream, status: u16, body: &str) {
+    let length = body.len();
+    let head = format!("HTTP/1.1 {status} x\r\nconnection: close\r\ncontent-length: {length}");
+    write!(stream, "{head}\r\n\r\n{body}").expect("answered");
+}
+
+/// What the last messages came to is no reason to fail: they are told again.
+#[test]
+fn messages_that_are_delivered_when_the_disk_is_full() {
+    if !may_mount("messages_that_are_delivered_when_the_disk_is_full") {
+        return;
+    }
+    // More than one block takes: so many channels, with such names and answers.
+    const CHANNELS: usize = 16;
+    let channel = |n| {
+        format!(
+            "[[notify.channel]]\nname = '{}{n}'\ntype = 'webhook'\nkinds = ['done']\n\
+             url = {{ file = 'url' }}\n",
+            "x".repeat(60)
+        )
+    };
+    let channels: String = (0..CHANNELS).map(channel).collect();
+    let study = Study::new(&format!("{SPEC}{channels}"));
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}/", listener.local_addr().expect("its address"));
+    fs::write(study.path("url"), url).expect("written");
+    let owners = fs::Permissions::from_mode(0o600);
+    fs::set_permissions(study.path("url"), owners).expect("a mode");
+    let disk = Disk::mount(study.path("out"), "size=512k");
+    open_gates(&study);
+    let mut daemon = study.start();
+    let streams: Vec<TcpStream> = (0..CHANNELS).map(|_| receive(&listener)).collect();
+    disk.fill();
+    for stream in streams {
+        answer(stream, 400, &"because ".repeat(40));
+    }
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    let log = log(&study);
+    let complaint = "is not on record, and told once more by the next start";
+    assert_eq!(log.matches(complaint).count(), 1, "{log}");
+    let settled = study.events_of("notice-given-up").len();
+    assert!(settled < CHANNELS, "{log}");
+    // The others are told it again.
+    disk.free();
+    let mut daemon = study.start();
+    for _ in settled..CHANNELS {
+        answer(receive(&listener), 200, "");
+    }
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(
+        study.events_of("notice-delivered").len(),
+        CHANNELS - settled
+    );
+    assert_complete(&study, &BTreeMap::new());
+}
+
+/// Nobody knows whether it was done, and that is what is said.
+#[test]
+fn a_change_that_the_disk_does_not_take_before_the_end() {
+    if !may_mount("a_change_that_the_disk_does_not_take_before_the_end") {
+        return;
+    }
+    let study = Study::new(SPEC);
+    let disk = Disk::mount(study.path("out"), "size=512k");
+    let mut daemon = study.start();
+    study.wait("the first run", || begun(&study).contains("1.1"));
+    good(&study, &["pause", "--now"]);
+    study.await_events("sitting-ended", 1);
+    disk.fill();
+    // More than one block takes.
+    let values: Vec<String> = (100_000..100_900).map(|value| value.to_string()).collect();
+    let arguments = [
+        &["space", "add", "N"][..],
+        &values.iter().map(String::as_str).collect::<Vec<_>>(),
+    ]
+    .concat();
+    let change = client(&study, &arguments).spawn().expect("autotunectl");
+    study.wait("the complaint", || log(&study).contains("waiting: "));
+    daemon.signal(Signal::SIGTERM);
+    let output = change.wait_with_output().expect("autotunectl");
+    assert_eq!(code(&output), 1, "{}", said(&output));
+    let text = said(&output).replace("\n       ", " ");
+    assert!(text.contains("it may have done that, or not"), "{text}");
+    assert_eq!(daemon.end(), 4, "{}", study.trace());
 }

@@ -29,7 +29,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(wishes) => wishes,
         Err(exit) => return exit,
     };
-    let translation = match reference::translate(&wishes, |name| std::env::var(name).ok()) {
+    let translation = match reference::translate_here(&wishes) {
         Ok(translation) => translation,
         Err(problems) => {
             for problem in &problems {

@@ -133,7 +133,10 @@ async fn tell(
 async fn send(channel: &Channel, secrets: &Secrets, message: &Message) -> Option<String> {
     let mut attempt = 1;
     loop {
-        let error = Receiver::new(channel, secrets).send(message).await.err()?;
+        let error = Receiver::new(channel, secrets)
+            .send(message, &[])
+            .await
+            .err()?;
         let asked = match error.hope {
             Hope::Later(asked) if attempt < ATTEMPTS => asked,
             _ => return Some(format!("channel {} of [notify]: {error}", channel.name)),

@@ -117,6 +117,11 @@ pub(super) fn troubles(channel: &Channel) -> Vec<String> {
         let at = Timestamp::from_millis(given_up.at);
         lines.push(format!("gave up at {at}: {}", clean(&given_up.reason)));
     }
+    for one in &channel.refused {
+        let again = if one.again { "; retrying" } else { "" };
+        let (address, why) = (clean(&one.address), clean(&one.why));
+        lines.push(format!("not for {address}: {why}{again}"));
+    }
     lines
 }
 

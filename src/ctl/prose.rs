@@ -15,6 +15,11 @@ use crate::wire::reply::{
 pub const LOGS_GONE: &str =
     "its logs are gone; [retention] in the spec says how long they are kept";
 
+/// What there is to say of a request that does something, when the daemon has
+/// ended meanwhile.
+pub const UNANSWERED: &str = "the daemon has ended before it answered: it may have done that, or \
+                              not; `autotunectl status` tells how the study stands";
+
 /// Why the daemon refuses.
 pub fn refusal(refusal: &Refusal) -> String {
     match refusal {
@@ -28,6 +33,7 @@ pub fn refusal(refusal: &Refusal) -> String {
         ),
         Refusal::TooLong => "the answer is too long for one message".to_owned(),
         Refusal::Leaving => "the daemon is about to end, and has not done that".to_owned(),
+        Refusal::Unanswered => UNANSWERED.to_owned(),
         Refusal::Done(reason) => format!("the study is done: {}", clean(reason)),
         Refusal::NoSuchTrial(trial) => format!("there is no trial {trial}"),
         Refusal::LogsGone(trial) => format!("trial {trial}: {LOGS_GONE}"),

@@ -35,10 +35,7 @@ pub enum Trouble {
     #[error("{}", ended(.0))]
     Ended(EndOfStream),
     /// The connection ended after a request that does something.
-    #[error(
-        "the daemon has ended before it answered: it may have done that, or not; `autotunectl \
-         status` tells how the study stands"
-    )]
+    #[error("{}", prose::UNANSWERED)]
     Unanswered,
     /// Another study than before is behind the socket.
     #[error(
@@ -180,6 +177,7 @@ impl Session {
     /// The next reply of a stream. A refusal is trouble.
     pub async fn receive(&mut self) -> Result<Reply, Trouble> {
         match self.client().await?.receive().await? {
+            Reply::Refused(Refusal::Unanswered) => Err(Trouble::Unanswered),
             Reply::Refused(refusal) => Err(Trouble::Refused(refusal)),
             reply => Ok(reply),
         }

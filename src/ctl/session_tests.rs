@@ -18,6 +18,8 @@ enum Fate {
     Cut,
     /// The daemon says that it leaves.
     Parted,
+    /// It leaves, and does not know whether the request is on disk.
+    Unsure,
     /// A request is answered.
     Answered,
 }
@@ -41,6 +43,7 @@ async fn serve(listener: UnixListener, fates: &[Fate]) -> usize {
         requests += 1;
         let reply = match fate {
             Fate::Parted => Reply::Refused(Refusal::Leaving),
+            Fate::Unsure => Reply::Refused(Refusal::Unanswered),
             Fate::Answered if request.only_reads() => Reply::Reached,
             Fate::Answered => Reply::Accepted(Accepted::Resumed),
             Fate::Unheard | Fate::Cut => continue,
@@ -83,8 +86,10 @@ async fn it_is_asked_again_once() {
 #[tokio::test]
 async fn a_change_is_never_sent_twice() {
     let change = Request::Steer(Steer::Resume);
-    let (reply, _) = ask(&change, &[Fate::Cut]).await;
-    assert!(matches!(reply, Err(Trouble::Unanswered)), "{reply:?}");
+    for fate in [Fate::Cut, Fate::Unsure] {
+        let (reply, _) = ask(&change, &[fate]).await;
+        assert!(matches!(reply, Err(Trouble::Unanswered)), "{reply:?}");
+    }
     let (reply, _) = ask(&change, &[Fate::Parted]).await;
     let refused = matches!(reply, Err(Trouble::Refused(Refusal::Leaving)));
     assert!(refused, "{reply:?}");

@@ -5,7 +5,7 @@ use super::session::{Session, Trouble};
 use super::{notify, prose};
 use crate::report::phrase::{clean, counted, saved};
 use crate::term::tables::pairs;
-use crate::wire::reply::{Doing, Phase, Reply, Running, Status};
+use crate::wire::reply::{Doing, HeldUp, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
 pub async fn carry_out(session: &mut Session) -> Result<Exit, Trouble> {
@@ -37,6 +37,9 @@ fn text(status: &Status, color: bool) -> String {
     }
     if let Some(running) = &status.running {
         add("running", running_text(status, running));
+    }
+    if let Some(held_up) = &status.held_up {
+        add("held up", held_up_text(status.now, held_up));
     }
     match &status.best {
         Some(best) => {
@@ -150,6 +153,18 @@ fn time(status: &Status) -> String {
         (None, _) => "; how much is left is not known yet".to_owned(),
     };
     format!("{busy} so far{left}")
+}
+
+fn held_up_text(now: i64, held_up: &HeldUp) -> String {
+    let left = u64::try_from(held_up.again - now).unwrap_or_default();
+    format!(
+        "trial {}, {} of {} times in a row: {}; tried again in {}",
+        held_up.trial,
+        held_up.times,
+        held_up.most,
+        clean(&held_up.why),
+        prose::duration(left),
+    )
 }
 
 fn trials(status: &Status) -> String {

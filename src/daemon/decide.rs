@@ -14,13 +14,13 @@ use crate::model::Name;
 use crate::model::choice::Choice;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
-use crate::model::notice::NoticeId;
+use crate::model::notice::{NoticeId, Refused};
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
 use crate::notify;
-use crate::report::phrase::counted;
+use crate::report::phrase::{clean, counted};
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 use crate::wire::request::Steer;
@@ -108,7 +108,11 @@ pub enum Notified {
         channel: Name,
         /// The notices.
         notices: Vec<NoticeId>,
+        /// The recipients of a mail who do not get them.
+        refused: Vec<Refused>,
     },
+    /// What its owner should know of it.
+    Warning(String),
     /// It tries no more.
     GivenUp {
         /// The channel.
@@ -338,8 +342,26 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
         Input::Notified(notified) => {
             let event = match notified {
-                Notified::Delivered { channel, notices } => {
-                    Event::NoticeDelivered { channel, notices }
+                Notified::Warning(text) => {
+                    decision.effects.push(Effect::Warn(text));
+                    return decision;
+                }
+                Notified::Delivered {
+                    channel,
+                    notices,
+                    refused,
+                } => {
+                    let known = state.study.outbox().standing(&channel).refused;
+                    let is_new = |one: &&Refused| !known.iter().any(|known| known.is_like(one));
+                    let new = refused.iter().filter(is_new);
+                    decision
+                        .effects
+                        .extend(new.map(|one| missed(&channel, one)));
+                    Event::NoticeDelivered {
+                        channel,
+                        notices,
+                        refused,
+                    }
                 }
                 Notified::GivenUp {
                     channel,
@@ -376,6 +398,20 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         }
     }
     decision
+}
+
+/// What to say of a recipient who does not get what others do.
+fn missed(channel: &str, one: &Refused) -> Effect {
+    let address = clean(&one.address);
+    let again = if one.again {
+        format!(", retrying for {address} alone")
+    } else {
+        String::new()
+    };
+    Effect::Warn(format!(
+        "channel {channel} reaches others, but not {address}: {}{again}",
+        clean(&one.why)
+    ))
 }
 
 /// Ends the running trial, and then the daemon.

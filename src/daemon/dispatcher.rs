@@ -12,6 +12,8 @@
 //! - A disk that takes no facts stops everything that needs new ones; the
 //!   facts are kept and written as soon as it does.
 
+mod ending;
+
 use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
@@ -24,17 +26,16 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
-use super::notifier::{Trouble, Troubles};
+use super::notifier::Troubles;
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update, starting};
 use crate::base::{clock, file, random};
 use crate::exec::handle::Control;
-use crate::exec::order::Order;
+use crate::exec::order::{self, Order};
 use crate::exec::release::{GpuOrder, Level};
 use crate::exec::report::{Report, SittingResult};
-use crate::model::Name;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::FailureKind;
 use crate::model::spec::Spec;
@@ -46,8 +47,6 @@ use crate::systemd::notify;
 
 /// After so much time a disk that says nothing is said to.
 const DISK_SILENCE: Duration = Duration::from_secs(10);
-/// How long the last messages may take to be delivered before the end.
-const DELIVERIES: Duration = Duration::from_secs(10);
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
 /// How often the disk is looked at while a trial runs: a runner that waits for
@@ -67,6 +66,11 @@ pub struct Dispatcher {
     pulse: Pulse,
     disk_look: Interval,
     stopping_since: Option<Instant>,
+    /// Nothing waits for the disk any more.
+    leaving: bool,
+    /// The variables that were a secret at some time. No trial gets them, also
+    /// when the spec names them no more.
+    secret_env: Vec<String>,
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
     running: Option<Running>,
@@ -100,6 +104,7 @@ impl Dispatcher {
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts());
         let pulse = Pulse::new(study.spec());
+        let secret_env = order::secret_env(study.spec());
         let mut disk_look = interval(DISK_LOOK);
         disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let sweeper = Sweeper::new(folders.clone());
@@ -122,6 +127,8 @@ impl Dispatcher {
             pulse,
             disk_look,
             stopping_since: None,
+            leaving: false,
+            secret_env,
             updates,
             board,
             running: None,
@@ -172,13 +179,10 @@ impl Dispatcher {
             let _ = running.task.await;
         }
         let left = match (left, troubles) {
-            (Ok(()), Some(troubles)) => {
-                let delivered = self.await_deliveries(troubles).await;
-                self.tell_what_waits();
-                delivered
-            }
+            (Ok(()), Some(troubles)) => self.last_deliveries(troubles).await,
             (left, _) => left,
         };
+        self.refuse_the_rest();
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
         }
@@ -300,6 +304,7 @@ impl Dispatcher {
                 && let Some(spec) = spec.take()
             {
                 self.pulse.allow(&spec);
+                self.secret_env.extend(order::secret_env(&spec));
                 study.rewrite(spec);
             }
             if fact.event == Event::Resumed {
@@ -369,47 +374,6 @@ impl Dispatcher {
         true
     }
 
-    /// Waits a moment until what is still to be told is delivered; not for
-    /// channels that are between two attempts. What is left waits in the outbox.
-    async fn await_deliveries(
-        &mut self,
-        mut troubles: watch::Receiver<Troubles>,
-    ) -> Result<(), DaemonError> {
-        let mut end = pin!(tokio::time::sleep(DELIVERIES));
-        loop {
-            let waiting = self.state.study.outbox().channels();
-            let rests = |name: &Name| {
-                let troubles = troubles.borrow();
-                let trouble: Option<&Trouble> = troubles.get(name);
-                trouble.is_some_and(|trouble| trouble.again.is_some())
-            };
-            if waiting.iter().all(rests) {
-                return Ok(());
-            }
-            tokio::select! {
-                biased;
-                Some(_) = self.urgent.recv() => return Ok(()),
-                () = self.pulse.due() => self.beat(),
-                () = &mut end => return Ok(()),
-                Some(input) = self.inputs.recv() => if matches!(input, Input::Notified(_)) {
-                    self.handle(input).await?;
-                },
-                changed = troubles.changed() => if changed.is_err() {
-                    return Ok(());
-                },
-            }
-        }
-    }
-
-    fn tell_what_waits(&self) {
-        let waiting = self.state.study.outbox().channels();
-        if !waiting.is_empty() {
-            let channels = waiting.join(", ");
-            let text = format!("not delivered yet, for {channels}: the next start tries again");
-            self.tell(Update::Warning(text));
-        }
-    }
-
     /// Waits before a full disk is tried again; less long where an end is
     /// asked for.
     async fn pause(&mut self) {
@@ -471,7 +435,7 @@ impl Dispatcher {
             .waiting
             .iter()
             .any(|input| matches!(input, Input::Stop(_)));
-        waits || self.state.stopping.is_some()
+        waits || self.leaving || self.state.stopping.is_some()
     }
 
     /// An end that cannot wait for the disk.
@@ -558,6 +522,7 @@ impl Dispatcher {
             .map_err(|error| error.to_string())?;
         let release = study.spec().host.gpu_release;
         let before = self.gpus.clone().filter(|_| !release.is_zero());
+        order.secret_env.clone_from(&self.secret_env);
         order.gpu = before.map(|before| GpuOrder { release, before });
         let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
         let folder = self.folders.sitting(id, sitting);

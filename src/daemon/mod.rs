@@ -15,7 +15,7 @@
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | `host` | what this host is |
 //! | [`service`] | what systemd is told |
-//! | [`notifier`] | delivers what somebody is to be told |
+//! | [`notifier`], `delivery` | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
@@ -23,6 +23,7 @@
 pub mod amend;
 pub mod board;
 pub mod decide;
+mod delivery;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;

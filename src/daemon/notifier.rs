@@ -7,11 +7,8 @@
 //! dispatcher ◀── Input: delivered, given up ────────────┘
 //! ```
 //!
-//! - A channel sends one message at a time. What comes meanwhile, or while it
-//!   waits before another attempt, becomes a digest.
-//! - What a receiver has accepted is not sent again, unless the daemon dies
-//!   before that is on disk.
-//! - Nothing is kept here that is not in the outbox as well.
+//! What such a task does is in `delivery`. One that panics is
+//! begun anew: nothing is kept here that is not in the outbox as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -22,17 +19,15 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant as Moment, sleep, sleep_until};
 
-use super::board::{Reader, View};
+use super::board::Reader;
 use super::decide::{Input, Notified};
+use super::delivery;
 use crate::base::clock;
+use crate::base::quantity::show_duration;
 use crate::model::Name;
-use crate::model::notice::{NoticeId, Waiting};
-use crate::model::notify::{Channel, Language, Notify};
-use crate::notify::retry::{self, Next};
-use crate::notify::{self, Receiver, Secrets, Stamp, Tested, digest};
-
-/// At most so many notices wait for a channel.
-const WAITING_MAX: usize = 1000;
+use crate::model::notice::NoticeId;
+use crate::model::notify::{Channel, Language};
+use crate::notify::{self, Secrets, Stamp, Tested, retry};
 
 /// A channel whose last attempt has failed, and that tries again.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,12 +56,14 @@ pub struct Notifier {
 }
 
 /// What all tasks of the thread have.
-struct Shared {
-    board: Reader,
+pub(super) struct Shared {
+    pub(super) board: Reader,
     inputs: mpsc::UnboundedSender<Input>,
-    secrets: Arc<Secrets>,
-    stamp: Stamp,
+    pub(super) secrets: Arc<Secrets>,
+    pub(super) stamp: Stamp,
     troubles: watch::Sender<Troubles>,
+    /// Counts the tests that some receiver has accepted.
+    pub(super) tested: watch::Sender<u64>,
 }
 
 impl Notifier {
@@ -89,6 +86,7 @@ impl Notifier {
             secrets: Arc::clone(&secrets),
             stamp,
             troubles,
+            tested: watch::Sender::new(0),
         });
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let thread = std::thread::Builder::new().name("notify".to_owned());
@@ -150,14 +148,21 @@ async fn work(shared: Arc<Shared>, mut tests: mpsc::UnboundedReceiver<Test>) {
                 }
             }
             let outbox = view.study.outbox();
-            orphaned.retain(|(name, id)| outbox.waits(*id, name));
+            orphaned.retain(|(name, id)| outbox.left(*id, name).is_some());
             for name in outbox.channels() {
                 if notify.channel(&name).is_none() {
                     let ids = outbox.waiting(&name).map(|one| one.notice.id);
                     let is_new = |id: &NoticeId| orphaned.insert((name.clone(), *id));
                     let ids: Vec<NoticeId> = ids.filter(is_new).collect();
-                    let reason = "the spec has no such channel any more";
-                    shared.give_up(notify, &name, ids, reason.to_owned());
+                    if !ids.is_empty() {
+                        let reason = "the spec has no such channel any more".to_owned();
+                        shared.tell(Notified::GivenUp {
+                            to: delivery::relief(notify, &name).cloned().collect(),
+                            channel: name,
+                            notices: ids,
+                            reason,
+                        });
+                    }
                 }
             }
             notify.heartbeat_interval
@@ -175,9 +180,9 @@ async fn work(shared: Arc<Shared>, mut tests: mpsc::UnboundedReceiver<Test>) {
                 last_beat = Instant::now();
                 let _ = shared.inputs.send(Input::HeartbeatDue);
             }
-            Some(gone) = channels.join_next() => {
-                served.remove(&gone.unwrap_or_else(|_| "".into()));
-            }
+            Some(gone) = channels.join_next() => if let Ok(gone) = gone {
+                served.remove(&gone);
+            },
             test = tests.recv() => match test {
                 Some(test) => drop(tokio::spawn(carry_out(Arc::clone(&shared), test))),
                 None => return,
@@ -188,114 +193,56 @@ async fn work(shared: Arc<Shared>, mut tests: mpsc::UnboundedReceiver<Test>) {
 
 /// Delivers what waits for a channel, until the spec has it no more.
 async fn serve(shared: Arc<Shared>, name: Name) -> Name {
-    let mut views = shared.board.views.clone();
-    // Accepted or given up, and not on disk yet.
-    let mut settled: BTreeSet<NoticeId> = BTreeSet::new();
-    let mut attempts = 0;
-    loop {
-        let study = Arc::clone(&views.borrow_and_update().study);
-        let notify = &study.spec().notify;
-        let Some(channel) = notify.channel(&name) else {
-            shared.recovered(&name);
-            return name;
-        };
-        settled.retain(|id| study.outbox().waits(*id, &name));
-        let waiting = study.outbox().waiting(&name);
-        let mut waiting: Vec<Waiting> = waiting
-            .filter(|one| !settled.contains(&one.notice.id))
-            .cloned()
-            .collect();
-        if let Some(excess) = waiting.len().checked_sub(WAITING_MAX + 1) {
-            let dropped = waiting.drain(..=excess).map(|one| one.notice.id);
-            let dropped: Vec<NoticeId> = dropped.collect();
-            settled.extend(&dropped);
-            let reason = format!("more than {WAITING_MAX} messages wait");
-            shared.give_up(notify, &name, dropped, reason);
-        }
-        let Some((message, notices)) = digest::next(&waiting, &shared.stamp, notify.language)
-        else {
-            attempts = 0;
-            shared.recovered(&name);
-            if views.changed().await.is_err() {
-                return name;
-            }
-            continue;
-        };
-        shared.trying(&name);
-        let sent = Receiver::new(channel, &shared.secrets).send(&message).await;
-        let error = match sent {
-            Ok(_) => {
-                attempts = 0;
-                shared.recovered(&name);
-                settled.extend(&notices);
-                shared.tell(Notified::Delivered {
-                    channel: name.clone(),
-                    notices,
-                });
-                continue;
-            }
-            Err(error) => error,
-        };
-        attempts += 1;
-        let waited = waiting.first().map(|one| clock::now().since(one.since));
-        let relieved = relief(notify, &name).next().is_some();
-        match retry::next(&error, attempts, waited.unwrap_or_default(), relieved) {
-            Next::GiveUp => {
-                attempts = 0;
-                settled.extend(&notices);
-                shared.give_up(notify, &name, notices, error.text);
-            }
-            Next::Wait(pause) => {
-                shared.failed(&name, error.text, pause);
-                tokio::select! {
-                    () = sleep(pause) => {}
-                    stays = disturbed(&shared.board, channel) => {
-                        if !stays {
-                            return name;
-                        }
-                        attempts = 0;
-                    }
-                }
-            }
-        }
+    let deliver = || delivery::deliver(Arc::clone(&shared), name.clone());
+    let fell = |what: String, pause| {
+        let again = show_duration(pause);
+        shared.tell(Notified::Warning(format!(
+            "channel {name}: a mistake in this program ({what}), retrying in {again}; please \
+             report this"
+        )));
+        shared.failed(&name, what, pause);
+    };
+    outlive(deliver, fell).await;
+    name
+}
+
+/// Does a work to its end. One that panics is begun anew after a pause, of which
+/// `fell` is told.
+async fn outlive<W>(work: impl Fn() -> W, fell: impl Fn(String, Duration))
+where
+    W: Future<Output = ()> + Send + 'static,
+{
+    let mut falls = 0;
+    while let Err(fall) = tokio::spawn(work()).await {
+        falls += 1;
+        let pause = retry::pause(falls);
+        fell(fall.to_string(), pause);
+        sleep(pause).await;
     }
 }
 
-/// Waits until the spec has another channel of this name, or none, which may
-/// mend what was wrong; or until the dispatcher has left. Whether it stays.
-async fn disturbed(board: &Reader, channel: &Channel) -> bool {
-    let mut views = board.views.clone();
-    let is_other = |view: &View| view.study.spec().notify.channel(&channel.name) != Some(channel);
-    let view = views.wait_for(|view| view.leaving || is_other(view)).await;
-    view.is_ok_and(|view| !view.leaving)
-}
-
-/// The channels that take over what `name` has given up on.
-fn relief<'a>(notify: &'a Notify, name: &'a Name) -> impl Iterator<Item = &'a Name> {
-    let others = notify.channels.iter();
-    let others = others.filter(move |other| other.fallback && other.name != *name);
-    others.map(|channel| &channel.name)
-}
-
 impl Shared {
-    fn tell(&self, notified: Notified) {
+    /// One without a thread, with what its tasks tell.
+    #[cfg(test)]
+    pub(super) fn alone(board: Reader, stamp: Stamp) -> (Self, mpsc::UnboundedReceiver<Input>) {
+        let (inputs, told) = mpsc::unbounded_channel();
+        let shared = Self {
+            board,
+            inputs,
+            secrets: Arc::default(),
+            stamp,
+            troubles: watch::Sender::new(Troubles::new()),
+            tested: watch::Sender::new(0),
+        };
+        (shared, told)
+    }
+
+    pub(super) fn tell(&self, notified: Notified) {
         // A dispatcher that has left finds it in the outbox when it comes back.
         let _ = self.inputs.send(Input::Notified(notified));
     }
 
-    fn give_up(&self, notify: &Notify, channel: &Name, notices: Vec<NoticeId>, reason: String) {
-        if notices.is_empty() {
-            return;
-        }
-        self.tell(Notified::GivenUp {
-            channel: channel.clone(),
-            notices,
-            reason,
-            to: relief(notify, channel).cloned().collect(),
-        });
-    }
-
-    fn failed(&self, channel: &Name, error: String, pause: Duration) {
+    pub(super) fn failed(&self, channel: &Name, error: String, pause: Duration) {
         let pause = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
         let now = clock::now().as_millis();
         let again = clock::Timestamp::from_millis(now.saturating_add(pause));
@@ -308,14 +255,14 @@ impl Shared {
         });
     }
 
-    fn trying(&self, channel: &Name) {
+    pub(super) fn trying(&self, channel: &Name) {
         self.troubles.send_if_modified(|troubles| {
             let trouble = troubles.get_mut(channel);
             trouble.is_some_and(|trouble| trouble.again.take().is_some())
         });
     }
 
-    fn recovered(&self, channel: &Name) {
+    pub(super) fn recovered(&self, channel: &Name) {
         self.troubles
             .send_if_modified(|troubles| troubles.remove(channel).is_some());
     }
@@ -324,6 +271,36 @@ impl Shared {
 async fn carry_out(shared: Arc<Shared>, wanted: Test) {
     let secrets = Arc::clone(&shared.secrets);
     let tested = notify::test(wanted.channels, secrets, &shared.stamp, wanted.language).await;
+    if tested.iter().any(|one| one.answer.is_ok()) {
+        shared.tested.send_modify(|tested| *tested += 1);
+    }
     // Whoever asked may be gone.
     let _ = wanted.reply.send(tested);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_work_that_panics_is_begun_anew() {
+        let begun = Arc::new(AtomicU32::new(0));
+        let work = || {
+            let begun = Arc::clone(&begun);
+            async move {
+                let before = begun.fetch_add(1, Ordering::SeqCst);
+                assert!(before > 0, "it fell over");
+            }
+        };
+        let falls = Mutex::new(Vec::new());
+        let fell = |what, pause| falls.lock().expect("no panic").push((what, pause));
+        outlive(work, fell).await;
+        assert_eq!(begun.load(Ordering::SeqCst), 2);
+        let falls = falls.into_inner().expect("no panic");
+        assert!(falls[0].0.contains("it fell over"), "{falls:?}");
+        assert_eq!((falls.len(), falls[0].1), (1, Duration::from_secs(1)));
+    }
 }

@@ -68,6 +68,7 @@ mod tests {
     fn a_port_of_a_stranger_is_in_the_way() {
         let holder = Holder::Process {
             pid: 7,
+            user: "bob".to_owned(),
             command: "python x.py".to_owned(),
             unit: Some("jupyter.service".to_owned()),
         };
@@ -77,7 +78,7 @@ mod tests {
         assert_eq!(found.state, State::Error);
         assert_eq!(
             found.text,
-            "port 8000 is in use by process 7 (python x.py) of jupyter.service"
+            "port 8000 is in use by process 7 (python x.py) of user bob in jupyter.service"
         );
         assert_eq!(judge(Some(&held), true).state, State::Ok);
         assert_eq!(judge(Some(&Obstacle::Closing), false).state, State::Warning);

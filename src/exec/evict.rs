@@ -109,6 +109,7 @@ mod tests {
         let unit = None;
         let holder = Holder::Process {
             pid: 7,
+            user: "me".to_owned(),
             command,
             unit,
         };
@@ -119,8 +120,11 @@ mod tests {
         assert!(allowed(&["uvicorn", "serve:app"]));
         assert!(!allowed(&["uvicorn", "other:app"]));
         assert!(!allowed(&[]));
-        let (user, port) = ("uvicorn serve:app".to_owned(), 8000);
-        let other = Holder::User { user, port };
+        let other = Holder::User {
+            user: "uvicorn serve:app".to_owned(),
+            port: 8000,
+            elsewhere: false,
+        };
         assert!(!allows(&other, &["uvicorn".to_owned()]));
     }
 }

@@ -211,7 +211,8 @@ pub struct OrderError {
     pub source: TemplateError,
 }
 
-fn secret_env(spec: &Spec) -> Vec<String> {
+/// The variables of the daemon's environment in which the spec finds secrets.
+pub fn secret_env(spec: &Spec) -> Vec<String> {
     let sources = spec.notify.sources();
     let names = sources.filter_map(|source| match source {
         // Who has written such a file has often read it into a shell, too.

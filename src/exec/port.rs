@@ -13,29 +13,36 @@ const COMMAND_MAX: usize = 120;
 /// Who holds a port, as far as our user may see.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Holder {
-    /// A process of our own user.
+    /// A process that we may look into: of our own user, or any for root.
     Process {
         /// Its number.
         pid: i32,
+        /// Its user's name, or number.
+        user: String,
         /// Its command line.
         command: String,
         /// Its systemd unit, where it has one.
         unit: Option<String>,
     },
-    /// A process of another user, which we may not look into.
+    /// A process that we do not see.
     User {
-        /// The user's name, or number.
+        /// Its user's name, or number.
         user: String,
         /// The port.
         port: u16,
+        /// Whether we might look into a process of that user: then it is in a
+        /// container, where we do not see it.
+        elsewhere: bool,
     },
 }
 
 impl Holder {
     fn of(process: &Process) -> Self {
         let command = process.cmdline().unwrap_or_default().join(" ");
+        let uid = process.uid().map(user);
         Self::Process {
             pid: process.pid,
+            user: uid.unwrap_or_else(|_| "?".to_owned()),
             command,
             unit: unit(process),
         }
@@ -52,20 +59,33 @@ impl Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Process { pid, command, unit } => {
+            Self::Process {
+                pid,
+                user,
+                command,
+                unit,
+            } => {
                 let (short, more) = match command.char_indices().nth(COMMAND_MAX) {
                     Some((end, _)) => (&command[..end], "…"),
                     None => (command.as_str(), ""),
                 };
-                write!(f, "process {pid} ({short}{more})")?;
-                unit.iter().try_for_each(|unit| write!(f, " of {unit}"))
+                write!(f, "process {pid} ({short}{more}) of user {user}")?;
+                unit.iter().try_for_each(|unit| write!(f, " in {unit}"))
             }
-            Self::User { user, port } => {
-                write!(
-                    f,
-                    "a process of user {user}: see `sudo ss -ltnp 'sport = :{port}'`"
-                )
-            }
+            Self::User {
+                user,
+                elsewhere: true,
+                ..
+            } => write!(
+                f,
+                "a process of user {user}, not visible from here: perhaps of a container (see \
+                 `docker ps`), or gone by now"
+            ),
+            Self::User { user, port, .. } => write!(
+                f,
+                "a process of user {user}, not visible to this one: see `sudo ss -ltnp 'sport = \
+                 :{port}'`"
+            ),
         }
     }
 }
@@ -207,13 +227,20 @@ fn describe(listener: &Socket, port: u16) -> Holder {
     match ours.next() {
         Some(process) => Holder::of(&process),
         None => {
-            let user = nix::unistd::User::from_uid(listener.uid.into())
-                .ok()
-                .flatten();
-            let user = user.map_or_else(|| listener.uid.to_string(), |user| user.name);
-            Holder::User { user, port }
+            let own = nix::unistd::geteuid();
+            Holder::User {
+                user: user(listener.uid),
+                port,
+                elsewhere: own.is_root() || own.as_raw() == listener.uid,
+            }
         }
     }
+}
+
+/// The name of a user, or its number.
+fn user(uid: u32) -> String {
+    let user = nix::unistd::User::from_uid(uid.into()).ok().flatten();
+    user.map_or_else(|| uid.to_string(), |user| user.name)
 }
 
 fn unit(process: &Process) -> Option<String> {

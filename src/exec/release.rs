@@ -105,7 +105,8 @@ fn judge(seen: &Seen, order: &Order, before: &[Level]) -> Standing {
         Seen::None => return Standing::Lost("no GPU is seen any more".to_owned()),
         Seen::Trouble(trouble) => return Standing::Lost(trouble.to_string()),
     };
-    let mut levels = Vec::new();
+    // Of those that this trial does not use nothing new is known.
+    let mut levels = before.to_vec();
     let mut held = Vec::new();
     for gpu in gpu::used_by(order, gpus) {
         if let Some(trouble) = &gpu.trouble {
@@ -118,13 +119,14 @@ fn judge(seen: &Seen, order: &Order, before: &[Level]) -> Standing {
             pids: gpu.uses.iter().map(|one| one.pid).collect(),
         };
         let slack = SLACK.max(memory.total / SLACK_SHARE);
-        match before.iter().find(|before| before.uuid == gpu.uuid) {
-            Some(before) if level.used > before.used + slack => {
-                held.push(in_words(gpu, level.used, before));
+        match levels.iter_mut().find(|known| known.uuid == gpu.uuid) {
+            Some(known) if level.used > known.used + slack => {
+                held.push(in_words(gpu, level.used, known));
             }
             // What creeps up sums up.
-            Some(before) if level.used >= before.used => levels.push(before.clone()),
-            Some(_) | None => levels.push(level),
+            Some(known) if level.used >= known.used => {}
+            Some(known) => *known = level,
+            None => levels.push(level),
         }
     }
     if held.is_empty() {
@@ -207,11 +209,13 @@ mod tests {
         // The least that was in use stays the level.
         assert_eq!(judge(GIB + SLACK, &before), Standing::Free(before.clone()));
         assert_eq!(judge(GIB / 2, &before), Standing::Free(level(GIB / 2, &[])));
+        // Of a GPU that another trial has used the level stays.
         let elsewhere = [Level {
             uuid: "GPU-2".to_owned(),
             ..before[0].clone()
         }];
-        assert!(matches!(judge(9 * GIB, &elsewhere), Standing::Free(_)));
+        let both = [&elsewhere[..], &level(9 * GIB, &[])].concat();
+        assert_eq!(judge(9 * GIB, &elsewhere), Standing::Free(both));
     }
 
     #[test]

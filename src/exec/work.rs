@@ -25,6 +25,9 @@ use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
 /// How long output may go on once its program is dead. Only a process that got
 /// away could hold the pipe longer.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(5);
+/// So many holders of a port are ended: one that is started again each time by
+/// somebody else is not to be fought with.
+const EVICTED_MAX: u32 = 16;
 /// The pause between two looks at a busy port.
 const PORT_PAUSE: Duration = Duration::from_millis(100);
 /// How long a server may take to be gone after a run that went wrong because
@@ -190,12 +193,15 @@ async fn start_service<'a>(
 /// Waits until nobody holds the port.
 async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(), Broken> {
     let deadline = Instant::now() + sitting.order.port_wait;
-    let mut said = false;
+    let (mut said, mut evicted) = (false, 0);
     loop {
         let Some(holder) = port::obstacle(port) else {
             return Ok(());
         };
-        if let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await {
+        if evicted < EVICTED_MAX
+            && let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await
+        {
+            evicted += 1;
             sitting.tell(Report::Warning(format!(
                 "{ended} held port {port} and was ended, as `port_kill` wants it"
             )));

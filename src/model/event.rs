@@ -8,7 +8,7 @@ use super::Name;
 use super::amendment::Amendments;
 use super::choice::Choice;
 use super::host::Host;
-use super::notice::{Notice, NoticeId};
+use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
 use super::trial::{Origin, Pruning, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
@@ -190,6 +190,8 @@ pub enum Event {
         channel: Name,
         /// The notices.
         notices: Vec<NoticeId>,
+        /// The recipients of a mail who do not get them.
+        refused: Vec<Refused>,
     },
     /// A channel tries no more to deliver notices.
     NoticeGivenUp {

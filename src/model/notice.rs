@@ -7,6 +7,9 @@
 //!                        ▼                      ▼
 //!                      gone         waits for the fall-back channels, or gone
 //! ```
+//!
+//! A mail is delivered as soon as one recipient gets it; it goes on waiting for
+//! those alone whom the server has put off.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -44,6 +47,26 @@ pub struct Notice {
     pub channels: Vec<Name>,
 }
 
+/// A recipient who does not get what a mail server has accepted for others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// The mail address.
+    pub address: String,
+    /// What the server said to it, its code first: `550 5.1.1 no such user`.
+    pub why: String,
+    /// Whether it is tried again: the refusal is for now.
+    pub again: bool,
+}
+
+impl Refused {
+    /// Whether this is the same recipient, refused with the same code: what
+    /// follows the code may differ each time.
+    pub fn is_like(&self, other: &Self) -> bool {
+        let code = |one: &Self| one.why.split(' ').next().map(str::to_owned);
+        self.address == other.address && code(self) == code(other)
+    }
+}
+
 /// A notice that some channels have not delivered.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Waiting {
@@ -55,8 +78,19 @@ pub struct Waiting {
     pub notice: Arc<Notice>,
     /// The channels that were, or are, to tell it.
     all: Vec<Name>,
-    /// Those that are left.
-    left: Vec<Name>,
+    /// Those that are left, each with the recipients that are; none stands for
+    /// all of them.
+    left: Vec<(Name, Vec<String>)>,
+}
+
+impl Waiting {
+    /// The recipients that are left of a channel, when it has reached others;
+    /// else empty. `None` when it does not wait for that channel.
+    pub fn left(&self, channel: &str) -> Option<&[String]> {
+        let mut left = self.left.iter();
+        let (_, recipients) = left.find(|(name, _)| &**name == channel)?;
+        Some(recipients)
+    }
 }
 
 /// What became of the notices of a channel.
@@ -66,6 +100,8 @@ pub struct Standing {
     pub delivered: Option<Timestamp>,
     /// When the last one was given up, and why.
     pub given_up: Option<(Timestamp, String)>,
+    /// The recipients that the last ones did not reach.
+    pub refused: Vec<Refused>,
 }
 
 /// The notices that wait. It holds nothing of those that are delivered.
@@ -90,19 +126,18 @@ impl Outbox {
     /// What waits for a channel, the oldest first.
     pub fn waiting(&self, channel: &str) -> impl Iterator<Item = &Waiting> {
         let waiting = self.waiting.values();
-        waiting.filter(move |one| one.left.iter().any(|name| &**name == channel))
+        waiting.filter(move |one| one.left(channel).is_some())
     }
 
-    /// Whether a notice waits for a channel.
-    pub fn waits(&self, notice: NoticeId, channel: &str) -> bool {
-        let waiting = self.waiting.get(&notice);
-        waiting.is_some_and(|one| one.left.iter().any(|name| &**name == channel))
+    /// See [`Waiting::left`]; `None` also for a notice that does not wait.
+    pub fn left(&self, notice: NoticeId, channel: &str) -> Option<&[String]> {
+        self.waiting.get(&notice)?.left(channel)
     }
 
     /// The channels for which something waits.
     pub fn channels(&self) -> Vec<Name> {
         let mut names: Vec<Name> = Vec::new();
-        for name in self.waiting.values().flat_map(|one| &one.left) {
+        for (name, _) in self.waiting.values().flat_map(|one| &one.left) {
             if !names.contains(name) {
                 names.push(name.clone());
             }
@@ -122,14 +157,29 @@ impl Outbox {
             at,
             notice: Arc::clone(notice),
             all: notice.channels.clone(),
-            left: notice.channels.clone(),
+            left: whole(&notice.channels).collect(),
         };
         self.waiting.insert(notice.id, waiting);
     }
 
-    pub(super) fn deliver(&mut self, at: Timestamp, channel: &Name, notices: &[NoticeId]) {
-        self.strike(channel, notices);
-        self.standing.entry(channel.clone()).or_default().delivered = Some(at);
+    /// `refused` are the recipients that the notices did not reach.
+    pub(super) fn deliver(
+        &mut self,
+        at: Timestamp,
+        channel: &Name,
+        notices: &[NoticeId],
+        refused: &[Refused],
+    ) {
+        let tried = notices.first().and_then(|id| self.left(*id, channel));
+        let tried = tried.unwrap_or_default().to_vec();
+        let again = refused.iter().filter(|one| one.again);
+        let again: Vec<String> = again.map(|one| one.address.clone()).collect();
+        self.leave(channel, notices, &again);
+        let standing = self.standing.entry(channel.clone()).or_default();
+        standing.delivered = Some(at);
+        let was_tried = |one: &Refused| tried.is_empty() || tried.contains(&one.address);
+        standing.refused.retain(|one| !was_tried(one));
+        standing.refused.extend_from_slice(refused);
     }
 
     /// `to` are the channels that take them over.
@@ -148,25 +198,39 @@ impl Outbox {
                 if !new.is_empty() {
                     waiting.since = at;
                     waiting.all.extend_from_slice(&new);
-                    waiting.left.extend(new);
+                    waiting.left.extend(whole(&new));
                 }
             }
         }
-        self.strike(channel, notices);
+        self.leave(channel, notices, &[]);
         self.standing.entry(channel.clone()).or_default().given_up = Some((at, why.to_owned()));
     }
 
-    fn strike(&mut self, channel: &Name, notices: &[NoticeId]) {
+    /// Leaves these recipients of a channel to be reached; none at all where it
+    /// is done with them.
+    fn leave(&mut self, channel: &Name, notices: &[NoticeId], recipients: &[String]) {
         for id in notices {
             let Some(waiting) = self.waiting.get_mut(id) else {
                 continue;
             };
-            waiting.left.retain(|name| name != channel);
+            if recipients.is_empty() {
+                waiting.left.retain(|(name, _)| name != channel);
+            }
+            for (name, left) in &mut waiting.left {
+                if name == channel {
+                    *left = recipients.to_vec();
+                }
+            }
             if waiting.left.is_empty() {
                 self.waiting.remove(id);
             }
         }
     }
+}
+
+/// Channels of which all recipients are left.
+fn whole(channels: &[Name]) -> impl Iterator<Item = (Name, Vec<String>)> {
+    channels.iter().map(|name| (name.clone(), Vec::new()))
 }
 
 #[cfg(test)]
@@ -203,12 +267,12 @@ mod tests {
             (waiting(&outbox, "a"), waiting(&outbox, "b")),
             (vec![1, 2], vec![1])
         );
-        outbox.deliver(at(3), &"a".into(), &[NoticeId(1), NoticeId(2)]);
+        outbox.deliver(at(3), &"a".into(), &[NoticeId(1), NoticeId(2)], &[]);
         assert_eq!(
             (waiting(&outbox, "a"), waiting(&outbox, "b")),
             (vec![], vec![1])
         );
-        outbox.deliver(at(4), &"b".into(), &[NoticeId(1)]);
+        outbox.deliver(at(4), &"b".into(), &[NoticeId(1)], &[]);
         assert!(outbox.is_empty());
         assert_eq!(outbox.standing("a").delivered, Some(at(3)));
         // A number is never used again.
@@ -221,7 +285,7 @@ mod tests {
         outbox.queue(at(1), &notice(1, &["a", "b"]));
         let (ids, mail) = ([NoticeId(1)], [Name::from("mail")]);
         outbox.give_up(at(2), &"a".into(), &ids, "dead", &mail);
-        outbox.deliver(at(3), &mail[0], &ids);
+        outbox.deliver(at(3), &mail[0], &ids, &[]);
         outbox.give_up(at(4), &"b".into(), &ids, "dead", &mail);
         assert!(outbox.is_empty());
     }
@@ -231,7 +295,7 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.queue(at(1), &notice(1, &["a"]));
         outbox.queue(at(1), &notice(2, &["a", "mail"]));
-        outbox.deliver(at(2), &"mail".into(), &[NoticeId(2)]);
+        outbox.deliver(at(2), &"mail".into(), &[NoticeId(2)], &[]);
         let both = [NoticeId(1), NoticeId(2)];
         outbox.give_up(at(9), &"a".into(), &both, "dead", &["mail".into()]);
         // The second one was mailed before.
@@ -246,5 +310,33 @@ mod tests {
         );
         outbox.give_up(at(10), &"mail".into(), &[NoticeId(1)], "dead", &[]);
         assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn what_has_reached_some_waits_for_those_who_were_put_off() {
+        let refused = |address: &str, why: &str| Refused {
+            address: address.to_owned(),
+            why: why.to_owned(),
+            again: why.starts_with('4'),
+        };
+        let mut outbox = Outbox::default();
+        let (mail, ids) = (Name::from("mail"), [NoticeId(1)]);
+        outbox.queue(at(1), &notice(1, &["mail"]));
+        let both = [refused("a@x", "550 unknown"), refused("b@x", "451 later")];
+        outbox.deliver(at(2), &mail, &ids, &both);
+        assert_eq!(outbox.left(NoticeId(1), "mail"), Some(&["b@x".into()][..]));
+        assert_eq!(outbox.standing("mail").refused, both);
+        // All get the next one but those two.
+        outbox.queue(at(3), &notice(2, &["mail"]));
+        assert_eq!(outbox.left(NoticeId(2), "mail"), Some(&[][..]));
+        outbox.deliver(at(4), &mail, &[NoticeId(2)], &both[..1]);
+        assert_eq!(outbox.standing("mail").refused, both[..1]);
+        // Now the one who was put off has both, which says nothing of the other.
+        outbox.deliver(at(5), &mail, &ids, &[]);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.standing("mail").refused, both[..1]);
+        assert!(both[0].is_like(&refused("a@x", "550 gone")));
+        assert!(!both[0].is_like(&refused("a@x", "450 busy")));
+        assert!(!both[0].is_like(&refused("b@x", "550 unknown")));
     }
 }

@@ -9,7 +9,7 @@ use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
 use super::notice::Outbox;
-use super::outcome::Outcome;
+use super::outcome::{Failure, FailureKind, Outcome};
 use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
@@ -190,6 +190,23 @@ impl Study {
     /// The number of the next trial.
     pub fn next_id(&self) -> TrialId {
         TrialId(self.trials.len() as u32 + 1)
+    }
+
+    /// The trial that waits after a fault of the host, with that fault and when
+    /// it showed. `None` while the study is paused or a trial runs.
+    pub fn held_up(&self) -> Option<(&Trial, &Failure, Timestamp)> {
+        if self.host_faults == 0 || self.phase != Phase::Active || self.running().is_some() {
+            return None;
+        }
+        let mut unsettled = self.all_unsettled();
+        unsettled.find_map(|trial| {
+            let last = trial.sittings.last()?;
+            let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
+                return None;
+            };
+            let is_fault = matches!(failure.kind, FailureKind::Host(_));
+            is_fault.then_some((&**trial, &**failure, last.ended?))
+        })
     }
 
     /// How many sittings in a row the host's fault has ended.
@@ -465,9 +482,11 @@ impl Study {
             Event::SpecReloaded { .. } => {}
             Event::Done { reason } => self.phase = Phase::Done(reason.clone()),
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
-            Event::NoticeDelivered { channel, notices } => {
-                Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices);
-            }
+            Event::NoticeDelivered {
+                channel,
+                notices,
+                refused,
+            } => Arc::make_mut(&mut self.outbox).deliver(fact.at, channel, notices, refused),
             Event::NoticeGivenUp {
                 channel,
                 notices,

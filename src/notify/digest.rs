@@ -9,19 +9,21 @@ use crate::report::phrase::cut;
 
 /// So many at once make a digest.
 const LEAST: usize = 4;
-/// A digest has at most so many.
-const MOST: usize = 50;
 /// A line of it takes at most so many columns.
 const LINE: usize = 120;
 
+/// A digest has at most so many notices.
+pub const MOST: usize = 50;
+
 /// What is sent next of what waits, with the notices that it stands for: the
-/// first alone, or a digest. `None` where nothing waits.
+/// first alone, or a digest of `most` of them. `None` where nothing waits.
 pub fn next(
     waiting: &[Waiting],
+    most: usize,
     stamp: &Stamp,
     language: Language,
 ) -> Option<(Message, Vec<NoticeId>)> {
-    let taken = if waiting.len() < LEAST { 1 } else { MOST };
+    let taken = if waiting.len() < LEAST { 1 } else { most };
     let waiting = &waiting[..taken.min(waiting.len())];
     let (first, last) = (waiting.first()?, waiting.last()?);
     let notices: Vec<NoticeId> = waiting.iter().map(|one| one.notice.id).collect();
@@ -90,7 +92,7 @@ mod tests {
             begun: Timestamp::from_millis(255),
             host: "h".to_owned(),
         };
-        next(&waiting(count), &stamp, Language::English)
+        next(&waiting(count), MOST, &stamp, Language::English)
     }
 
     #[test]

@@ -87,7 +87,10 @@ fn judge(body: &str) -> Result<String, SendError> {
         0 => return Ok(format!("code 0 {said}").trim_end().to_owned()),
         // Too many messages in a minute, and their servers' own troubles.
         11232 | 11233 => return Err(SendError::later(format!("it answers code {code}: {said}"))),
-        9499 => "it does not understand the message",
+        9499 => {
+            let text = format!("it answers code 9499: {said} (it does not understand the message)");
+            return Err(SendError::never(text));
+        }
         19001 => "its URL is not that of a bot, or the bot is gone",
         19021 => {
             "the signature does not fit: compare `secret` with the bot's, and this machine's clock \
@@ -97,7 +100,7 @@ fn judge(body: &str) -> Result<String, SendError> {
         19024 => "no keyword of the bot is in the message: the study's name is in all of them",
         _ => "see Feishu's list of codes",
     };
-    Err(SendError::never(format!(
+    Err(SendError::mended(format!(
         "it answers code {code}: {said} ({hint})"
     )))
 }
@@ -141,8 +144,9 @@ mod tests {
         let hope = |body: &str| judge(body).expect_err("refused").hope;
         assert_eq!(
             hope(r#"{"code":19021,"msg":"sign match fail"}"#),
-            Hope::Never
+            Hope::Mended
         );
+        assert_eq!(hope(r#"{"code":9499,"msg":"Bad Request"}"#), Hope::Never);
         assert_eq!(
             hope(r#"{"code":11232,"msg":"too many"}"#),
             Hope::Later(None)

@@ -16,6 +16,11 @@ use crate::base::secret::Secret;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long it all may take.
 const LIMIT: Duration = Duration::from_secs(30);
+/// What an error says of a receiver whose certificate is no good.
+pub(super) const BAD_CERTIFICATE: &str = "invalid peer certificate";
+/// What helps where nobody vouches for a receiver.
+pub(super) const UNTRUSTED: &str = ": nobody whom this machine trusts vouches for it: install \
+                                    ca-certificates, or name its authority by `ca`";
 /// So many bytes of an answer are read.
 const BODY: usize = 16 << 10;
 
@@ -49,9 +54,9 @@ pub(super) async fn post(
 /// last one.
 async fn client(url: &Secret, ca: Option<&Path>) -> Result<Client, SendError> {
     let parsed = Url::parse(url.expose());
-    let parsed = parsed.map_err(|error| SendError::never(format!("its URL is none: {error}")))?;
+    let parsed = parsed.map_err(|error| SendError::mended(format!("its URL is none: {error}")))?;
     if !matches!(parsed.scheme(), "http" | "https") {
-        return Err(SendError::never(
+        return Err(SendError::mended(
             "its URL begins with neither https:// nor http://",
         ));
     }
@@ -78,7 +83,7 @@ fn authorities(ca: Option<&Path>) -> Result<Vec<CertificateDer<'static>>, SendEr
     // None at all is found out by the handshake, with a word on it.
     let mut trusted = rustls_native_certs::load_native_certs().certs;
     if let Some(ca) = ca {
-        let wrong = |why: String| SendError::never(format!("ca = {}: {why}", ca.display()));
+        let wrong = |why: String| SendError::mended(format!("ca = {}: {why}", ca.display()));
         trusted.extend(certificates_in(ca).map_err(wrong)?);
     }
     Ok(trusted)
@@ -124,7 +129,7 @@ async fn judge(mut response: Response) -> Result<Answer, SendError> {
         return Ok(Answer { status, body });
     }
     if status.is_redirection() {
-        return Err(SendError::never(format!(
+        return Err(SendError::mended(format!(
             "it answers {status}, a redirect, which is not followed with a secret: give the URL \
              that it leads to"
         )));
@@ -134,7 +139,11 @@ async fn judge(mut response: Response) -> Result<Answer, SendError> {
             Hope::Later(asked)
         }
         status if status.is_server_error() => Hope::Later(asked),
-        _ => Hope::Never,
+        StatusCode::BAD_REQUEST
+        | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::UNPROCESSABLE_ENTITY => Hope::Never,
+        // The URL or a key in it is wrong, or the hook is gone.
+        _ => Hope::Mended,
     };
     let text = format!("it answers {status}: {body}");
     Err(SendError { text, hope })
@@ -165,15 +174,17 @@ fn trouble(error: &reqwest::Error) -> SendError {
         last = Some(error.to_string());
         cause = error.source();
     }
-    if let Some(last) = last {
-        if last.contains("UnknownIssuer") {
-            text += ": nobody whom this machine trusts vouches for it: install ca-certificates, or \
-                     name its authority by `ca`";
-        } else {
-            text += &format!(": {last}");
-        }
+    let last = last.unwrap_or_default();
+    if last.contains("UnknownIssuer") {
+        text += UNTRUSTED;
+    } else if !last.is_empty() {
+        text += &format!(": {last}");
     }
-    SendError::later(text)
+    if last.contains(BAD_CERTIFICATE) {
+        SendError::mended(text)
+    } else {
+        SendError::later(text)
+    }
 }
 
 #[cfg(test)]

@@ -93,7 +93,7 @@ impl Message {
     }
 
     #[cfg(test)]
-    pub(super) fn example() -> Self {
+    pub(crate) fn example() -> Self {
         Self {
             id: "s-1-7".to_owned(),
             ids: vec!["s-1-7".to_owned()],

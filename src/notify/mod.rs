@@ -30,7 +30,7 @@ mod words;
 pub use self::http::certificates_in;
 pub use self::message::{Message, Stamp};
 pub use self::notices::{heartbeat, with_notices};
-pub use self::receiver::{Hope, Receiver, SendError};
+pub use self::receiver::{Hope, Receiver, SendError, Sent};
 pub use self::secrets::{Secrets, Unresolved};
 pub use self::test::{Tested, test};
 pub use self::words::failure_words;

@@ -9,6 +9,7 @@ use super::message::Message;
 use super::secrets::Secrets;
 use super::{feishu, smtp, webhook};
 use crate::base::secret::{Secret, Source};
+use crate::model::notice::Refused;
 use crate::model::notify::{Channel, Target};
 use crate::report::phrase::{clean, cut};
 
@@ -16,6 +17,15 @@ use crate::report::phrase::{clean, cut};
 const SAID: usize = 300;
 /// A part of an address that is as long as this may be a key.
 const KEY: usize = 10;
+
+/// What a receiver said to a message that it has accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its words.
+    pub said: String,
+    /// The recipients of a mail who do not get it.
+    pub refused: Vec<Refused>,
+}
 
 /// An attempt that has failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -30,8 +40,11 @@ pub struct SendError {
 /// See [`SendError::hope`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hope {
-    /// No: somebody must change something first.
+    /// Not with this message; the next one may be accepted.
     Never,
+    /// Not before somebody has mended something: a URL, a key, a login, whom
+    /// this machine trusts. No message would be accepted.
+    Mended,
     /// Yes, after a while; the receiver may say after which.
     Later(Option<Duration>),
 }
@@ -41,6 +54,13 @@ impl SendError {
         Self {
             text: text.into(),
             hope: Hope::Never,
+        }
+    }
+
+    pub(super) fn mended(text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            hope: Hope::Mended,
         }
     }
 
@@ -65,31 +85,44 @@ impl<'a> Receiver<'a> {
         Self { channel, secrets }
     }
 
-    /// Sends a message, within a minute or two; `Ok` is what the receiver said
-    /// to that.
+    /// Sends a message, within two minutes or three. Of a mail's recipients only
+    /// those in `only` get it, unless that is empty.
     ///
     /// # Errors
-    /// Why it was not accepted.
-    pub async fn send(&self, message: &Message) -> Result<String, SendError> {
+    /// Why it was not accepted; a mail: by no recipient.
+    pub async fn send(&self, message: &Message, only: &[String]) -> Result<Sent, SendError> {
+        let all = |said| Sent {
+            said,
+            refused: Vec::new(),
+        };
         let sent = match &self.channel.target {
             Target::Feishu { url, secret } => {
                 let secret = secret
                     .as_ref()
                     .map(|secret| self.secret(secret))
                     .transpose()?;
-                feishu::send(self.secret(url)?, self.ca(), secret, message).await
+                let sent = feishu::send(self.secret(url)?, self.ca(), secret, message).await;
+                sent.map(all)
             }
             Target::Webhook { url, body } => {
-                webhook::send(self.secret(url)?, self.ca(), body.as_ref(), message).await
+                let url = self.secret(url)?;
+                let sent = webhook::send(url, self.ca(), body.as_ref(), message).await;
+                sent.map(all)
             }
             Target::Smtp(server) => {
                 let login = server.login.as_ref();
                 let login = login.map(|(user, source)| Ok((&**user, self.secret(source)?)));
-                smtp::send(server, login.transpose()?, self.ca(), message).await
+                smtp::send(server, login.transpose()?, self.ca(), message, only).await
             }
         };
         match sent {
-            Ok(said) => Ok(self.redacted(&said)),
+            Ok(mut sent) => {
+                sent.said = self.redacted(&sent.said);
+                for one in &mut sent.refused {
+                    one.why = self.redacted(&one.why);
+                }
+                Ok(sent)
+            }
             Err(error) => Err(SendError {
                 text: self.redacted(&error.text),
                 ..error
@@ -103,7 +136,7 @@ impl<'a> Receiver<'a> {
 
     fn secret(&self, source: &Source) -> Result<&'a Secret, SendError> {
         let secret = self.secrets.get(source);
-        secret.ok_or_else(|| SendError::never(format!("{source} is read by a restart")))
+        secret.ok_or_else(|| SendError::mended(format!("{source} is read by a restart")))
     }
 
     /// What a mail server is told by `AUTH PLAIN`.

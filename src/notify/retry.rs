@@ -7,6 +7,10 @@ use super::receiver::{Hope, SendError};
 /// The pauses between two attempts double from the first to the last.
 const FIRST: Duration = Duration::from_secs(1);
 const LAST: Duration = Duration::from_secs(600);
+/// The same where somebody must mend something first: a login that is wrong too
+/// often is locked.
+const MEND_FIRST: Duration = Duration::from_secs(60);
+const MEND_LAST: Duration = Duration::from_secs(3600);
 /// The longest that a receiver may ask for.
 const ASKED_MAX: Duration = Duration::from_secs(3600);
 /// Where another channel takes over, it does so after this time.
@@ -30,16 +34,28 @@ pub enum Next {
 /// that has waited for `waited`. `relieved` tells whether another channel
 /// takes over.
 pub fn next(error: &SendError, attempts: u32, waited: Duration, relieved: bool) -> Next {
-    let Hope::Later(asked) = error.hope else {
-        return Next::GiveUp;
+    let (asked, first, last) = match error.hope {
+        Hope::Never => return Next::GiveUp,
+        // The other one need not wait until this one is mended.
+        Hope::Mended if relieved => return Next::GiveUp,
+        Hope::Mended => (None, MEND_FIRST, MEND_LAST),
+        Hope::Later(asked) => (asked, FIRST, LAST),
     };
     let patience = if relieved { PATIENCE } else { PATIENCE_ALONE };
     if attempts >= ATTEMPTS && waited >= patience {
         return Next::GiveUp;
     }
-    let doublings = attempts.saturating_sub(1).min(16);
-    let own = (FIRST * (1 << doublings)).min(LAST);
+    let own = doubled(first, attempts).min(last);
     Next::Wait(asked.unwrap_or_default().min(ASKED_MAX).max(own))
+}
+
+/// The pause after something went wrong for the `times`th time in a row.
+pub fn pause(times: u32) -> Duration {
+    doubled(FIRST, times).min(LAST)
+}
+
+fn doubled(first: Duration, times: u32) -> Duration {
+    first * (1 << times.saturating_sub(1).min(16))
 }
 
 #[cfg(test)]
@@ -84,5 +100,15 @@ mod tests {
         // The machine was off for a week.
         assert!(matches!(after(later, 2, 168, true), Next::Wait(_)));
         assert_eq!(after(Hope::Never, 1, 0, false), Next::GiveUp);
+    }
+
+    #[test]
+    fn what_must_be_mended_is_tried_seldom_unless_another_channel_takes_over() {
+        let mended = |n, hours, relieved| after(Hope::Mended, n, hours, relieved);
+        let pauses = [1, 2, 6, 7, 40].map(|n| mended(n, 0, false));
+        let expected = [60, 120, 1920, 3600, 3600].map(|s| Next::Wait(Duration::from_secs(s)));
+        assert_eq!(pauses, expected);
+        assert_eq!(mended(1, 0, true), Next::GiveUp);
+        assert_eq!(mended(30, 24, false), Next::GiveUp);
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 
 use super::message::{Message, Stamp};
-use super::receiver::Receiver;
+use super::receiver::{Receiver, Sent};
 use super::secrets::Secrets;
 use super::words::test_words;
 use crate::base::clock;
@@ -38,10 +38,10 @@ pub async fn test(
         let (secrets, message) = (Arc::clone(&secrets), message.clone());
         sending.spawn(async move {
             let begun = Instant::now();
-            let sent = Receiver::new(&channel, &secrets).send(&message).await;
+            let sent = Receiver::new(&channel, &secrets).send(&message, &[]).await;
             let tested = Tested {
                 channel: channel.name,
-                answer: sent.map_err(|error| error.text),
+                answer: sent.map(answer).map_err(|error| error.text),
                 took: begun.elapsed(),
             };
             (place, tested)
@@ -50,6 +50,14 @@ pub async fn test(
     let mut tested = sending.join_all().await;
     tested.sort_by_key(|(place, _)| *place);
     tested.into_iter().map(|(_, tested)| tested).collect()
+}
+
+fn answer(sent: Sent) -> String {
+    let mut answer = sent.said;
+    for one in sent.refused {
+        answer += &format!("; not for {}: {}", one.address, one.why);
+    }
+    answer
 }
 
 fn message(stamp: &Stamp, language: Language) -> Message {

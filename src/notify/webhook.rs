@@ -51,7 +51,9 @@ fn judge(body: &str) -> Result<(), SendError> {
         None | Some(0) => Ok(()),
         // Busy, and too many messages in a minute.
         Some(-1 | 45009 | 130_101) => Err(SendError::later(format!("it answers {body}"))),
-        Some(_) => Err(SendError::never(format!("it answers {body}"))),
+        // Too long: that is of this message alone.
+        Some(45002 | 460_101) => Err(SendError::never(format!("it answers {body}"))),
+        Some(_) => Err(SendError::mended(format!("it answers {body}"))),
     }
 }
 
@@ -72,8 +74,9 @@ mod tests {
         assert_eq!(hope(r#"{"errcode":0,"errmsg":"ok"}"#), Ok(()));
         assert_eq!(
             hope(r#"{"errcode":310000,"errmsg":"keywords not in content"}"#),
-            Err(Hope::Never)
+            Err(Hope::Mended)
         );
+        assert_eq!(hope(r#"{"errcode":45002}"#), Err(Hope::Never));
         assert_eq!(hope(r#"{"errcode":45009}"#), Err(Hope::Later(None)));
     }
 }

@@ -33,6 +33,10 @@ fn now(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
     let Some(trial) = study.running() else {
         let settled = study.trials().iter().filter(|trial| trial.is_settled());
         let after = counted(settled.count() as u64, "trial");
+        if let Some((trial, failure, _)) = study.held_up() {
+            let why = clean(&failure.message);
+            return format!("trial {} is held up: {why}", trial.id);
+        }
         return match study.phase() {
             Phase::Active => format!("choosing what to try next, after {after}"),
             Phase::Paused(reason) => format!("paused after {after}: {}", clean(reason)),

@@ -293,9 +293,11 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 digest: Text::of(digest),
             },
             Event::NoticeQueued(notice) => Self::NoticeQueued(QueuedRecord::of(notice)),
-            Event::NoticeDelivered { channel, notices } => {
-                Self::NoticeDelivered(DeliveredRecord::of(channel, notices))
-            }
+            Event::NoticeDelivered {
+                channel,
+                notices,
+                refused,
+            } => Self::NoticeDelivered(DeliveredRecord::of(channel, notices, refused)),
             Event::NoticeGivenUp {
                 channel,
                 notices,

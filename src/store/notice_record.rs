@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::text::{Interner, Text};
 use crate::model::Name;
 use crate::model::event::Event;
-use crate::model::notice::{Notice, NoticeId};
+use crate::model::notice::{Notice, NoticeId, Refused};
 use crate::model::notify::Kind;
 use crate::model::trial::TrialId;
 
@@ -29,6 +29,16 @@ pub(super) struct DeliveredRecord<'a> {
     #[serde(borrow)]
     channel: Text<'a>,
     notices: Vec<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    refused: Vec<RefusedRecord<'a>>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct RefusedRecord<'a> {
+    #[serde(borrow)]
+    address: Text<'a>,
+    why: Text<'a>,
+    again: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -70,17 +80,29 @@ impl<'a> QueuedRecord<'a> {
 }
 
 impl<'a> DeliveredRecord<'a> {
-    pub(super) fn of(channel: &'a Name, notices: &[NoticeId]) -> Self {
+    pub(super) fn of(channel: &'a Name, notices: &[NoticeId], refused: &'a [Refused]) -> Self {
+        let refused = refused.iter().map(|one| RefusedRecord {
+            address: Text::of(&one.address),
+            why: Text::of(&one.why),
+            again: one.again,
+        });
         Self {
             channel: Text::of(channel),
             notices: numbers(notices),
+            refused: refused.collect(),
         }
     }
 
     pub(super) fn into_event(self, names: &mut Interner) -> Event {
+        let refused = self.refused.into_iter().map(|one| Refused {
+            address: one.address.owned(),
+            why: one.why.owned(),
+            again: one.again,
+        });
         Event::NoticeDelivered {
             channel: names.name(self.channel.as_str()),
             notices: self.notices.into_iter().map(NoticeId).collect(),
+            refused: refused.collect(),
         }
     }
 }

@@ -295,6 +295,7 @@ mod tests {
             Event::NoticeDelivered {
                 channel: "".into(),
                 notices: Vec::new(),
+                refused: Vec::new(),
             },
             Event::NoticeGivenUp {
                 channel: "".into(),

@@ -22,6 +22,20 @@ pub struct Channel {
     pub trouble: Option<Trouble>,
     /// What it last gave up on.
     pub given_up: Option<GivenUp>,
+    /// The recipients of mail whom the last messages did not reach, though they
+    /// reached others.
+    pub refused: Vec<Refused>,
+}
+
+/// A recipient of mail whom the server refuses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The mail address.
+    pub address: String,
+    /// What the server said to it.
+    pub why: String,
+    /// Whether it is tried again.
+    pub again: bool,
 }
 
 /// An attempt that has failed, before another one.

@@ -267,6 +267,14 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         left_by: Some(text("budget of 60 trials")),
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
+        held_up: Some(HeldUp {
+            trial: 5,
+            fault: text("port-taken"),
+            why: text("port 8000 is in use"),
+            times: 2,
+            most: 5,
+            again: 70_000,
+        }),
     }))
 }
 
@@ -286,6 +294,11 @@ fn channel() -> Channel {
             at: 8,
             reason: text("refused"),
         }),
+        refused: vec![Refused {
+            address: text("a@b"),
+            why: text("451 later"),
+            again: true,
+        }],
     }
 }
 
@@ -426,6 +439,7 @@ fn replies() -> Vec<Reply> {
             runs_all: 5,
         },
         Refusal::LogsGone(3),
+        Refusal::Unanswered,
     ];
     all.extend(refusals.map(Reply::Refused));
     all

@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
-pub use super::channel::{Channel, GivenUp, Tested, Trouble};
+pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
@@ -127,6 +127,26 @@ pub struct Status {
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
     pub amendments: Vec<String>,
+    /// Why a trial is not started again yet, while it waits after a fault of the
+    /// host.
+    pub held_up: Option<HeldUp>,
+}
+
+/// A trial that a fault of the host has ended, and that is tried again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeldUp {
+    /// Its number.
+    pub trial: u32,
+    /// The name of the fault, as in the results file: `port-taken`.
+    pub fault: String,
+    /// What it was, for people: the port, and who holds it.
+    pub why: String,
+    /// How many faults there were in a row.
+    pub times: u32,
+    /// After so many the study is paused.
+    pub most: u32,
+    /// When it is tried again.
+    pub again: i64,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -621,6 +641,8 @@ pub enum Refusal {
     NoSuchChannel(Vec<String>),
     /// The trial's logs were there and are gone.
     LogsGone(u32),
+    /// The daemon ends, and cannot say whether it was done.
+    Unanswered,
     /// The space has no such parameter; it has these.
     NoSuchParameter(Vec<String>),
     /// No trial is best yet, but this one leads by only some of its runs.

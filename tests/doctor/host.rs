@@ -130,7 +130,7 @@ fn of_another_users_process_its_name_and_the_way_to_it_are_told() {
     let checks = report["checks"].as_array().expect("a list");
     let port = of(checks, "ports")[0];
     let way = format!(
-        "a process of user root: see `sudo ss -ltnp 'sport = :{}'`",
+        "a process of user root, not visible to this one: see `sudo ss -ltnp 'sport = :{}'`",
         study.port
     );
     assert!(text(port).contains(&way), "{port}");

@@ -1,8 +1,11 @@
 //! When a server counts as ready, and what its death means: faults 5 to 7.
 
 use std::net::TcpListener;
+use std::os::fd::OwnedFd;
+use std::process::{Child, Command};
 
 use crate::support::Study;
+use crate::support::control::{good, json};
 
 /// A study of one server and one evaluator that always succeeds. The server is
 /// a shell script, which may ask for `$N`.
@@ -124,6 +127,80 @@ fn somebody_elses_server_is_not_ours() {
     assert_eq!(study.finish(), 0, "{}", study.trace());
     assert_eq!(study.planned().len(), 1);
     assert_eq!(study.results().last().expect("a line")["status"], "ok");
+}
+
+/// Also between two attempts it is seen what the study waits for.
+#[test]
+fn who_holds_the_port_is_told_while_the_study_waits() {
+    let study = served("exec {child} serve --port {port}", HTTP, "1");
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    study.write_spec(&spec.replace("\"1ms\"", "\"1h\""));
+    let _stranger = TcpListener::bind(("127.0.0.1", study.port)).expect("the port");
+    let _daemon = study.start();
+    study.await_events("sitting-ended", 1);
+    let status = || json(&study, &["status"]);
+    study.wait("a status that says so", || status()["held_up"].is_object());
+    let status = status();
+    let (held_up, user) = (&status["held_up"], nix::unistd::geteuid());
+    assert_eq!(held_up["fault"], "port-taken", "{held_up}");
+    assert_eq!(
+        (&held_up["trial"], &held_up["times"]),
+        (&1.into(), &1.into())
+    );
+    assert!(
+        held_up["again"].as_i64() > status["now"].as_i64(),
+        "{held_up}"
+    );
+    let why = held_up["why"].as_str().expect("text");
+    let process = format!("by process {} (", std::process::id());
+    let user = nix::unistd::User::from_uid(user).expect("users");
+    let user = user.map_or_else(String::new, |user| user.name);
+    assert!(why.contains(&process), "{why}");
+    assert!(why.contains(&format!(") of user {user}")), "{why}");
+    let text = good(&study, &["status"]);
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(
+        text.contains("held up trial 1, 1 of 5 times in a row: port "),
+        "{text}"
+    );
+    assert!(
+        text.contains(&process) && text.contains("tried again in "),
+        "{text}"
+    );
+}
+
+/// Holders of the port are ended where the spec wants it, but not without end:
+/// somebody may start them again each time.
+#[test]
+fn so_many_holders_of_a_port_are_ended_and_no_more() {
+    let study = served("exec {child} serve --port {port}", HTTP, "1");
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    let kill = "port_kill = [\"sleep\", \"98765\"]\nport_wait = \"50ms\"";
+    study.write_spec(&spec.replace("port_wait = \"50ms\"", kill));
+    let listener = TcpListener::bind(("127.0.0.1", study.port)).expect("the port");
+    // Each has the one socket, as the workers of a server have.
+    let worker = |_| {
+        let socket = OwnedFd::from(listener.try_clone().expect("the socket"));
+        let mut sleep = Command::new("sleep");
+        sleep.arg("98765").stdin(socket).spawn().expect("sleep")
+    };
+    let mut workers: Vec<Child> = (0..18).map(worker).collect();
+    drop(listener);
+    let _daemon = study.start();
+    study.await_events("sitting-ended", 1);
+    let alive = |worker: &mut Child| worker.try_wait().expect("ours").is_none();
+    let alive = workers
+        .iter_mut()
+        .filter_map(|worker| alive(worker).then_some(worker));
+    let alive: Vec<&mut Child> = alive.collect();
+    let (left, ended) = (alive.len(), study.events_of("sitting-ended"));
+    for worker in alive {
+        worker.kill().expect("ended");
+        worker.wait().expect("reaped");
+    }
+    assert_eq!(left, 2, "{}", study.trace());
+    assert!(ended[0].to_string().contains("port-taken"), "{ended:?}");
+    assert_eq!(study.events_of("warned").len(), 16, "{}", study.trace());
 }
 
 /// The same, when the stranger comes while our server is still loading.

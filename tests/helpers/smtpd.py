@@ -5,6 +5,7 @@ tls      "starttls", "tls" or "none"
 cert, key, user, password
 refused  the recipient that it refuses
 put_off  so many mails are put off with a 451 first
+greylisted  a recipient that is put off with a 451 the first time
 hang     whether it says nothing any more once a mail is there
 """
 
@@ -20,6 +21,7 @@ manners = json.loads(sys.argv[1])
 
 class Handler:
     put_off = manners.get("put_off", 0)
+    greylisted = manners.get("greylisted")
 
     async def handle_MAIL(self, server, session, envelope, address, options):
         if self.put_off > 0:
@@ -31,6 +33,9 @@ class Handler:
     async def handle_RCPT(self, server, session, envelope, address, options):
         if address == manners.get("refused"):
             return "550 5.1.1 no such user"
+        if address == self.greylisted:
+            self.greylisted = None
+            return "451 4.7.1 greylisted"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 

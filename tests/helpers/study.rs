@@ -15,7 +15,7 @@ use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
 use autotune::model::metric::{Constraint, Direction, Objective};
-use autotune::model::notice::{Notice, NoticeId};
+use autotune::model::notice::{Notice, NoticeId, Refused};
 use autotune::model::notify::{Kind, Notify};
 use autotune::model::outcome::{Cause, Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
@@ -402,6 +402,11 @@ impl Story {
             Event::NoticeDelivered {
                 channel: self.nasty().into(),
                 notices: vec![NoticeId(u64::MAX), NoticeId(1)],
+                refused: vec![Refused {
+                    address: self.nasty(),
+                    why: self.nasty(),
+                    again: self.random.random(),
+                }],
             },
             Event::NoticeGivenUp {
                 channel: "mail".into(),

@@ -354,3 +354,29 @@ fn a_folder_that_is_no_repo_stays_as_it_is() {
     assert!(said(&output).contains("there is no run_model.sh, which the step `serve` runs"));
     assert!(said(&output).contains("/opt/venv/bin/python3"));
 }
+
+/// As one in `tune_secrets.sh` is.
+#[test]
+fn a_misspelt_variable_of_the_environment_is_told_without_its_value() {
+    let repo = Repo::new();
+    let environment = [
+        ("TUNE_SMTP_PSAS", "hidden-password"),
+        ("TUNE_EMAIL_KINDS", "best"),
+    ];
+    for verb in [
+        &["convert"][..],
+        &["check", "--preset", "serving-env"],
+        &["run", "--preset", "serving-env", "--dry_run"],
+    ] {
+        let output = repo.autotuned(verb, &environment);
+        let text = said(&output).replace("\n  ", " ");
+        assert_eq!(code(&output), 0, "{text}");
+        let expected = "the environment sets TUNE_SMTP_PSAS, which nothing reads: did you mean \
+                        `TUNE_SMTP_PASS`?";
+        assert!(text.contains(expected), "{verb:?}: {text}");
+        assert!(
+            !text.contains("hidden") && !text.contains("TUNE_EMAIL_KINDS, which"),
+            "{text}"
+        );
+    }
+}

@@ -19,6 +19,8 @@ pub struct Manners {
     pub login: Option<(&'static str, &'static str)>,
     /// The recipient that it refuses.
     pub refused: Option<&'static str>,
+    /// A recipient that it puts off so many times.
+    pub greylisted: Option<(&'static str, usize)>,
     /// So many mails are put off before one is taken.
     pub put_off: usize,
     /// The command after which it says nothing any more.
@@ -180,8 +182,12 @@ fn talk<S: Read + Write>(
             "MAIL" if number <= manners.put_off => say(reader, "451 4.7.1 come back later"),
             "RCPT" => {
                 let address = line.split(['<', '>']).nth(1).unwrap_or_default();
+                let is_put_off =
+                    |(greylisted, times): (&str, usize)| address == greylisted && number <= times;
                 if manners.refused == Some(address) {
                     say(reader, "550 5.1.1 no such user");
+                } else if manners.greylisted.is_some_and(is_put_off) {
+                    say(reader, &format!("451 4.7.1 greylisted as {number}"));
                 } else {
                     recipients.push(address.to_owned());
                     say(reader, "250 ok");
@@ -226,6 +232,11 @@ mod tests {
              port = {}\nfrom = 'autotune <tuner@example.com>'\n{more}\n",
             server.port
         )
+    }
+
+    fn recipients(server: &Server) -> Vec<Vec<String>> {
+        let mails = server.mails().into_iter();
+        mails.map(|mail| mail.recipients).collect()
     }
 
     const TO: &str = "to = ['you@example.com', '我 <me@example.com>']";
@@ -275,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_login_is_given_up_at_once_and_shows_no_password() {
+    fn a_bad_login_is_told_at_once_and_shows_no_password() {
         let folder = tempfile::tempdir().expect("a folder");
         let ca = folder.path().join("ca.pem");
         let server = Server::start(Manners {
@@ -291,10 +302,11 @@ mod tests {
         secret(&study, "pass", "wrong-hush-hush");
         let text = run_to_end(&study);
         assert!(
-            text.contains("channel mail has given up on 1 message"),
+            text.contains("channel mail takes no message: 535"),
             "{text}"
         );
-        assert!(text.contains("535"), "{text}");
+        assert!(text.contains("not delivered yet, for mail"), "{text}");
+        assert_eq!(server.connections(), 1, "it is not tried again in a hurry");
         assert!(
             text.contains("an authorization code in the place of the password"),
             "{text}"
@@ -309,19 +321,59 @@ mod tests {
             refused: Some("you@example.com"),
             ..Manners::default()
         });
-        let study = study(
-            1,
-            SCORE,
-            &channel(&server, &format!("security = 'none'\n{TO}")),
+        let channel = channel(&server, &format!("security = 'none'\n{TO}"));
+        let channel = channel.replace("['done']", "['start', 'best']");
+        let study = study(2, GATED, &channel);
+        let mut daemon = study.start();
+        study.await_events("notice-delivered", 1);
+        study.open_gate("gate-1");
+        study.await_events("notice-delivered", 2);
+        assert_eq!(
+            recipients(&server),
+            [["me@example.com"], ["me@example.com"]]
         );
+        // Its owner sees who does not get it.
+        let refused = json(&study, &["notify"])[0]["refused"].clone();
+        assert_eq!(refused[0]["address"], "you@example.com", "{refused}");
+        assert_eq!(refused[0]["again"], false, "{refused}");
+        let listed = said(&ctl(&study, &["notify"]));
+        let expected = "mail: not for you@example.com: 550 5.1.1 no such user";
+        assert!(listed.contains(expected), "{listed}");
+        let status = said(&ctl(&study, &["status"]));
+        assert!(status.contains("not for you@example.com"), "{status}");
+        study.open_gate("gate-2");
+        assert_eq!(daemon.end(), 0);
+        // In the log it is told once.
+        let log = study.log();
+        let told = "channel mail reaches others, but not you@example.com: 550 5.1.1 no such user";
+        assert_eq!(log.matches(told).count(), 1, "{log}");
+    }
+
+    /// Also where the daemon ends meanwhile: nobody gets anything twice.
+    #[test]
+    fn one_recipient_that_is_put_off_gets_it_later_and_alone() {
+        let server = Server::start(Manners {
+            greylisted: Some(("you@example.com", 2)),
+            ..Manners::default()
+        });
+        let channel = channel(&server, &format!("security = 'none'\n{TO}"));
+        let study = study(1, SCORE, &channel);
         run_to_end(&study);
-        let recipients: Vec<Vec<String>> = server
-            .mails()
-            .into_iter()
-            .map(|mail| mail.recipients)
-            .collect();
-        assert_eq!(recipients, [["me@example.com"]]);
-        assert_eq!(study.events_of("notice-delivered").len(), 1);
+        assert_eq!(recipients(&server)[0], ["me@example.com"]);
+        // The second attempt is refused as well, and the third one is not.
+        for _ in 0..2 {
+            run_to_end(&study);
+        }
+        assert_eq!(
+            recipients(&server),
+            [["me@example.com"], ["you@example.com"]]
+        );
+        let mails = server.mails();
+        let ids: Vec<String> = mails.iter().map(|mail| mail.header("Message-ID")).collect();
+        assert_eq!(ids[0], ids[1]);
+        assert!(study.events_of("notice-given-up").is_empty());
+        run_to_end(&study);
+        assert_eq!(server.mails().len(), 2);
     }
 
     #[test]

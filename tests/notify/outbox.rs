@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::receiver::{Answer, Receiver, closed_port};
-use super::support::said;
+use super::support::{code, said};
 use super::*;
 
 /// The ids of what it has accepted.
@@ -271,4 +271,77 @@ fn a_channel_that_was_changed_is_tried_at_once() {
     let output = ctl(&study, &["reload"]);
     assert_eq!(code(&output), 0, "{}", said(&output));
     study.await_events("notice-delivered", 1);
+}
+
+/// A URL that is wrong costs no message: what waits is delivered as soon as it
+/// is right, and a test that is accepted shows that it is.
+#[test]
+fn a_channel_that_must_be_mended_loses_nothing() {
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_mended = Arc::clone(&mended);
+    // The second pause in a row is longer than this test waits for anything.
+    let receiver = Receiver::start(move |n| match is_mended.load(Ordering::SeqCst) {
+        true => Answer::ok(""),
+        false => Answer::status(if n == 0 { 503 } else { 404 }),
+    });
+    let channel = hook("hook", "kinds = ['start', 'best', 'trial_done']");
+    let study = study(3, GATED, &channel);
+    secret(&study, "hook.url", &receiver.url(HUSH));
+    let _daemon = study.start();
+    study.open_gate("gate-1");
+    study.open_gate("gate-2");
+    study.await_gate("gate-3");
+    study.wait("a word on it", || {
+        study
+            .log()
+            .contains("channel hook takes no message: it answers 404")
+    });
+    assert_eq!(receiver.seen().len(), 2, "it is not tried again in a hurry");
+    mended.store(true, Ordering::SeqCst);
+    let output = ctl(&study, &["notify", "test"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let queued = study.events_of("notice-queued").len();
+    study.wait("all of them", || ids(&receiver).len() == queued + 1);
+    assert!(all_differ(&ids(&receiver)));
+    assert!(study.events_of("notice-given-up").is_empty());
+    let log = study.log();
+    assert_eq!(log.matches("takes no message").count(), 1, "{log}");
+    assert_hushed(&study, &log, &["hush-hush"]);
+}
+
+/// Of many messages in one, those that can be accepted are.
+#[test]
+fn a_digest_that_is_too_large_comes_in_parts() {
+    let deaf = Receiver::start(|_| Answer::status(503));
+    let study = study(3, SCORE, &hook("hook", "kinds = ['best', 'done']"));
+    secret(&study, "hook.url", &deaf.url(HUSH));
+    run_to_end(&study);
+    // Four of them, two of them, and then the first one alone.
+    let receiver = Receiver::start(|n| Answer::status(if n < 3 { 413 } else { 200 }));
+    secret(&study, "hook.url", &receiver.url(HUSH));
+    run_to_end(&study);
+    let given_up = study.events_of("notice-given-up");
+    assert_eq!(given_up.len(), 1, "{given_up:?}");
+    assert_eq!(given_up[0]["notices"].as_array().map(Vec::len), Some(1));
+    let seen = receiver.seen();
+    let sizes = seen
+        .iter()
+        .map(|request| request.json()["ids"].as_array().map_or(0, Vec::len));
+    let sizes: Vec<usize> = sizes.collect();
+    assert_eq!(sizes, [4, 2, 1, 1, 1, 1]);
+    assert_eq!(ids(&receiver).len(), 3);
+}
+
+/// What is asked for while the last messages are delivered comes too late.
+#[test]
+fn a_daemon_that_leaves_refuses_what_it_does_not_do() {
+    let deaf = Receiver::start(|_| Answer::Silence);
+    let study = study(1, SCORE, &hook("hook", "kinds = ['done']"));
+    secret(&study, "hook.url", &deaf.url(HUSH));
+    let mut daemon = study.start();
+    study.wait("the last message", || !deaf.seen().is_empty());
+    let output = ctl(&study, &["retry", "1"]);
+    assert_eq!(code(&output), 4, "{}", said(&output));
+    assert!(said(&output).contains("and has not done that"));
+    assert_eq!(daemon.end(), 0);
 }

@@ -125,7 +125,7 @@ fn a_real_server_refuses_a_login_a_recipient_and_puts_off() {
     let study = mail_study(1, SCORE, folder.path(), &server, "starttls", "done");
     let text = run_to_end(&study);
     assert!(
-        text.contains("channel mail has given up on 1 message"),
+        text.contains("channel mail takes no message: 535"),
         "{text}"
     );
     assert!(server.mails().is_empty());
@@ -142,6 +142,29 @@ fn a_real_server_refuses_a_login_a_recipient_and_puts_off() {
     study.open_gate("gate-1");
     assert_eq!(daemon.end(), 0);
     assert_eq!(study.events_of("notice-delivered").len(), 1);
+}
+
+#[test]
+#[ignore = "needs aiosmtpd: see SMTPD_PYTHON"]
+fn a_real_server_puts_one_recipient_off_who_gets_it_later_and_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut manners = manners(folder.path(), "starttls");
+    manners["greylisted"] = json!("you@example.com");
+    let server = Server::start(&manners);
+    let study = mail_study(1, GATED, folder.path(), &server, "starttls", "start");
+    let mut daemon = study.start();
+    study.wait("both mails", || server.mails().len() == 2);
+    let to: Vec<Json> = server
+        .mails()
+        .iter()
+        .map(|mail| mail["to"].clone())
+        .collect();
+    assert_eq!(to, [json!(["me@example.com"]), json!(["you@example.com"])]);
+    study.open_gate("gate-1");
+    assert_eq!(daemon.end(), 0);
+    let delivered = study.events_of("notice-delivered");
+    assert_eq!(delivered.len(), 2);
+    assert_eq!(delivered[0]["refused"][0]["why"], "451 4.7.1 greylisted");
 }
 
 #[test]

@@ -98,3 +98,27 @@ fn a_secret_that_changes_needs_a_restart_and_reload_says_so() {
         "{text}"
     );
 }
+
+/// What was a secret stays one, also when no channel is left that has it.
+#[test]
+fn a_variable_that_was_a_secret_is_kept_from_the_steps_after_a_reload() {
+    let receiver = Receiver::start(|_| Answer::ok(""));
+    let command = r#""{child}", "run", "--env", "{dir}env-{{ N }}", "--gate", "{dir}gate-{{ N }}", "--print", "score={{ N }}""#;
+    let channel = "[[notify.channel]]\nname = 'a'\ntype = 'webhook'\nkinds = ['start']\nurl = { env = 'HOOK_URL' }\n";
+    let study = study(2, command, channel);
+    let url = receiver.url(HUSH);
+    let arguments = ["run", "study.toml", "--output-dir", "out"];
+    let mut daemon = study.start_with(&arguments, &[("HOOK_URL", &url), ("SEEN", "by the steps")]);
+    study.await_gate("gate-1");
+    let spec = std::fs::read_to_string(study.path("study.toml")).expect("the spec");
+    let (before, _) = spec.split_once("[[notify.channel]]").expect("a channel");
+    std::fs::write(study.path("study.toml"), before).expect("written");
+    let output = ctl(&study, &["reload"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    study.open_gate("gate-1");
+    study.open_gate("gate-2");
+    assert_eq!(daemon.end(), 0);
+    let env = std::fs::read_to_string(study.path("env-2")).expect("the second trial's");
+    assert!(env.contains("SEEN=by the steps"), "{env}");
+    assert!(!env.contains("HOOK_URL") && !env.contains("hush"), "{env}");
+}

@@ -70,13 +70,15 @@ impl Translation {
     }
 }
 
-/// Reads what is in a repo.
+/// Reads what is in a repo. `environment` gives the value of a variable, and
+/// `names` are those that there are.
 ///
 /// # Errors
 /// All that is wrong with it, a sentence each.
 pub fn translate(
     wishes: &Wishes,
     environment: impl Fn(&str) -> Option<String>,
+    names: &[String],
 ) -> Result<Translation, Vec<String>> {
     let given = environment("REPO").filter(|repo| !repo.is_empty());
     let repo = wishes.repo.clone().or(given.map(PathBuf::from));
@@ -103,7 +105,21 @@ pub fn translate(
     } else {
         Vec::new()
     };
-    text::write(wishes, &repo, &secrets, &environment)
+    let mut translation = text::write(wishes, &repo, &secrets, &environment)?;
+    translation
+        .notes
+        .extend(text::slips("the environment", names));
+    Ok(translation)
+}
+
+/// What is in the repo that `wishes` names, with the environment of this process.
+///
+/// # Errors
+/// All that is wrong with it, a sentence each.
+pub fn translate_here(wishes: &Wishes) -> Result<Translation, Vec<String>> {
+    let names = std::env::vars_os().filter_map(|(name, _)| name.into_string().ok());
+    let names: Vec<String> = names.collect();
+    translate(wishes, |name| std::env::var(name).ok(), &names)
 }
 
 /// The checked spec of a repo.
@@ -111,8 +127,7 @@ pub fn translate(
 /// # Errors
 /// See [`Refusal`].
 pub fn read(wishes: &Wishes) -> Result<Checked, Refusal> {
-    let translation = translate(wishes, |name| std::env::var(name).ok());
-    let translation = translation.map_err(Refusal::Repo)?;
+    let translation = translate_here(wishes).map_err(Refusal::Repo)?;
     // Nothing could be measured, and a folder that is no repo would be filled
     // with files.
     if !translation.repo.join(SERVER).exists() {

@@ -13,6 +13,9 @@ use crate::config::reader::did_you_mean;
 /// Variables by which `run_model.sh` leaves work out; the preset sets both.
 const SKIPS: [&str; 2] = ["SKIP_PIP_INSTALL", "SKIP_MODEL_DOWNLOAD"];
 
+/// What the names of the tuner's own variables begin with; some have none.
+const PREFIX: &str = "TUNE_";
+
 /// What has a part in the tuner and none in the spec.
 const PARTS: [(&str, &str); 4] = [
     (
@@ -366,6 +369,30 @@ fn secret_variables() -> impl Iterator<Item = &'static str> {
     secret.flat_map(|setting| setting.variables).copied()
 }
 
+/// The variables of all settings.
+fn known() -> impl Iterator<Item = &'static str> {
+    let settings = SETTINGS.iter();
+    settings.flat_map(|setting| setting.variables).copied()
+}
+
+/// What there is to say of the variables in `place` that are called like
+/// settings and are none.
+pub(super) fn slips(place: &str, names: impl IntoIterator<Item = impl AsRef<str>>) -> Vec<String> {
+    let mut said = Vec::new();
+    for name in names {
+        let name = name.as_ref();
+        if name.starts_with(PREFIX) && !known().any(|known| known == name) {
+            let hint = did_you_mean(name, known()).map(|hint| format!(": {hint}"));
+            let name = comment(name);
+            said.push(format!(
+                "{place} sets {name}, which nothing reads{}",
+                hint.unwrap_or_default()
+            ));
+        }
+    }
+    said
+}
+
 /// What `tune_secrets.sh` sets besides settings: variables that reached the
 /// steps, and slips.
 fn others(
@@ -374,12 +401,6 @@ fn others(
     space: &Space,
     notes: &mut Vec<String>,
 ) -> (Assignment, Vec<String>) {
-    let known = || {
-        SETTINGS
-            .iter()
-            .flat_map(|setting| setting.variables)
-            .copied()
-    };
     let is_parameter =
         |name: &str| value_of(base, name).is_some() || space.iter().any(|(known, _)| known == name);
     let mut left_out = Vec::new();
@@ -392,17 +413,13 @@ fn others(
         ));
     }
     let mut env = Assignment::new();
+    notes.extend(slips(SECRETS, secrets.iter().map(|(name, _)| name)));
     for (name, value) in secrets {
-        if known().any(|known| known == name) || SKIPS.contains(&name.as_str()) || name == "REPO" {
+        let is_ours = name.starts_with(PREFIX) || SKIPS.contains(&name.as_str());
+        if is_ours || known().any(|known| known == name) || name == "REPO" {
             continue;
         }
-        if name.starts_with("TUNE_") {
-            let hint = did_you_mean(name, known()).map(|hint| format!(": {hint}"));
-            notes.push(format!(
-                "{SECRETS} sets {name}, which nothing reads{}",
-                hint.unwrap_or_default()
-            ));
-        } else if names::is_reserved(name) {
+        if names::is_reserved(name) {
             notes.push(format!(
                 "{SECRETS} sets {name}, which no step gets from there"
             ));

@@ -3,6 +3,7 @@
 
 use super::Context;
 use crate::daemon::notifier::Troubles;
+use crate::model::notice::Refused;
 use crate::model::notify::{Channel, Kind};
 use crate::model::study::Study;
 use crate::wire::convert::milliseconds;
@@ -46,6 +47,15 @@ fn standing(study: &Study, channel: &Channel, troubles: &Troubles) -> reply::Cha
             at: at.as_millis(),
             reason,
         }),
+        refused: standing.refused.into_iter().map(refused).collect(),
+    }
+}
+
+fn refused(one: Refused) -> reply::Refused {
+    reply::Refused {
+        address: one.address,
+        why: one.why,
+        again: one.again,
     }
 }
 
@@ -67,7 +77,7 @@ pub async fn test(context: &Context, name: Option<&str>) -> Reply {
         return Reply::Refused(Refusal::NoSuchChannel(known()));
     };
     let Some(tested) = notifier.test(notify.language, wanted).await else {
-        return Reply::Refused(Refusal::Leaving);
+        return Reply::Refused(Refusal::Unanswered);
     };
     let tested = tested.into_iter().map(|one| Tested {
         channel: one.channel.to_string(),

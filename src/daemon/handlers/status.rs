@@ -3,11 +3,12 @@
 use super::{Context, common, notify};
 use crate::base::clock;
 use crate::daemon::board::View;
+use crate::daemon::decide::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::remaining::remaining;
 use crate::wire::convert::milliseconds;
-use crate::wire::reply::{self, Counts, Doing, Reply, Running, Status, Waiting};
+use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
 
 /// So many trials that wait are told.
 const WAITING: usize = 20;
@@ -69,7 +70,21 @@ pub fn answer(context: &Context) -> Reply {
         left_by: left.map(|left| left.by.to_string()),
         channels: notify::channels(context, study),
         amendments: study.amendments().iter().map(ToString::to_string).collect(),
+        held_up: held_up(study),
     }))
+}
+
+fn held_up(study: &Study) -> Option<HeldUp> {
+    let (trial, failure, at) = study.held_up()?;
+    let again = at.as_millis() + milliseconds(study.spec().host.fault_wait).cast_signed();
+    Some(HeldUp {
+        trial: trial.id.0,
+        fault: failure.kind.name().to_owned(),
+        why: failure.message.clone(),
+        times: study.host_faults(),
+        most: HOST_FAULTS_MAX,
+        again,
+    })
 }
 
 fn phase(study: &Study) -> reply::Phase {

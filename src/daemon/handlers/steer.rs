@@ -32,7 +32,8 @@ pub(super) async fn decided(
     }
     match tokio::time::timeout(PATIENCE, answer).await {
         Ok(Ok(reply)) => reply,
-        Ok(Err(_)) => Reply::Refused(Refusal::Leaving),
+        // It may have been written down, or not.
+        Ok(Err(_)) => Reply::Refused(Refusal::Unanswered),
         Err(_) => {
             let trouble = context.board.view().disk_trouble.unwrap_or_default();
             Reply::Refused(Refusal::NotRecorded(trouble))
