@@ -501,7 +501,7 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
         Setting::Converged(_) => match text.parse::<f64>() {
             Ok(0.0) => Setting::Converged(None),
             Ok(under) if under > 0.0 && under < 1.0 => Setting::Converged(Finite::new(under)),
-            _ => return Err(wrong("a share such as 0.005, or `none`")),
+            _ => return Err(wrong("a share such as 0.001, or `none`")),
         },
         Setting::Racing(_) => match text {
             "true" | "on" => Setting::Racing(true),

@@ -37,7 +37,7 @@
 //! | | `wall` | duration above 0 with a trial running | no limit |
 //! | | `gpu_hours` | number above 0: hours with a trial running, times `gpus` | no limit |
 //! | | `gpus` | whole number, 1 or more: how many GPUs a trial has | as many as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1 |
-//! | | `converged` | number from 0 to 1: `model` ends the study when it promises a smaller share of improvement; 0: never | 0.005 |
+//! | | `converged` | number from 0 to 1: `model` ends the study when it promises a smaller share of improvement; 0: never | 0.001 |
 //! | | `converged_asks` | whole number, 1 or more: so many times in a row | 10 |
 //! | `[search]` | `sampler` | `model`, `tpe`, `coordinate`, `grid`, `random` | `model` |
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |

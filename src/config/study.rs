@@ -235,7 +235,7 @@ pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget
             r.error_help(
                 &node.span,
                 message,
-                "0.005 is half a percent; 0 never ends a study",
+                "0.001 is a tenth of a percent; 0 never ends a study",
             );
         }
         Some(under)

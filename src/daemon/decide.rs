@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::budget::{budget_used_up, time_used_up};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
@@ -20,7 +21,7 @@ use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Sitting, SittingEnd, TrialId};
 use crate::notify;
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::clean;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 use crate::wire::request::Steer;
@@ -591,39 +592,6 @@ fn pause_reason(study: &Study) -> String {
         _ => "see the trial's log",
     };
     format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
-}
-
-/// Why no further trial is begun, if the budget says so. A trial that is begun
-/// is finished, unless time is up.
-fn budget_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    if let Some(reason) = time_used_up(study, now) {
-        return Some(reason);
-    }
-    if study.unsettled().is_some() {
-        return None;
-    }
-    let budget = &study.spec().budget;
-    let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
-    if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        let most = counted(most.into(), "trial");
-        return Some(format!("the budget of {most} is used up"));
-    }
-    let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    let most = counted(most.into(), "run");
-    Some(format!("the budget of {most} is used up"))
-}
-
-fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall.filter(|wall| study.busy(now) >= *wall) {
-        let wall = crate::base::quantity::show_duration(wall);
-        return Some(format!("the budget of {wall} is used up"));
-    }
-    let most = budget
-        .gpu_time
-        .filter(|most| study.gpu_time(now) >= *most)?;
-    let hours = most.as_secs_f64() / 3600.0;
-    Some(format!("the budget of {hours} GPU hours is used up"))
 }
 
 /// The sittings that an earlier daemon has left open.

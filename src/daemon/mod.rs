@@ -12,6 +12,7 @@
 //! | `reload` | going by another spec without a restart: pure |
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
+//! | `budget` | whether a study has used up what it was given |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | `host` | what this host is |
 //! | [`service`] | what systemd is told |
@@ -22,6 +23,7 @@
 
 pub mod amend;
 pub mod board;
+mod budget;
 pub mod decide;
 mod delivery;
 pub mod dispatcher;

@@ -87,7 +87,7 @@ pub struct Converged {
 impl Default for Converged {
     fn default() -> Self {
         Self {
-            under: 0.005,
+            under: 0.001,
             asks: 10,
         }
     }

@@ -1,5 +1,6 @@
-//! Why trials were chosen, what the parameters matter, and how sure the best is:
-//! durations are milliseconds, shares, chances and confidences 0 to 1.
+//! Why trials were chosen, why racing ended them, what the parameters matter,
+//! and how sure the best is: durations are milliseconds, shares, chances and
+//! confidences 0 to 1.
 
 use serde::{Deserialize, Serialize};
 
@@ -134,4 +135,24 @@ pub struct Kept {
     pub constraint: String,
     /// See [`Checked::confidence`](super::reply::Checked::confidence).
     pub confidence: Option<f64>,
+}
+
+/// Why racing ended a trial before its last run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pruning {
+    /// The metric that decided.
+    pub metric: String,
+    /// Its runs until then.
+    pub runs: u32,
+    /// How many it would have had.
+    pub of: u32,
+    /// Its mean until then.
+    pub mean: f64,
+    /// What its mean would have had to beat, or to meet.
+    pub needed: f64,
+    /// The best trial, whose mean `needed` is; `None` where that is the bound
+    /// of a constraint.
+    pub rival: Option<u32>,
+    /// The chance that the mean over all runs would have done so, 0 to 1.
+    pub chance: f64,
 }

@@ -8,6 +8,7 @@ pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
+    Pruning,
 };
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
@@ -449,26 +450,6 @@ pub struct TrialDetail {
     pub logs_gone: bool,
     /// Why the sampler chose it, where one did.
     pub choice: Option<Choice>,
-}
-
-/// Why racing ended a trial before its last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Pruning {
-    /// The metric that decided.
-    pub metric: String,
-    /// Its runs until then.
-    pub runs: u32,
-    /// How many it would have had.
-    pub of: u32,
-    /// Its mean until then.
-    pub mean: f64,
-    /// What its mean would have had to beat, or to meet.
-    pub needed: f64,
-    /// The best trial, whose mean `needed` is; `None` where that is the bound
-    /// of a constraint.
-    pub rival: Option<u32>,
-    /// The chance that the mean over all runs would have done so, 0 to 1.
-    pub chance: f64,
 }
 
 /// A run.
