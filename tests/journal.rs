@@ -398,21 +398,21 @@ fn the_first_format_stays_readable() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/journal/v1");
     let (study, seen) = journal::view(&path, Arc::new(study::spec())).expect("readable");
     assert_eq!((seen.facts, seen.torn), (17, false));
-    let trials: Vec<String> = study
-        .trials()
-        .iter()
-        .map(|trial| {
-            format!(
-                "{:?} {:?} {} runs, {:?}",
-                trial.params,
-                trial.origin,
-                trial.runs.len(),
-                trial.outcome
-            )
-        })
-        .collect();
-    insta::assert_snapshot!(trials.join("\n"));
+    insta::assert_snapshot!(trials(&study));
     assert_eq!(study.incumbent().map(|trial| trial.id.0), Some(1));
+}
+
+fn trials(study: &Study) -> String {
+    let trials = study.trials().iter().map(|trial| {
+        format!(
+            "{:?} {:?} {} runs, {:?}",
+            trial.params,
+            trial.origin,
+            trial.runs.len(),
+            trial.outcome
+        )
+    });
+    trials.collect::<Vec<_>>().join("\n")
 }
 
 #[test]
@@ -422,6 +422,9 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
+    assert_eq!(seen.facts, 29);
+    insta::assert_snapshot!(trials(&study));
+    insta::assert_debug_snapshot!(study.outbox());
     let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();
     assert_eq!(
         unfit,

@@ -10,7 +10,7 @@ use std::process::{Child, Command, Stdio};
 
 use autotune::exec::{cgroup, limits};
 use autotune::model::spec::Limits;
-use support::said::assert_said;
+use support::said::{assert_said, unfolded};
 use support::{Study, code};
 
 const SPEC: &str = r#"
@@ -53,7 +53,9 @@ fn a_limit_that_cannot_be_had_is_on_record() {
     let texts: Vec<&str> = warned.iter().filter_map(|w| w["text"].as_str()).collect();
     assert_eq!(texts, missing(), "{}", study.trace());
     assert!(
-        texts.iter().all(|text| study.log().contains(text)),
+        texts
+            .iter()
+            .all(|text| unfolded(&study.log()).contains(text)),
         "{}",
         study.trace()
     );

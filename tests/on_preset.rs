@@ -129,6 +129,12 @@ fn init_writes_a_spec_to_fill_in_and_overwrites_nothing() {
     let checked = study.autotuned(&["check", "--no-host", "other.toml"]);
     assert_eq!(code(&checked), 0, "{}", said(&checked));
 
+    let which = ctl(&study, &["init"]);
+    assert_eq!(code(&which), 2);
+    let which = said(&which);
+    assert!(ALL.iter().all(|preset| which.contains(preset.summary)));
+    assert!(which.contains("autotunectl init vllm"), "{which}");
+
     let nowhere = ctl(&study, &["init", "vllm", "--output", "no/such/folder.toml"]);
     assert_eq!(code(&nowhere), 1);
     assert!(

@@ -227,7 +227,7 @@ fn bad_runs_in_their_three_forms() {
         trial,
         1,
         3,
-        Ending::CouldNotStart("no such file".to_owned()),
+        Ending::CouldNotStart(Box::new("no such file".to_owned())),
         &[],
         Some("no such file"),
     );

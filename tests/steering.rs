@@ -5,6 +5,7 @@ mod support;
 
 use nix::sys::signal::Signal::SIGHUP;
 use support::control::{ctl, good, json, outcomes, refused};
+use support::said::unfolded;
 use support::{Daemon, Study, code, said};
 
 /// Each run waits at a gate of its trial's own: `gate-N-MODE`.
@@ -271,7 +272,8 @@ fn a_change_that_the_edited_spec_does_not_fit_is_ignored_and_kept() {
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert!(
-        said(&output).contains("N without 2: `N` is a range, not a list of values, ignoring it"),
+        unfolded(&said(&output))
+            .contains("N without 2: `N` is a range, not a list of values, ignoring it"),
         "{}",
         said(&output)
     );

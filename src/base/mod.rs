@@ -1,6 +1,6 @@
 //! Shared primitives that stand below every other room: time, durations,
 //! sizes, atomic file replacement, HTTP clients, secrets, owners, seeded random
-//! numbers and inherited signals.
+//! numbers, inherited signals and lines that fit.
 
 pub mod clock;
 pub mod exports;
@@ -12,3 +12,4 @@ pub mod quantity;
 pub mod random;
 pub mod secret;
 pub mod signal;
+pub mod wrap;

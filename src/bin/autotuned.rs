@@ -3,8 +3,7 @@
 use std::process::ExitCode;
 
 use autotune::cli::Cli;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    Cli::parse().carry_out().into()
+    Cli::read().map_or_else(|exit| exit, Cli::carry_out).into()
 }

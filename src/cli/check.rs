@@ -1,14 +1,13 @@
 //! `autotuned check`: everything that is wrong with a spec.
 
 use std::io::Write;
-use std::path::Path;
 
 use super::after_label;
 use super::exit::Exit;
 use super::source::SpecArgs;
 use crate::config::{Checked, Refusal, SpecSource};
 use crate::doctor::{self, Finding, State};
-use crate::report::phrase::{clean, counted};
+use crate::report::phrase::counted;
 use crate::term::color::{self, BAD, Choice, DOUBTFUL, GOOD};
 
 /// Checks a spec, and whether this machine has what it names
@@ -64,14 +63,6 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 ///
 /// # Errors
 /// How the verb is to end.
-pub(super) fn read_spec(path: &Path, host: bool) -> Result<Checked, Exit> {
-    read_source(&SpecSource::File(path.to_owned()), host)
-}
-
-/// The same for a spec that need not be in a file.
-///
-/// # Errors
-/// How the verb is to end.
 pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Exit> {
     let checked = parse_spec(source)?;
     let color = color::wanted(Choice::Auto, &std::io::stderr());
@@ -104,8 +95,8 @@ pub(super) fn tell(finding: &Finding) {
         State::Error => BAD,
     };
     let word = finding.state.word();
-    let text = clean(&finding.sentence());
-    let _ = writeln!(anstream::stderr(), "{style}{word}{style:#}: {text}");
+    let text = after_label(word, &finding.sentence());
+    let _ = writeln!(anstream::stderr(), "{style}{word}{style:#}{text}");
 }
 
 /// Reads a spec, and says why it cannot be used.

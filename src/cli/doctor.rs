@@ -4,12 +4,13 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use clap::builder::Resettable;
 use serde_json::json;
 
 use super::check::parse_spec;
 use super::exit::Exit;
 use super::run::output_dir;
-use crate::config::SpecSource;
+use super::source::SpecArgs;
 use crate::doctor::{self, Finding, State, Study};
 use crate::exec::nvml;
 use crate::report::host_check;
@@ -17,18 +18,22 @@ use crate::term::color::{BAD, DIM, DOUBTFUL, GOOD};
 
 /// Looks whether this host has what a study needs
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    mut_arg("spec", |spec| spec.required_unless_present(Resettable::Reset)),
+    after_help = "\
 Examples:
   autotuned doctor                    the host alone
   autotuned doctor study.toml         what this study needs of it
   autotuned doctor study.toml --json
+  autotuned doctor --preset serving-env --repo /data/qwen
 
-Starts no trial. The exit code is 1 when something is in the way.")]
+Starts no trial. The exit code is 1 when something is in the way."
+)]
 pub struct Args {
-    /// The study's spec
-    spec: Option<PathBuf>,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// Where the study's files would go [default: as with `run`]
-    #[arg(long, short, value_name = "DIR", requires = "spec")]
+    #[arg(long, short, value_name = "DIR")]
     output_dir: Option<PathBuf>,
     /// Print JSON, for scripts
     #[arg(long)]
@@ -36,21 +41,9 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let study = match &args.spec {
-        Some(spec) => {
-            let checked = match parse_spec(&SpecSource::File(spec.clone())) {
-                Ok(checked) => checked,
-                Err(exit) => return exit,
-            };
-            match output_dir(args.output_dir.as_deref(), &checked.spec) {
-                Ok(output_dir) => Some(Study {
-                    spec: Arc::new(checked.spec),
-                    output_dir,
-                }),
-                Err(error) => return Exit::Folder.say_text(&error),
-            }
-        }
-        None => None,
+    let study = match study(args) {
+        Ok(study) => study,
+        Err(exit) => return exit,
     };
     let findings = doctor::examine(study.as_ref()).findings;
     let shown = if args.json {
@@ -62,6 +55,29 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Exit::Done if findings.iter().any(|f| f.state == State::Error) => Exit::Failure,
         exit => exit,
     }
+}
+
+/// The study that the command line names, if it names one.
+///
+/// # Errors
+/// How the verb is to end, said.
+fn study(args: &Args) -> Result<Option<Study>, Exit> {
+    let folder = args.output_dir.as_deref();
+    // Flags of a repo are refused without one.
+    let source = args.spec.source_in(folder)?;
+    if !args.spec.is_given() {
+        let text = "--output-dir belongs to a study: give its spec, or --preset NAME";
+        return match folder {
+            Some(_) => Err(Exit::Usage.say_text(text)),
+            None => Ok(None),
+        };
+    }
+    let checked = parse_spec(&source)?;
+    let output_dir = output_dir(folder, &checked.spec);
+    Ok(Some(Study {
+        output_dir: output_dir.map_err(|error| Exit::Folder.say_text(&error))?,
+        spec: Arc::new(checked.spec),
+    }))
 }
 
 /// Asks the driver of the GPUs, for [`gpu::look`](crate::exec::gpu::look).

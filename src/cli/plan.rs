@@ -11,11 +11,11 @@ use super::source::SpecArgs;
 use super::study_table;
 use crate::base::clock;
 use crate::base::quantity::show_duration;
+use crate::base::wrap::wrap;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Origin;
 use crate::report::phrase::{clean, counted};
-use crate::report::wrap::wrap;
 use crate::search::count::{self, Planned};
 use crate::search::{Ask, ask};
 use crate::store::error::JournalError;
@@ -55,7 +55,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 /// Shows what a study would try next, and the first trials of it.
 pub(super) fn plan(spec: &SpecArgs, output: Option<&Path>, first: usize) -> Exit {
     let read = |source| read_source(&source, false);
-    let checked = match spec.source().and_then(read) {
+    let checked = match spec.source_in(output).and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };

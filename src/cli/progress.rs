@@ -9,9 +9,11 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
+use super::after_label;
 use super::study_table::{self, Row};
 use crate::base::clock;
 use crate::base::quantity::show_duration;
+use crate::base::wrap::wrap;
 use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
@@ -80,6 +82,7 @@ impl Progress {
             Update::Opened { study, notes } => {
                 self.open(&study);
                 for note in notes {
+                    let note = wrap("", "  ", &note).join("\n");
                     self.line(&format!("{DIM}{note}{DIM:#}"));
                 }
                 self.most = count::trials(study.spec()).most();
@@ -302,7 +305,12 @@ impl Progress {
 
     /// Prints one line above the live one.
     fn note(&self, text: &str) {
-        self.line(&format!("{ACCENT}note{ACCENT:#}: {}", clean_lines(text)));
+        // Of several lines is what points at a place in the spec.
+        let text = match text.contains('\n') {
+            true => format!(": {}", clean_lines(text)),
+            false => after_label("note", text),
+        };
+        self.line(&format!("{ACCENT}note{ACCENT:#}{text}"));
     }
 
     fn line(&self, text: &str) {

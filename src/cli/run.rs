@@ -16,6 +16,7 @@ use super::progress::Progress;
 use super::source::SpecArgs;
 use super::study_table;
 use crate::base::clock;
+use crate::base::wrap::wrap;
 use crate::config::{Checked, SpecSource};
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
@@ -113,7 +114,8 @@ impl Args {
     pub(super) fn instead(&self) -> Option<Exit> {
         if self.selftest {
             let text = "that is a verb here: `autotuned selftest`, or `autotuned selftest \
-                        --notify SPEC` for the notifications";
+                        --notify SPEC` for the notifications, with a spec as `autotuned convert` \
+                        prints it";
             return Some(Exit::Usage.say_text(text));
         }
         let plan = || plan::plan(&self.spec, self.output_dir.as_deref(), plan::FIRST);
@@ -125,12 +127,7 @@ impl Args {
     /// # Errors
     /// How the verb is to end, said.
     pub(super) fn source(&self) -> Result<SpecSource, Exit> {
-        let source = self.spec.source()?;
-        if matches!(source, SpecSource::Repo(_)) && self.output_dir.is_some() {
-            let text = "--output-dir has no place here: the files of a repo are in the repo";
-            return Err(Exit::Usage.say_text(text));
-        }
-        Ok(source)
+        self.spec.source_in(self.output_dir.as_deref())
     }
 
     /// `autotuned run` with these, as a command line has it, but for a new
@@ -458,10 +455,10 @@ fn command(args: &Args) -> String {
     let variables = args.spec.variables();
     let with = match variables.is_empty() {
         true => String::new(),
-        false => format!(
-            "\nwith these variables set as now: {}",
-            variables.join(", ")
-        ),
+        false => {
+            let text = format!("with these variables set as now: {}", variables.join(", "));
+            format!("\n{}", wrap("", "  ", &text).join("\n"))
+        }
     };
     format!(
         "autotuned run {}{}{with}",

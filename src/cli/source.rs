@@ -2,13 +2,13 @@
 //! that `auto_tune.py` had for it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgAction, ArgMatches, Command, FromArgMatches};
 
 use super::exit::Exit;
 use crate::config::SpecSource;
-use crate::config::reference::{self, PRESET, SETTINGS, Setting, Takes, Wishes};
+use crate::config::reference::{self, PRESET, SETTINGS, SKIPS, Setting, Takes, Wishes};
 
 /// Where the spec is, on a command line.
 #[derive(Debug, Clone, clap::Args)]
@@ -25,6 +25,11 @@ pub struct SpecArgs {
 }
 
 impl SpecArgs {
+    /// Whether one is given.
+    pub(super) const fn is_given(&self) -> bool {
+        self.spec.is_some() || self.preset.is_some()
+    }
+
     pub(super) const fn file(spec: PathBuf) -> Self {
         Self {
             spec: Some(spec),
@@ -53,6 +58,19 @@ impl SpecArgs {
         }
     }
 
+    /// The same for a verb that has an option for the output folder.
+    ///
+    /// # Errors
+    /// How the verb is to end, said.
+    pub(super) fn source_in(&self, output_dir: Option<&Path>) -> Result<SpecSource, Exit> {
+        let source = self.source()?;
+        if matches!(source, SpecSource::Repo(_)) && output_dir.is_some() {
+            let text = "--output-dir has no place here: the files of a repo are in the repo";
+            return Err(Exit::Usage.say_text(text));
+        }
+        Ok(source)
+    }
+
     /// As a command line has it; last of all, since a spec's name may begin
     /// with a dash.
     pub(super) fn to_arguments(&self) -> Vec<OsString> {
@@ -69,9 +87,12 @@ impl SpecArgs {
 
     /// The variables of the environment that it goes by, too.
     pub(super) fn variables(&self) -> Vec<&'static str> {
-        let is_repo = self.preset.as_deref() == Some(PRESET);
-        let settings = SETTINGS.iter().filter(|_| is_repo);
-        let known = settings.flat_map(|setting| setting.variables.iter().copied());
+        if self.preset.as_deref() != Some(PRESET) {
+            return Vec::new();
+        }
+        let of_settings = SETTINGS.iter().flat_map(|setting| setting.variables);
+        let repo = self.reference.repo.is_none().then_some("REPO");
+        let known = of_settings.copied().chain(SKIPS).chain(repo);
         let is_set = |name: &&str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
         known.filter(is_set).collect()
     }

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
+
+use clap::builder::Resettable;
 
 use crate::base::quantity::show_duration;
 use crate::base::random;
+use crate::base::wrap::wrap;
 use crate::daemon::folders::Folders;
 use crate::daemon::signals::{Came, Signals};
 use crate::daemon::verdict::{conclude, fact_of};
@@ -27,23 +29,29 @@ use crate::report::phrase::{clean, counted};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
-use super::check::read_spec;
+use super::after_label;
+use super::check::read_source;
 use super::exit::Exit;
+use super::source::SpecArgs;
 use super::study_table;
 
 /// Does one trial by hand, with its output shown, and records nothing
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(
+    mut_arg("spec", |spec| spec.conflicts_with(Resettable::Reset).index(1)),
+    after_help = "\
 Examples:
   autotuned try study.toml
       the starting values
   autotuned try study.toml BATCH=32 N_THREADS=2
-      these values, and the starting ones for all others")]
+      these values, and the starting ones for all others
+  autotuned try --preset serving-env --repo /data/qwen MAX_MODEL_LEN=768"
+)]
 pub struct Args {
-    /// The study's spec
-    spec: PathBuf,
+    #[command(flatten)]
+    spec: SpecArgs,
     /// Values that differ from the starting ones
-    #[arg(value_name = "NAME=VALUE", value_parser = assignment)]
+    #[arg(index = 2, value_name = "NAME=VALUE", value_parser = assignment)]
     values: Vec<(String, Value)>,
 }
 
@@ -55,13 +63,39 @@ fn assignment(text: &str) -> Result<(String, Value), String> {
     Ok((name.to_owned(), Value::text(value)))
 }
 
+impl Args {
+    /// The spec and the values: beside a preset the first word is a value, too.
+    ///
+    /// # Errors
+    /// How the verb is to end, said.
+    fn sorted(&self) -> Result<(SpecArgs, Vec<(String, Value)>), Exit> {
+        let (mut spec, mut values) = (self.spec.clone(), self.values.clone());
+        if spec.preset.is_some()
+            && let Some(word) = spec.spec.take()
+        {
+            let word = word.to_string_lossy();
+            let value = assignment(&word).map_err(|_| {
+                let text = format!("{word} beside --preset is no value: write NAME=VALUE");
+                Exit::Usage.say_text(&text)
+            })?;
+            values.insert(0, value);
+        }
+        Ok((spec, values))
+    }
+}
+
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let checked = match read_spec(&args.spec, true) {
+    let (spec, values) = match args.sorted() {
+        Ok(sorted) => sorted,
+        Err(exit) => return exit,
+    };
+    let read = |source| read_source(&source, true);
+    let checked = match spec.source().and_then(read) {
         Ok(checked) => checked,
         Err(exit) => return exit,
     };
     let mut given: BTreeMap<String, Value> = BTreeMap::new();
-    for (name, value) in &args.values {
+    for (name, value) in &values {
         if given.insert(name.clone(), value.clone()).is_some() {
             return Exit::Usage.say_text(&format!("{name} is given twice: leave one of them out"));
         }
@@ -136,10 +170,9 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     for event in start {
         study.apply(&Fact { at: now(), event })?;
     }
-    out.line(format_args!(
-        "{BOLD}trying{BOLD:#} {}",
-        study_table::params(&params)
-    ));
+    let trying = wrap("trying ", "  ", &study_table::params(&params)).join("\n");
+    let trying = trying.strip_prefix("trying").unwrap_or(&trying);
+    out.line(format_args!("{BOLD}trying{BOLD:#}{trying}"));
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
@@ -226,28 +259,23 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
                 .map(|(name, value)| format!("{name} {}", number::significant(*value, FIGURES)))
                 .collect();
             let took = show_duration(run.elapsed);
-            match &run.fault {
-                None => out.line(format_args!(
-                    "{GOOD}run {}{GOOD:#}: {} ({took})",
-                    run.number,
-                    metrics.join(", ")
-                )),
-                Some(fault) => out.line(format_args!(
-                    "{BAD}run {}{BAD:#}: {} ({took})",
-                    run.number,
-                    clean(fault)
-                )),
-            }
+            let (style, what) = match &run.fault {
+                None => (GOOD, metrics.join(", ")),
+                Some(fault) => (BAD, fault.to_string()),
+            };
+            let label = format!("run {}", run.number);
+            let text = after_label(&label, &format!("{what} ({took})"));
+            out.line(format_args!("{style}{label}{style:#}{text}"));
         }
-        Report::PortBusy { port, holder } => out.line(format_args!(
-            "{ACCENT}note{ACCENT:#}: {}",
-            clean(&port_busy(*port, holder))
-        )),
-        Report::Warning(text) | Report::Waiting(text) => {
-            out.line(format_args!("{ACCENT}note{ACCENT:#}: {}", clean(text)));
-        }
+        Report::PortBusy { port, holder } => note(out, &port_busy(*port, holder)),
+        Report::Warning(text) | Report::Waiting(text) => note(out, text),
         Report::GpuLevels(_) => {}
     }
+}
+
+fn note(out: &mut Output<impl Write>, text: &str) {
+    let text = after_label("note", text);
+    out.line(format_args!("{ACCENT}note{ACCENT:#}{text}"));
 }
 
 fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow::Result<Exit> {

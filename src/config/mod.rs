@@ -315,6 +315,7 @@ fn check_with<'t>(
     let table = merge::merge(table, filled_in);
     let text = write_out::write_out(&table, &whole);
     r.digest = sha2::Sha256::new_with_prefix(&text);
+    r.preset = Some((preset.name, start));
     let (spec, shown, complaints) = check_table(r, &table);
     let complaints = Complaints::new(&origin.file, &shown, complaints);
     conclude(spec, text, complaints.with_preset(preset.file(), start))

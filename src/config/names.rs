@@ -105,6 +105,9 @@ pub(super) fn passed(r: &mut Reader<'_>, span: &Range<usize>, pattern: &str) -> 
     !never
 }
 
+/// The most letters that the name of a study or a step may have.
+pub(super) const LONGEST: usize = 64;
+
 /// Whether a name has letters, digits and what `also` has, and does not begin
 /// with a dot.
 pub(super) fn is_plain(name: &str, also: &str) -> bool {
@@ -122,8 +125,8 @@ pub(super) fn plain(r: &mut Reader<'_>, span: &Range<usize>, name: &str, also: &
         r.error_help(span, message, help.as_str());
         return false;
     }
-    if name.len() > 64 {
-        r.error(span, "a name may have 64 letters at most");
+    if name.len() > LONGEST {
+        r.error(span, format!("a name may have {LONGEST} letters at most"));
         return false;
     }
     true

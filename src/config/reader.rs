@@ -31,6 +31,9 @@ pub(super) struct Reader<'t> {
     pub(super) digest: Sha256,
     /// The names that templates and rules ask for.
     pub(super) asked: BTreeSet<Name>,
+    /// The preset that the text builds on, and where its text begins in the
+    /// whole.
+    pub(super) preset: Option<(&'t str, usize)>,
     complaints: Vec<Complaint>,
     hidden: Vec<Range<usize>>,
 }
@@ -46,6 +49,7 @@ impl<'t> Reader<'t> {
             folder,
             digest: Sha256::new_with_prefix(text),
             asked: BTreeSet::new(),
+            preset: None,
             complaints: Vec::new(),
             hidden: Vec::new(),
         }
@@ -493,9 +497,14 @@ impl<'a> Section<'a> {
         node
     }
 
+    /// The value of `key`, if it is there and was not taken.
+    pub(super) fn get(&self, key: &str) -> Option<&Node<'a>> {
+        self.nodes.iter().find(|node| node.key == key)
+    }
+
     /// Whether `key` is there and was not taken.
     pub(super) fn has(&self, key: &str) -> bool {
-        self.nodes.iter().any(|node| node.key == key)
+        self.get(key).is_some()
     }
 
     /// All values that are left, in the order of the text.

@@ -9,7 +9,7 @@ use sha2::Digest;
 use toml::de::DeValue;
 
 use super::arguments::Catalogued;
-use super::reader::{Node, Reader, Section};
+use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
 use super::{metrics, names, ready, study};
 use crate::model::Name;
@@ -33,6 +33,7 @@ pub(super) fn read(
     let mut steps: Vec<Step> = Vec::new();
     let mut taken: Vec<&str> = Vec::new();
     let mut yields: Vec<(Name, String)> = Vec::new();
+    let of_preset = names_of_preset(r, &sections);
     for mut section in sections {
         let name = section.require(r, "name", "\"eval\"").and_then(|node| {
             let name = node.text(r)?;
@@ -43,9 +44,25 @@ pub(super) fn read(
                 r.error(&node.span, format!("there is a step `{name}` already"));
             }
             taken.push(name);
-            Some(name)
+            Some((name, node.span))
         });
-        let name = name.unwrap_or("?");
+        if let Some((name, span)) = &name
+            && !section.has("kind")
+            && let Some((preset, _)) = r.preset
+        {
+            if of_preset.contains(name) {
+                continue;
+            }
+            // Meant for a step of the preset, mostly; what else it lacks says nothing.
+            let message = format!(
+                "the preset `{preset}` has no step `{name}`, and a step of one's own needs a `kind`"
+            );
+            let steps = || format!("its steps: {}", alternatives(of_preset.iter().copied()));
+            let help = did_you_mean(name, of_preset.iter().copied()).unwrap_or_else(steps);
+            r.error_help(span, message, help.as_str());
+            continue;
+        }
+        let name = name.map_or("?", |(name, _)| name);
         if let Some(step) = step(r, section, name, workdir, (known, catalogued), &mut yields) {
             steps.push(step);
         }
@@ -54,6 +71,23 @@ pub(super) fn read(
         steps,
         yields.into_iter().map(|(metric, _)| metric).collect(),
     )
+}
+
+/// The names of the steps that the preset has.
+fn names_of_preset<'a>(r: &Reader<'_>, sections: &[Section<'a>]) -> Vec<&'a str> {
+    let Some((_, start)) = r.preset else {
+        return Vec::new();
+    };
+    // Of a step that the spec changes, some of these stand in the spec.
+    let is_of_preset = |section: &&Section<'_>| {
+        let mut nodes = ["name", "kind", "command"]
+            .map(|key| section.get(key))
+            .into_iter();
+        nodes.any(|node| node.is_some_and(|node| node.span.start >= start))
+    };
+    let sections = sections.iter().filter(is_of_preset);
+    let names = sections.filter_map(|section| section.get("name"));
+    names.filter_map(|node| node.value.as_str()).collect()
 }
 
 fn step(

@@ -1,7 +1,7 @@
 //! What came of a change of the spec, in words.
 
+use crate::base::wrap::wrap;
 use crate::report::phrase::clean;
-use crate::report::wrap::wrap;
 use crate::wire::reply::Amended;
 
 /// What the daemon says of a change: a sentence a line.

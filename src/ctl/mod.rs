@@ -35,6 +35,8 @@ mod trials;
 mod wait;
 mod why;
 
+use std::ffi::OsString;
+use std::io::Write;
 use std::path::PathBuf;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -42,6 +44,7 @@ use clap_complete::Shell;
 
 use self::exit::Exit;
 use self::session::{Session, Trouble};
+use crate::term::usage;
 use crate::wire::socket;
 
 /// The command line of `autotunectl`.
@@ -179,6 +182,24 @@ Example:
 }
 
 impl Cli {
+    /// The command line of this process.
+    ///
+    /// # Errors
+    /// How the program is to end, said: the line is wrong, or asks for help.
+    pub fn read() -> Result<Self, Exit> {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        Self::try_parse_from(&words).map_err(|error| {
+            let text = usage::message(&error, &Self::command(), &words);
+            if error.use_stderr() {
+                let _ = write!(anstream::stderr(), "{text}");
+                Exit::Usage
+            } else {
+                let _ = write!(anstream::stdout(), "{text}");
+                Exit::Done
+            }
+        })
+    }
+
     /// Carries out the verb.
     pub fn carry_out(self) -> Exit {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -260,6 +281,30 @@ mod tests {
             assert_eq!(long, None, "in {name}");
             left.extend(command.get_subcommands().cloned());
         }
+    }
+
+    #[test]
+    fn who_leaves_something_out_is_shown_an_example() {
+        let mut whole = Cli::command();
+        whole.build();
+        let mut left = vec![whole];
+        let mut wanting = 0;
+        while let Some(verb) = left.pop() {
+            left.extend(verb.get_subcommands().cloned());
+            let name = verb.get_bin_name().unwrap_or("PROGRAM");
+            let words: Vec<OsString> = name.split(' ').map(OsString::from).collect();
+            if verb.is_hide_set() || name.contains(" help") {
+                continue;
+            }
+            if let Err(error) = Cli::try_parse_from(&words)
+                && error.kind() == clap::error::ErrorKind::MissingRequiredArgument
+            {
+                wanting += 1;
+                let text = usage::message(&error, &Cli::command(), &words);
+                assert!(text.contains(&format!("\n  {name} ")), "{text}");
+            }
+        }
+        assert!(wanting > 5, "{wanting}");
     }
 
     #[test]

@@ -9,9 +9,9 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::session::{Session, Trouble};
+use crate::base::wrap::wrap;
 use crate::catalogue::{Catalogue, Entry, Generation, ms_swift, renamed};
 use crate::model::space::nearest;
-use crate::report::wrap::wrap;
 use crate::term::color::{ACCENT, BOLD, paint};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table, pairs};
 use crate::term::width::fold;

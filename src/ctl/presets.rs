@@ -40,7 +40,7 @@ It overwrites nothing. What only you can know is marked in it by `required`.")]
 pub struct Init {
     /// The preset to begin with
     #[arg(value_parser = names())]
-    preset: String,
+    preset: Option<String>,
     /// The file to write [default: PRESET.toml]
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -82,18 +82,28 @@ fn list_all(session: &mut Session) -> Result<Exit, Trouble> {
         session.print_json(&json!({ "presets": all }))?;
         return Ok(Exit::Done);
     }
+    session.print(&table(session.color)?)?;
+    Ok(Exit::Done)
+}
+
+/// All presets, a line each.
+fn table(color: bool) -> io::Result<String> {
     let mut table = Table::new([Column::left("preset"), Column::left("tunes").flexible()]);
     for preset in &presets::ALL {
         table.row([preset.name.to_owned(), preset.summary.to_owned()]);
     }
     let mut shown = Vec::new();
-    table.write(&mut shown, DEFAULT_WIDTH, session.color)?;
-    session.print(&String::from_utf8_lossy(&shown))?;
-    Ok(Exit::Done)
+    table.write(&mut shown, DEFAULT_WIDTH, color)?;
+    Ok(String::from_utf8_lossy(&shown).into_owned())
 }
 
 pub fn init(session: &mut Session, args: &Init) -> Result<Exit, Trouble> {
-    let preset = find(&args.preset)?;
+    let Some(name) = &args.preset else {
+        let all = table(false)?;
+        let text = format!("which preset?\n\n{all}\nfor instance: autotunectl init vllm");
+        return Err(Trouble::Usage(text));
+    };
+    let preset = find(name)?;
     let chosen = args.output.clone();
     let path = chosen.unwrap_or_else(|| PathBuf::from(format!("{}.toml", preset.name)));
     write_new(&path, preset.text)?;

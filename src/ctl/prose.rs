@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::quantity;
+use crate::base::wrap::wrap;
 use crate::report::phrase::{clean, clean_lines, counted};
-use crate::report::wrap::wrap;
 use crate::term::number;
 use crate::wire::reply::{
     Change, Gain, Leader, Measured, Metric, Objective, Param, Refusal, Summary,

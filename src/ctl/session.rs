@@ -51,6 +51,9 @@ pub enum Trouble {
     /// A reply to another question.
     #[error("the daemon answers something else than was asked")]
     OffTopic,
+    /// A wrong command line; what is right.
+    #[error("{0}")]
+    Usage(String),
     /// What is printed cannot be printed.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -280,6 +283,7 @@ fn exit(trouble: &Trouble) -> Exit {
             }
         }
         Trouble::Refused(_) => Exit::Refused,
+        Trouble::Usage(_) => Exit::Usage,
         Trouble::Ended(_)
         | Trouble::Unanswered
         | Trouble::OtherStudy { .. }

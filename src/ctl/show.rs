@@ -3,8 +3,8 @@
 use super::exit::Exit;
 use super::prose;
 use super::session::{Session, Trouble};
+use crate::base::wrap::wrap;
 use crate::report::phrase::{clean, pruning};
-use crate::report::wrap::wrap;
 use crate::term::color::{BAD, BOLD, DOUBTFUL, paint};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table, pairs};

@@ -5,8 +5,8 @@ use clap::Subcommand;
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use super::steer::steer;
+use crate::base::wrap::wrap;
 use crate::report::phrase::clean;
-use crate::report::wrap::wrap;
 use crate::term::color::{BOLD, DOUBTFUL};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table};
 use crate::wire::reply::{Domain, Parameter, Reply, Space};
@@ -172,10 +172,10 @@ async fn show(session: &mut Session) -> Result<Exit, Trouble> {
 fn text(space: &Space, color: bool) -> String {
     let mut table = Table::new([
         Column::left("PARAMETER"),
-        Column::left("VALUES").flexible(),
+        Column::left("VALUES").folded(),
         Column::right("TRIED"),
-        Column::left("START"),
-        Column::left("BEST"),
+        Column::left("START").flexible(),
+        Column::left("BEST").flexible(),
     ]);
     for parameter in &space.parameters {
         let mark = if parameter.changed { " *" } else { "" };

@@ -223,8 +223,10 @@ fn describe(listener: &Socket, port: u16) -> Holder {
         .into_iter()
         .flatten()
         .flatten();
-    let mut ours = processes.filter(|process| sockets(process.pid).contains(&listener.inode));
-    match ours.next() {
+    let holders = processes.filter(|process| sockets(process.pid).contains(&listener.inode));
+    // A child inherits its parent's sockets: the parent was there first.
+    let begun = |process: &Process| process.stat().map_or(u64::MAX, |stat| stat.starttime);
+    match holders.min_by_key(|process| (begun(process), process.pid)) {
         Some(process) => Holder::of(&process),
         None => {
             let own = nix::unistd::geteuid();

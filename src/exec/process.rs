@@ -134,10 +134,13 @@ impl Group {
                 Ok(Some(ending)) => return self.ended.get_or_init(|| ending).clone(),
                 Ok(None) => match self.pidfd.readable().await {
                     Ok(mut guard) => guard.clear_ready(),
-                    Err(error) => return Ending::CouldNotStart(error.to_string()),
+                    Err(error) => return Ending::CouldNotStart(Box::new(error.to_string())),
                 },
                 // Somebody else has reaped it, so how it ended is lost.
-                Err(error) => drop(self.ended.set(Ending::CouldNotStart(error.to_string()))),
+                Err(error) => {
+                    let why = Box::new(error.to_string());
+                    drop(self.ended.set(Ending::CouldNotStart(why)));
+                }
             }
         }
     }

@@ -130,7 +130,7 @@ impl From<&Ending> for EndingReport {
             Ending::OomKilled => Self::OomKilled,
             Ending::TimedOut => Self::TimedOut,
             Ending::Stopped => Self::Stopped,
-            Ending::CouldNotStart(why) => Self::CouldNotStart(why.clone()),
+            Ending::CouldNotStart(why) => Self::CouldNotStart(why.to_string()),
         }
     }
 }
@@ -143,7 +143,7 @@ impl From<EndingReport> for Ending {
             EndingReport::OomKilled => Self::OomKilled,
             EndingReport::TimedOut => Self::TimedOut,
             EndingReport::Stopped => Self::Stopped,
-            EndingReport::CouldNotStart(why) => Self::CouldNotStart(why),
+            EndingReport::CouldNotStart(why) => Self::CouldNotStart(Box::new(why)),
         }
     }
 }

@@ -383,7 +383,7 @@ fn launch(
             let program = invocation.command.first().map_or("", String::as_str);
             let message = format!("`{program}` could not be started: {}", in_words(&error));
             let fault = host_fault_of(&error).unwrap_or(HostFault::CannotStart);
-            let ending = Some(Ending::CouldNotStart(error.to_string()));
+            let ending = Some(Ending::CouldNotStart(Box::new(error.to_string())));
             failure(FailureKind::Host(fault), Some(step), ending, message)
         })
 }

@@ -17,8 +17,9 @@ pub enum Ending {
     TimedOut,
     /// It was ended because the trial was over.
     Stopped,
-    /// It could not be started, in the system's words.
-    CouldNotStart(String),
+    /// It could not be started, in the system's words. They stand apart, so
+    /// that the many endings of a large study are small.
+    CouldNotStart(Box<String>),
 }
 
 impl fmt::Display for Ending {

@@ -1,7 +1,7 @@
 //! What a look at the host has found, in lines.
 
 use super::phrase::clean;
-use super::wrap::wrap;
+use crate::base::wrap::wrap;
 
 /// As wide as the states with their gap.
 const INDENT: &str = "         ";

@@ -5,7 +5,7 @@
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
 //! study to one line. [`phrase`] holds the words that all of them, and a table's
-//! cells, are made of; [`wrap`] breaks lines.
+//! cells, are made of.
 
 pub mod host_check;
 pub mod overview;
@@ -15,4 +15,3 @@ pub mod remaining;
 mod report_tests;
 pub mod status_line;
 pub mod text;
-pub mod wrap;

@@ -9,8 +9,8 @@ use super::overview::{Failed, Gain, Measured, Missing, Overview};
 use super::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent, saved,
 };
-use super::wrap::wrap;
 use crate::base::quantity::show_duration;
+use crate::base::wrap::wrap;
 use crate::model::Name;
 use crate::model::metric::{Direction, Summary};
 use crate::model::outcome::Outcome;

@@ -23,7 +23,8 @@ pub enum JournalError {
     },
     /// The folder belongs to another study.
     #[error(
-        "the folder {} belongs to study `{found}`, not to `{expected}`: choose another output_dir",
+        "the folder {} belongs to study `{found}`, not to `{expected}`: set name = \"{found}\" in \
+         [study] to go on with that one, or choose another output_dir",
         .folder.display()
     )]
     Foreign {

@@ -399,7 +399,7 @@ impl<'a> Reader<'a> {
         let ending = match (code, error) {
             _ if line.get("timeout").and_then(Json::as_bool) == Some(true) => Ending::TimedOut,
             (Some(code), _) => ending(code),
-            (None, Some(error)) if !good => Ending::CouldNotStart(error.to_owned()),
+            (None, Some(error)) if !good => Ending::CouldNotStart(Box::new(error.to_owned())),
             (None, _) => Ending::Exited(0),
         };
         let fault = error.map_or_else(|| format!("it {ending}"), str::to_owned);

@@ -99,7 +99,7 @@ impl<'a> EndingRecord<'a> {
             Self::OomKilled => Ending::OomKilled,
             Self::TimedOut => Ending::TimedOut,
             Self::Stopped => Ending::Stopped,
-            Self::CouldNotStart(why) => Ending::CouldNotStart(why.owned()),
+            Self::CouldNotStart(why) => Ending::CouldNotStart(Box::new(why.owned())),
         }
     }
 }

@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`; `run` of `step-started`; `choice` of `trial-planned` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`; `run` of `step-started`; `choice` of `trial-planned` |
 
 use std::fmt;
 
@@ -317,6 +317,29 @@ mod tests {
             assert!(line.contains(&format!("\"event\":{{\"{name}\":")), "{line}");
             assert!(EventRecord::KINDS.contains(&name));
         }
+    }
+
+    /// What a new kind of event owes to later versions of this program.
+    #[test]
+    fn every_kind_is_in_a_fixture() {
+        // The names by which serde tells the kinds apart, in its words.
+        let unknown = serde_json::from_str::<EventRecord<'_>>(r#"{"?":{}}"#);
+        let expected = unknown.err().expect("no kind").to_string();
+        let kinds: Vec<&str> = expected.split('`').skip(3).step_by(2).collect();
+        assert_eq!(kinds, EventRecord::KINDS);
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/journal");
+        let mut missing = kinds;
+        for version in std::fs::read_dir(folder).expect("the fixtures").flatten() {
+            let text = std::fs::read_to_string(version.path().join("journal.jsonl"));
+            for line in text.expect("a journal").lines().skip(1) {
+                let read = read_line(line.as_bytes(), &mut Interner::default());
+                let Ok(Read::Fact(_, fact)) = read else {
+                    panic!("no fact: {line}");
+                };
+                missing.retain(|kind| *kind != fact.event.name());
+            }
+        }
+        assert_eq!(missing, [""; 0], "add them to the newest fixture");
     }
 
     #[test]

@@ -65,7 +65,7 @@ pub(super) fn scan(
     let length = file.metadata().map_err(JournalError::at(path))?.len();
     let mut lines = Lines {
         path,
-        reader: BufReader::with_capacity(1 << 20, file.take(length)),
+        reader: BufReader::with_capacity(1 << 16, file.take(length)),
         line: Vec::with_capacity(4096),
         number: 0,
         start: 0,

@@ -1,5 +1,6 @@
-//! What the programs print with: tables, colours, numbers and the widths of
-//! text on a terminal, where a Chinese character takes two columns.
+//! What the programs print with: tables, colours, numbers, the widths of text
+//! on a terminal, where a Chinese character takes two columns, and what is said
+//! of a wrong command line.
 //!
 //! Nothing here prints: functions return text or write to what they are given,
 //! and are told whether to colour.
@@ -7,4 +8,5 @@
 pub mod color;
 pub mod number;
 pub mod tables;
+pub mod usage;
 pub mod width;

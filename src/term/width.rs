@@ -49,12 +49,29 @@ pub fn shorten(text: &str, columns: usize) -> Cow<'_, str> {
     Cow::Owned(kept)
 }
 
+/// A name is not made shorter than this for the sake of its value.
+const SHORTEST_NAME: usize = 8;
+
+/// A word in at most `columns`. Of `NAME=VALUE` the name is shortened, where
+/// that is enough: it is the value that tells one from another.
+fn shorten_word(word: &str, columns: usize) -> Cow<'_, str> {
+    if let Some((name, value)) = word.split_once('=')
+        && width(word) > columns
+    {
+        let room = columns.saturating_sub(width(value) + 1);
+        if room >= SHORTEST_NAME {
+            return Cow::Owned(format!("{}={value}", shorten(name, room)));
+        }
+    }
+    shorten(word, columns)
+}
+
 /// `text` in lines of at most `columns`, broken at blanks; a word that is
 /// longer is shortened. One empty line for an empty text.
 pub fn fold(text: &str, columns: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in text.split_whitespace() {
-        let word = shorten(word, columns);
+        let word = shorten_word(word, columns);
         let line = lines.last().map_or(0, |line| width(line));
         match lines.last_mut() {
             Some(last) if line == 0 => last.push_str(&word),
@@ -92,6 +109,10 @@ mod tests {
         assert_eq!(folded, ["A=1", "MODE=fast", "模型=长长…", "LONG=1234…"]);
         assert_eq!(fold("A=1 B=2 C=3", 7), ["A=1 B=2", "C=3"]);
         assert_eq!(fold("", 7), [""]);
+        assert_eq!(
+            fold("VLLM_MAX_NUM_SEQS=1024 GPU_MEMORY_UTILIZATION=0.97", 18),
+            ["VLLM_MAX_NUM…=1024", "GPU_MEMORY_U…=0.97"]
+        );
     }
 
     #[test]

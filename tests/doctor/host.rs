@@ -9,7 +9,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 
 use crate::support::control::{ctl, json};
-use crate::support::said::{GOOD, SERVED, assert_said};
+use crate::support::said::{GOOD, SERVED, assert_said, unfolded};
 use crate::support::{Study, code, said};
 
 /// What `autotuned doctor study.toml --json` finds, and how it ends.
@@ -172,15 +172,11 @@ fn a_start_tells_what_is_amiss_once_and_goes_on() {
         busy["holder"].as_str().is_some_and(|h| h.contains(&own)),
         "{busy}"
     );
-    let shown = said(&ctl(&study, &["status"]))
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let shown = unfolded(&said(&ctl(&study, &["status"])));
     assert!(shown.contains(&own), "{shown}");
     drop(listener);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
-    let told = study
-        .log()
+    let told = unfolded(&study.log())
         .matches("end that, or give the service another port")
         .count();
     assert_eq!(told, 1, "{}", study.log());

@@ -3,6 +3,7 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 
+use crate::support::said::unfolded;
 use crate::support::{Study, code, key, said};
 
 fn study() -> Study {
@@ -128,7 +129,11 @@ fn a_torn_line_of_the_results_is_completed() {
     });
     shorten(&study.out("tune_results.jsonl"), 25);
     assert_eq!(study.finish(), 0, "{}", study.trace());
-    assert!(study.log().contains("was completed"), "{}", study.log());
+    assert!(
+        unfolded(&study.log()).contains("was completed"),
+        "{}",
+        study.log()
+    );
     assert_whole(&study);
 }
 
@@ -145,7 +150,11 @@ fn a_damaged_results_file_is_made_anew() {
     let text = std::fs::read_to_string(&path).expect("the results");
     std::fs::write(&path, text.replacen("\"ok\"", "\"OK\"", 1)).expect("damaged");
     assert_eq!(study.finish(), 0, "{}", study.trace());
-    assert!(study.log().contains("was made anew"), "{}", study.log());
+    assert!(
+        unfolded(&study.log()).contains("was made anew"),
+        "{}",
+        study.log()
+    );
     assert_whole(&study);
 }
 

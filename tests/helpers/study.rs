@@ -476,7 +476,7 @@ impl Story {
             2 => Ending::OomKilled,
             3 => Ending::TimedOut,
             4 => Ending::Stopped,
-            _ => Ending::CouldNotStart(self.nasty()),
+            _ => Ending::CouldNotStart(Box::new(self.nasty())),
         };
         run.fault = Some(self.nasty().into());
         let name = Name::from(self.nasty());

@@ -23,6 +23,9 @@ fn the_fixture_as_a_spec() {
     let repo = Repo::new();
     let output = repo.autotuned(&["convert", "--repo", "."], &[]);
     insta::assert_snapshot!("convert-spec", shown(&repo, &output.stdout));
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut lines = text.lines();
+    assert_eq!(lines.find(|line| line.chars().count() > 80), None);
     insta::assert_snapshot!("convert-said", shown(&repo, &output.stderr));
     assert_eq!(code(&output), 0);
 }
@@ -231,7 +234,7 @@ fn all_that_is_wrong_is_said_at_once() {
     let repo = Repo::new();
     repo.write(
         "space.json",
-        r#"{"A": 3, "B": ["1", 2.0], "PATH": ["x"], "C": []}"#,
+        r#"{"A": 3, "B": ["1", true, null], "PATH": ["x"], "C": []}"#,
     );
     repo.write("best_params.json", r#"{"MAX_MODEL_LEN": true}"#);
     let environment = [
@@ -298,6 +301,7 @@ fn what_is_printed_is_a_spec_whatever_the_names_are() {
     let comments: Vec<&str> = text.lines().filter(|line| line.starts_with("# ")).collect();
     let comments = comments.join("\n");
     assert!(!comments.contains('\u{1b}'), "{text}");
+    let comments = comments.replace("\n# ", " ");
     assert!(comments.contains("b\"\\nc = [1]"), "{text}");
     let table: toml::Table = text.parse().expect("TOML");
     assert_eq!(table["study"]["workdir"].as_str(), Some(odd));

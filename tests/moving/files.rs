@@ -256,6 +256,8 @@ fn old_results_are_history() {
     assert_eq!(code(&output), 0, "{}", said(&output));
     let said = said(&output);
     assert!(said.contains("line 3") && said.contains("line 6"), "{said}");
+    let mut notes = said.lines().take_while(|line| !line.is_empty());
+    assert_eq!(notes.find(|line| line.chars().count() > 80), None);
     assert!(said.contains("it is half a line"), "{said}");
     assert!(
         !repo.names().iter().any(|name| name.contains(".old")),

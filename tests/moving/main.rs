@@ -12,6 +12,7 @@ mod convert;
 mod files;
 mod reload;
 mod run;
+mod verbs;
 
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;

@@ -28,7 +28,10 @@ fn measuring(repo: &Repo) -> Daemon {
     let child = repo
         .command(
             &arguments,
-            &[("SEARCH_SPACE_FILE", "tune_search_space.json")],
+            &[
+                ("SEARCH_SPACE_FILE", "tune_search_space.json"),
+                ("SKIP_PIP_INSTALL", "0"),
+            ],
         )
         .stdout(fs::File::create(repo.path("said")).expect("a file"))
         .stderr(Stdio::null())
@@ -97,6 +100,6 @@ fn a_changed_repo_is_taken_over() {
     assert_eq!(daemon.end(), 0);
     // What its start went by is named: without it another study would go on.
     let last = fs::read_to_string(repo.path("said")).expect("what it said");
-    let variables = "with these variables set as now: SEARCH_SPACE_FILE\n";
+    let variables = "with these variables set as now: SEARCH_SPACE_FILE, SKIP_PIP_INSTALL\n";
     assert!(last.ends_with(variables), "{last}");
 }

@@ -225,6 +225,7 @@ fn talk<S: Read + Write>(
 mod tests {
     use super::super::*;
     use super::*;
+    use crate::support::said::unfolded;
 
     fn channel(server: &Server, more: &str) -> String {
         format!(
@@ -300,7 +301,7 @@ mod tests {
         );
         let study = study(1, SCORE, &channel(&server, &more));
         secret(&study, "pass", "wrong-hush-hush");
-        let text = run_to_end(&study);
+        let text = unfolded(&run_to_end(&study));
         assert!(
             text.contains("channel mail takes no message: 535"),
             "{text}"

@@ -142,7 +142,10 @@ fn check_looks_at_this_machine_too() {
     assert_eq!(code(&output), 3);
     assert_snapshot!(
         redacted(&study, &said(&output)),
-        @"error: `command` of the step `eval`: no folder of PATH has the program autotune-no-such-program: install it, or write its whole path"
+        @r"
+    error: `command` of the step `eval`: no folder of PATH has the program
+      autotune-no-such-program: install it, or write its whole path
+    "
     );
     let alone = study.autotuned(&["check", "study.toml", "--no-host"]);
     assert_eq!(code(&alone), 0, "{}", said(&alone));

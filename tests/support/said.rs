@@ -53,6 +53,11 @@ port_wait = "10ms"
 fault_wait = "0s"
 "#;
 
+/// A text without its line breaks, wherever they fall.
+pub fn unfolded(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// What a program said must have all of `words` in it, and its exit code be
 /// `expected`; nothing may have panicked.
 #[track_caller]
@@ -60,8 +65,10 @@ pub fn assert_said(output: &Output, expected: i32, words: &[&str]) {
     let text = said(output);
     assert!(!text.contains("panicked"), "{text}");
     assert_eq!(code(output), expected, "{text}");
+    let unfolded = unfolded(&text);
     for word in words {
-        assert!(text.contains(word), "`{word}` is not in:\n{text}");
+        let is_there = text.contains(word) || unfolded.contains(word);
+        assert!(is_there, "`{word}` is not in:\n{text}");
     }
 }
 

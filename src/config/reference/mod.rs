@@ -29,6 +29,9 @@ pub const PRESET: &str = "serving-env";
 /// The file of secrets and settings that `auto_tune.sh` reads.
 pub const SECRETS: &str = "tune_secrets.sh";
 
+/// Variables by which `run_model.sh` leaves work out; the preset sets both to 1.
+pub const SKIPS: [&str; 2] = ["SKIP_PIP_INSTALL", "SKIP_MODEL_DOWNLOAD"];
+
 /// What a user asks of a repo.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wishes {

@@ -1,7 +1,7 @@
 //! The files of a repo that say where the search starts and what it tries.
 
 use std::fs;
-use std::io;
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -9,6 +9,12 @@ use serde_json::Value as Json;
 use super::PRESET;
 use crate::base::exports;
 use crate::config::{names, presets};
+
+/// The journal's name, as `store` names it.
+const JOURNAL: &str = "journal.jsonl";
+
+/// No header of a journal is longer, in bytes.
+const LONGEST_HEADER: u64 = 1 << 16;
 
 /// Names with their texts, in order.
 pub(super) type Assignment = Vec<(String, String)>;
@@ -91,10 +97,9 @@ pub(super) fn base(
         if !names::is_parameter(&name) {
             return wrong("cannot be the name of a parameter: leave it out");
         }
-        let value = match value {
-            Json::String(text) if !text.contains('\0') => text,
-            Json::Number(number) => number.to_string(),
-            other => return wrong(&format!("must be text, not {other}: write \"…\"")),
+        let value = match text_of(value) {
+            Ok(value) => value,
+            Err(other) => return wrong(&format!("must be text, not {other}: write \"…\"")),
         };
         match values.iter_mut().find(|(known, _)| *known == name) {
             Some((_, old)) => *old = value,
@@ -105,11 +110,41 @@ pub(super) fn base(
     Ok(Base { values, from })
 }
 
+/// The name of the study of `repo`: that with which its journal was begun, so
+/// that it is found again whatever the folder is called by then; else that of
+/// the folder, as far as a study can be called so.
+pub(super) fn study_name(repo: &Path, journal: &str) -> String {
+    journal_name(&repo.join(journal)).unwrap_or_else(|| name_of_folder(repo))
+}
+
+fn name_of_folder(repo: &Path) -> String {
+    let folder = repo.file_name().unwrap_or_default().to_string_lossy();
+    let letters = folder.chars().map(|letter| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => letter,
+        _ => '-',
+    });
+    let name: String = letters.take(names::LONGEST).collect();
+    match name.trim_matches(['-', '.']) {
+        "" => PRESET.to_owned(),
+        name => name.to_owned(),
+    }
+}
+
+/// The study that the journal in `folder` says it is of.
+fn journal_name(folder: &Path) -> Option<String> {
+    let file = fs::File::open(folder.join(JOURNAL)).ok()?;
+    let mut header = String::new();
+    let mut reader = BufReader::new(file.take(LONGEST_HEADER));
+    reader.read_line(&mut header).ok()?;
+    let header: Json = serde_json::from_str(&header).ok()?;
+    let name = header.get("study")?.as_str()?;
+    Some(name.to_owned())
+}
+
 /// The base of the study whose journal is in `folder`, as the spec beside it
 /// has it.
 fn journal_base(folder: &Path) -> Option<Assignment> {
-    // Named as `store` names them.
-    if !folder.join("journal.jsonl").exists() {
+    if !folder.join(JOURNAL).exists() {
         return None;
     }
     let spec = fs::read_to_string(folder.join("spec.toml")).ok()?;
@@ -135,6 +170,18 @@ fn read_json(path: &Path) -> Result<Option<serde_json::Map<String, Json>>, Strin
             "{} is no JSON ({error}): mend it, or move it away",
             path.display()
         )),
+    }
+}
+
+/// A value as an environment variable has it: a text, or the digits of a number.
+///
+/// # Errors
+/// What can be no variable's value.
+fn text_of(value: Json) -> Result<String, Json> {
+    match value {
+        Json::String(text) if !text.contains('\0') => Ok(text),
+        Json::Number(number) => Ok(number.to_string()),
+        other => Err(other),
     }
 }
 
@@ -174,13 +221,10 @@ pub(super) fn extend(space: &mut Space, path: &Path) -> Result<(), Vec<String>> 
             }
         };
         for value in values {
-            match value {
-                Json::String(text) if !text.contains('\0') => {
-                    if !space[known].1.contains(&text) {
-                        space[known].1.push(text);
-                    }
-                }
-                other => wrong(format!("{name}: {other} must be text: write \"{other}\"")),
+            match text_of(value) {
+                Ok(text) if space[known].1.contains(&text) => {}
+                Ok(text) => space[known].1.push(text),
+                Err(other) => wrong(format!("{name}: {other} must be text: write \"…\"")),
             }
         }
     }

@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use super::repo::{self, Assignment, Space, value_of};
 use super::settings::{Found, Given, SETTINGS, Takes};
-use super::{PRESET, SECRETS, SERVER, Translation, Wishes, journal_of};
+use super::{PRESET, SECRETS, SERVER, SKIPS, Translation, Wishes, journal_of};
+use crate::base::wrap::{WIDTH, wrap};
 use crate::config::names;
 use crate::config::reader::did_you_mean;
-
-/// Variables by which `run_model.sh` leaves work out; the preset sets both.
-const SKIPS: [&str; 2] = ["SKIP_PIP_INSTALL", "SKIP_MODEL_DOWNLOAD"];
 
 /// What the names of the tuner's own variables begin with; some have none.
 const PREFIX: &str = "TUNE_";
@@ -37,17 +35,35 @@ const PARTS: [(&str, &str); 4] = [
     ),
 ];
 
+/// The columns of a list on one line, less those of its key.
+const LONGEST_LIST: usize = 60;
+
 /// A text as TOML has it.
 pub(super) fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
 }
 
+/// A list of texts, on several lines where it is long.
 pub(super) fn list(texts: &[impl AsRef<str>]) -> String {
     let quoted: Vec<String> = texts.iter().map(|text| quoted(text.as_ref())).collect();
-    format!("[{}]", quoted.join(", "))
+    let whole = quoted.join(", ");
+    if whole.chars().count() <= LONGEST_LIST {
+        return format!("[{whole}]");
+    }
+    let mut lines = vec![String::new()];
+    for text in quoted {
+        let next = format!(" {text},");
+        match lines.last_mut() {
+            Some(line) if line.chars().count() + next.chars().count() <= LONGEST_LIST => {
+                line.push_str(&next);
+            }
+            _ => lines.push(next),
+        }
+    }
+    format!("[\n    {}\n]", lines.join("\n   ").trim_start())
 }
 
-/// A text as a comment can have it, on one line.
+/// A text as a comment can have it, without what would end that.
 fn comment(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -69,6 +85,7 @@ fn seconds(duration: Duration) -> String {
 }
 
 /// The text under way.
+#[derive(Default)]
 pub(super) struct Writer {
     pub(super) text: String,
 }
@@ -78,10 +95,29 @@ impl Writer {
         let _ = writeln!(self.text, "\n{header}");
     }
 
+    /// A section with a remark above it.
+    fn remarked(&mut self, remark: &str, header: &str) {
+        self.text.push('\n');
+        self.comment("", remark);
+        let _ = writeln!(self.text, "{header}");
+    }
+
+    /// A remark, its lines after the first indented by `indent` more.
+    fn comment(&mut self, indent: &str, remark: &str) {
+        for line in wrap("# ", &format!("# {indent}"), &comment(remark)) {
+            let _ = writeln!(self.text, "{line}");
+        }
+    }
+
     /// `key = value`, with where the value comes from.
     pub(super) fn key(&mut self, key: &str, value: &str, found: Option<&Found>) {
-        let comment = found.map(|found| format!("    # {found}"));
-        let _ = writeln!(self.text, "{key} = {value}{}", comment.unwrap_or_default());
+        let line = format!("{key} = {value}");
+        let line = match found.map(|found| (found, format!("{line}    # {found}"))) {
+            Some((_, whole)) if whole.chars().count() <= WIDTH => whole,
+            Some((found, _)) => format!("# {found}\n{line}"),
+            None => line,
+        };
+        let _ = writeln!(self.text, "{line}");
     }
 
     /// The same where there is a value.
@@ -107,20 +143,23 @@ pub(super) fn write(
         notes: Vec::new(),
     };
     let folder = repo.display().to_string();
-    let shown = comment(&folder);
-    let mut out = Writer {
-        text: format!(
-            "# What auto_tune.sh does in {shown}, as\n\
-             # `autotuned convert --repo {shown}` wrote it.\n\
-             # What is not said here comes from the preset: `autotunectl presets {PRESET}`.\n\
-             preset = \"{PRESET}\"\n"
-        ),
-    };
+    let mut out = Writer::default();
+    for line in [
+        format!("What auto_tune.sh does in {folder}, as"),
+        format!("`autotuned convert --repo {folder}` wrote it."),
+        format!("What is not said here is the preset's: `autotunectl presets {PRESET}`."),
+    ] {
+        out.comment("", &line);
+    }
+    out.key("preset", &quoted(PRESET), None);
+    let mut of_files = Writer::default();
+    let files = files(&mut of_files, &mut given, repo);
     out.section("[study]");
+    let name = repo::study_name(repo, &files.journal);
+    out.key("name", &quoted(&name), None);
     out.key("workdir", &quoted(&folder), None);
     out.key("output_dir", &quoted(&folder), None);
-
-    let files = files(&mut out, &mut given, repo);
+    out.text.push_str(&of_files.text);
     if let Some((threshold, found)) = given.number("accuracy-threshold") {
         out.section("[[constraint]]\nmetric = \"accuracy\"");
         // In full, 1e30 would be a whole number of too many digits.
@@ -161,13 +200,11 @@ pub(super) fn write(
     left_out.extend(repo::forced(repo, &base));
     let parts = PARTS.iter().filter(|(name, _)| repo.join(name).exists());
     left_out.extend(parts.map(|(name, why)| format!("{name}, {why}")));
+    if !left_out.is_empty() {
+        out.section("# Left out:");
+    }
     for left in &left_out {
-        out.text.push_str(if left == &left_out[0] {
-            "\n# Left out:\n"
-        } else {
-            ""
-        });
-        let _ = writeln!(out.text, "# - {}", comment(left));
+        out.comment("  ", &format!("- {left}"));
     }
     Ok(Translation {
         text: out.text,
@@ -288,10 +325,10 @@ fn repo_space(
         })
         .collect();
     if !moved.is_empty() {
-        out.section(&format!(
-            "# Where the search starts: {}.\n[base]",
-            comment(&base.from)
-        ));
+        out.remarked(
+            &format!("Where the search starts: {}.", base.from),
+            "[base]",
+        );
         for (name, value) in moved {
             out.key(name, &quoted(value), None);
         }
@@ -301,9 +338,10 @@ fn repo_space(
     if !changed.is_empty() {
         let with = added.map(|found| format!(", with those of {found}"));
         let with = with.unwrap_or_default();
-        out.section(&format!(
-            "# What is tried where that differs from the preset{with}.\n[space]"
-        ));
+        out.remarked(
+            &format!("What is tried where that differs from the preset{with}."),
+            "[space]",
+        );
         for (name, values) in changed {
             out.key(name, &list(values), None);
         }

@@ -111,3 +111,22 @@ fn an_unknown_preset_gets_the_nearest() {
     let message = complaints("preset = 7");
     assert!(message.starts_with("spec.toml:1:10: error: `preset` must be a name in quotes (there"));
 }
+
+#[test]
+fn a_step_that_the_preset_has_not_gets_the_nearest() {
+    let given = "[study]\nname = 's'\n[base]\nMODEL = '/m'\n[[step]]\nname = 'benhc'\nruns = 7\n";
+    let complaints = |text: &str| on_preset(text).expect_err("wrong").to_string();
+    insta::assert_snapshot!(complaints(given), @"spec.toml:6:8: error: the preset `small` has no step `benhc`, and a step of one's own needs a `kind` (did you mean `bench`?)");
+    // One that the spec changes is known all the same, and changed once.
+    let changed = "[[step]]\nname = 'bench'\nenv.A = 'b'\n";
+    let both = format!("{given}{changed}");
+    assert_eq!(complaints(&both), complaints(given));
+    let twice = given.replace("benhc", "bench") + changed;
+    insta::assert_snapshot!(complaints(&twice), @"spec.toml:9:8: error: there is a step `bench` already");
+    // Nothing near: those that there are.
+    let other = given.replace("benhc", "accuracy");
+    insta::assert_snapshot!(complaints(&other), @"spec.toml:6:8: error: the preset `small` has no step `accuracy`, and a step of one's own needs a `kind` (its steps: bench)");
+    // One of its own it may have.
+    let own = format!("{other}kind = 'task'\ncommand = ['true']\n").replace("runs = 7\n", "");
+    assert!(on_preset(&own).is_ok());
+}
