@@ -2,8 +2,8 @@
 
 use super::exit::Exit;
 use super::session::{Session, Trouble};
+use crate::base::wrap::wrap;
 use crate::report::phrase::clean;
-use crate::report::wrap::wrap;
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
 use crate::wire::reply::{Forecast, Importance, Known, Reply};

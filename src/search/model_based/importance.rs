@@ -6,8 +6,9 @@
 //! The share of a parameter is that of the variance of `E[f | its value]` in the
 //! variance of `f` over the space, the rules and conditions kept, and each
 //! combination counting the same; that of a pair is what the two have together
-//! beyond that. Of a large space it is estimated from combinations at random,
-//! less what as many groups of such would have by chance. `f` is on the scale of
+//! beyond that. Of a parameter that is active under a condition, what differs
+//! where it is counts, and not that it is: that is its condition's doing. Of a
+//! large space it is estimated from combinations at random, less what as many groups of such would have by chance. `f` is on the scale of
 //! [`noise`](crate::model::noise).
 //!
 //! How sure that is comes from a bootstrap over the trials (B. Efron, Bootstrap
@@ -353,6 +354,12 @@ impl Axis {
         found.unwrap_or(inactive)
     }
 
+    /// The value that a combination has, where the parameter is active.
+    fn active(&self, index: usize) -> Option<usize> {
+        let cell = self.cells[index];
+        (cell + 1 < self.labels.len()).then_some(cell)
+    }
+
     fn count(&self, coordinates: impl Iterator<Item = f64>) -> Vec<u32> {
         let mut counts = vec![0; self.labels.len()];
         for at in coordinates {
@@ -372,7 +379,7 @@ struct Design {
 impl Design {
     /// The share of each parameter in the variance of `values`.
     fn shares(&self, values: &[f64]) -> Vec<f64> {
-        let share = |axis: &Axis| self.share(values, |index| axis.cells[index]);
+        let share = |axis: &Axis| self.share(values, |index| axis.active(index));
         self.axes.iter().map(share).collect()
     }
 
@@ -396,37 +403,46 @@ impl Design {
     fn shares_of(&self, pairs: &[(usize, usize)], values: &[f64], main: &[f64]) -> Vec<f64> {
         let share = |(a, b): &(usize, usize)| {
             let width = self.axes[*b].labels.len();
-            let cell =
-                |index: usize| self.axes[*a].cells[index] * width + self.axes[*b].cells[index];
+            let cell = |index: usize| {
+                let a = self.axes[*a].active(index)?;
+                Some(a * width + self.axes[*b].active(index)?)
+            };
             (self.share(values, cell) - main[*a] - main[*b]).max(0.0)
         };
         pairs.iter().map(share).collect()
     }
 
-    /// The share of the variance that is between groups.
-    fn share(&self, values: &[f64], group: impl Fn(usize) -> usize) -> f64 {
-        let count = values.len() as f64;
-        let mean = values.iter().sum::<f64>() / count;
+    /// The share of the variance that is between groups; what has none has no
+    /// part in it.
+    fn share(&self, values: &[f64], group: impl Fn(usize) -> Option<usize>) -> f64 {
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
         let all: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
         let mut groups: BTreeMap<usize, (f64, f64)> = BTreeMap::new();
+        let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
         for (index, value) in values.iter().enumerate() {
-            let (members, sum) = groups.entry(group(index)).or_default();
+            let Some(group) = group(index) else { continue };
+            let off = value - mean;
+            let (members, of_group) = groups.entry(group).or_default();
             *members += 1.0;
-            *sum += value - mean;
+            *of_group += off;
+            count += 1.0;
+            sum += off;
+            squares += off * off;
         }
+        // Where the model sees no difference, nothing matters.
+        if count == 0.0 || all / (values.len() as f64) < 1e-12 {
+            return 0.0;
+        }
+        let around = sum * sum / count;
         let between: f64 = groups.values().map(|(n, sum)| sum * sum / n).sum();
+        let between = between - around;
         let free = groups.len() as f64 - 1.0;
         let by_chance = if self.is_whole || count <= free + 1.0 {
             0.0
         } else {
-            free * (all - between).max(0.0) / (count - free - 1.0)
+            free * (squares - around - between).max(0.0) / (count - free - 1.0)
         };
-        // Where the model sees no difference, nothing matters.
-        if all / count < 1e-12 {
-            0.0
-        } else {
-            ((between - by_chance) / all).clamp(0.0, 1.0)
-        }
+        ((between - by_chance) / all).clamp(0.0, 1.0)
     }
 
     /// The mean at each value of each parameter; `None` where no combination
