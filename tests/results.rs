@@ -58,6 +58,7 @@ impl Diary {
             trial,
             params,
             origin: Origin::Sampler,
+            choice: None,
         });
         trial
     }

@@ -10,7 +10,8 @@
 //! `model-parts` has runs of four parts, or as many as `--parts` says, each of
 //! which costs and tells its share; racing may end a trial after any of them.
 //! What is scored at each cost is the trial that leads: its true objective as a
-//! share of the table's best, 0 when it is infeasible.
+//! share of the table's best, 0 when it is infeasible. With `--converged`, `model`
+//! also ends when it has converged by that; at which cost, is in the last columns.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
@@ -25,7 +26,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context, Result};
-use autotune::model::spec::SamplerKind;
+use autotune::model::spec::{Converged, SamplerKind};
 use clap::Parser;
 
 use replay::{Contestant, Course, PARTS, PASSES, play};
@@ -60,6 +61,9 @@ struct Options {
     /// How many parts that are
     #[arg(long, value_name = "N", default_value_t = PARTS, value_parser = clap::value_parser!(u32).range(2..=100))]
     parts: u32,
+    /// Lets `model` end, too, once so many asks have promised less than that
+    #[arg(long, value_name = "SHARE,ASKS", value_parser = converged)]
+    converged: Option<Converged>,
     /// Writes the quality from each cost on to this file
     #[arg(long, value_name = "FILE")]
     csv: Option<PathBuf>,
@@ -73,6 +77,16 @@ const EXAMPLE: &str = "Example: cargo bench --bench search -- --samplers model,r
 fn cost(text: &str) -> Result<f64, String> {
     let cost = text.parse().ok().filter(|cost| (0.0..=1e6).contains(cost));
     cost.ok_or_else(|| "a start costs 0 to 1000000 runs".to_owned())
+}
+
+fn converged(text: &str) -> Result<Converged, String> {
+    let found = text.split_once(',').and_then(|(under, asks)| {
+        Some(Converged {
+            under: under.parse().ok()?,
+            asks: asks.parse().ok()?,
+        })
+    });
+    found.ok_or_else(|| "a share and a number, such as 0.001,10".to_owned())
 }
 
 fn main() -> Result<()> {
@@ -134,15 +148,15 @@ fn main() -> Result<()> {
 
 fn header(name: &str) {
     println!(
-        "{name:<19} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>5} {:>4} {:>6}",
-        "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "trials", "runs", "cut", "failed"
+        "{name:<18} {:>5} {:>5} {:>5} {:>5} {:>5} {:>6} {:>6} {:>5} {:>4} {:>6} {:>4}",
+        "0.10", "0.25", "0.50", "1.00", "1.50", "ERT95", "trials", "runs", "cut", "failed", "end"
     );
 }
 
 fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) -> String {
     let count = courses.clone().count().max(1) as f64;
     let mean = |of: &dyn Fn(&Course) -> f64| courses.clone().map(of).sum::<f64>() / count;
-    let mut line = format!("{name:<19}");
+    let mut line = format!("{name:<18}");
     for at in AT {
         line += &format!(" {:>5.3}", mean(&|course| course.quality(at)));
     }
@@ -150,12 +164,13 @@ fn row<'a>(name: &str, courses: impl Iterator<Item = &'a Course> + Clone) -> Str
     let spent = mean(&|course| course.reached(GOOD).unwrap_or(PASSES));
     let reached = mean(&|course| f64::from(u8::from(course.reached(GOOD).is_some())));
     line + &format!(
-        " {:>6.2} {:>6.1} {:>5.1} {:>4.1} {:>6.1}",
+        " {:>6.2} {:>6.1} {:>5.1} {:>4.1} {:>6.1} {:>4.2}",
         spent / reached,
         mean(&|course| course.trials as f64),
         mean(&|course| f64::from(course.runs)),
         mean(&|course| f64::from(course.cut)),
         mean(&|course| f64::from(course.failed)),
+        mean(&|course| course.stopped.unwrap_or(PASSES)),
     )
 }
 
@@ -177,7 +192,13 @@ fn play_all(
                     let Some(table) = tables.get(index / seeds) else {
                         break;
                     };
-                    let course = play(table, contestant, (index % seeds) as u64, options.startup);
+                    let course = play(
+                        table,
+                        contestant,
+                        (index % seeds) as u64,
+                        options.startup,
+                        options.converged,
+                    );
                     played
                         .lock()
                         .expect("no thread panics")

@@ -14,7 +14,8 @@ use autotune::model::notify::Notify;
 use autotune::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
 use autotune::model::spec::{
-    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Budget, Confirm, Control, Converged, FileNames, HostCare, Limits, Retention, SamplerKind,
+    Search, Spec,
 };
 use autotune::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use autotune::model::study::Study;
@@ -22,7 +23,7 @@ use autotune::model::template::Template;
 use autotune::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, Trial, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
-use autotune::search::{Ask, ask, drift};
+use autotune::search::{Ask, ask, choice, drift};
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -96,6 +97,8 @@ impl Contestant {
 pub struct Course {
     /// The quality of what leads from each cost on, in passes.
     pub steps: Vec<(f64, f64)>,
+    /// The cost at which nothing was left to do, in passes.
+    pub stopped: Option<f64>,
     pub trials: usize,
     pub runs: u32,
     pub failed: u32,
@@ -121,13 +124,21 @@ impl Course {
 }
 
 /// Plays a study until its budget is spent.
-pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> Result<Course> {
+///
+/// With `converged`, also until it has converged by that.
+pub fn play(
+    table: &Table,
+    contestant: Contestant,
+    seed: u64,
+    startup: f64,
+    converged: Option<Converged>,
+) -> Result<Course> {
     let mut replay = Replay {
         table,
         parts: contestant.parts,
         seed,
         startup,
-        study: Study::new(Arc::new(spec(table, contestant, seed)?)),
+        study: Study::new(Arc::new(spec(table, contestant, seed, converged)?)),
         runs: HashMap::new(),
         cost: 0.0,
         budget: PASSES * table.pass(startup),
@@ -138,6 +149,7 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
     replay
         .steps
         .push((0.0, table.quality(&table.key(&baseline))));
+    let mut stopped = None;
     while replay.cost < replay.budget {
         if let Some(trial) = drift::due(&replay.study) {
             replay.check(trial)?;
@@ -149,12 +161,16 @@ pub fn play(table: &Table, contestant: Contestant, seed: u64, startup: f64) -> R
                 replay.sit(trial)?;
             }
             Ask::Run(trial) => replay.sit(trial)?,
-            Ask::Exhausted(_) => break,
+            Ask::Exhausted(_) => {
+                stopped = Some(replay.cost / table.pass(startup));
+                break;
+            }
             Ask::Wait => anyhow::bail!("nothing is unsettled, and still it waits"),
         }
     }
     Ok(Course {
         steps: replay.steps,
+        stopped,
         trials: replay.study.trials().len(),
         runs: replay.study.runs(),
         failed: replay.study.counts().failed,
@@ -201,10 +217,15 @@ impl Replay<'_> {
         } else {
             Origin::Sampler
         };
+        let choice = match self.study.spec().budget.converged {
+            Some(_) => choice(&self.study, &params),
+            None => None,
+        };
         self.happen(Event::TrialPlanned {
             trial,
             params,
             origin,
+            choice,
         })?;
         Ok(trial)
     }
@@ -419,7 +440,12 @@ pub fn finite(number: f64) -> Result<Finite> {
 }
 
 /// The study of a table.
-pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
+pub fn spec(
+    table: &Table,
+    contestant: Contestant,
+    seed: u64,
+    converged: Option<Converged>,
+) -> Result<Spec> {
     let metrics = ["objective", "constraint"].into_iter();
     let metrics = metrics.filter(|name| *name == "objective" || table.threshold.is_some());
     let metrics = metrics.map(|name| MetricRule {
@@ -434,6 +460,7 @@ pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
         metric: "constraint".into(),
         min: Finite::new(threshold),
         max: None,
+        confidence: None,
     });
     let step = Step {
         name: "measure".into(),
@@ -465,7 +492,10 @@ pub fn spec(table: &Table, contestant: Contestant, seed: u64) -> Result<Spec> {
             direction: Direction::Maximize,
         },
         constraints: constraint.into_iter().collect(),
-        budget: Budget::default(),
+        budget: Budget {
+            converged,
+            ..Budget::default()
+        },
         search: Search {
             sampler: contestant.sampler,
             passes: 99,

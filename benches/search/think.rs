@@ -109,6 +109,7 @@ impl MadeUp {
             trial,
             params,
             origin,
+            choice: None,
         })?;
         self.happen(Event::SittingStarted {
             trial,

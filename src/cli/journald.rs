@@ -305,7 +305,7 @@ impl Entries {
                 Said::of(Priority::Warning, MessageId::TrialFailed, message)
             }
             Outcome::Infeasible => {
-                let missed = misses(&study.spec().constraints, trial);
+                let missed = misses(study, trial);
                 let missed: Vec<String> = missed
                     .iter()
                     .map(|miss| {

@@ -159,15 +159,22 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         Planned::AtMost(trials) => ("at most ", Some(trials)),
         Planned::Unlimited => ("", None),
     };
+    let converges = spec.search.sampler == SamplerKind::Model && spec.budget.converged.is_some();
     match trials {
         Some(trials) => {
             let runs = u64::from(spec.runs_per_trial()) * trials;
             let (trials, runs) = (counted(trials, "trial"), counted(runs, "run"));
             let looks = spec.steps.iter().any(|step| step.marks().looks() > 0);
             let races = spec.search.racing && (spec.runs_per_trial() > 1 || looks);
-            let fewer = if races { " or fewer by racing" } else { "" };
+            let fewer = match (races, converges) {
+                (true, true) => " or fewer by racing, or once it has converged",
+                (true, false) => " or fewer by racing",
+                (false, true) => " or fewer once it has converged",
+                (false, false) => "",
+            };
             writeln!(out, "\n{words}{trials}, {runs} that count{fewer}")?;
         }
+        None if converges => writeln!(out, "\nuntil the model has converged")?,
         None => writeln!(out, "\nno end: give a [budget] with trials, runs or wall")?,
     }
     if spec.confirm_runs() > 0 {
@@ -176,6 +183,14 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
     }
     if let Some(wall) = spec.budget.wall {
         writeln!(out, "at most {} of work", show_duration(wall))?;
+    }
+    if let Some(time) = spec.budget.gpu_time {
+        let hours = time.as_secs_f64() / 3600.0;
+        writeln!(
+            out,
+            "at most {hours} GPU hours, of {}",
+            counted(spec.gpus().into(), "GPU")
+        )?;
     }
     let left = spec.budget.trials;
     let left = left.map(|most| (most as usize).saturating_sub(begun));

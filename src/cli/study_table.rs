@@ -12,7 +12,7 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial};
 use crate::model::value::Value;
-use crate::report::overview::{self, Overview};
+use crate::report::overview::{self, Overview, misses};
 use crate::report::phrase::{clean, cut, pruning, shown};
 use crate::report::retrial;
 use crate::report::text::{self, Block};
@@ -193,12 +193,10 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
         }
         Outcome::Infeasible => {
             let constraints = study.spec().constraints.iter();
-            let missed = constraints.enumerate().find(|(_, constraint)| {
-                let mean = trial
-                    .summary(&constraint.metric)
-                    .map(|summary| summary.mean);
-                mean.is_some_and(|mean| constraint.violation(mean) > 0.0)
-            });
+            let misses = misses(study, trial);
+            let missed = constraints
+                .enumerate()
+                .find(|(_, one)| misses.iter().any(|miss| miss.constraint == **one));
             // Where the metric has a column, the number is seen there.
             let missed = missed.filter(|(index, _)| *index >= CONSTRAINTS);
             let note = missed.map(|(_, missed)| format!("{missed} does not hold"));

@@ -24,6 +24,7 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 use crate::model::value::Value;
+use crate::report::overview::misses;
 use crate::report::phrase::{clean, counted};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -157,6 +158,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             trial: id,
             params: params.clone(),
             origin: Origin::Sampler,
+            choice: None,
         },
         Event::SittingStarted {
             trial: id,
@@ -325,15 +327,11 @@ fn summarise(out: &mut Output<impl Write>, study: &Study, id: TrialId) -> anyhow
             Exit::TrialFailed
         }
         Some(SittingEnd::Finished(Outcome::Infeasible)) => {
-            for constraint in &study.spec().constraints {
-                let mean = trial
-                    .summary(&constraint.metric)
-                    .map(|summary| summary.mean);
-                if mean.is_some_and(|mean| constraint.violation(mean) > 0.0) {
-                    out.line(format_args!(
-                        "{BAD}infeasible{BAD:#}: {constraint} does not hold"
-                    ));
-                }
+            for miss in misses(study, trial) {
+                let constraint = miss.constraint;
+                out.line(format_args!(
+                    "{BAD}infeasible{BAD:#}: {constraint} does not hold"
+                ));
             }
             Exit::Done
         }

@@ -7,6 +7,7 @@ use super::complaint::{Complaint, Level};
 use super::names::{CONTEXT_NAMES, variable};
 use super::reader::{LONGEST, Reader, Section, alternatives, did_you_mean};
 use super::space::{self, Declared, MOST};
+use super::study::gpu_hours;
 use super::{bounds, parse, rules};
 use crate::base::quantity::parse_duration;
 use crate::model::Name;
@@ -494,6 +495,17 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
         Setting::BudgetWall(_) => match parse_duration(text) {
             Ok(wall) if !wall.is_zero() && wall <= LONGEST => Setting::BudgetWall(Some(wall)),
             _ => return Err(wrong("a duration such as `12h`, or `none`")),
+        },
+        Setting::BudgetGpuHours(_) if is_none => Setting::BudgetGpuHours(None),
+        Setting::BudgetGpuHours(_) => match text.parse().ok().and_then(gpu_hours) {
+            Some(time) => Setting::BudgetGpuHours(Some(time)),
+            None => return Err(wrong("a number of hours above 0, or `none`")),
+        },
+        Setting::Converged(_) if is_none => Setting::Converged(None),
+        Setting::Converged(_) => match text.parse::<f64>() {
+            Ok(0.0) => Setting::Converged(None),
+            Ok(under) if under > 0.0 && under < 1.0 => Setting::Converged(Finite::new(under)),
+            _ => return Err(wrong("a share such as 0.001, or `none`")),
         },
         Setting::Racing(_) => match text {
             "true" | "on" => Setting::Racing(true),

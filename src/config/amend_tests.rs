@@ -328,6 +328,7 @@ fn plan(study: &mut Study, number: u32) {
         trial: TrialId(number),
         params: study.spec().space.baseline().expect("params"),
         origin: trial::Origin::Baseline,
+        choice: None,
     };
     let at = Timestamp::from_millis(0);
     study.apply(&Fact { at, event }).expect("it fits");
@@ -345,6 +346,7 @@ fn trials_from_before_a_parameter_count_as_at_its_base() {
         trial: TrialId(1),
         params: study.spec().space.baseline().expect("params"),
         origin: trial::Origin::Baseline,
+        choice: None,
     };
     let at = Timestamp::from_millis(0);
     file.apply(&Fact { at, event }).expect("it fits");

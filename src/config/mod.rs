@@ -32,8 +32,13 @@
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
 //! | | `min`, `max` | numbers; both bounds are allowed values | one at least |
+//! | | `confidence` | `"mean"`: the mean over the runs decides; or a number from 0.5 to 1: the true mean must be within the bounds with that confidence | `"mean"` |
 //! | `[budget]` | `trials`, `runs` | whole number, 1 or more | no limit |
 //! | | `wall` | duration above 0 with a trial running | no limit |
+//! | | `gpu_hours` | number above 0: hours with a trial running, times `gpus` | no limit |
+//! | | `gpus` | whole number, 1 or more: how many GPUs a trial has | as many as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1 |
+//! | | `converged` | number from 0 to 1: `model` ends the study when it promises a smaller share of improvement; 0: never | 0.001 |
+//! | | `converged_asks` | whole number, 1 or more: so many times in a row | 10 |
 //! | `[search]` | `sampler` | `model`, `tpe`, `coordinate`, `grid`, `random` | `model` |
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
@@ -554,8 +559,16 @@ fn warn_of_extent(
             "for instance, in [space]: N = [1, 2, 4]",
         );
     }
-    let is_endless = sizes.iter().any(Option::is_none) && *budget == Default::default();
-    let has_end = matches!(search.sampler, SamplerKind::Coordinate | SamplerKind::Grid);
+    let is_limited = budget.trials.is_some()
+        || budget.runs.is_some()
+        || budget.wall.is_some()
+        || budget.gpu_time.is_some();
+    let is_endless = sizes.iter().any(Option::is_none) && !is_limited;
+    let has_end = match search.sampler {
+        SamplerKind::Coordinate | SamplerKind::Grid => true,
+        SamplerKind::Model => budget.converged.is_some(),
+        SamplerKind::Tpe | SamplerKind::Random => false,
+    };
     if !has_end && is_endless {
         let message = "nothing ends this study: a range has more values than can be tried";
         r.warn(

@@ -208,6 +208,10 @@ impl<'a> Node<'a> {
     }
 
     /// A text without NUL bytes, which no program could be given.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self.value, DeValue::String(_))
+    }
+
     pub(super) fn text(&self, r: &mut Reader<'_>) -> Option<&'a str> {
         let DeValue::String(text) = self.value else {
             self.expected(r, "text in quotes");

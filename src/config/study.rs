@@ -9,8 +9,11 @@ use super::names;
 use super::reader::{Node, Reader, Section, did_you_mean};
 use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
-use crate::model::spec::{Budget, Confirm, Control, FileNames, HostCare, SamplerKind, Search};
+use crate::model::spec::{
+    Budget, Confirm, Control, Converged, FileNames, HostCare, SamplerKind, Search,
+};
 use crate::model::step::Step;
+use crate::model::value::Finite;
 
 /// What `[study]` says.
 pub(super) struct Study {
@@ -149,6 +152,8 @@ pub(super) fn constraints(
         let metric = section.require(r, "metric", "\"accuracy\"");
         let metric = metric.and_then(|node| asked(r, &node));
         let (min, max) = (section.take("min"), section.take("max"));
+        let confidence = section.take("confidence");
+        let confidence = confidence.and_then(|node| confidence_of(r, &node));
         let span = section.span.clone();
         section.finish(r);
         if min.is_none() && max.is_none() {
@@ -173,14 +178,39 @@ pub(super) fn constraints(
             r.error_help(&span, message, "put `min` and `max` into one");
         }
         let (min, max) = (low, high);
-        constraints.push((Constraint { metric, min, max }, span));
+        let constraint = Constraint {
+            metric,
+            min,
+            max,
+            confidence,
+        };
+        constraints.push((constraint, span));
     }
     constraints
 }
 
+/// `"mean"`, or a number.
+fn confidence_of(r: &mut Reader<'_>, node: &Node<'_>) -> Option<Finite> {
+    let is_text = node.is_text();
+    if is_text && node.text(r)? == "mean" {
+        return None;
+    }
+    let number = if is_text { None } else { Some(node.number(r)?) };
+    let confidence = number.filter(|number| (0.5..1.0).contains(&number.get()));
+    if confidence.is_none() {
+        let message = "`confidence` must be \"mean\", or 0.5 or more and less than 1";
+        let help = "0.9 wants to be right in 9 of 10 cases";
+        r.error_help(&node.span, message, help);
+    }
+    confidence
+}
+
 pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget {
     let Some(mut section) = section else {
-        return Budget::default();
+        return Budget {
+            converged: Some(Converged::default()),
+            ..Budget::default()
+        };
     };
     let mut count = |r: &mut Reader<'_>, key| {
         section
@@ -188,9 +218,55 @@ pub(super) fn budget(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Budget
             .and_then(|node| node.whole32(r, 1..=u32::MAX))
     };
     let (trials, runs) = (count(r, "trials"), count(r, "runs"));
+    let gpus = count(r, "gpus");
+    let asks = count(r, "converged_asks");
     let wall = section.take("wall").and_then(|node| node.some_time(r));
+    let gpu_hours = section.take("gpu_hours").and_then(|node| {
+        let hours = node.number(r)?.get();
+        let time = gpu_hours(hours);
+        if time.is_none() {
+            let message = "`gpu_hours` must be a number of hours above 0";
+            r.error_help(&node.span, message, "for instance gpu_hours = 24");
+        }
+        time
+    });
+    let under = section.take("converged").and_then(|node| {
+        let under = node.number(r)?.get();
+        if !(0.0..1.0).contains(&under) {
+            let message = "`converged` must be a share: 0 or more, and less than 1";
+            r.error_help(
+                &node.span,
+                message,
+                "0.001 is a tenth of a percent; 0 never ends a study",
+            );
+        }
+        Some(under)
+    });
     section.finish(r);
-    Budget { trials, runs, wall }
+    Budget {
+        trials,
+        runs,
+        wall,
+        gpu_time: gpu_hours,
+        gpus,
+        converged: converged(under, asks),
+    }
+}
+
+/// Hours above 0 as a duration.
+pub(super) fn gpu_hours(hours: f64) -> Option<Duration> {
+    let time = Duration::try_from_secs_f64(hours * 3600.0).ok()?;
+    (!time.is_zero()).then_some(time)
+}
+
+/// What is not given is as it is by default; 0 never ends a study.
+fn converged(under: Option<f64>, asks: Option<u32>) -> Option<Converged> {
+    let default = Converged::default();
+    let under = under.unwrap_or(default.under);
+    (under > 0.0).then(|| Converged {
+        under,
+        asks: asks.unwrap_or(default.asks),
+    })
 }
 
 /// The search, and where its sampler is named.

@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::*;
 
-use crate::model::spec::Limits;
+use crate::model::spec::{Converged, Limits};
 use crate::model::step::{Marks, MetricSource, PortOwner, ReadyCheck, StepKind, Which};
-use crate::model::value::Value;
+use crate::model::value::{Finite, Value};
 
 mod arguments;
 mod presets;
@@ -106,6 +106,22 @@ fn the_good_spec_is_good() {
     assert_eq!(spec.workdir, PathBuf::from("/data/qwen"));
     assert_eq!(spec.budget.wall, Some(Duration::from_secs(12 * 3600)));
     assert_eq!(spec.budget.runs, None);
+    assert_eq!((spec.budget.gpu_time, spec.gpus()), (None, 1));
+    assert_eq!(spec.budget.converged, Some(Converged::default()));
+    assert_eq!(spec.constraints[0].confidence, None);
+    let more = GOOD
+        .replace("wall =", "gpu_hours = 1.5\nconverged = 0\nwall =")
+        .replace("min = 0.88", "min = 0.88\nconfidence = 0.9")
+        .replace("[env]", "[env]\nCUDA_VISIBLE_DEVICES = \"0, 2,3\"");
+    let more = good(&more).spec;
+    assert_eq!(more.budget.gpu_time, Some(Duration::from_secs(5400)));
+    assert_eq!((more.budget.converged, more.gpus()), (None, 3));
+    assert_eq!(more.constraints[0].confidence, Finite::new(0.9));
+    let said = GOOD.replace("wall =", "gpus = 8\nconverged_asks = 3\nwall =");
+    let said = good(&said).spec;
+    let (under, asks) = (Converged::default().under, 3);
+    assert_eq!(said.budget.converged, Some(Converged { under, asks }));
+    assert_eq!(said.gpus(), 8);
     assert_eq!((spec.search.passes, spec.search.levels), (2, 5));
     assert!(spec.search.racing);
     let without = GOOD.replace("passes = 2", "racing = false");

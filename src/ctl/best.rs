@@ -21,7 +21,8 @@ Examples:
   autotunectl best --export best.json
 
 Best is the trial with the best objective among those that keep all
-constraints.")]
+constraints and have all their runs. What leads by only some of its runs is
+told, and becomes the best once it has them all.")]
 pub struct Args {
     /// Print NAME=VALUE lines, for a shell
     #[arg(long)]
@@ -81,6 +82,16 @@ fn text(best: &Best, color: bool) -> String {
     let lines = [wrap("", "  ", &measured), wrap("", "  ", &gain)];
     for line in lines.into_iter().chain(notes).flatten() {
         text = text + &line + "\n";
+    }
+    for kept in &best.kept {
+        for line in wrap("", "  ", &prose::kept(&kept.constraint, kept.confidence)) {
+            text = text + &line + "\n";
+        }
+    }
+    if let Some(leader) = &best.leader {
+        for line in wrap("", "  ", &format!("Meanwhile {}", prose::leads(leader))) {
+            text = text + &line + "\n";
+        }
     }
     text.push('\n');
     let mut table = Table::new([

@@ -17,6 +17,7 @@ mod best;
 mod doctor;
 mod events;
 pub mod exit;
+mod importance;
 mod logs;
 mod notify;
 mod params;
@@ -32,6 +33,7 @@ mod status;
 mod steer;
 mod trials;
 mod wait;
+mod why;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -92,6 +94,8 @@ Examples:
   autotunectl status              what runs, how far, how good
   autotunectl best --env          the best values, for a shell
   autotunectl show 7              why did trial 7 fail?
+  autotunectl why 7               why was it tried, and what came?
+  autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
@@ -105,6 +109,8 @@ Examples:
   autotunectl status              what runs, how far, how good
   autotunectl best --env          the best values, for a shell
   autotunectl show 7              why did trial 7 fail?
+  autotunectl why 7               why was it tried, and what came?
+  autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl space               what may be tried; change it
@@ -131,6 +137,8 @@ enum Verb {
     Best(best::Args),
     Trials(trials::Args),
     Show(show::Args),
+    Why(why::Args),
+    Importance(importance::Args),
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -217,6 +225,8 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Best(args) => best::carry_out(session, &args).await,
         Verb::Trials(args) => trials::carry_out(session, &args).await,
         Verb::Show(args) => show::carry_out(session, &args).await,
+        Verb::Why(args) => why::carry_out(session, &args).await,
+        Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,

@@ -9,7 +9,7 @@ use crate::report::phrase::{clean, clean_lines, counted};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
-    Change, Confirmation, Gain, Measured, Metric, Objective, Param, Refusal, Summary,
+    Change, Confirmation, Gain, Leader, Measured, Metric, Objective, Param, Refusal, Summary,
 };
 
 /// What became of logs that are not there any more.
@@ -41,6 +41,17 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NoSuchLog(what) => format!("there is no log of {}", clean(what)),
         Refusal::NothingRuns => "no trial runs".to_owned(),
         Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),
+        Refusal::OnlyLeads {
+            trial,
+            runs,
+            runs_all,
+        } => {
+            let all = counted((*runs_all).into(), "run");
+            format!(
+                "no trial is best yet: trial {trial} leads with {runs} of {all}, and is the best \
+                 if it still does with all of them"
+            )
+        }
         Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
         Refusal::Settled(trial) => format!("trial {trial} is over already"),
         Refusal::NothingToRepeat(trial) => {
@@ -62,6 +73,10 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::NoSuchChannel(known) if known.is_empty() => {
             "nobody can be told: the spec has no [[notify.channel]]; autotune.toml(5) shows how"
                 .to_owned()
+        }
+        Refusal::NoSuchParameter(known) => {
+            let known = clean(&known.join(", "));
+            format!("the space has no such parameter; it has {known}")
         }
         Refusal::NoSuchChannel(known) => {
             format!(
@@ -150,6 +165,32 @@ pub fn metrics(measured: &Measured) -> String {
     let runs = measured.metrics.first().map_or(0, |m| m.summary.count);
     let runs = counted(runs.into(), "run");
     format!("{} ({runs})", listed(&measured.metrics))
+}
+
+/// How surely a constraint is kept.
+pub fn kept(constraint: &str, confidence: Option<f64>) -> String {
+    let constraint = clean(constraint);
+    match confidence {
+        // No experiment is ever sure.
+        Some(confidence) => {
+            let percent = (confidence * 1000.0).floor() / 10.0;
+            format!("{constraint}: {} % sure", percent.clamp(0.1, 99.9))
+        }
+        None => format!("{constraint}: by its mean; no two runs tell how sure that is"),
+    }
+}
+
+/// What leads by only some of its runs.
+pub fn leads(leader: &Leader) -> String {
+    format!(
+        "trial {} ({}) leads with {} of {}: {}; it becomes the best if it still does with all of \
+         them",
+        leader.measured.trial,
+        changes(&leader.changes),
+        leader.runs,
+        counted(leader.runs_all.into(), "run"),
+        listed(&leader.measured.metrics)
+    )
 }
 
 /// How much better the best is; empty where there is nothing to say.

@@ -68,9 +68,10 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         shown.push((name, format!("{} {summary}", clean(&metric.name))));
     }
     for (constraint, checked) in trial.constraints.iter().zip(&row.constraints) {
-        if checked.is_some_and(|checked| checked.missed) {
-            shown.push(("misses", clean(constraint)));
-        }
+        let Some(checked) = checked else { continue };
+        let name = if checked.missed { "misses" } else { "keeps" };
+        let text = prose::kept(constraint, checked.confidence);
+        shown.push((name, prose::below(&text, NAMES)));
     }
     let mut text = pairs(shown, color);
     if let Some(failure) = &trial.failure {

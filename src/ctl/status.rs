@@ -56,6 +56,9 @@ fn text(status: &Status, color: bool) -> String {
         }
         None => add("best", prose::gain(&status.gain, &status.objective)),
     }
+    if let Some(leader) = &status.leader {
+        add("leads", prose::leads(leader));
+    }
     let notes = status.confirmation.as_ref().map(prose::confirmation);
     if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
         add("confirm", notes);
@@ -95,10 +98,7 @@ fn text(status: &Status, color: bool) -> String {
         add("changed", format!("{amendments}, on top of the spec"));
     }
     add("trials", trials(status));
-    let left = status.left.filter(|left| *left > 0);
-    let left = left.map(|left| format!(", about {} left at most", prose::duration(left)));
-    let busy = prose::duration(status.busy);
-    add("time", format!("{busy} so far{}", left.unwrap_or_default()));
+    add("time", time(status));
     if !status.waiting.is_empty() {
         let each = status.waiting.iter();
         let each = each.map(|w| format!("trial {} ({})", w.trial, prose::changes(&w.changes)));
@@ -174,6 +174,23 @@ fn running_text(status: &Status, running: &Running) -> String {
         counted(running.runs_all.into(), "run"),
         prose::since(status.now, running.since),
     )
+}
+
+fn time(status: &Status) -> String {
+    let busy = prose::duration(status.busy);
+    let left = match (status.left, &status.left_by) {
+        _ if matches!(status.phase, Phase::Done { .. }) => String::new(),
+        (Some(left), Some(by)) if left > 0 => {
+            format!(
+                ", about {} left at most ({})",
+                prose::duration(left),
+                clean(by)
+            )
+        }
+        (Some(_), _) => String::new(),
+        (None, _) => "; how much is left is not known yet".to_owned(),
+    };
+    format!("{busy} so far{left}")
 }
 
 fn held_up_text(now: i64, held_up: &HeldUp) -> String {

@@ -237,7 +237,7 @@ fn cells(shown: Shown, row: &TrialRow, constraints: usize) -> Vec<Cell> {
 }
 
 fn constraint(checked: Option<Checked>) -> Cell {
-    let Some(Checked { mean, missed }) = checked else {
+    let Some(Checked { mean, missed, .. }) = checked else {
         return Cell::default();
     };
     let mean = significant(mean, FIGURES);

@@ -1,8 +1,9 @@
-//! Whether the budget is used up: pure.
+//! Whether a study has used up what it was given: pure.
 
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::base::quantity::show_duration;
 use crate::model::study::Study;
 use crate::report::phrase::counted;
 use crate::search;
@@ -19,14 +20,12 @@ pub(super) fn used_up(study: &Study, now: Timestamp) -> Option<String> {
     if study.unsettled().is_some() {
         return None;
     }
-    let budget = &study.spec().budget;
-    if let Some(wall) = budget.wall {
-        // The search ends early enough for its winner to be confirmed.
-        let kept = search::confirm::time(study).min(wall / CONFIRMATION_MOST);
-        if study.busy(now) + kept >= wall {
-            return Some(wall_used_up(wall));
-        }
+    // The search ends early enough for its winner to be confirmed.
+    let kept = search::confirm::time(study);
+    if let Some(reason) = time_without(study, now, kept) {
+        return Some(reason);
     }
+    let budget = &study.spec().budget;
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
         let most = counted(most.into(), "trial");
@@ -39,11 +38,25 @@ pub(super) fn used_up(study: &Study, now: Timestamp) -> Option<String> {
 
 /// Why nothing at all is begun any more, if the budget of time says so.
 pub(super) fn time_used_up(study: &Study, now: Timestamp) -> Option<String> {
-    let wall = study.spec().budget.wall?;
-    (study.busy(now) >= wall).then(|| wall_used_up(wall))
+    time_without(study, now, Duration::ZERO)
 }
 
-fn wall_used_up(wall: Duration) -> String {
-    let wall = crate::base::quantity::show_duration(wall);
-    format!("the budget of {wall} is used up")
+/// The same where so much time is kept, but for most of the budget.
+fn time_without(study: &Study, now: Timestamp, kept: Duration) -> Option<String> {
+    let budget = &study.spec().budget;
+    let is_over = |busy: Duration, kept: Duration, most: Duration| {
+        busy + kept.min(most / CONFIRMATION_MOST) >= most
+    };
+    if let Some(wall) = budget
+        .wall
+        .filter(|wall| is_over(study.busy(now), kept, *wall))
+    {
+        let wall = show_duration(wall);
+        return Some(format!("the budget of {wall} is used up"));
+    }
+    let kept = kept.saturating_mul(study.spec().gpus());
+    let most = budget.gpu_time;
+    let most = most.filter(|most| is_over(study.gpu_time(now), kept, *most))?;
+    let hours = most.as_secs_f64() / 3600.0;
+    Some(format!("the budget of {hours} GPU hours is used up"))
 }

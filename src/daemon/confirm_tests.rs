@@ -260,6 +260,7 @@ fn an_answer_that_comes_while_a_winner_is_confirmed_starts_nothing() {
         trials: 2,
         revision: 1,
         ask: Ask::Try(table.baseline()),
+        choice: None,
     };
     amend(&mut table, vec![set("trials", "2")]);
     assert_eq!(table.purpose(), Some(CONFIRM));

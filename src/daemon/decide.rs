@@ -12,6 +12,7 @@ use super::{reload, steer};
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
+use crate::model::choice::Choice;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::{NoticeId, Refused};
@@ -68,6 +69,8 @@ pub enum Input {
         revision: u32,
         /// Its answer.
         ask: Ask,
+        /// Why it wants the trial that it wants.
+        choice: Option<Box<Choice>>,
     },
     /// A pause is over.
     Wake,
@@ -293,6 +296,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             trials,
             revision,
             ask,
+            choice,
         } => {
             state.asking = false;
             let study = Arc::clone(&state.study);
@@ -331,6 +335,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         trial,
                         params,
                         origin,
+                        choice,
                     };
                     decision.facts.push(Fact {
                         at: context.now,
@@ -636,10 +641,16 @@ pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
 
 /// Asks the sampler; for a thread of its own.
 pub fn ask(study: &Study) -> Input {
+    let ask = search::ask(study);
+    let choice = match &ask {
+        Ask::Try(params) => search::choice(study, params),
+        _ => None,
+    };
     Input::Asked {
         trials: study.trials().len(),
         revision: study.revision(),
-        ask: search::ask(study),
+        ask,
+        choice,
     }
 }
 

@@ -87,6 +87,7 @@ impl Table {
             trials,
             revision,
             ask: Ask::Try(params),
+            choice: None,
         })
     }
 
@@ -212,6 +213,7 @@ fn an_answer_to_an_older_history_is_thrown_away() {
             trials,
             revision,
             ask,
+            choice: None,
         };
         assert_eq!(table.take(asked), [Effect::Ask]);
         assert!(table.state.study.trials().is_empty());
@@ -456,6 +458,21 @@ fn five_faults_of_the_host_in_a_row_pause_the_study() {
         sitting: HOST_FAULTS_MAX + 1,
     };
     assert_eq!(table.begin(), [again]);
+}
+
+#[test]
+fn the_time_of_gpus_is_a_budget() {
+    let mut spec = spec();
+    spec.budget.gpu_time = Some(Duration::from_millis(4));
+    spec.budget.gpus = Some(4);
+    let mut table = Table::new(spec);
+    table.begin();
+    let baseline = table.baseline();
+    table.asked(baseline);
+    let used_up = |now| time_used_up(&table.state.study, Timestamp::from_millis(now));
+    assert_eq!(used_up(1_000), None);
+    let reason = used_up(1_001).expect("four GPUs for a millisecond");
+    assert!(reason.ends_with("GPU hours is used up"), "{reason}");
 }
 
 #[test]

@@ -12,6 +12,7 @@
 //! | `reload` | going by another spec without a restart: pure |
 //! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
+//! | `budget` | whether a study has used up what it was given |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
 //! | `host` | what this host is |
 //! | [`service`] | what systemd is told |
@@ -272,6 +273,7 @@ pub async fn run(
             begun,
             tails: Tails::default(),
             looking: tokio::sync::Mutex::default(),
+            thinking: tokio::sync::Mutex::default(),
         });
         stage.send_replace(Stage::Open(Arc::clone(&context)));
         let reloading = tokio::spawn(reload_when_asked(context, reload, updates.clone()));

@@ -90,10 +90,15 @@ maximize = "m"
 metric = "a"
 min = 0.5
 max = 9
+confidence = 0.9
 [budget]
 trials = 9
 runs = 9
 wall = "1h"
+gpu_hours = 24
+gpus = 2
+converged = 0.01
+converged_asks = 5
 [search]
 sampler = "coordinate"
 passes = 2
@@ -236,9 +241,14 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[constraint]]", "metric", "metric = \"a\"", "metric = \"b\""),
         (Live, "[[constraint]]", "min", "min = 0.5", "min = 0.6"),
         (Live, "[[constraint]]", "max", "max = 9", "max = 8"),
+        (Live, "[[constraint]]", "confidence", "confidence = 0.9", "confidence = \"mean\""),
         (Live, "[budget]", "trials", "trials = 9", "trials = 7"),
         (Live, "[budget]", "runs", "runs = 9", "runs = 8"),
         (Live, "[budget]", "wall", "1h", "2h"),
+        (Live, "[budget]", "gpu_hours", "gpu_hours = 24", "gpu_hours = 48"),
+        (Live, "[budget]", "gpus", "gpus = 2", "gpus = 4"),
+        (Live, "[budget]", "converged", "converged = 0.01", "converged = 0"),
+        (Live, "[budget]", "converged_asks", "converged_asks = 5", "converged_asks = 6"),
         (Live, "[search]", "sampler", "coordinate", "grid"),
         (Live, "[search]", "passes", "passes = 2", "passes = 3"),
         (Live, "[search]", "levels", "levels = 5", "levels = 6"),

@@ -99,6 +99,7 @@ mod tests {
                 } else {
                     Origin::Sampler
                 },
+                choice: None,
             });
             happen(Event::SittingStarted {
                 trial,

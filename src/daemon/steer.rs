@@ -246,6 +246,7 @@ fn planned(study: &Study, params: Params, origin: Origin) -> Event {
         trial: study.next_id(),
         params,
         origin,
+        choice: None,
     }
 }
 

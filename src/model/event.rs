@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::amendment::Amendments;
+use super::choice::Choice;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
@@ -42,6 +43,8 @@ pub enum Event {
         params: Params,
         /// Who wanted it.
         origin: Origin,
+        /// Why the sampler chose it, where one did.
+        choice: Option<Box<Choice>>,
     },
     /// A runner is about to be started.
     SittingStarted {

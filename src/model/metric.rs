@@ -97,6 +97,9 @@ pub struct Constraint {
     pub min: Option<Finite>,
     /// The most that it may be.
     pub max: Option<Finite>,
+    /// With what confidence, 0.5 to 1, the true mean is to be within them;
+    /// `None` where the mean over the runs decides.
+    pub confidence: Option<Finite>,
 }
 
 impl Constraint {
@@ -116,6 +119,10 @@ impl fmt::Display for Constraint {
             (Some(min), None) => write!(f, "{} ≥ {}", self.metric, min.get()),
             (None, Some(max)) => write!(f, "{} ≤ {}", self.metric, max.get()),
             (None, None) => write!(f, "{}", self.metric),
+        }?;
+        match self.confidence {
+            Some(confidence) => write!(f, " with confidence {}", confidence.get()),
+            None => Ok(()),
         }
     }
 }
@@ -157,9 +164,15 @@ mod tests {
             metric: "accuracy".into(),
             min: Finite::new(0.875),
             max: None,
+            confidence: None,
         };
         assert_eq!(floor.violation(0.875), 0.0);
         assert_eq!(floor.violation(0.75), 0.125);
         assert_eq!(floor.to_string(), "accuracy ≥ 0.875");
+        let sure = Constraint {
+            confidence: Finite::new(0.9),
+            ..floor
+        };
+        assert_eq!(sure.to_string(), "accuracy ≥ 0.875 with confidence 0.9");
     }
 }

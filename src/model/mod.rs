@@ -7,24 +7,30 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`noise`] | how much of what was measured is noise |
 //! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`], [`trials`] | what happened to a trial, and all of them |
 //! | [`host`] | on what a study ran |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
+//! | [`choice`] | why a sampler chose the params of a trial |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
 pub mod amendment;
+pub mod choice;
+mod confidence;
 pub mod domain;
 pub mod drift;
 pub mod event;
 pub mod expression;
 pub mod host;
 pub mod metric;
+pub mod noise;
 pub mod notice;
 pub mod notify;
 pub mod outcome;
 pub mod params;
 pub mod setting;
+mod shared;
 pub mod space;
 pub mod spec;
 pub mod step;

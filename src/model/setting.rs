@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::metric::Constraint;
-use super::spec::Spec;
+use super::spec::{Converged, Spec};
 use super::step::StepKind;
 use super::value::Finite;
 use crate::base::quantity::show_duration;
@@ -25,6 +25,10 @@ pub enum Setting {
     BudgetRuns(Option<u32>),
     /// See [`super::spec::Budget::wall`]; above 0.
     BudgetWall(Option<Duration>),
+    /// See [`super::spec::Budget::gpu_time`]; above 0.
+    BudgetGpuHours(Option<Duration>),
+    /// See [`super::spec::Converged::under`]; above 0.
+    Converged(Option<Finite>),
     /// See [`super::spec::Search::racing`].
     Racing(bool),
     /// See [`super::spec::Confirm::runs`]; 0 to 1000.
@@ -55,6 +59,9 @@ impl Setting {
         all.push(Self::BudgetTrials(spec.budget.trials));
         all.push(Self::BudgetRuns(spec.budget.runs));
         all.push(Self::BudgetWall(spec.budget.wall));
+        all.push(Self::BudgetGpuHours(spec.budget.gpu_time));
+        let under = spec.budget.converged.map(|converged| converged.under);
+        all.push(Self::Converged(under.and_then(Finite::new)));
         all.push(Self::Racing(spec.search.racing));
         all.push(Self::ConfirmRuns(spec.confirm_runs()));
         all
@@ -69,6 +76,8 @@ impl Setting {
             Self::BudgetTrials(_) => "budget.trials".to_owned(),
             Self::BudgetRuns(_) => "budget.runs".to_owned(),
             Self::BudgetWall(_) => "budget.wall".to_owned(),
+            Self::BudgetGpuHours(_) => "budget.gpu_hours".to_owned(),
+            Self::Converged(_) => "budget.converged".to_owned(),
             Self::Racing(_) => "search.racing".to_owned(),
             Self::ConfirmRuns(_) => "confirm.runs".to_owned(),
         }
@@ -80,10 +89,13 @@ impl Setting {
             value.map_or("none".to_owned(), |value| value.to_string())
         }
         match self {
-            Self::Min(_, bound) | Self::Max(_, bound) => text(bound.map(Finite::get)),
+            Self::Min(_, bound) | Self::Max(_, bound) | Self::Converged(bound) => {
+                text(bound.map(Finite::get))
+            }
             Self::Runs(_, runs) | Self::ConfirmRuns(runs) => runs.to_string(),
             Self::BudgetTrials(most) | Self::BudgetRuns(most) => text(*most),
             Self::BudgetWall(wall) => text(wall.map(show_duration)),
+            Self::BudgetGpuHours(time) => text(time.map(|time| time.as_secs_f64() / 3600.0)),
             Self::Racing(on) => on.to_string(),
         }
     }
@@ -118,6 +130,14 @@ impl Setting {
             Self::BudgetTrials(most) => spec.budget.trials = *most,
             Self::BudgetRuns(most) => spec.budget.runs = *most,
             Self::BudgetWall(wall) => spec.budget.wall = *wall,
+            Self::BudgetGpuHours(time) => spec.budget.gpu_time = *time,
+            Self::Converged(under) => {
+                let asks = spec.budget.converged.unwrap_or_default().asks;
+                spec.budget.converged = under.map(|under| Converged {
+                    under: under.get(),
+                    asks,
+                });
+            }
             Self::Racing(on) => spec.search.racing = *on,
             Self::ConfirmRuns(runs) => spec.confirm.runs = Some(*runs),
         }
@@ -135,6 +155,7 @@ fn bound_of(spec: &mut Spec, metric: &Name, change: impl FnOnce(&mut Constraint)
             metric: metric.clone(),
             min: None,
             max: None,
+            confidence: None,
         });
     }
     if let Some(constraint) = spec.constraints.iter_mut().find(|c| c.metric == *metric) {

@@ -59,7 +59,7 @@ pub struct Spec {
 }
 
 /// When a study ends by itself; `None` is no limit.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Budget {
     /// At most so many trials, the baseline among them.
     pub trials: Option<u32>,
@@ -67,6 +67,32 @@ pub struct Budget {
     pub runs: Option<u32>,
     /// At most so much time with a trial running.
     pub wall: Option<Duration>,
+    /// At most so much time of GPUs: that with a trial running, times
+    /// [`gpus`](Self::gpus).
+    pub gpu_time: Option<Duration>,
+    /// So many GPUs a trial has; `None` where the spec does not say.
+    pub gpus: Option<u32>,
+    /// When `model` has converged.
+    pub converged: Option<Converged>,
+}
+
+/// When a model promises too little to go on.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Converged {
+    /// An expected improvement under this share of the best is too little;
+    /// above 0.
+    pub under: f64,
+    /// So many asks in a row have to promise too little; 1 or more.
+    pub asks: u32,
+}
+
+impl Default for Converged {
+    fn default() -> Self {
+        Self {
+            under: 0.001,
+            asks: 10,
+        }
+    }
 }
 
 /// How to choose what is tried.
@@ -246,6 +272,22 @@ impl Spec {
     /// The step of that name.
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| &*step.name == name)
+    }
+
+    /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many
+    /// as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1.
+    pub fn gpus(&self) -> u32 {
+        let listed = || {
+            let (_, listed) = self
+                .env
+                .iter()
+                .find(|(name, _)| name == "CUDA_VISIBLE_DEVICES")?;
+            let devices = listed.source().split(',').map(str::trim);
+            let count = devices.filter(|device| !device.is_empty()).count();
+            // One that depends on params is not known here.
+            listed.names().is_empty().then_some(count as u32)
+        };
+        self.budget.gpus.or_else(listed).unwrap_or(1).max(1)
     }
 
     /// How many runs that count a whole trial has.

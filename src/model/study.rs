@@ -254,6 +254,12 @@ impl Study {
         self.tally.spread(metric)
     }
 
+    /// The share of what runs of a metric vary by that those of one number
+    /// share, 0 to 1; `log` of logarithms.
+    pub fn shared(&self, metric: &str, log: bool) -> f64 {
+        self.tally.share(metric, log)
+    }
+
     /// The summary of the objective of a trial.
     pub fn objective(&self, trial: &Trial) -> Option<Summary> {
         trial.summary(&self.spec.objective.metric)
@@ -268,11 +274,9 @@ impl Study {
             .iter()
             .try_fold(0.0, |sum, constraint| {
                 let mean = trial.summary(&constraint.metric)?.mean;
-                let amount = constraint.violation(mean);
-                let bound = constraint
-                    .min
-                    .filter(|min| mean < min.get())
-                    .or(constraint.max);
+                let needed = self.needed(trial, constraint);
+                let amount = needed.violation(mean);
+                let bound = needed.min.filter(|min| mean < min.get()).or(needed.max);
                 let scale = bound
                     .map_or(1.0, |bound| bound.get().abs())
                     .max(f64::MIN_POSITIVE);
@@ -324,6 +328,12 @@ impl Study {
         self.tally.busy + running
     }
 
+    /// The time of GPUs with a trial running: [`busy`](Self::busy) for each GPU
+    /// that a trial has.
+    pub fn gpu_time(&self, now: Timestamp) -> Duration {
+        self.busy(now).saturating_mul(self.spec.gpus())
+    }
+
     /// Takes up a fact.
     ///
     /// # Errors
@@ -337,6 +347,9 @@ impl Study {
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.add(trial);
         }
+        if matches!(fact.event, Event::SittingEnded { .. }) && self.judges_by_noise() {
+            self.judge_all();
+        }
         applied
     }
 
@@ -347,6 +360,7 @@ impl Study {
                 trial,
                 params,
                 origin,
+                choice,
             } => {
                 let expected = self.next_id();
                 if *trial != expected {
@@ -355,8 +369,9 @@ impl Study {
                         expected,
                     });
                 }
-                self.trials
-                    .push(Trial::new(*trial, params.clone(), *origin));
+                let mut planned = Trial::new(*trial, params.clone(), *origin);
+                planned.choice.clone_from(choice);
+                self.trials.push(planned);
                 let params = self.spec.space.completed(params);
                 self.by_params.insert(params, *trial);
                 if matches!(self.phase, Phase::Done(_)) {
@@ -604,18 +619,34 @@ impl Study {
         }
     }
 
+    /// Judges all trials by what is known of the noise now.
+    fn judge_all(&mut self) {
+        let mut changed = false;
+        for index in 0..self.trials.len() {
+            let id = TrialId(index as u32 + 1);
+            changed |= self.judge_anew(id);
+        }
+        if changed {
+            self.tally = Tally::of(&self.trials);
+        }
+        self.find_incumbent();
+    }
+
     /// Judges a trial that has all its runs by the constraints of today.
-    fn judge_anew(&mut self, id: TrialId) {
-        let Some(trial) = self.trial(id) else { return };
+    /// Whether that changes what came of it.
+    fn judge_anew(&mut self, id: TrialId) -> bool {
+        let Some(trial) = self.trial(id) else {
+            return false;
+        };
         if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
-            return;
+            return false;
         }
         let outcome = Some(self.judge(trial));
-        if trial.outcome != outcome
-            && let Ok(trial) = self.edit(id)
-        {
+        let changed = trial.outcome != outcome;
+        if changed && let Ok(trial) = self.edit(id) {
             trial.outcome = outcome;
         }
+        changed
     }
 
     fn edit(&mut self, id: TrialId) -> Result<&mut Trial, StudyError> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::outcome::Outcome;
+use super::shared::Shared;
 use super::trial::{Trial, TrialId};
 use super::trials::Trials;
 
@@ -168,6 +169,8 @@ pub(super) struct Tally {
     pub cut_runs: f64,
     /// What the good runs tell about noise, for each metric.
     spreads: BTreeMap<Name, Spread>,
+    /// What runs of one number share, for each metric.
+    shared: BTreeMap<Name, Shared>,
     /// The time of all sittings that are over.
     pub busy: Duration,
     /// The trials that are not settled, or have a sitting that is not over.
@@ -213,6 +216,12 @@ impl Tally {
         self.spreads.get(metric).copied().unwrap_or_default()
     }
 
+    pub(super) fn share(&self, metric: &str, log: bool) -> f64 {
+        self.shared
+            .get(metric)
+            .map_or(0.0, |shared| shared.share(log))
+    }
+
     fn count_spreads(&mut self, trial: &Trial, sign: f64) {
         let Some(first) = trial.runs.iter().find(|run| run.is_good()) else {
             return;
@@ -223,6 +232,8 @@ impl Tally {
                 Some(sum) => sum.add(&spread, sign),
                 None => drop(self.spreads.insert(metric.clone(), spread)),
             }
+            let shared = self.shared.entry(metric.clone()).or_default();
+            shared.add(trial, metric, sign);
         }
     }
 }

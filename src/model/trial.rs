@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Name;
+use super::choice::Choice;
 use super::metric::{Metrics, Summary};
 use super::outcome::{Ending, FailureKind, Outcome};
 use super::params::Params;
@@ -144,6 +145,9 @@ pub struct Trial {
     pub params: Params,
     /// Who wanted it.
     pub origin: Origin,
+    /// Why the sampler chose it; `None` where none did, or where that was not
+    /// recorded yet.
+    pub choice: Option<Box<Choice>>,
     /// The runs that count, good and bad, in the order in which they ended.
     pub runs: Vec<Run>,
     /// The marks of the runs that count, and of the one that goes on or was cut
@@ -212,6 +216,7 @@ impl Trial {
             id,
             params,
             origin,
+            choice: None,
             runs: Vec::new(),
             marks: Vec::new(),
             extra: Vec::new(),

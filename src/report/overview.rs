@@ -234,7 +234,7 @@ impl Overview {
                 .map(|trial| Missing {
                     id: trial.id,
                     changes: changes(&study.params_of(trial)),
-                    misses: misses(&spec.constraints, trial),
+                    misses: misses(study, trial),
                 })
                 .collect(),
             held_up: study
@@ -310,10 +310,11 @@ pub fn gain(study: &Study) -> Gain {
 }
 
 /// The constraints that a trial misses, and by how much.
-pub fn misses(constraints: &[Constraint], trial: &Trial) -> Vec<Miss> {
-    let missed = constraints.iter().filter_map(|constraint| {
+pub fn misses(study: &Study, trial: &Trial) -> Vec<Miss> {
+    let constraints = study.spec().constraints.iter();
+    let missed = constraints.filter_map(|constraint| {
         let mean = trial.summary(&constraint.metric)?.mean;
-        let amount = constraint.violation(mean);
+        let amount = study.needed(trial, constraint).violation(mean);
         (amount > 0.0).then(|| Miss {
             constraint: constraint.clone(),
             mean,
@@ -347,7 +348,8 @@ pub fn row(study: &Study, trial: &Trial, changes: Vec<Change>) -> Row {
     let is = |other: Option<&Arc<Trial>>| other.is_some_and(|t| t.id == trial.id);
     let constraints = study.spec().constraints.iter().map(|constraint| {
         let summary = trial.summary(&constraint.metric)?;
-        Some((summary, constraint.violation(summary.mean) > 0.0))
+        let needed = study.needed(trial, constraint);
+        Some((summary, needed.violation(summary.mean) > 0.0))
     });
     Row {
         id: trial.id,

@@ -45,14 +45,25 @@ use super::standing::Standing;
 use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
+use crate::model::trial::TrialId;
 
 /// What to try next. Costs one look at each trial, and the making of all
 /// params of all groups so far.
 pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
-    let search = &study.spec().search;
-    let parameters = study.spec().space.parameters();
-    let passes = search.passes.max(1);
+    go(&mut Walk::new(study, baseline))
+}
+
+/// The trial that [`ask`] varies.
+pub(super) fn base(study: &Study, baseline: &Params) -> Option<TrialId> {
     let mut walk = Walk::new(study, baseline);
+    go(&mut walk);
+    study.trial_of(&walk.base).map(|trial| trial.id)
+}
+
+fn go(walk: &mut Walk<'_>) -> Ask {
+    let spec = walk.study.spec();
+    let parameters = spec.space.parameters();
+    let passes = spec.search.passes.max(1);
     for pass in 1..=passes {
         let before = walk.base.clone();
         for parameter in parameters {

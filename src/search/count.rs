@@ -121,6 +121,7 @@ pub fn preview(study: &Study, count: usize) -> Vec<Params> {
             trial,
             params: params.clone(),
             origin: Origin::Sampler,
+            choice: None,
         };
         let noted = study.apply(&fact(event)).is_ok() && learn_nothing(&mut study, trial, None);
         planned.push(params);

@@ -23,9 +23,9 @@
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::noise::Noise;
 use crate::model::drift::{Start, starts};
 use crate::model::event::Event;
+use crate::model::noise::Noise;
 use crate::model::outcome::Outcome;
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Trial, TrialId};

@@ -8,8 +8,8 @@
 //! | [`model_based`] | what a model of the space promises most of |
 //! | `tpe` | what is frequent among good trials and rare among others |
 //! | [`racing`] | which trials are worth further runs |
-//! | `noise` | how much of what was measured is noise |
 //! | [`confirm`] | whether the winner is better than the baseline, by fresh runs |
+//! | `converged` | whether anything is left that is worth a trial |
 //! | [`count`] | how many trials that makes, and which come first |
 //! | [`drift`] | whether the host still is what it was |
 //! | [`statistics`] | whether a difference is more than noise |
@@ -25,6 +25,7 @@
 //!   standing, and nothing can take it for a very bad one.
 
 pub mod confirm;
+mod converged;
 pub mod coordinate;
 pub mod count;
 pub mod drift;
@@ -32,7 +33,6 @@ mod geometry;
 pub mod grid;
 mod lattice;
 pub mod model_based;
-mod noise;
 #[cfg(test)]
 mod property_tests;
 pub mod racing;
@@ -45,6 +45,7 @@ mod standing;
 pub mod statistics;
 mod tpe;
 
+use crate::model::choice::{Choice, Rule};
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
@@ -90,10 +91,42 @@ pub fn ask(study: &Study) -> Ask {
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
     };
+    if let Ask::Try(params) = &asked
+        && let Some(reason) = converged::reason(study, params)
+    {
+        return match racing::unconfirmed(study) {
+            Some(trial) => Ask::Run(trial),
+            None => Ask::Exhausted(reason),
+        };
+    }
     if let Ask::Exhausted(_) = asked
         && let Some(trial) = racing::undecided(study).or_else(|| racing::unconfirmed(study))
     {
         return Ask::Run(trial);
     }
     asked
+}
+
+/// Why [`ask`] wants these params tried. Costs about as much as that.
+pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
+    let baseline = study.spec().space.baseline().ok()?;
+    if *params == baseline {
+        return None;
+    }
+    let rule = match study.spec().search.sampler {
+        SamplerKind::Model if model_based::opens(study) => Rule::Opening,
+        SamplerKind::Model => Rule::Model,
+        SamplerKind::Tpe if tpe::opens(study) => Rule::Random,
+        SamplerKind::Tpe => Rule::Tpe,
+        SamplerKind::Coordinate => Rule::Coordinate {
+            base: coordinate::base(study, &baseline)?,
+        },
+        SamplerKind::Grid => Rule::Grid,
+        SamplerKind::Random => Rule::Random,
+    };
+    let expected = match rule {
+        Rule::Model => model_based::expected(study, params),
+        _ => None,
+    };
+    Some(Box::new(Choice { rule, expected }))
 }

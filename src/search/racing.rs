@@ -35,7 +35,8 @@
 //! study: the noise of its own runs, that of every rival, and that the luckiest
 //! rival is the one compared are all in it. What the runs vary by is that of
 //! the whole study, by what was measured alone; as long as no trial has two runs
-//! of one start, nothing is pruned. See [`noise`](super::noise). `racing_tests` measures it on
+//! of one start, nothing is pruned. As far as the study's own runs show that those of
+//! one number share a cause, such are compared with each other. See [`noise`](crate::model::noise). `racing_tests` measures it on
 //! studies made up. Races that drop what is clearly worse go back to O. Maron
 //! and A. W. Moore, Hoeffding races, NIPS 1993; M. Birattari et al., A racing
 //! algorithm for configuring metaheuristics, GECCO 2002, brought them to tuning.
@@ -62,7 +63,7 @@ use statrs::distribution::{ContinuousCDF, StudentsT};
 
 pub(super) use self::partial::Known;
 pub use self::partial::look_into;
-use super::noise::{Measured, Noise};
+use crate::model::noise::{Measured, Noise};
 use crate::model::step::{Step, StepKind};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Pruning, Trial, TrialId};
@@ -239,7 +240,7 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
                 rival: None,
                 distance: noise.scaled(summary.mean) - noise.scaled(needed),
                 error: noise.of_mean(trial, metric).sqrt(),
-                measured: noise.measured_error(&[trial], metric),
+                measured: noise.measured_error(trial, metric),
                 foretold: None,
                 rivals: 1,
                 to_come,
@@ -251,22 +252,35 @@ fn criteria<'a>(study: &'a Study, trial: &Trial) -> Vec<Criterion<'a>> {
     let needed = rival.and_then(|rival| study.levelled(rival));
     if let (Some(rival), Some(needed), Some(summary)) = (rival, needed, study.levelled(trial)) {
         let noise = Noise::of_objective(study);
-        let variance = noise.of_mean(trial, metric) + noise.of_mean(rival, metric);
+        let Some(lead) = noise.lead(trial, rival, metric) else {
+            return criteria;
+        };
         criteria.push(Criterion {
             metric,
             runs: summary.count,
             mean: summary.mean,
             needed: needed.mean,
             rival: Some(rival.id),
-            distance: noise.scaled(summary.mean) - noise.scaled(needed.mean),
-            error: variance.sqrt(),
-            measured: noise.measured_error(&[trial, rival], metric),
+            // What drift has done to the runs is taken out.
+            distance: lead.distance + moved(study, &noise, trial) - moved(study, &noise, rival),
+            error: lead.error,
+            measured: lead.measured,
             foretold: None,
             rivals: study.counts().complete,
             to_come: runs_to_come(study, trial, Some(metric)),
         });
     }
     criteria
+}
+
+/// How far the level of the study's beginning is from that on which a trial was
+/// measured.
+fn moved(study: &Study, noise: &Noise, trial: &Trial) -> f64 {
+    let raw = study.objective(trial).map(|raw| noise.scaled(raw.mean));
+    let levelled = study.levelled(trial).map(|on| noise.scaled(on.mean));
+    levelled
+        .zip(raw)
+        .map_or(0.0, |(levelled, raw)| levelled - raw)
 }
 
 /// The finding that a trial cannot win, where it is sure enough.

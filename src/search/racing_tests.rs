@@ -24,6 +24,8 @@ struct World {
     seed: u64,
     /// The spread of a run, in logarithms: 0.1 is about 10 %.
     noise: f64,
+    /// The share of its variance that all runs of one number have in common.
+    shared: f64,
     /// What the first run of each trial is multiplied with.
     first: f64,
     /// How far apart the params are, in the same terms.
@@ -59,7 +61,9 @@ impl World {
         let key = params.key();
         let level = self.range * self.normal((&key, "level"));
         let run = |number: u32| {
-            let noise = self.noise * self.normal((&key, number));
+            let own = (1.0 - self.shared).sqrt() * self.normal((&key, number));
+            let common = self.shared.sqrt() * self.normal(("run", number));
+            let noise = self.noise * (own + common);
             let first = if number == 1 { self.first } else { 1.0 };
             100.0 * (level + noise).exp() * first
         };
@@ -147,6 +151,7 @@ fn the_best_is_hardly_ever_pruned() {
                     let world = World {
                         seed,
                         noise,
+                        shared: 0.0,
                         first: 1.0,
                         range: noise * factor,
                         direction,
@@ -191,6 +196,7 @@ fn second(spec: Spec, baseline: &[(f64, f64)], runs: &[(f64, f64)], origin: Orig
 const QUIET: World = World {
     seed: 1,
     noise: 0.0,
+    shared: 0.0,
     first: 1.0,
     range: 0.0,
     direction: Direction::Maximize,
@@ -400,4 +406,93 @@ proptest! {
             prop_assert!(study.trials()[0].pruning.is_none());
         }
     }
+}
+
+/// Runs of one number have a part of their variance in common.
+#[test]
+fn what_runs_share_is_found_and_the_best_is_still_kept() {
+    let mut seed = 9_000;
+    for shared in [0.25, 0.5, 0.8] {
+        for factor in [0.3, 1.0] {
+            let mut tally = Tally::default();
+            for _ in 0..40 {
+                seed += 1;
+                let world = World {
+                    seed,
+                    noise: 0.13,
+                    shared,
+                    first: 1.0,
+                    range: 0.13 * factor,
+                    direction: Direction::Maximize,
+                };
+                world.race(&mut tally);
+            }
+            let promised = LEVEL * f64::from(tally.studies);
+            let most = promised + 3.0 * promised.sqrt();
+            assert!(f64::from(tally.lost) < most, "{shared} {factor} {tally:?}");
+        }
+    }
+}
+
+/// How many runs it takes to prune what can be pruned, of trials that have all
+/// of them; with the numbers of the runs, and with numbers that say nothing.
+fn runs_needed(shared: f64) -> (u32, u32, f64) {
+    let (mut paired, mut alone, mut found) = (0, 0, 0.0);
+    for seed in 1..=30 {
+        let world = World {
+            seed: 7_000 + seed,
+            noise: 0.1,
+            shared,
+            first: 1.0,
+            range: 0.15,
+            direction: Direction::Maximize,
+        };
+        let mut simulation = Simulation::new(world.spec(false));
+        simulation.run(99, |params| {
+            let runs = world.runs(params).into_iter();
+            Answer::Runs(runs.map(|run| (run, 1.0)).collect())
+        });
+        let mut spec = Spec::clone(simulation.study.spec());
+        spec.search.racing = true;
+        let spec = Arc::new(spec);
+        let mut facts = simulation.facts.clone();
+        paired += look_at_all(&Simulation::replay(&spec, &facts));
+        let noise = Noise::of_objective(&Simulation::replay(&spec, &facts));
+        found += noise.shared / 30.0;
+        for fact in &mut facts {
+            if let Event::RunEnded { trial, run } = &mut fact.event {
+                run.number += 100 * trial.0;
+            }
+        }
+        alone += look_at_all(&Simulation::replay(&spec, &facts));
+    }
+    (paired, alone, found)
+}
+
+fn look_at_all(study: &Study) -> u32 {
+    let mut runs = 0;
+    for whole in study.trials() {
+        let mut trial = Trial::clone(whole);
+        for count in 1..=RUNS {
+            trial.runs = whole.runs[..count as usize].to_vec();
+            runs += 1;
+            if pruning(study, &trial, &criteria(study, &trial)).is_some() {
+                break;
+            }
+        }
+    }
+    runs
+}
+
+#[test]
+fn pairing_saves_runs_where_there_is_something_to_pair() {
+    let (paired, alone, found) = runs_needed(0.0);
+    assert!(found < 0.03, "{found}");
+    assert!(paired * 100 >= alone * 99, "{paired} {alone}");
+    let (paired, alone, found) = runs_needed(0.25);
+    assert!((0.1..0.35).contains(&found), "{found}");
+    assert!(paired * 100 < alone * 98, "{paired} {alone}");
+    let (paired, alone, found) = runs_needed(0.5);
+    assert!((0.3..0.6).contains(&found), "{found}");
+    assert!(paired * 100 < alone * 93, "{paired} {alone}");
 }

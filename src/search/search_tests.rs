@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::count::{Planned, preview, trials};
-use super::simulation::{Answer, Simulation, fails, int, list, space, spec, speed};
+use super::simulation::{Answer, Simulation, fails, int, list, measure, space, spec, speed};
 use super::{Ask, ask};
 use crate::model::domain::{Domain, Scale};
-use crate::model::event::Event;
+use crate::model::event::{Event, Fact};
+use crate::model::metric::Constraint;
+use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::space::Space;
-use crate::model::spec::SamplerKind;
+use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
-use crate::model::value::Value;
+use crate::model::value::{Finite, Value};
 
 fn keys(params: &[Params]) -> Vec<String> {
     params.iter().map(Params::key).collect()
@@ -289,4 +291,97 @@ fn the_reference_space_is_walked_in_its_order() {
         .map(|params| params.difference(&planned[0])[0].to_string())
         .collect();
     assert!(changed.is_sorted());
+}
+
+/// Five runs of this speed, with a quality that varies by so much.
+fn varying(speed: f64, quality: f64, spread: f64) -> Answer {
+    let off = [-1.26, -0.63, 0.0, 0.63, 1.26];
+    let run = |off: f64| (speed, quality + spread * off);
+    Answer::Runs(off.into_iter().map(run).collect())
+}
+
+fn confident(racing: bool) -> Simulation {
+    let mut spec = spec(
+        space(vec![list("A", "1 2 3 4 5 6 7 8", "")], &[]),
+        SamplerKind::Grid,
+    );
+    spec.search.racing = racing;
+    spec.steps = vec![measure("measure", 5, &["speed", "quality"])];
+    spec.constraints[0].confidence = Finite::new(0.9);
+    Simulation::new(spec)
+}
+
+/// Its mean keeps the bound, but that may be chance: until it is known that
+/// runs hardly vary.
+#[test]
+fn a_bound_is_kept_with_confidence_or_not_at_all() {
+    let mut simulation = confident(false);
+    let near = |params: &Params| match params.key().as_str() {
+        "A=1" => varying(9.0, 0.51, 0.02),
+        _ => varying(1.0, 0.9, 0.002),
+    };
+    simulation.run(1, near);
+    let study = &simulation.study;
+    let bound = &study.spec().constraints[0];
+    let trial = &study.trials()[0];
+    assert_eq!(trial.outcome, Some(Outcome::Infeasible));
+    let sure = study.confidence(trial, bound).expect("it has five runs");
+    assert!((0.75..0.9).contains(&sure), "{sure}");
+    let needed = study.needed(trial, bound).min.expect("a bound").get();
+    assert!(needed > 0.51 && needed < 0.54, "{needed}");
+    assert!(
+        study
+            .violation(trial)
+            .is_some_and(|violation| violation > 0.0)
+    );
+    assert_eq!(study.incumbent().map(|best| best.id.0), None);
+    simulation.run(6, near);
+    let study = &simulation.study;
+    let trial = &study.trials()[0];
+    assert_eq!(trial.outcome, Some(Outcome::Complete));
+    assert!(
+        study
+            .confidence(trial, bound_of(study))
+            .is_some_and(|sure| sure > 0.95)
+    );
+    assert_eq!(study.incumbent().map(|best| best.id.0), Some(1));
+    assert_eq!((study.counts().complete, study.counts().infeasible), (7, 0));
+    // By the mean it had been feasible all the while.
+    let mut spec = Spec::clone(study.spec());
+    spec.constraints[0].confidence = None;
+    let facts = simulation.facts.iter().take(8);
+    let facts: Vec<Fact> = facts.cloned().collect();
+    let by_mean = Simulation::replay(&Arc::new(spec), &facts);
+    assert_eq!(by_mean.trials()[0].outcome, Some(Outcome::Complete));
+}
+
+fn bound_of(study: &Study) -> &Constraint {
+    &study.spec().constraints[0]
+}
+
+/// What has one run leads by its mean, and is not the best without confidence.
+#[test]
+fn racing_judges_with_confidence_at_the_end() {
+    let mut simulation = confident(true);
+    let program = |params: &Params| match params.key().as_str() {
+        "A=2" => varying(9.0, 0.53, 0.05),
+        _ => varying(1.0, 0.9, 0.05),
+    };
+    simulation.run(2, program);
+    assert_eq!(simulation.study.leader().map(|trial| trial.id.0), Some(1));
+    let mut simulation = confident(true);
+    let program = |params: &Params| match params.key().as_str() {
+        "A=2" => varying(9.0, 0.57, 0.05),
+        _ => varying(1.0, 0.9, 0.05),
+    };
+    simulation.run(2, program);
+    // Its first run is 0.507, the mean of all is 0.57: neither is sure.
+    assert_eq!(simulation.study.leader().map(|trial| trial.id.0), Some(2));
+    simulation.run(99, |params| match params.key().as_str() {
+        "A=2" => varying(9.0, 0.51, 0.05),
+        _ => varying(1.0, 0.9, 0.05),
+    });
+    let study = &simulation.study;
+    assert_eq!(study.trials()[1].outcome, Some(Outcome::Infeasible));
+    assert_ne!(study.incumbent().map(|best| best.id.0), Some(2));
 }

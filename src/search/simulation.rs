@@ -22,7 +22,7 @@ use crate::model::template::Template;
 use crate::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
 use crate::search::racing::{Verdict, look, look_into};
-use crate::search::{Ask, ask};
+use crate::search::{Ask, ask, choice};
 
 /// A parameter with a list of values, given with spaces between; the first is
 /// the base. No condition when `when` is empty.
@@ -66,6 +66,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             metric: "quality".into(),
             min: Finite::new(0.5),
             max: None,
+            confidence: None,
         }],
         budget: Budget::default(),
         search: Search {
@@ -232,13 +233,20 @@ impl Simulation {
         self.facts.push(fact);
     }
 
-    /// Plans a trial and leaves it at that.
+    /// Plans a trial and leaves it at that. Why it was chosen is kept where a
+    /// study can converge.
     pub(crate) fn plan(&mut self, params: &Params, origin: Origin) -> TrialId {
         let trial = self.study.next_id();
+        let explains = self.study.spec().budget.converged.is_some();
+        let choice = match origin {
+            Origin::Sampler if explains => choice(&self.study, params),
+            _ => None,
+        };
         self.happen(Event::TrialPlanned {
             trial,
             params: params.clone(),
             origin,
+            choice,
         });
         trial
     }

@@ -43,7 +43,7 @@ const OWN: f64 = 0.8;
 
 /// What to try next.
 pub(super) fn ask(study: &Study) -> Ask {
-    if study.trials().len() < OPENING {
+    if opens(study) {
         return random::ask(study);
     }
     let mut random = generator(study.spec().seed, study.trials().len() as u64);
@@ -76,6 +76,11 @@ pub(super) fn ask(study: &Study) -> Ask {
         Some((_, params)) => Ask::Try(params),
         None => random::ask(study),
     }
+}
+
+/// Whether it draws at random still.
+pub(super) fn opens(study: &Study) -> bool {
+    study.trials().len() < OPENING
 }
 
 /// The params of the good trials and of the others.

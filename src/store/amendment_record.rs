@@ -74,6 +74,8 @@ pub(super) enum SettingRecord<'a> {
     BudgetTrials(Option<u32>),
     BudgetRuns(Option<u32>),
     BudgetWallNs(Option<u64>),
+    BudgetGpuNs(Option<u64>),
+    Converged(Option<f64>),
     Racing(bool),
     ConfirmRuns(u32),
 }
@@ -202,6 +204,10 @@ impl<'a> SettingRecord<'a> {
             Setting::BudgetWall(wall) => {
                 Self::BudgetWallNs(wall.map(|wall| wall.as_nanos().try_into().unwrap_or(u64::MAX)))
             }
+            Setting::BudgetGpuHours(time) => {
+                Self::BudgetGpuNs(time.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)))
+            }
+            Setting::Converged(under) => Self::Converged(under.map(Finite::get)),
             Setting::Racing(on) => Self::Racing(*on),
             Setting::ConfirmRuns(runs) => Self::ConfirmRuns(*runs),
         }
@@ -225,6 +231,8 @@ impl<'a> SettingRecord<'a> {
             Self::BudgetTrials(most) => Setting::BudgetTrials(most),
             Self::BudgetRuns(most) => Setting::BudgetRuns(most),
             Self::BudgetWallNs(wall) => Setting::BudgetWall(wall.map(Duration::from_nanos)),
+            Self::BudgetGpuNs(time) => Setting::BudgetGpuHours(time.map(Duration::from_nanos)),
+            Self::Converged(under) => Setting::Converged(finite(under)?),
             Self::Racing(on) => Setting::Racing(on),
             Self::ConfirmRuns(runs) => Setting::ConfirmRuns(runs),
         })

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
+use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
@@ -29,6 +30,8 @@ pub(super) enum EventRecord<'a> {
         #[serde(borrow)]
         params: Pairs<'a, Scalar<'a>>,
         origin: OriginRecord,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        choice: Option<ChoiceRecord<'a>>,
     },
     SittingStarted {
         trial: u32,
@@ -199,6 +202,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 trial,
                 params,
                 origin,
+                choice,
             } => Self::TrialPlanned {
                 trial: trial.0,
                 params: Pairs(
@@ -208,6 +212,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                         .collect(),
                 ),
                 origin: OriginRecord::of(*origin),
+                choice: choice.as_deref().map(ChoiceRecord::of),
             },
             Event::SittingStarted {
                 trial,
@@ -383,6 +388,7 @@ impl EventRecord<'_> {
                 trial,
                 params,
                 origin,
+                choice,
             } => {
                 let values = params.0.into_iter().map(|(name, value)| {
                     let name = names.name(name.as_str());
@@ -393,6 +399,7 @@ impl EventRecord<'_> {
                     trial: TrialId(trial),
                     params: Params::recorded(values),
                     origin: origin.origin(),
+                    choice: choice.map(|choice| Box::new(choice.into_choice())),
                 }
             }
             Self::SittingStarted {

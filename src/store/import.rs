@@ -210,6 +210,7 @@ impl Imported {
                 trial,
                 params: self.params,
                 origin: Origin::Imported,
+                choice: None,
             },
         );
         push(

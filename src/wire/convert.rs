@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::reply::{self, Param};
+use crate::model::choice::{Choice, Forecast, Rule};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
@@ -81,6 +82,48 @@ impl From<&reply::Pruning> for Pruning {
                 mark: cut.mark,
                 parts: cut.parts,
                 share: cut.share,
+            }),
+        }
+    }
+}
+
+impl From<Forecast> for reply::Forecast {
+    fn from(forecast: Forecast) -> Self {
+        Self {
+            mean: forecast.mean,
+            low: forecast.low,
+            high: forecast.high,
+        }
+    }
+}
+
+impl From<&Choice> for reply::Choice {
+    fn from(choice: &Choice) -> Self {
+        let (rule, base) = match choice.rule {
+            Rule::Opening => ("opening", None),
+            Rule::Model => ("model", None),
+            Rule::Tpe => ("tpe", None),
+            Rule::Coordinate { base } => ("coordinate", Some(base.0)),
+            Rule::Grid => ("grid", None),
+            Rule::Random => ("random", None),
+        };
+        Self {
+            rule: rule.to_owned(),
+            base,
+            varied: Vec::new(),
+            expected: choice.expected.as_ref().map(|expected| reply::Expected {
+                objective: expected.objective.map(Into::into),
+                improvement: expected.improvement,
+                bounds: expected
+                    .bounds
+                    .iter()
+                    .map(|(bound, chance)| reply::Chance {
+                        bound: bound.clone(),
+                        chance: *chance,
+                    })
+                    .collect(),
+                starts: expected.starts,
+                time: expected.time.map(milliseconds),
             }),
         }
     }

@@ -12,6 +12,11 @@ use super::reply::*;
 use super::request::*;
 use super::retrial::golden::{DRIFT, confirmation};
 
+#[path = "golden_samples.rs"]
+mod samples;
+
+use self::samples::{detail, importance, leader};
+
 fn text(text: &str) -> String {
     text.to_owned()
 }
@@ -48,6 +53,8 @@ fn requests() -> Vec<Request> {
         Request::NotifyTest(None),
         Request::NotifyTest(Some(text("mail"))),
         Request::Doctor,
+        Request::Importance(None),
+        Request::Importance(Some(text("BATCH"))),
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -204,6 +211,7 @@ fn row() -> TrialRow {
             Some(Checked {
                 mean: 0.5,
                 missed: true,
+                confidence: Some(0.75),
             }),
         ],
         runs: 2,
@@ -259,10 +267,12 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         constraints: vec![text("quality >= 0.5")],
         baseline: None,
         best: Some(measured()),
+        leader: Some(leader()),
         changes: vec![change()],
         gain,
         trials_most: Some(200),
         left: None,
+        left_by: Some(text("budget of 60 trials")),
         channels: vec![channel()],
         amendments: vec![text("budget.trials = 40")],
         held_up: Some(HeldUp {
@@ -365,6 +375,11 @@ fn replies() -> Vec<Reply> {
             gain,
             objective: objective(),
             confirmation: None,
+            leader: None,
+            kept: vec![Kept {
+                constraint: text("quality ≥ 0.5"),
+                confidence: Some(0.75),
+            }],
         })),
         Reply::Trials(Trials {
             total: 300,
@@ -389,6 +404,7 @@ fn replies() -> Vec<Reply> {
             answer: text("250 ok"),
             took: 300,
         }]),
+        Reply::Importance(Box::new(importance())),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {
@@ -430,6 +446,12 @@ fn replies() -> Vec<Reply> {
         Refusal::BadSpec(reason()),
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
+        Refusal::NoSuchParameter(vec![text("BATCH")]),
+        Refusal::OnlyLeads {
+            trial: 3,
+            runs: 1,
+            runs_all: 5,
+        },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
     ];
@@ -483,74 +505,6 @@ fn answers() -> [Accepted; 8] {
             done: true,
         }),
     ]
-}
-
-fn detail() -> TrialDetail {
-    TrialDetail {
-        row: row(),
-        params: vec![Param {
-            name: text("BATCH"),
-            value: text("32"),
-        }],
-        metrics: measured().metrics,
-        constraints: vec![text("quality >= 0.5")],
-        runs: vec![Run {
-            step: text("eval"),
-            number: 1,
-            sitting: 2,
-            elapsed: 900,
-            ending: text("exited with code 0"),
-            fault: Some(text("no speed")),
-            metrics: vec![Number {
-                name: text("quality"),
-                value: -0.5,
-            }],
-        }],
-        extra: Vec::new(),
-        sittings: vec![Sitting {
-            number: 2,
-            purpose: text("confirm"),
-            started: 5,
-            ended: Some(6),
-            startup: None,
-            end: text("failed"),
-            health: Some(text("ok")),
-            warnings: vec![text("slow")],
-        }],
-        failure: Some(Failure {
-            kind: text("all-runs"),
-            step: Some(text("eval")),
-            ending: None,
-            message: text("died"),
-            cause: Some(Cause {
-                name: text("oom"),
-                hint: text("less"),
-                line: text("CUDA"),
-            }),
-        }),
-        skipped: false,
-        pruning: Some(Pruning {
-            metric: text("speed"),
-            runs: 2,
-            of: 5,
-            mean: 61.25,
-            needed: 84.0,
-            rival: Some(7),
-            chance: 0.125,
-            cut: Some(Cut {
-                step: text("eval"),
-                mark: 1,
-                parts: Some(4),
-                share: 0.25,
-            }),
-        }),
-        logs: vec![LogTail {
-            step: text("eval"),
-            path: text("/o/l"),
-            tail: text("a\nb"),
-        }],
-        logs_gone: true,
-    }
 }
 
 /// A line for each: the message as JSON, and its bytes.

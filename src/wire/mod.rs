@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`accepted`], [`space`], [`doctor`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`space`], [`doctor`], [`explain`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -34,6 +34,7 @@ pub mod client;
 pub mod codec;
 pub mod convert;
 pub mod doctor;
+pub mod explain;
 pub mod frame;
 #[cfg(test)]
 mod golden_tests;

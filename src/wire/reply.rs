@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 pub use super::accepted::{Accepted, Amended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
+pub use super::explain::{
+    Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
+};
 pub use super::racing::{Cut, Pruning};
 pub use super::retrial::{Confirmation, Drift};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
@@ -47,6 +50,8 @@ pub enum Reply {
     Tested(Vec<Tested>),
     /// To [`super::request::Request::Doctor`].
     Doctor(Doctor),
+    /// To [`super::request::Request::Importance`].
+    Importance(Box<Importance>),
 }
 
 /// Who answers.
@@ -110,6 +115,8 @@ pub struct Status {
     pub baseline: Option<Measured>,
     /// The best so far.
     pub best: Option<Measured>,
+    /// What leads by only some of its runs, and may become the best.
+    pub leader: Option<Leader>,
     /// How the best differs from the starting params.
     pub changes: Vec<Change>,
     /// How much better the best is.
@@ -118,6 +125,8 @@ pub struct Status {
     pub trials_most: Option<u64>,
     /// The expected time for the rest, at most.
     pub left: Option<u64>,
+    /// What ends it then, as `budget of 60 trials`.
+    pub left_by: Option<String>,
     /// The channels of `[notify]`.
     pub channels: Vec<Channel>,
     /// What users have changed in the spec, each in words.
@@ -371,6 +380,10 @@ pub struct Best {
     pub objective: Objective,
     /// How far it is confirmed, once that has begun.
     pub confirmation: Option<Confirmation>,
+    /// What leads by only some of its runs, and may become the best.
+    pub leader: Option<Leader>,
+    /// The constraints, and how well it keeps them.
+    pub kept: Vec<Kept>,
 }
 
 /// A parameter and its value.
@@ -436,6 +449,9 @@ pub struct Checked {
     pub mean: f64,
     /// Whether it misses the constraint.
     pub missed: bool,
+    /// The confidence, 0 to 1, with which the true mean keeps the constraint;
+    /// `None` while no two runs tell how much the metric varies.
+    pub confidence: Option<f64>,
 }
 
 /// All that is known of a trial.
@@ -466,6 +482,8 @@ pub struct TrialDetail {
     pub logs: Vec<LogTail>,
     /// Whether it had logs that are gone.
     pub logs_gone: bool,
+    /// Why the sampler chose it, where one did.
+    pub choice: Option<Choice>,
 }
 
 /// A run.
@@ -642,4 +660,15 @@ pub enum Refusal {
     LogsGone(u32),
     /// The daemon ends, and cannot say whether it was done.
     Unanswered,
+    /// The space has no such parameter; it has these.
+    NoSuchParameter(Vec<String>),
+    /// No trial is best yet, but this one leads by only some of its runs.
+    OnlyLeads {
+        /// The trial.
+        trial: u32,
+        /// How many it has.
+        runs: u32,
+        /// With so many it becomes the best.
+        runs_all: u32,
+    },
 }

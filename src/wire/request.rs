@@ -36,6 +36,8 @@ pub enum Request {
     NotifyTest(Option<String>),
     /// Is there on the host what the study needs?
     Doctor,
+    /// What do the parameters matter? Of this one, at each of its values.
+    Importance(Option<String>),
 }
 
 impl Request {
@@ -53,7 +55,8 @@ impl Request {
             | Self::Space(_)
             | Self::Settings
             | Self::Channels
-            | Self::Doctor => true,
+            | Self::Doctor
+            | Self::Importance(_) => true,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
         }
     }

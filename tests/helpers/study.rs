@@ -10,6 +10,7 @@ use autotune::base::clock::Timestamp;
 use autotune::base::random::{Generator, generator};
 use autotune::model::Name;
 use autotune::model::amendment::{Amendment, Amendments};
+use autotune::model::choice::{Choice, Expected, Forecast, Rule};
 use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
@@ -138,6 +139,7 @@ pub(crate) fn spec() -> Spec {
             metric: "accuracy".into(),
             min: Finite::new(0.88),
             max: None,
+            confidence: None,
         }],
         budget: Budget::default(),
         search: Search {
@@ -264,6 +266,7 @@ impl Story {
             } else {
                 Origin::Sampler
             },
+            choice: None,
         };
         let mut facts = vec![self.fact(planned)];
         facts.extend(self.begin(trial, 1));
@@ -279,6 +282,34 @@ impl Story {
             health: None,
         }));
         facts
+    }
+
+    fn wild_choice(&mut self) -> Choice {
+        let base = TrialId(self.random.random_range(1..9));
+        let rules = [
+            Rule::Opening,
+            Rule::Model,
+            Rule::Tpe,
+            Rule::Coordinate { base },
+            Rule::Grid,
+            Rule::Random,
+        ];
+        let rule = *rules.choose(&mut self.random).expect("six");
+        let some = self.random.random_bool(0.5);
+        let forecast = Forecast {
+            mean: 5e-324,
+            low: -1.0 / 3.0,
+            high: f64::MAX,
+        };
+        let expected = Expected {
+            objective: some.then_some(forecast),
+            improvement: some.then_some(0.1 + 0.2),
+            bounds: vec![(self.nasty(), 1.0 / 3.0)],
+            starts: some.then_some(1.0),
+            time: some.then_some(Duration::from_millis(1)),
+        };
+        let expected = self.random.random_bool(0.7).then_some(expected);
+        Choice { rule, expected }
     }
 
     /// A trial in which anything may happen, with every kind of event and
@@ -317,10 +348,12 @@ impl Story {
         ]
         .choose(&mut self.random)
         .expect("four");
+        let choice = self.wild_choice();
         facts.push(self.fact(Event::TrialPlanned {
             trial,
             params,
             origin,
+            choice: Some(Box::new(choice)),
         }));
         for sitting in 1..=self.random.random_range(1..4) {
             facts.extend(self.begin(trial, sitting));

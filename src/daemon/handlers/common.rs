@@ -9,7 +9,7 @@ use crate::report::overview;
 use crate::report::retrial::Confirmed;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
-use crate::wire::reply::{Change, Checked, Confirmation, Gain, Measured, Metric, TrialRow};
+use crate::wire::reply::{Change, Checked, Confirmation, Gain, Leader, Measured, Metric, TrialRow};
 
 /// How a trial's params differ from the baseline's.
 pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
@@ -34,6 +34,21 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
         outcome: overview::word(trial).to_owned(),
         metrics: metrics(study, trial),
     }
+}
+
+/// What leads by only some of its runs, if that is not the best already.
+pub fn leader(study: &Study) -> Option<Leader> {
+    let best = study.incumbent().map(|best| best.id);
+    let leader = study.leader().filter(|leader| leader.is_provisional())?;
+    if best == Some(leader.id) {
+        return None;
+    }
+    Some(Leader {
+        measured: measured(study, leader),
+        changes: changes(study, leader),
+        runs: leader.runs.iter().filter(|run| run.is_good()).count() as u32,
+        runs_all: study.spec().runs_per_trial(),
+    })
 }
 
 /// The metrics that a trial has.
@@ -103,10 +118,15 @@ pub fn constraints(study: &Study) -> Vec<String> {
 /// A trial for a table.
 pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
     let row = overview::row(study, trial, Vec::new());
-    let constraints = row.constraints.into_iter().map(|checked| {
+    let wanted = study.spec().constraints.iter();
+    let constraints = row.constraints.into_iter().zip(wanted);
+    let constraints = constraints.map(|(checked, constraint)| {
         let (summary, missed) = checked?;
-        let mean = summary.mean;
-        Some(Checked { mean, missed })
+        Some(Checked {
+            mean: summary.mean,
+            missed,
+            confidence: study.confidence(trial, constraint),
+        })
     });
     TrialRow {
         trial: trial.id.0,

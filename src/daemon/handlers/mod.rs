@@ -4,6 +4,7 @@ mod best;
 mod common;
 mod doctor;
 mod events;
+mod importance;
 mod log;
 mod notify;
 mod ping;
@@ -55,6 +56,8 @@ pub struct Context {
     pub tails: Tails,
     /// Held while the host is looked at.
     pub looking: tokio::sync::Mutex<()>,
+    /// Held while a model is asked what the parameters matter.
+    pub thinking: tokio::sync::Mutex<()>,
 }
 
 /// Answers one request.
@@ -84,6 +87,7 @@ pub async fn handle(
         {
             Reply::Refused(Refusal::NotAllowed)
         }
+        Request::Importance(name) => importance::answer(context, name).await,
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::Reload => reload::answer(context).await,
         Request::Doctor => doctor::answer(context).await,

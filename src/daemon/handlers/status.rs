@@ -6,6 +6,7 @@ use crate::daemon::board::View;
 use crate::daemon::decide::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
+use crate::report::remaining::remaining;
 use crate::report::retrial;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
@@ -29,14 +30,10 @@ pub fn answer(context: &Context) -> Reply {
     let baseline = study.baseline();
     let baseline = baseline.filter(|trial| trial.runs.iter().any(|run| run.is_good()));
     let busy = study.busy(now);
+    // With trials of another sampler or space before, it is not known.
     let trials_most = view.trials_most();
-    let settled = counts.all() - counts.unsettled;
-    let mean = busy.checked_div(settled);
-    let left = trials_most.zip(mean).map(|(most, mean)| {
-        let open = most.saturating_sub(settled.into());
-        mean.saturating_mul(u32::try_from(open).unwrap_or(u32::MAX))
-    });
-    let goes_on = !matches!(study.phase(), Phase::Done(_));
+    let trials_most = trials_most.filter(|most| *most >= counts.all().into());
+    let left = remaining(study, now, trials_most);
     Reply::Status(Box::new(Status {
         study: spec.name.clone(),
         output_dir: context.folders.output().display().to_string(),
@@ -64,13 +61,15 @@ pub fn answer(context: &Context) -> Reply {
         best: study
             .incumbent()
             .map(|trial| common::measured(study, trial)),
+        leader: common::leader(study),
         changes: study
             .incumbent()
             .map(|trial| common::changes(study, trial))
             .unwrap_or_default(),
         gain: common::gain(study),
         trials_most,
-        left: left.filter(|_| goes_on).map(milliseconds),
+        left: left.map(|left| milliseconds(left.time)),
+        left_by: left.map(|left| left.by.to_string()),
         channels: notify::channels(context, study),
         amendments: study.amendments().iter().map(ToString::to_string).collect(),
         held_up: held_up(study),

@@ -6,9 +6,11 @@ use std::path::Path;
 
 use super::{Context, common};
 use crate::base::clock;
-use crate::model::trial::{TrialId, log_name};
+use crate::model::choice::Choice;
+use crate::model::study::Study;
+use crate::model::trial::{Trial, TrialId, log_name};
 use crate::wire::convert;
-use crate::wire::reply::{LogTail, Refusal, Reply, TrialDetail};
+use crate::wire::reply::{self, LogTail, Refusal, Reply, TrialDetail};
 
 /// So much of the end of a log is shown, in bytes and lines.
 const TAIL: u64 = 4096;
@@ -51,7 +53,23 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         pruning: trial.pruned_by_racing().map(Into::into),
         logs_gone: tails.is_empty() && common::had_logs(&trial),
         logs: tails,
+        choice: trial
+            .choice
+            .as_deref()
+            .map(|choice| why(&study, &trial, choice)),
     }))
+}
+
+/// Why it was chosen, with the parameters in which it differs from the trial
+/// that it varies.
+fn why(study: &Study, trial: &Trial, choice: &Choice) -> reply::Choice {
+    let mut why = reply::Choice::from(choice);
+    let base = why.base.and_then(|base| study.trial(TrialId(base)));
+    if let Some(base) = base {
+        let varied = study.params_of(trial).difference(&study.params_of(base));
+        why.varied = varied.iter().map(ToString::to_string).collect();
+    }
+    why
 }
 
 /// The last lines of a file; `None` when there is none.

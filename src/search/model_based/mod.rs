@@ -5,9 +5,9 @@
 //! A Gaussian process each for the objective, for the margin of each bound, for
 //! whether a trial starts at all, and for the time that it takes; see
 //! [`process`]. Objective and margins are learned on the scale of
-//! [`noise`](super::noise): logarithms where all values lie on one side of 0. A
-//! trial counts by the mean of its runs, and is trusted as its runs and starts
-//! are many. So a lucky run is drawn towards what its neighbours tell.
+//! [`noise`](crate::model::noise): logarithms where all values lie on one side of
+//! 0. A trial counts by the mean of its runs, and is trusted as its runs and
+//! starts are many. So a lucky run is drawn towards what its neighbours tell.
 //!
 //! # The search
 //! What is tried is the most promising of many candidates (see [`promise`] and
@@ -30,6 +30,8 @@
 
 mod belief;
 mod candidates;
+mod expect;
+pub mod importance;
 mod process;
 mod promise;
 #[cfg(test)]
@@ -39,6 +41,7 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use self::candidates::Candidates;
+pub(super) use self::expect::expected;
 use self::promise::Promise;
 use super::geometry::Geometry;
 use super::standing::Standing;
@@ -60,7 +63,7 @@ const CLIMBS: usize = 10;
 /// What to try next.
 pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
     let mut random = generator(study.spec().seed, study.trials().len() as u64);
-    let promising = if study.trials().len() <= OPENING {
+    let promising = if opens(study) {
         half_changed(study, baseline, &mut random)
     } else {
         most_promising(study, baseline, &mut random)
@@ -70,6 +73,11 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
         // What few there are left, or none.
         None => random::ask(study),
     }
+}
+
+/// Whether nothing is asked of the model yet.
+pub(super) fn opens(study: &Study) -> bool {
+    study.trials().len() <= OPENING
 }
 
 /// The baseline with about half of its parameters drawn anew.

@@ -20,13 +20,14 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 
 use super::belief::{Belief, Clip, Estimate, Sample};
 use super::process::Places;
+use crate::model::metric::Constraint;
+use crate::model::noise::Noise;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 use crate::model::value::Finite;
 use crate::search::geometry::Geometry;
-use crate::search::noise::Noise;
 use crate::search::racing::Known;
 
 /// Times that differ by less than this, as logarithms, are not worth a model.
@@ -39,19 +40,22 @@ const KEPT: usize = 4;
 /// What the trials of a study tell.
 pub(super) struct Promise<'a> {
     geometry: &'a Geometry,
-    /// With what is to be improved on; `None` as long as nothing is feasible.
-    objective: Option<(Belief<'a>, f64)>,
-    margins: Vec<Belief<'a>>,
+    /// With what is to be improved on, which is not there as long as nothing is
+    /// feasible.
+    pub(super) objective: Option<(Belief<'a>, Option<f64>)>,
+    /// Each bound by itself, and what is known of the margin by which it is met.
+    pub(super) margins: Vec<(Constraint, Belief<'a>)>,
     /// `None` as long as nothing has failed.
-    starts: Option<Belief<'a>>,
-    time: Time<'a>,
+    pub(super) starts: Option<Belief<'a>>,
+    pub(super) time: Time<'a>,
 }
 
 /// How long trials take, in seconds.
-struct Time<'a> {
+pub(super) struct Time<'a> {
     /// Of the logarithm; `None` where all take the same.
     belief: Option<Belief<'a>>,
-    same: f64,
+    /// What the first has taken.
+    same: Option<f64>,
     /// What one takes that fails.
     lost: f64,
 }
@@ -88,12 +92,12 @@ impl<'a> Promise<'a> {
         let points: Vec<&[f64]> = points.iter().map(|point| &**point).collect();
         let places = Places::new(self.geometry, &points);
         let mut promises = vec![0.0; places.count()];
-        if let Some((belief, best)) = &self.objective {
+        if let Some((belief, Some(best))) = &self.objective {
             for (promise, expected) in promises.iter_mut().zip(belief.at(&places)) {
                 *promise += log_expected_improvement(expected, *best);
             }
         }
-        for belief in &self.margins {
+        for (_, belief) in &self.margins {
             for (promise, margin) in promises.iter_mut().zip(belief.at(&places)) {
                 *promise += log_normal_cdf(margin.mean / margin.spread);
             }
@@ -110,7 +114,7 @@ impl<'a> Promise<'a> {
         promises
     }
 
-    fn chances_to_start(&self, places: &Places) -> Vec<f64> {
+    pub(super) fn chances_to_start(&self, places: &Places) -> Vec<f64> {
         let Some(belief) = &self.starts else {
             return vec![1.0; places.count()];
         };
@@ -126,11 +130,18 @@ impl<'a> Promise<'a> {
 }
 
 impl Time<'_> {
-    fn of(&self, places: &Places, starts: &[f64]) -> Vec<f64> {
-        let times = match &self.belief {
+    /// What a start and a run take at each of these places; `None` where none
+    /// were timed.
+    pub(super) fn whole(&self, places: &Places) -> Option<Vec<f64>> {
+        Some(match &self.belief {
             Some(belief) => belief.at(places).iter().map(|e| e.mean.exp()).collect(),
-            None => vec![self.same; places.count()],
-        };
+            None => vec![self.same?; places.count()],
+        })
+    }
+
+    fn of(&self, places: &Places, starts: &[f64]) -> Vec<f64> {
+        let times = self.whole(places);
+        let times = times.unwrap_or_else(|| vec![NO_TIME; places.count()]);
         let expected = times.into_iter().zip(starts);
         let expected = expected.map(|(time, chance)| chance * time + (1.0 - chance) * self.lost);
         expected.map(|time| time.max(NO_TIME)).collect()
@@ -138,14 +149,14 @@ impl Time<'_> {
 }
 
 /// The trials that are learned from.
-struct History<'a, 'b> {
-    study: &'b Study,
-    geometry: &'a Geometry,
-    trials: &'b [&'b Trial],
+pub(super) struct History<'a, 'b> {
+    pub(super) study: &'b Study,
+    pub(super) geometry: &'a Geometry,
+    pub(super) trials: &'b [&'b Trial],
 }
 
 impl<'a> History<'a, '_> {
-    fn samples(&self, value: impl Fn(&Trial) -> Option<(f64, f64)>) -> Vec<Sample> {
+    pub(super) fn samples(&self, value: impl Fn(&Trial) -> Option<(f64, f64)>) -> Vec<Sample> {
         let sample = |trial: &&Trial| {
             let (value, noise) = value(trial)?;
             let point = self.geometry.point(&self.study.params_of(trial));
@@ -160,7 +171,7 @@ impl<'a> History<'a, '_> {
 
     /// The objective, and the best of what it is thought to be where it was
     /// feasible.
-    fn objective(&self) -> Option<(Belief<'a>, f64)> {
+    fn objective(&self) -> Option<(Belief<'a>, Option<f64>)> {
         let study = self.study;
         let metric = &study.spec().objective.metric;
         let noise = Noise::of_objective(study);
@@ -180,29 +191,35 @@ impl<'a> History<'a, '_> {
             .collect();
         let feasible: Vec<&[f64]> = feasible.iter().map(|point| &**point).collect();
         let known = belief.at(&Places::new(self.geometry, &feasible));
-        let best = known
-            .iter()
-            .map(|known| known.mean)
-            .max_by(f64::total_cmp)?;
+        let best = known.iter().map(|known| known.mean).max_by(f64::total_cmp);
         Some((belief, best))
     }
 
     /// By how much each bound is met.
-    fn margins(&self) -> Vec<Belief<'a>> {
+    fn margins(&self) -> Vec<(Constraint, Belief<'a>)> {
         let mut margins = Vec::new();
         for constraint in &self.study.spec().constraints {
             for (rises, bound) in [(true, constraint.min), (false, constraint.max)] {
-                let Some(bound) = bound.map(Finite::get) else {
+                let Some(needed) = bound.map(Finite::get) else {
                     continue;
                 };
                 let metric = &*constraint.metric;
-                let noise = Noise::of_bound(self.study, metric, bound, rises);
+                let noise = Noise::of_bound(self.study, metric, needed, rises);
                 let known = Known::new(self.study, metric, noise);
                 let samples = self.samples(|trial| {
                     let (mean, variance) = known.of(trial, trial.summary(metric))?;
-                    Some((mean - noise.scaled(bound), variance))
+                    Some((mean - noise.scaled(needed), variance))
                 });
-                margins.extend(Belief::learn(self.geometry, &samples, Clip::Both));
+                let (min, max) = if rises { (bound, None) } else { (None, bound) };
+                let alone = Constraint {
+                    min,
+                    max,
+                    // What is told is the chance that the bound itself is met.
+                    confidence: None,
+                    ..constraint.clone()
+                };
+                let belief = Belief::learn(self.geometry, &samples, Clip::Both);
+                margins.extend(belief.map(|belief| (alone, belief)));
             }
         }
         margins
@@ -230,6 +247,7 @@ impl<'a> History<'a, '_> {
             let time = time.as_secs_f64().max(NO_TIME);
             Some((time.ln(), SAME_TIME * SAME_TIME))
         });
+        let same = samples.first().map(|sample| sample.value.exp());
         let first = samples.first().map_or(0.0, |sample| sample.value);
         let varies = |sample: &Sample| (sample.value - first).abs() > SAME_TIME;
         let belief = match samples.iter().any(varies) {
@@ -244,7 +262,7 @@ impl<'a> History<'a, '_> {
         let lost: Vec<f64> = lost.collect();
         Time {
             belief,
-            same: first.exp(),
+            same,
             lost: lost.iter().sum::<f64>() / lost.len().max(1) as f64,
         }
     }

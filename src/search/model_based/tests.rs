@@ -1,16 +1,19 @@
 //! The model on functions that are known.
 
 use super::belief::Estimate;
+use super::importance::{At, NEEDED, importance};
 use super::process::{Hyper, Places, Process};
 use super::promise::{log_expected_improvement, log_normal_cdf};
 use super::*;
+use crate::model::choice::Rule;
 use crate::model::domain::Scale;
 use crate::model::event::Event;
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
-use crate::model::spec::SamplerKind;
+use crate::model::spec::{Converged, SamplerKind};
 use crate::model::trial::{Origin, Purpose, SittingEnd};
-use crate::search::ask;
+use crate::model::value::Value;
 use crate::search::simulation::{Answer, Simulation, fails, int, list, space, spec, speed};
+use crate::search::{ask, choice};
 
 const VALUES: &str = "1 2 3 4 5 6 7 8";
 
@@ -308,4 +311,146 @@ fn logarithms_do_not_break_far_out() {
     // φ(0) and Φ(0).
     assert!((improvement(0.0) - 0.398_942_280_401f64.ln()).abs() < 1e-9);
     assert!((log_normal_cdf(0.0) - 0.5f64.ln()).abs() < 1e-12);
+}
+
+/// A hill where nothing is known, then where it is.
+#[test]
+fn what_it_expects_is_about_what_comes() {
+    let mut simulation = hilly(SamplerKind::Model, 2);
+    let baseline = simulation.study.spec().space.baseline().expect("params");
+    assert_eq!(choice(&simulation.study, &baseline), None);
+    let why = |simulation: &Simulation| match ask(&simulation.study) {
+        Ask::Try(params) => (choice(&simulation.study, &params), params),
+        other => panic!("{other:?}"),
+    };
+    simulation.run(1, |params| speed(hill(params)));
+    let (chosen, _) = why(&simulation);
+    let chosen = chosen.expect("a choice");
+    assert_eq!((chosen.rule, chosen.expected), (Rule::Opening, None));
+    simulation.run(1, |params| speed(hill(params)));
+    let mut within = 0;
+    for count in 3..=30 {
+        let (chosen, params) = why(&simulation);
+        let chosen = chosen.expect("a choice");
+        assert_eq!(chosen.rule, Rule::Model);
+        let expected = chosen.expected.expect("it knows something");
+        let found = expected.objective.expect("some were measured");
+        assert!(found.low < found.mean && found.mean < found.high);
+        within += u32::from(count > 10 && (found.low..=found.high).contains(&hill(&params)));
+        assert_eq!(expected.bounds.len(), 1);
+        assert!(expected.bounds[0].1 > 0.5, "{expected:?}");
+        assert_eq!(expected.starts, None);
+        assert_eq!(expected.time, Some(std::time::Duration::from_secs(1)));
+        simulation.try_params(&params, Origin::Sampler, &speed(hill(&params)));
+    }
+    assert!(within >= 14, "{within} of 20");
+}
+
+fn converging(under: f64, asks: u32) -> Simulation {
+    let lists = ["A", "B", "C"].map(|name| list(name, VALUES, ""));
+    let mut parameters = lists.to_vec();
+    parameters.push(list("K", "a b c", ""));
+    let mut spec = spec(space(parameters, &[]), SamplerKind::Model);
+    spec.budget.converged = Some(Converged { under, asks });
+    Simulation::new(spec)
+}
+
+#[test]
+fn it_ends_when_it_promises_nothing_any_more() {
+    let mut simulation = converging(0.005, 5);
+    let (asked, why) = simulation.run(200, |params| speed(hill(params)));
+    let why = why.expect("it ends long before 1536 combinations are tried");
+    assert!(
+        why.starts_with("converged: each of the last 5 asks"),
+        "{why}"
+    );
+    assert!(asked.len() >= 7, "{}", asked.len());
+    assert!(best(&simulation) > 97.0);
+    let promised: Vec<f64> = simulation
+        .study
+        .trials()
+        .iter()
+        .filter_map(|trial| trial.choice.as_ref()?.expected.as_ref()?.improvement)
+        .collect();
+    let low = promised
+        .iter()
+        .rev()
+        .take_while(|promised| **promised < 0.005);
+    assert_eq!(low.count(), 4, "{promised:?}");
+    // A restart changes nothing, and so does a trial that a user wants.
+    let replayed = Simulation::replay(simulation.study.spec(), &simulation.facts);
+    assert_eq!(ask(&replayed), Ask::Exhausted(why));
+    let untried = simulation
+        .study
+        .spec()
+        .space
+        .choose(|parameter| parameter.domain.at(0.99));
+    let untried = untried.expect("params");
+    simulation.try_params(&untried, Origin::User, &speed(hill(&untried)));
+    assert!(matches!(ask(&simulation.study), Ask::Exhausted(_)));
+}
+
+/// Nothing is feasible: that is no reason to give up.
+#[test]
+fn it_does_not_end_before_something_is_feasible() {
+    let mut simulation = converging(0.9, 1);
+    let (_, why) = simulation.run(15, |params| Answer::Runs(vec![(hill(params), 0.1)]));
+    assert_eq!(why, None);
+    let mut simulation = converging(0.9, 1);
+    let (asked, why) = simulation.run(15, |params| speed(hill(params)));
+    assert!(why.is_some() && asked.len() < 15, "{}", asked.len());
+}
+
+#[test]
+fn what_matters_is_found_and_what_does_not_is_not() {
+    let lists = ["A", "B", "N"].map(|name| list(name, VALUES, ""));
+    let mut parameters = lists.to_vec();
+    parameters.push(int("R", 1, 64, Scale::Log, "A != 8"));
+    let spec = spec(
+        space(parameters, &["A != 8 or B != 1"]),
+        SamplerKind::Random,
+    );
+    let mut simulation = Simulation::new(spec);
+    // A does most, B some, both together a little; N and R do nothing.
+    let truth = |params: &Params| {
+        let (a, b) = (number(params, "A"), number(params, "B"));
+        100.0 * (0.1 * a + 0.05 * b + if a > 4.0 && b > 4.0 { 0.1 } else { 0.0 }).exp()
+    };
+    simulation.run(NEEDED - 1, |params| speed(truth(params)));
+    assert_eq!(importance(&simulation.study), None);
+    simulation.run(31, |params| speed(truth(params)));
+    let found = importance(&simulation.study).expect("there are enough");
+    assert_eq!(Some(&found), importance(&simulation.study).as_ref());
+    let names: Vec<&str> = found
+        .parameters
+        .iter()
+        .map(|effect| &*effect.name)
+        .collect();
+    assert_eq!(names[..2], ["A", "B"], "{found:#?}");
+    let share = |name: &str| {
+        let effect = found.parameters.iter().find(|effect| &*effect.name == name);
+        effect.expect("it is one").share
+    };
+    assert!(
+        share("A").mean > 0.6 && share("A").low > 0.5,
+        "{:?}",
+        share("A")
+    );
+    assert!((0.1..0.4).contains(&share("B").mean), "{:?}", share("B"));
+    assert!(share("N").mean < 0.1 && share("R").mean < 0.1, "{found:#?}");
+    assert!(found.explained > 0.8, "{}", found.explained);
+    // What is expected at each value rises with it, about as it should.
+    let values = &found.parameters[0].values;
+    let at = |value: i64| {
+        let is = |at: &At| *at == At::Value(Value::from(value.to_string().as_str()));
+        let found = values.iter().find(|marginal| is(&marginal.at));
+        found.expect("it was a value").objective.mean
+    };
+    let ratio = at(8) / at(2);
+    assert!((ratio / 0.65f64.exp()).ln().abs() < 0.15, "{ratio}");
+    let of_r = found.parameters.iter().find(|effect| &*effect.name == "R");
+    let of_r = &of_r.expect("it is one").values;
+    assert!(of_r.iter().any(|marginal| marginal.at == At::Inactive));
+    let counted: u32 = values.iter().map(|marginal| marginal.trials).sum();
+    assert_eq!(counted, 60);
 }

@@ -6,7 +6,7 @@
 //! number. How far off that is, is learned from the whole first runs of the
 //! study's other trials, one of each: `d = y - m`, from what was known at the
 //! same mark to what the run came out by, on the scale of
-//! [`noise`](crate::search::noise). Of `n` such `d` with mean `d̄` and variance
+//! [`noise`](crate::model::noise). Of `n` such `d` with mean `d̄` and variance
 //! `s²` the next one is `d̄` with a variance of `s² (1 + 1/n)` and `n - 1`
 //! degrees of freedom (the prediction interval of a normal distribution: W. Q.
 //! Meeker, G. J. Hahn and L. A. Escobar, Statistical Intervals, 2nd edition,
@@ -28,12 +28,12 @@ use std::time::Duration;
 
 use super::{criteria, is_raced, pruning};
 use crate::model::metric::Summary;
+use crate::model::noise::{Measured, Noise};
 use crate::model::outcome::Ending;
 use crate::model::step::{Marks, Step};
 use crate::model::study::Study;
 use crate::model::trial::{Cut, Mark, Pruning, Run, Trial};
 use crate::model::value::Finite;
-use crate::search::noise::{Measured, Noise};
 
 /// So many whole runs show how far off a mark is.
 const ENOUGH: f64 = 5.0;
@@ -215,7 +215,7 @@ impl<'a> Course<'a> {
         let scaled = self.noise.scaled(known) + moments.mean;
         let found = Foretold {
             scaled,
-            number: self.noise.unscaled(scaled, known),
+            number: self.noise.unscaled(scaled),
             error: Measured {
                 variance: variance * (1.0 + 1.0 / moments.count),
                 freedom,

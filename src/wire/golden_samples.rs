@@ -1,0 +1,134 @@
+//! Messages of which the bytes are pinned: one trial, and what explains it.
+
+use super::*;
+
+pub(super) fn detail() -> TrialDetail {
+    TrialDetail {
+        row: row(),
+        params: vec![Param {
+            name: text("BATCH"),
+            value: text("32"),
+        }],
+        metrics: measured().metrics,
+        constraints: vec![text("quality >= 0.5")],
+        runs: vec![Run {
+            step: text("eval"),
+            number: 1,
+            sitting: 2,
+            elapsed: 900,
+            ending: text("exited with code 0"),
+            fault: Some(text("no speed")),
+            metrics: vec![Number {
+                name: text("quality"),
+                value: -0.5,
+            }],
+        }],
+        extra: Vec::new(),
+        sittings: vec![Sitting {
+            number: 2,
+            purpose: text("confirm"),
+            started: 5,
+            ended: Some(6),
+            startup: None,
+            end: text("failed"),
+            health: Some(text("ok")),
+            warnings: vec![text("slow")],
+        }],
+        failure: Some(Failure {
+            kind: text("all-runs"),
+            step: Some(text("eval")),
+            ending: None,
+            message: text("died"),
+            cause: Some(Cause {
+                name: text("oom"),
+                hint: text("less"),
+                line: text("CUDA"),
+            }),
+        }),
+        skipped: false,
+        pruning: Some(Pruning {
+            metric: text("speed"),
+            runs: 2,
+            of: 5,
+            mean: 61.25,
+            needed: 84.0,
+            rival: Some(7),
+            chance: 0.125,
+            cut: Some(Cut {
+                step: text("eval"),
+                mark: 1,
+                parts: Some(4),
+                share: 0.25,
+            }),
+        }),
+        logs: vec![LogTail {
+            step: text("eval"),
+            path: text("/o/l"),
+            tail: text("a\nb"),
+        }],
+        logs_gone: true,
+        choice: Some(choice()),
+    }
+}
+
+fn forecast() -> Forecast {
+    Forecast {
+        mean: 12.5,
+        low: 12.0,
+        high: 13.0,
+    }
+}
+
+fn choice() -> Choice {
+    Choice {
+        rule: text("coordinate"),
+        base: Some(4),
+        varied: vec![text("BATCH")],
+        expected: Some(Expected {
+            objective: Some(forecast()),
+            improvement: Some(0.25),
+            bounds: vec![Chance {
+                bound: text("quality ≥ 0.5"),
+                chance: 0.75,
+            }],
+            starts: None,
+            time: Some(300),
+        }),
+    }
+}
+
+pub(super) fn importance() -> Importance {
+    Importance {
+        objective: Objective {
+            metric: text("speed"),
+            maximize: true,
+        },
+        trials: 31,
+        needed: 30,
+        known: Some(Known {
+            explained: 0.5,
+            parameters: vec![Effect {
+                name: text("BATCH"),
+                share: forecast(),
+                values: vec![Marginal {
+                    value: None,
+                    trials: 7,
+                    objective: forecast(),
+                }],
+            }],
+            pairs: vec![Pair {
+                names: [text("BATCH"), text("MODE")],
+                share: forecast(),
+            }],
+        }),
+    }
+}
+
+pub(super) fn leader() -> Leader {
+    Leader {
+        measured: measured(),
+        changes: vec![change()],
+        runs: 1,
+        runs_all: 5,
+    }
+}
