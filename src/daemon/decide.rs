@@ -2,20 +2,17 @@
 //! follow and the things to be done.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use super::budget::{time_used_up, used_up};
+pub use super::input::{Effect, Input, Notified, Urgency};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
-use crate::exec::report::{Report, SittingResult};
-use crate::model::Name;
-use crate::model::choice::Choice;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
-use crate::model::notice::{NoticeId, Refused};
+use crate::model::notice::Refused;
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
@@ -24,148 +21,9 @@ use crate::notify;
 use crate::report::phrase::clean;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
-use crate::wire::request::Steer;
 
 /// So many sittings in a row that the host's fault ended pause the study.
 pub const HOST_FAULTS_MAX: u32 = 5;
-
-/// Everything that can come to the dispatcher.
-#[derive(Debug)]
-pub enum Input {
-    /// The study was opened, and what was left of old sittings is cleared up.
-    Begin {
-        /// SHA-256 of the spec.
-        digest: String,
-        /// On what it runs, where that is known.
-        host: Option<Box<Host>>,
-    },
-    /// The owner or the system wants an end.
-    Stop(Urgency),
-    /// A runner has reported something.
-    Report {
-        /// Its trial.
-        trial: TrialId,
-        /// Its sitting.
-        sitting: u32,
-        /// When it happened.
-        at: Timestamp,
-        /// What.
-        report: Report,
-    },
-    /// A sitting is over.
-    SittingOver {
-        /// Its trial.
-        trial: TrialId,
-        /// Its sitting.
-        sitting: u32,
-        /// How.
-        result: SittingResult,
-    },
-    /// The sampler has answered.
-    Asked {
-        /// How many trials there were when it was asked.
-        trials: usize,
-        /// How often the spec was amended by then.
-        revision: u32,
-        /// Its answer.
-        ask: Ask,
-        /// Why it wants the trial that it wants.
-        choice: Option<Box<Choice>>,
-    },
-    /// A pause is over.
-    Wake,
-    /// A sign of life is due: it is given once all that came before is done.
-    Tick,
-    /// So much time has gone by that somebody wants a sign of life.
-    HeartbeatDue,
-    /// A channel has news of what waits in the outbox.
-    Notified(Notified),
-    /// The spec's file was read again, and is good.
-    Reload {
-        /// What it says.
-        spec: Arc<Spec>,
-        /// Its text.
-        text: String,
-        /// What the check has to remark.
-        warnings: Vec<String>,
-        /// As with [`Request`](Self::Request).
-        reply: oneshot::Sender<Reply>,
-    },
-    /// A user wants a change.
-    Request {
-        /// Which.
-        steer: Steer,
-        /// Gets the answer once it is true on disk. Whoever asked may be gone.
-        reply: oneshot::Sender<Reply>,
-    },
-}
-
-/// What a channel has to say of notices.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notified {
-    /// Its receiver has accepted them.
-    Delivered {
-        /// The channel.
-        channel: Name,
-        /// The notices.
-        notices: Vec<NoticeId>,
-        /// The recipients of a mail who do not get them.
-        refused: Vec<Refused>,
-    },
-    /// What its owner should know of it.
-    Warning(String),
-    /// It tries no more.
-    GivenUp {
-        /// The channel.
-        channel: Name,
-        /// The notices.
-        notices: Vec<NoticeId>,
-        /// Why, for people.
-        reason: String,
-        /// The channels that take them over.
-        to: Vec<Name>,
-    },
-}
-
-/// How soon an end is wanted; a later one outranks an earlier one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Urgency {
-    /// The trial is ended in order.
-    Orderly,
-    /// The trial is killed.
-    AtOnce,
-}
-
-/// Something to be done once the facts are on disk.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Ask the sampler.
-    Ask,
-    /// Start a runner.
-    StartSitting {
-        /// The trial.
-        trial: TrialId,
-        /// The sitting.
-        sitting: u32,
-    },
-    /// End the running sitting.
-    EndSitting(Urgency),
-    /// Remove the folder of a sitting that is wholly in the journal.
-    ForgetSitting {
-        /// The trial.
-        trial: TrialId,
-        /// The sitting.
-        sitting: u32,
-    },
-    /// Send [`Input::Wake`] after this time.
-    WakeAfter(Duration),
-    /// Keep this text as a copy of the spec.
-    KeepSpec(String),
-    /// Tell the owner something that changes nothing.
-    Warn(String),
-    /// There is nothing left to do: leave the dispatcher.
-    Leave,
-}
 
 /// What the dispatcher knows beside the study. Nothing of it outlives the
 /// process.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::exec::report::{EndingReport, FailureReport, RunReport};
+use crate::exec::report::{EndingReport, FailureReport, Report, RunReport, SittingResult};
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
@@ -12,7 +12,7 @@ use crate::model::step::{Marks, Step, StepKind};
 use crate::model::template::Template;
 use crate::search::simulation;
 use crate::wire::reply::{Accepted, Amended};
-use crate::wire::request::Edit;
+use crate::wire::request::{Edit, Steer};
 
 /// The dispatcher without its surroundings: facts are on disk at once.
 struct Table {

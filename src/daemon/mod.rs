@@ -4,6 +4,7 @@
 //! | file | part |
 //! |---|---|
 //! | [`decide`] | what to do: pure |
+//! | [`input`] | what can come to the dispatcher, and what it has done then |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
 //! | `starting` | starts a runner for it |
@@ -30,6 +31,7 @@ pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
+pub mod input;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;

@@ -609,46 +609,6 @@ impl Study {
         self.find_incumbent();
     }
 
-    /// A trial that has all its runs has none that are put off.
-    fn finish_if_whole(&mut self, id: TrialId) {
-        let whole = self.spec.runs_per_trial() as usize;
-        let trial = self.trial(id);
-        let is_whole = trial.is_some_and(|trial| trial.deferred && trial.runs.len() >= whole);
-        if is_whole && let Ok(trial) = self.edit(id) {
-            trial.deferred = false;
-        }
-    }
-
-    /// Judges all trials by what is known of the noise now.
-    fn judge_all(&mut self) {
-        let mut changed = false;
-        for index in 0..self.trials.len() {
-            let id = TrialId(index as u32 + 1);
-            changed |= self.judge_anew(id);
-        }
-        if changed {
-            self.tally = Tally::of(&self.trials);
-        }
-        self.find_incumbent();
-    }
-
-    /// Judges a trial that has all its runs by the constraints of today.
-    /// Whether that changes what came of it.
-    fn judge_anew(&mut self, id: TrialId) -> bool {
-        let Some(trial) = self.trial(id) else {
-            return false;
-        };
-        if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
-            return false;
-        }
-        let outcome = Some(self.judge(trial));
-        let changed = trial.outcome != outcome;
-        if changed && let Ok(trial) = self.edit(id) {
-            trial.outcome = outcome;
-        }
-        changed
-    }
-
     fn edit(&mut self, id: TrialId) -> Result<&mut Trial, StudyError> {
         let trial = self.trials.edit(id);
         trial.ok_or(StudyError::UnknownTrial(id))

@@ -40,6 +40,7 @@ pub mod frame;
 mod golden_tests;
 pub mod hello;
 mod racing;
+mod refusal;
 pub mod reply;
 pub mod request;
 mod retrial;

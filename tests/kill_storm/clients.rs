@@ -183,6 +183,7 @@ fn poll(storm: &Storm, mut random: Generator) {
                 Reply::Best(best) if best.measured.outcome == "complete" => {}
                 Reply::Refused(
                     Refusal::NothingBest
+                    | Refusal::OnlyLeads { .. }
                     | Refusal::NoSuchTrial(_)
                     | Refusal::NoSuchLog(_)
                     | Refusal::Starting(_)

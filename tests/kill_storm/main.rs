@@ -50,6 +50,7 @@ maximize = "speed"
 [search]
 sampler = "grid"
 racing = true
+recheck = 0
 [space]
 N = [{values}]
 [host]

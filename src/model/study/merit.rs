@@ -1,14 +1,17 @@
-//! Which trial is the best, by what was measured on one level.
+//! What came of the trials, and which is the best, by what was measured on one
+//! level.
 
 use super::Study;
 use crate::model::drift::{Drift, Levels};
 use crate::model::metric::Summary;
 use crate::model::outcome::Outcome;
+use crate::model::tally::Tally;
 use crate::model::trial::{Origin, Trial, TrialId};
 
 impl Study {
-    /// The summary of the objective of a trial, each run put on the level of the study's beginning where the
-    /// host has drifted since: what trials are compared by.
+    /// The summary of the objective of a trial, each run put on the level of the
+    /// study's beginning where the host has drifted since: what trials are
+    /// compared by.
     pub fn levelled(&self, trial: &Trial) -> Option<Summary> {
         if self.levels.are_flat() {
             return self.objective(trial);
@@ -93,5 +96,45 @@ impl Study {
         let relative = spread.positive >= spread.runs;
         self.levels = Levels::of(of, metric, &begin, relative);
         self.find_incumbent();
+    }
+
+    /// A trial that has all its runs has none that are put off.
+    pub(super) fn finish_if_whole(&mut self, id: TrialId) {
+        let whole = self.spec.runs_per_trial() as usize;
+        let trial = self.trial(id);
+        let is_whole = trial.is_some_and(|trial| trial.deferred && trial.runs.len() >= whole);
+        if is_whole && let Ok(trial) = self.edit(id) {
+            trial.deferred = false;
+        }
+    }
+
+    /// Judges all trials by what is known of the noise now.
+    pub(super) fn judge_all(&mut self) {
+        let mut changed = false;
+        for index in 0..self.trials.len() {
+            let id = TrialId(index as u32 + 1);
+            changed |= self.judge_anew(id);
+        }
+        if changed {
+            self.tally = Tally::of(&self.trials);
+        }
+        self.find_incumbent();
+    }
+
+    /// Judges a trial that has all its runs by the constraints of today.
+    /// Whether that changes what came of it.
+    pub(super) fn judge_anew(&mut self, id: TrialId) -> bool {
+        let Some(trial) = self.trial(id) else {
+            return false;
+        };
+        if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
+            return false;
+        }
+        let outcome = Some(self.judge(trial));
+        let changed = trial.outcome != outcome;
+        if changed && let Ok(trial) = self.edit(id) {
+            trial.outcome = outcome;
+        }
+        changed
     }
 }
