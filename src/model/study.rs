@@ -516,6 +516,7 @@ impl Study {
                 if skipped.running().is_none() {
                     // There is no sitting whose end would settle it.
                     skipped.outcome = Some(Outcome::Pruned);
+                    self.find_incumbent();
                 }
             }
             Event::TrialPruned { trial, pruning } => {
@@ -577,7 +578,11 @@ impl Study {
         // The constraints of today decide, also where its owner has changed
         // them since it was journalled.
         self.judge_anew(id);
-        self.challenge(id);
+        if self.incumbent == Some(id) {
+            self.find_incumbent();
+        } else {
+            self.challenge(id);
+        }
         Ok(())
     }
 

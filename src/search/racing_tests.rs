@@ -496,3 +496,39 @@ fn pairing_saves_runs_where_there_is_something_to_pair() {
     assert!((0.3..0.6).contains(&found), "{found}");
     assert!(paired * 100 < alone * 93, "{paired} {alone}");
 }
+
+/// While the best trial has its other runs it stays the best: nobody is to find
+/// that there is none.
+#[test]
+fn what_is_taken_up_stays_the_best() {
+    let mut simulation = Simulation::new(QUIET.spec(true));
+    let baseline = simulation.study.spec().space.baseline().expect("params");
+    let trial = simulation.plan(&baseline, Origin::Baseline);
+    let one = |speed: f64| Answer::Runs(vec![(speed, 1.0); 1]);
+    simulation.work(trial, &one(100.0));
+    let incumbent = |simulation: &Simulation| simulation.study.incumbent().map(|best| best.id);
+    assert_eq!(incumbent(&simulation), Some(trial));
+    simulation.happen(Event::SittingStarted {
+        trial,
+        sitting: 2,
+        purpose: crate::model::trial::Purpose::Measure,
+        token: String::new(),
+        boot_id: "".into(),
+    });
+    assert!(
+        simulation.study.leader().is_none(),
+        "nothing is raced with itself"
+    );
+    assert_eq!(incumbent(&simulation), Some(trial));
+    let failed = crate::search::simulation::fails();
+    let Answer::Fails(failure) = failed else {
+        panic!("it fails")
+    };
+    simulation.happen(Event::SittingEnded {
+        trial,
+        sitting: 2,
+        end: crate::model::trial::SittingEnd::Finished(Outcome::Failed(Box::new(failure))),
+        health: None,
+    });
+    assert_eq!(incumbent(&simulation), None);
+}

@@ -1,6 +1,8 @@
 //! What came of the trials, and which is the best, by what was measured on one
 //! level.
 
+use std::sync::Arc;
+
 use super::Study;
 use crate::model::drift::{Drift, Levels};
 use crate::model::metric::Summary;
@@ -73,7 +75,11 @@ impl Study {
     }
 
     pub(super) fn find_incumbent(&mut self) {
-        self.incumbent = None;
+        // What racing takes up again is the best until it is settled.
+        let goes_on = |trial: &Arc<Trial>| !trial.is_settled() && !trial.reopened;
+        if !self.incumbent().is_some_and(goes_on) {
+            self.incumbent = None;
+        }
         self.leader = None;
         for index in 0..self.trials.len() {
             self.challenge(TrialId(index as u32 + 1));
