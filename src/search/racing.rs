@@ -14,7 +14,7 @@
 //! The best of all trials, deferred ones too, *leads*; it is the incumbent only
 //! once it has all its runs. So a lucky run is never announced. A deferred trial
 //! is taken up
-//! - when it leads and [`PATIENCE`] trials have not beaten it;
+//! - when it leads and eight trials have not beaten it;
 //! - when it leads and the study is about to be done;
 //! - when the sampler has nothing left to try and it could still be the best.
 //!

@@ -4,20 +4,20 @@
 //! # The model
 //! A Gaussian process each for the objective, for the margin of each bound, for
 //! whether a trial starts at all, and for the time that it takes; see
-//! [`process`]. Objective and margins are learned on the scale of
+//! `process`. Objective and margins are learned on the scale of
 //! [`noise`](crate::model::noise): logarithms where all values lie on one side of
 //! 0. A trial counts by the mean of its runs, and is trusted as its runs and
 //! starts are many. So a lucky run is drawn towards what its neighbours tell.
 //!
 //! # The search
-//! What is tried is the most promising of many candidates (see [`promise`] and
-//! [`candidates`]): those of the space at large and near the best trials, and
+//! What is tried is the most promising of many candidates (see `promise` and
+//! `candidates`): those of the space at large and near the best trials, and
 //! then, uphill, the neighbours of the most promising ones, until none of them
 //! promises more.
 //!
 //! # The beginning, and many trials
 //! The first trial after the baseline is the baseline with about half of its
-//! parameters drawn anew. A study of more than [`LEARNED`] trials is learned
+//! parameters drawn anew. A study of more than 140 trials is learned
 //! from that many of them: the best, the newest, and the rest evenly.
 //!
 //! A trial that is planned or runs counts as a lie: as if it had come out
