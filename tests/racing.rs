@@ -44,13 +44,24 @@ fn open_runs(study: &Study, value: u32) {
     (1..=4).for_each(|run| study.open_gate(&format!("gate-{value}-{run}")));
 }
 
-/// All gates open but those of the second value.
+/// Lets the first run of a value pass, and its service end. The next run waits,
+/// however late the word comes that the trial is put off.
+fn open_first(study: &Study, value: u32) {
+    study.open_gate(&format!("gate-{value}-1"));
+    study.open_gate(&format!("term-{value}"));
+}
+
+/// Lets all runs of a value pass once so many sittings are over.
+fn open_after(study: &Study, sittings: usize, value: u32) {
+    study.await_events("sitting-ended", sittings);
+    open_runs(study, value);
+}
+
+/// The first runs pass, but for that of the second value.
 fn study() -> Study {
     let study = Study::new(SPEC);
-    for value in [1, 3] {
-        open_runs(&study, value);
-        study.open_gate(&format!("term-{value}"));
-    }
+    open_first(&study, 1);
+    open_first(&study, 3);
     study
 }
 
@@ -87,7 +98,9 @@ fn start_with_the_best(study: &Study) -> support::Daemon {
     let daemon = study.start();
     study.await_gate("gate-1-1");
     good(study, &["enqueue", "N=3"]);
+    open_runs(study, 3);
     study.open_gate("gate-1-1");
+    open_after(study, 1, 1);
     daemon
 }
 
@@ -164,8 +177,7 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
 #[test]
 fn a_kill_while_a_trial_is_put_off_changes_nothing() {
     let study = study();
-    open_runs(&study, 2);
-    study.open_gate("term-2");
+    open_first(&study, 2);
     std::fs::remove_file(study.path("term-3")).expect("an open gate");
     let mut daemon = study.start();
     // The service has the signal to end, and does not.
@@ -174,6 +186,8 @@ fn a_kill_while_a_trial_is_put_off_changes_nothing() {
     assert_eq!(ends(&study).len(), 2);
     daemon.kill();
     study.open_gate("term-3");
+    open_runs(&study, 1);
+    open_runs(&study, 3);
     assert_eq!(study.start().end(), 0, "{}", study.trace());
     // The best and the baseline got the others.
     assert_eq!(ends(&study), ["complete"; 5]);
@@ -189,13 +203,13 @@ fn a_kill_while_a_trial_is_put_off_changes_nothing() {
 fn what_leads_is_confirmed_before_the_study_is_done() {
     let spec = SPEC.replace("[space]", "[budget]\ntrials = 2\n[space]");
     let study = Study::new(&spec.replace("[1, 2, 3]", "[1, 3]"));
-    for value in [1, 3] {
-        open_runs(&study, value);
-        study.open_gate(&format!("term-{value}"));
-    }
-    let output = study.run();
-    assert_eq!(code(&output), 0, "{}", said(&output));
-    assert!(said(&output).contains("the budget of 2 trials is used up"));
+    open_first(&study, 1);
+    open_first(&study, 3);
+    let mut daemon = study.start();
+    open_after(&study, 1, 1);
+    open_after(&study, 2, 3);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert!(study.log().contains("the budget of 2 trials is used up"));
     assert_eq!(ends(&study), ["complete"; 4]);
     assert_eq!(runs_of(&study, 2), [1, 2, 3, 4]);
     assert_eq!(study.best(), json!({"N": "3"}));
@@ -242,6 +256,8 @@ fn what_a_user_enqueues_and_what_does_not_race_has_all_its_runs() {
     study.await_gate("gate-1-1");
     good(&study, &["enqueue", "N=2"]);
     study.open_gate("gate-1-1");
+    open_after(&study, 1, 1);
+    open_after(&study, 3, 3);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     assert_eq!(deferred(&study), [1, 3]);
     assert_eq!(ends(&study), ["complete"; 5]);
