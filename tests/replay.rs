@@ -50,6 +50,7 @@ seed = 1
 maximize = "objective"
 [budget]
 trials = {TRIALS}
+converged = 0
 [search]
 sampler = "model"
 racing = true
