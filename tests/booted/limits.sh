@@ -40,7 +40,8 @@ none_alive() { local left; left=$(alive "$1"); echo "alive: $left"; [ -z "$left"
 
 spec() { # NAME LIMITS SPACE STEPS
   printf '%s\n' "[study]" "name = '$1'" "workdir = '$HERE'" "[objective]" "maximize = 'm'" \
-    "[limits]" "$2" "[env]" "PIDS = '$HERE/pids-$1'" "[space]" "$3" "$4" >"$HERE/$1.toml"
+    "[limits]" "$2" "[env]" "PIDS = '$HERE/pids-$1'" "[search]" "sampler = 'coordinate'" \
+    "racing = false" "[confirm]" "runs = 0" "[space]" "$3" "$4" >"$HERE/$1.toml"
 }
 measure() { # COMMAND, as the elements of a list in TOML
   printf '%s\n' "[[step]]" "name = 'eval'" "kind = 'measure'" "runs = 1" "command = [$1]" "metrics.m = 'm=(\S+)'"
