@@ -14,6 +14,8 @@ name = "hers"
 maximize = "m"
 [space]
 N = [1, 2, 3]
+[search]
+sampler = "coordinate"
 [confirm]
 runs = 0
 [control]
