@@ -13,8 +13,10 @@
 //! | [`host`] | on what a study ran |
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`choice`] | why a sampler chose the params of a trial |
+//! | [`advice`] | what a language model is asked, and what came of it |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
+pub mod advice;
 pub mod amendment;
 pub mod choice;
 mod confidence;

@@ -1,0 +1,71 @@
+//! What a language model, the advisor, is asked about a study, and what came
+//! of it. Nothing here is the model's own text but comments: what it proposes
+//! is checked params, like everybody's.
+
+use super::Name;
+use super::params::Params;
+
+/// What the advisor is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Question {
+    /// From which params to begin, and which parameters matter most.
+    Plan,
+    /// The next value of one parameter, every other one as it is in `base`.
+    Value {
+        /// The parameter.
+        parameter: Name,
+        /// The best params so far of those that differ in it alone.
+        base: Params,
+    },
+    /// Any params that are worth a trial: it is one proposer among others.
+    Params,
+    /// What is to be said about the study now that it is over.
+    Summary,
+}
+
+/// What the advisor answered, after it was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To [`Question::Plan`].
+    Plan {
+        /// From which params to begin.
+        base: Params,
+        /// Which parameters to go through, the most important first; none twice.
+        priority: Vec<Name>,
+    },
+    /// To [`Question::Value`] and [`Question::Params`]: params that were not
+    /// tried before.
+    Params(Params),
+    /// To [`Question::Value`]: no other value of this parameter is worth a trial.
+    Enough,
+    /// To [`Question::Summary`]: a text for people, without control characters.
+    Summary(String),
+}
+
+/// A question and what came of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Advice {
+    /// What was asked.
+    pub question: Question,
+    /// What was answered; where nothing of use was, why, for people. The
+    /// fall-back takes its place then.
+    pub answer: Result<Answer, String>,
+    /// Why the advisor answers so, in its own words: for people, short, without
+    /// control characters.
+    pub comment: Option<String>,
+    /// Why answers before the last one were refused, for people.
+    pub refused: Vec<String>,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// What language models were paid with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Requests that were sent.
+    pub requests: u64,
+    /// Tokens of the questions, as the server counts them.
+    pub prompt_tokens: u64,
+    /// Tokens of the answers, as the server counts them.
+    pub completion_tokens: u64,
+}
