@@ -18,6 +18,7 @@
 
 pub mod advice;
 pub mod amendment;
+pub mod approval;
 pub mod choice;
 mod confidence;
 pub mod domain;

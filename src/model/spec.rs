@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
+use super::approval::Approval;
 use super::metric::{Constraint, Objective};
 use super::notify::Notify;
 use super::space::Space;
@@ -29,6 +30,8 @@ pub struct Spec {
     pub budget: Budget,
     /// How to choose what is tried.
     pub search: Search,
+    /// What must be approved before it is tried.
+    pub approval: Approval,
     /// How the winner is confirmed.
     pub confirm: Confirm,
     /// What may vary, with the base values.
@@ -143,6 +146,14 @@ impl SamplerKind {
         Self::Grid,
         Self::Random,
     ];
+
+    /// Whether it tunes one parameter after the other.
+    pub const fn goes_by_parameter(self) -> bool {
+        match self {
+            Self::Coordinate => true,
+            Self::Model | Self::Tpe | Self::Grid | Self::Random => false,
+        }
+    }
 
     /// Its name in a spec.
     pub const fn name(self) -> &'static str {

@@ -76,6 +76,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             racing: true,
             recheck: Some(0),
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),

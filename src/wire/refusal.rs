@@ -65,4 +65,12 @@ pub enum Refusal {
         /// With so many it becomes the best.
         runs_all: u32,
     },
+    /// Nothing waits for approval.
+    NothingProposed,
+    /// Another proposal waits: this one.
+    OtherProposal(u32),
+    /// The proposal changes these parameters, so that one value says nothing.
+    SeveralParameters(Vec<String>),
+    /// This sampler tunes no parameter by itself.
+    NoOrder(String),
 }

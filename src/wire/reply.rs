@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
@@ -139,6 +139,8 @@ pub struct Status {
     pub confirmation: Option<Confirmation>,
     /// How far the host has drifted, where it has.
     pub drift: Option<Drift>,
+    /// What waits for approval.
+    pub proposal: Option<Proposal>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -176,6 +178,28 @@ pub enum Phase {
         /// Why.
         reason: String,
     },
+    /// What the sampler proposes waits for approval.
+    AwaitingApproval,
+}
+
+/// What waits for approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its number.
+    pub number: u32,
+    /// The parameter that is being tuned, where the sampler goes through them
+    /// one by one.
+    pub parameter: Option<String>,
+    /// The trial that it is a change of.
+    pub against: Option<u32>,
+    /// How it differs from that.
+    pub changes: Vec<Change>,
+    /// Since when it waits.
+    pub since: i64,
+    /// Until when; `None` for no limit, and while the study is paused.
+    pub until: Option<i64>,
+    /// What happens then: `approve`, `reject` or `pause`.
+    pub then: Option<String>,
 }
 
 /// Numbers of trials.
