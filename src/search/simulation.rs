@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;

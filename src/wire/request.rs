@@ -254,4 +254,6 @@ pub enum Until {
     Paused,
     /// This trial is settled.
     Trial(u32),
+    /// Something waits for approval.
+    Approval,
 }
