@@ -32,6 +32,14 @@ fn stays(study: &Study) -> Daemon {
     study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"])
 }
 
+/// The proposal of that number, as clients see it once they do.
+fn proposed(study: &Study, number: u32) -> serde_json::Value {
+    study.await_events("approval-asked", number as usize);
+    let proposal = || json(study, &["status"])["proposal"].clone();
+    study.wait("a proposal", || proposal()["number"] == number);
+    proposal()
+}
+
 fn settled(study: &Study, count: usize) {
     study.await_events("sitting-ended", count);
 }
@@ -56,6 +64,8 @@ fn a_proposal_waits_through_a_kill_and_is_answered() {
 
     let mut daemon = study.start();
     study.await_events("opened", 2);
+    let after = proposed(&study, 1);
+    assert_eq!(after, *proposal, "the same, since then");
     let text = good(&study, &["status"]);
     let waits = "asked waits for approval";
     assert!(text.contains(waits) && text.contains("N: 1 → 2"), "{text}");
@@ -64,8 +74,6 @@ fn a_proposal_waits_through_a_kill_and_is_answered() {
         text.lines().all(|line| line.chars().count() <= 80),
         "{text}"
     );
-    let after = json(&study, &["status"]);
-    assert_eq!(after["proposal"], *proposal, "the same, since then");
     assert_eq!(study.events_of("approval-asked").len(), 1);
 
     let wrong = refused(&study, &["approve", "--value", "9"], 4);
@@ -75,7 +83,7 @@ fn a_proposal_waits_through_a_kill_and_is_answered() {
     let said = good(&study, &["approve", "1", "--value", "3"]);
     assert_eq!(said, "proposal 1 is tried as trial 2\n");
     settled(&study, 2);
-    study.await_events("approval-asked", 2);
+    proposed(&study, 2);
     let given = &study.events_of("approval-given")[0];
     let uid = nix::unistd::Uid::current().as_raw();
     assert_eq!(given["by"]["user"]["uid"], uid);
@@ -84,8 +92,7 @@ fn a_proposal_waits_through_a_kill_and_is_answered() {
     let said = good(&study, &["reject"]);
     assert!(said.starts_with("proposal 2 is not tried"), "{said}");
     // 2 and 4 are out, 3 was tried: the next parameter, from the best.
-    study.await_events("approval-asked", 3);
-    let proposal = json(&study, &["status"])["proposal"].clone();
+    let proposal = proposed(&study, 3);
     assert_eq!(proposal["parameter"], "MODE");
     assert_eq!(proposal["against"], 2);
     good(&study, &["enqueue", "N=4"]);
@@ -145,11 +152,10 @@ fn nobody_to_ask_is_said_before_anything_starts() {
 fn another_spec_takes_a_proposal_back() {
     let study = Study::new(SPEC);
     let mut daemon = stays(&study);
-    study.await_events("approval-asked", 1);
+    proposed(&study, 1);
     good(&study, &["space", "remove", "N", "2"]);
-    study.await_events("approval-asked", 2);
+    let proposal = proposed(&study, 2);
     assert_eq!(study.events_of("approval-withdrawn").len(), 1);
-    let proposal = json(&study, &["status"])["proposal"].clone();
     assert_eq!(proposal["changes"][0]["to"], "3");
     // Without approval it goes on at once, to its end.
     study.write_spec(&SPEC.replace("approve = \"trial\"", "approve = \"never\""));
@@ -207,6 +213,10 @@ impl Terminal {
         });
     }
 
+    fn await_shown(&self, study: &Study, text: &str) {
+        study.wait(text, || self.shown().contains(text));
+    }
+
     fn type_line(&mut self, text: &str) {
         self.typed.write_all(text.as_bytes()).expect("typed");
         self.typed.write_all(b"\n").expect("typed");
@@ -226,7 +236,7 @@ fn a_terminal_is_asked() {
         shown.contains("proposal 1: N: 1 → 2, else as in trial 1"),
         "{shown}"
     );
-    assert!(shown.contains("n: end the study"), "{shown}");
+    assert!(shown.contains("  n      end the study"), "{shown}");
     // What is no value is said, and asked again.
     terminal.type_line("9");
     terminal.await_asked(&study, 2);
@@ -235,16 +245,18 @@ fn a_terminal_is_asked() {
     terminal.await_asked(&study, 3);
     settled(&study, 2);
     assert!(
-        terminal.shown().contains("n: enough of N"),
+        terminal.shown().contains("  n      enough of N"),
         "{}",
         terminal.shown()
     );
     // Answered elsewhere, the question goes away and the next one comes.
+    proposed(&study, 2);
     good(&study, &["approve", "2"]);
     terminal.await_asked(&study, 4);
     settled(&study, 3);
     assert_eq!(study.planned(), ["MODE=a N=1", "MODE=a N=2", "MODE=a N=3"]);
     terminal.type_line("n");
+    study.await_events("approval-refused", 1);
     terminal.await_asked(&study, 5);
     assert_eq!(
         study.events_of("approval-refused")[0]["ends"]["parameter"],
@@ -253,8 +265,7 @@ fn a_terminal_is_asked() {
     // The best has N=3. A bare value is another of the one that is tuned.
     terminal.type_line("q");
     assert_eq!(terminal.daemon.end(), 0, "{}", study.trace());
-    let shown = terminal.shown();
-    assert!(shown.contains("still waits for approval"), "{shown}");
+    terminal.await_shown(&study, "still waits for approval");
 
     // Started again, it asks the same, and the study can be ended.
     let Some(mut terminal) = Terminal::open(&study) else {
@@ -268,8 +279,7 @@ fn a_terminal_is_asked() {
     );
     terminal.type_line("n");
     assert_eq!(terminal.daemon.end(), 0, "{}", study.trace());
-    let shown = terminal.shown();
-    assert!(shown.contains("a user ended it"), "{shown}");
+    terminal.await_shown(&study, "a user ended it");
     assert_eq!(study.planned().len(), 3);
 }
 

@@ -71,6 +71,8 @@ impl Progress {
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
+                // What came of an answer is shown before the next question.
+                biased;
                 update = updates.recv() => match update {
                     Some(update) => self.take(update),
                     None => break,
@@ -116,6 +118,9 @@ impl Progress {
             }
             Update::DiskBack => self.line(&format!("{GOOD}the disk takes data again{GOOD:#}")),
             Update::Fact(fact, study) => {
+                if let Some(prompter) = &mut self.prompter {
+                    prompter.erase_stale(&study);
+                }
                 self.take_fact(&fact, &study);
                 self.study = Some(study);
             }
@@ -313,9 +318,7 @@ impl Progress {
     fn draw(&mut self) {
         let Some(study) = &self.study else { return };
         if let Some(prompter) = &mut self.prompter {
-            if prompter.is_stale(study) {
-                prompter.erase();
-            }
+            prompter.erase_stale(study);
             if let Some(question) = prompter.wanted(study) {
                 if let Some(bar) = &self.bar {
                     bar.finish_and_clear();

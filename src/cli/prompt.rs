@@ -40,6 +40,8 @@ pub(super) struct Prompter {
     wishes: mpsc::UnboundedSender<Wish>,
     /// What is typed, once somebody is asked.
     lines: Option<mpsc::UnboundedReceiver<String>>,
+    /// The last proposal that was explained.
+    explained: Option<u32>,
     /// What is on the screen.
     shown: Option<Question>,
     answering: Option<oneshot::Receiver<Reply>>,
@@ -59,6 +61,7 @@ impl Prompter {
         Self {
             wishes,
             lines: None,
+            explained: None,
             shown: None,
             answering: None,
         }
@@ -76,12 +79,13 @@ impl Prompter {
         (self.answering.is_none() && shown != Some(question.number)).then_some(question)
     }
 
-    /// Whether the question is on the screen and no longer to be there.
-    pub(super) fn is_stale(&self, study: &Study) -> bool {
+    /// Takes the question away where it is no longer to be there.
+    pub(super) fn erase_stale(&mut self, study: &Study) {
         let wanted = Question::of(study).map(|question| question.number);
-        self.shown
-            .as_ref()
-            .is_some_and(|shown| Some(shown.number) != wanted)
+        let shown = self.shown.as_ref();
+        if shown.is_some_and(|shown| Some(shown.number) != wanted) {
+            self.erase();
+        }
     }
 
     /// Asks.
@@ -90,9 +94,12 @@ impl Prompter {
         forget_typed();
         while lines.try_recv().is_ok() {}
         let mut out = anstream::stdout();
-        for line in &question.text {
-            let _ = writeln!(out, "{line}");
+        if self.explained != Some(question.number) {
+            for line in &question.text {
+                let _ = writeln!(out, "{line}");
+            }
         }
+        self.explained = Some(question.number);
         self.shown = Some(question);
         self.print();
     }
@@ -115,6 +122,7 @@ impl Prompter {
     /// Takes the question away.
     pub(super) fn erase(&mut self) {
         if self.shown.take().is_some() {
+            self.explained = None;
             clear_line();
         }
     }
@@ -195,29 +203,33 @@ impl Question {
         let parameter = proposal.parameter.as_ref().map(|name| clean(name));
         let end = if stays { End::Parameter } else { End::Study };
         let skips_parameter = parameter.is_some() && !stays;
-        let mut keys = vec!["y: try it".to_owned()];
+        let mut keys = vec![("y", "try it".to_owned())];
         keys.push(match &single {
-            Some(name) => format!("a value: try that for {name}"),
-            None => "NAME=VALUE …: try it with these".to_owned(),
+            Some(name) => ("VALUE", format!("try that for {name}")),
+            None => ("NAME=VALUE …", "try it with these".to_owned()),
         });
-        keys.push("s: propose something else".to_owned());
+        keys.push(("s", "propose something else".to_owned()));
         let parameter = parameter.unwrap_or_default();
         if skips_parameter {
-            keys.push(format!("p: leave {parameter} as it is"));
+            keys.push(("p", format!("leave {parameter} as it is")));
         }
         keys.push(match end {
-            End::Parameter => format!("n: enough of {parameter}"),
-            _ => "n: end the study".to_owned(),
+            End::Parameter => ("n", format!("enough of {parameter}")),
+            _ => ("n", "end the study".to_owned()),
         });
-        keys.push("q: stop for now".to_owned());
+        keys.push(("q", "stop for now".to_owned()));
         let number = proposal.number;
         let words = proposal::in_words(study, proposal);
         let mut text = wrap("", "  ", &format!("proposal {number}: {words}"));
         if let Some(first) = text.first_mut() {
             *first = format!("{ACCENT}{first}{ACCENT:#}");
         }
-        let keys = wrap("  ", "  ", &keys.join("; "));
-        text.extend(keys.iter().map(|line| format!("{DIM}{line}{DIM:#}")));
+        let longest = keys.iter().map(|(key, _)| key.chars().count()).max();
+        let width = longest.unwrap_or_default();
+        let keys = keys
+            .iter()
+            .map(|(key, what)| format!("  {key:<width$}  {what}"));
+        text.extend(keys.map(|line| format!("{DIM}{line}{DIM:#}")));
         let letters = if skips_parameter {
             "y/s/p/n/q"
         } else {
