@@ -53,6 +53,15 @@ pub fn refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
+        Refusal::Beside {
+            trial,
+            purpose,
+            setting,
+        } => format!(
+            "trial {trial} is over already; what runs is {}, and `autotunectl set {setting}=0` \
+             ends such runs after this one",
+            clean(purpose)
+        ),
         Refusal::Settled(trial) => format!("trial {trial} is over already"),
         Refusal::NothingToRepeat(trial) => {
             format!("trial {trial} has all its runs, and all are good")
@@ -93,8 +102,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             clean(&names.join(", "))
         ),
         Refusal::NoOrder(sampler) => format!(
-            "the sampler {} changes any parameters at a time, and has none to end: leave \
-             --parameter out",
+            "the sampler {} has no order of parameters, and none to end: leave --parameter out",
             clean(sampler)
         ),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {

@@ -15,19 +15,10 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{detail, importance, leader};
+use self::samples::{approve, detail, importance, leader, proposal, reject, rejected};
 
 fn text(text: &str) -> String {
     text.to_owned()
-}
-
-const fn approve(instead: Instead) -> Steer {
-    let number = Some(3);
-    Steer::Approve { number, instead }
-}
-
-const fn reject(end: End) -> Steer {
-    Steer::Reject { number: None, end }
 }
 
 fn requests() -> Vec<Request> {
@@ -301,7 +292,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         }),
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
-        proposal: Some(samples::proposal()),
+        proposal: Some(proposal()),
     }))
 }
 
@@ -470,6 +461,11 @@ fn replies() -> Vec<Reply> {
             runs: 1,
             runs_all: 5,
         },
+        Refusal::Beside {
+            trial: 9,
+            purpose: reason(),
+            setting: "confirm.runs".to_owned(),
+        },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
         Refusal::NothingProposed,
@@ -536,14 +532,6 @@ fn answers() -> [Accepted; 12] {
         rejected(Ended::Parameter(text("N"))),
         rejected(Ended::Study),
     ]
-}
-
-const fn rejected(ended: Ended) -> Accepted {
-    Accepted::Rejected {
-        proposal: 3,
-        ended,
-        paused: true,
-    }
 }
 
 /// A line for each: the message as JSON, and its bytes.
