@@ -74,6 +74,8 @@ pub enum Refusal {
         /// The setting that ends such runs.
         setting: String,
     },
+    /// The spec has no `[advisor]`.
+    NoAdvisor,
     /// Nothing waits for approval.
     NothingProposed,
     /// Another proposal waits: this one.
