@@ -39,6 +39,8 @@ fn spec() -> Spec {
         stop: None,
         stop_grace: Duration::ZERO,
         metrics: Vec::new(),
+        artifacts: Vec::new(),
+        resume: None,
     }];
     spec
 }
@@ -52,6 +54,7 @@ impl Table {
                 stopping: None,
                 asking: false,
                 resting: false,
+                keeping: None,
                 company: Company::default(),
             },
         }

@@ -44,6 +44,7 @@ fn state_of(spec: Spec) -> State {
         stopping: None,
         asking: false,
         resting: false,
+        keeping: None,
         company: Company::default(),
     }
 }

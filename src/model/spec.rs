@@ -260,6 +260,9 @@ pub struct Retention {
     pub age: Option<Duration>,
     /// At most so many bytes in all; `None` is no limit.
     pub size: Option<u64>,
+    /// The artifacts of so many of the best trials, 1 or more; those of all
+    /// trials when `None`.
+    pub artifacts: Option<u32>,
 }
 
 impl Default for Retention {
@@ -270,6 +273,7 @@ impl Default for Retention {
             failures: 20,
             age: None,
             size: None,
+            artifacts: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a study: what its events add up to.
 
+mod keeping;
 mod merit;
 
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::time::Duration;
 
 use super::Name;
 use super::amendment::{Amendments, Unfit};
+use super::artifacts::Kept;
 use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
@@ -61,6 +63,7 @@ pub struct Study {
     host_faults: u32,
     outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
+    kept: Option<Kept>,
 }
 
 /// An event that does not fit what came before it.
@@ -110,6 +113,7 @@ impl Study {
             host_faults: 0,
             outbox: Arc::default(),
             host: None,
+            kept: None,
         }
     }
 
@@ -411,6 +415,7 @@ impl Study {
                     startup: None,
                     health: None,
                     warnings: Vec::new(),
+                    resumed: None,
                     end: None,
                 });
             }
@@ -546,6 +551,13 @@ impl Study {
                 self.phase = Phase::Done(reason.clone());
                 self.concluded = self.conclusion();
             }
+            Event::Artifacts { trial, change } => self.take_change(*trial, change)?,
+            Event::TaskResumed {
+                trial,
+                sitting,
+                checkpoint,
+                ..
+            } => self.edit_sitting(*trial, *sitting)?.resumed = Some(checkpoint.clone()),
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
             Event::NoticeDelivered {
                 channel,
