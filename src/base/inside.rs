@@ -23,12 +23,7 @@ pub fn folder(path: &Path) -> io::Result<OwnedFd> {
 /// # Errors
 /// [`io::ErrorKind::CrossesDevices`] or [`io::ErrorKind::FilesystemLoop`] for
 /// a link that is not followed, and whatever else the file system answers.
-pub fn open(
-    folder: impl AsFd,
-    path: &Path,
-    flags: OFlags,
-    links: bool,
-) -> io::Result<OwnedFd> {
+pub fn open(folder: impl AsFd, path: &Path, flags: OFlags, links: bool) -> io::Result<OwnedFd> {
     let path = if path.as_os_str().is_empty() {
         Path::new(".")
     } else {
@@ -89,7 +84,11 @@ mod tests {
         assert!(open("", false).is_ok());
         assert!(open("near/file", true).is_ok());
         assert!(open("near/file", false).is_err());
-        for (path, links) in [("far/file", true), ("a/up", true), ("../outside/file", true)] {
+        for (path, links) in [
+            ("far/file", true),
+            ("a/up", true),
+            ("../outside/file", true),
+        ] {
             assert!(open(path, links).is_err(), "{path}");
         }
         let step_by_step = |path: &str| step_by_step(&folder, Path::new(path), OFlags::RDONLY);

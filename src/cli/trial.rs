@@ -260,9 +260,9 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             "{GOOD}ready{GOOD:#} after {}",
             show_duration(*startup)
         )),
-        Report::TaskResumed { step, checkpoint } => out.line(format_args!(
-            "{DIM}{step} goes on from {checkpoint}{DIM:#}"
-        )),
+        Report::TaskResumed { step, checkpoint } => {
+            out.line(format_args!("{DIM}{step} goes on from {checkpoint}{DIM:#}"))
+        }
         Report::ArtifactsFound { files, bytes } => out.line(format_args!(
             "{DIM}artifacts: {}{DIM:#}",
             artifacts::extent(*files, *bytes)

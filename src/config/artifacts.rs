@@ -47,7 +47,9 @@ fn artifacts_of(
     folder: &Path,
     known: &Known,
 ) -> Vec<Artifact> {
-    let elements = node.list(r, "patterns: [\"out/best/**\"]").unwrap_or_default();
+    let elements = node
+        .list(r, "patterns: [\"out/best/**\"]")
+        .unwrap_or_default();
     let mut artifacts = Vec::new();
     for element in elements {
         let DeValue::Table(_) = element.value else {
@@ -74,12 +76,7 @@ fn artifacts_of(
     artifacts
 }
 
-fn artifact(
-    r: &mut Reader<'_>,
-    node: &Node<'_>,
-    folder: &Path,
-    known: &Known,
-) -> Option<Artifact> {
+fn artifact(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path, known: &Known) -> Option<Artifact> {
     let pattern = pattern(r, node, folder, known)?;
     let first = pattern.source().split('/').next().unwrap_or_default();
     if matches!(first, "*" | "**") {
@@ -99,12 +96,7 @@ fn artifact(
 }
 
 /// A pattern of files within the step's folder or one of the study's.
-fn pattern(
-    r: &mut Reader<'_>,
-    node: &Node<'_>,
-    folder: &Path,
-    known: &Known,
-) -> Option<Template> {
+fn pattern(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path, known: &Known) -> Option<Template> {
     let template = text::filled(r, node, known)?;
     let source = template.source();
     let path = Path::new(source);
@@ -132,12 +124,7 @@ fn pattern(
     Some(template)
 }
 
-fn resume_of(
-    r: &mut Reader<'_>,
-    node: &Node<'_>,
-    folder: &Path,
-    known: &Known,
-) -> Option<Resume> {
+fn resume_of(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path, known: &Known) -> Option<Resume> {
     let mut section = node.section(r, "`resume`")?;
     let checkpoint = section.require(r, "checkpoint", "\"{{ trial_dir }}/out/checkpoint-*\"");
     let checkpoint = checkpoint.and_then(|node| pattern(r, &node, folder, known));
@@ -157,7 +144,10 @@ fn resume_of(
     let arguments = arguments.and_then(|node| {
         let words = node.list(r, "texts")?.into_iter();
         let words = words.map(|word| text::template(r, &word, &with));
-        words.collect::<Vec<_>>().into_iter().collect::<Option<Vec<_>>>()
+        words
+            .collect::<Vec<_>>()
+            .into_iter()
+            .collect::<Option<Vec<_>>>()
     });
     let env = section.take("env");
     let has_env = env.is_some();

@@ -84,7 +84,11 @@ fn text(best: &Best, color: bool) -> String {
         text = text + &line + "\n";
     }
     if let Some(artifacts) = &best.artifacts {
-        for line in wrap("", "  ", &format!("Artifacts: {}", prose::artifacts(artifacts))) {
+        for line in wrap(
+            "",
+            "  ",
+            &format!("Artifacts: {}", prose::artifacts(artifacts)),
+        ) {
             text = text + &line + "\n";
         }
     }

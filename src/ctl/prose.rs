@@ -10,7 +10,8 @@ use crate::report::phrase::{clean, clean_lines, counted};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
-    Artifacts, ArtifactsState, Change, Confirmation, Gain, Leader, Measured, Metric, Objective, Param, Refusal, Summary,
+    Artifacts, ArtifactsState, Change, Confirmation, Gain, Leader, Measured, Metric, Objective,
+    Param, Refusal, Summary,
 };
 
 /// What became of logs that are not there any more.
@@ -117,9 +118,7 @@ pub fn artifacts(made: &Artifacts) -> String {
         (ArtifactsState::There, None) => "where the trial made them".to_owned(),
         (ArtifactsState::Pending, _) => "not kept yet, being copied".to_owned(),
         (ArtifactsState::Lost { reason }, _) => format!("lost: {}", clean(reason)),
-        (ArtifactsState::Deleted { .. }, Some(_)) => {
-            "removed where the trial made them".to_owned()
-        }
+        (ArtifactsState::Deleted { .. }, Some(_)) => "removed where the trial made them".to_owned(),
         (ArtifactsState::Deleted { .. }, None) => "removed, as [retention] wants it".to_owned(),
     };
     format!("{}; {state}", kept.unwrap_or(extent))

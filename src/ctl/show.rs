@@ -87,7 +87,11 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         let Some(checkpoint) = &sitting.resumed else {
             continue;
         };
-        let told = format!("sitting {} went on from {}", sitting.number, clean(checkpoint));
+        let told = format!(
+            "sitting {} went on from {}",
+            sitting.number,
+            clean(checkpoint)
+        );
         for line in wrap("  ", "    ", &told) {
             text += &format!("{line}\n");
         }

@@ -33,9 +33,9 @@ pub fn discard(list: &Path, token: &str) -> io::Result<ArtifactsChange> {
         let mut folders: HashMap<PathBuf, io::Result<OwnedFd>> = HashMap::new();
         for item in &group.files {
             let above = file_folder(&item.path);
-            let folder = folders
-                .entry(above.to_owned())
-                .or_insert_with(|| inside::open(&root, above, OFlags::PATH | OFlags::DIRECTORY, false));
+            let folder = folders.entry(above.to_owned()).or_insert_with(|| {
+                inside::open(&root, above, OFlags::PATH | OFlags::DIRECTORY, false)
+            });
             match remove(folder, item) {
                 Ok(true) => {
                     files += 1;

@@ -323,8 +323,8 @@ impl Dispatcher {
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
         let may_give_up = |fact: &Fact| {
-            use Event::{Artifacts, Opened, SittingEnded, SpecReloaded};
             use crate::model::artifacts::ArtifactsChange::Kept;
+            use Event::{Artifacts, Opened, SittingEnded, SpecReloaded};
             match &fact.event {
                 Opened { .. } | SittingEnded { .. } | SpecReloaded { .. } => true,
                 Artifacts { change, .. } => matches!(change, Kept { .. }),

@@ -78,7 +78,13 @@ impl Folders {
     /// The study's own files and folders, as far as others may stand beside
     /// them.
     pub fn own(&self, names: &FileNames) -> Vec<PathBuf> {
-        let of_output = [&names.results, &names.best, &names.status, &names.logs, &names.best_model];
+        let of_output = [
+            &names.results,
+            &names.best,
+            &names.status,
+            &names.logs,
+            &names.best_model,
+        ];
         let reports = Path::new(&names.report).parent();
         let reports = reports.filter(|folder| !folder.as_os_str().is_empty());
         let of_output = of_output.map(Path::new).into_iter().chain(reports);
@@ -87,8 +93,10 @@ impl Folders {
             Some(_) => own.push(self.journal.clone()),
             // `journal` also is the start of what is set aside of it.
             None => own.extend(
-                ["journal", "spec", "lock", "sittings", "former", TRIALS, LISTS]
-                    .map(|name| self.journal.join(name)),
+                [
+                    "journal", "spec", "lock", "sittings", "former", TRIALS, LISTS,
+                ]
+                .map(|name| self.journal.join(name)),
             ),
         }
         own

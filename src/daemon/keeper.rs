@@ -19,15 +19,17 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rustix::fs::{AtFlags, CWD, OFlags, RenameFlags, fstat, ioctl_ficlone, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, CWD, OFlags, RenameFlags, fstat, ioctl_ficlone, renameat_with, unlinkat,
+};
 use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::starting::is_full;
+use crate::base::clock::Timestamp;
 use crate::base::quantity::show_size;
 use crate::base::{file, inside};
-use crate::base::clock::Timestamp;
 use crate::exec::artifacts::{Group, Item, Listed};
 use crate::model::study::Study;
 use crate::model::trial::Trial;
@@ -186,7 +188,9 @@ pub fn keep(order: &Order, cancel: &AtomicBool) -> Result<Copied, Trouble> {
     if order.to.symlink_metadata().is_err() {
         let _ = rename(&former(&order.to), &order.to);
     }
-    copied.aside.extend(remove(&former(&order.to), &name, order)?);
+    copied
+        .aside
+        .extend(remove(&former(&order.to), &name, order)?);
     copied.aside.extend(remove(&new, &name, order)?);
     if about(&order.to).is_some_and(|about| is_of(&about, order, &moves)) {
         file::sync_folder(parent).map_err(at(parent))?;
@@ -232,7 +236,9 @@ fn make_folders(path: &Path) -> Result<(), Trouble> {
 /// What the copy in a folder says of itself; `None` where it is none.
 fn about(folder: &Path) -> Option<About> {
     let is_folder = folder.symlink_metadata().ok()?.is_dir();
-    let text = std::fs::read(folder.join(ABOUT)).ok().filter(|_| is_folder)?;
+    let text = std::fs::read(folder.join(ABOUT))
+        .ok()
+        .filter(|_| is_folder)?;
     serde_json::from_slice(&text).ok()
 }
 
@@ -260,7 +266,9 @@ fn moves(groups: &[Group]) -> Vec<Move<'_>> {
     let first = common.next().unwrap_or_default();
     let common = common.fold(first, |common, fixed| {
         let both = common.components().zip(fixed.components());
-        both.take_while(|(a, b)| a == b).map(|(part, _)| part).collect()
+        both.take_while(|(a, b)| a == b)
+            .map(|(part, _)| part)
+            .collect()
     });
     let is_one_root = some().all(|group| common.starts_with(&group.root));
     let mut taken: BTreeSet<PathBuf> = BTreeSet::from([PathBuf::from(ABOUT)]);
@@ -403,16 +411,23 @@ fn copy(one: &Move<'_>, path: &Path, left: u64, cancel: &AtomicBool) -> Result<S
         };
         hash.update(&piece[..count]);
         if !is_shared {
-            to.write_all(&piece[..count]).map_err(|error| no_room(error, left, new, path))?;
+            to.write_all(&piece[..count])
+                .map_err(|error| no_room(error, left, new, path))?;
         }
     }
     if !is_same(&from) {
         return Err(gone("was changed while it was copied"));
     }
     let mode = from.metadata().map_err(at(&named))?.permissions().mode() & 0o777;
-    let done = to.set_permissions(Permissions::from_mode(mode | 0o600)).and_then(|()| to.sync_all());
+    let done = to
+        .set_permissions(Permissions::from_mode(mode | 0o600))
+        .and_then(|()| to.sync_all());
     done.map_err(|error| no_room(error, left, new, path))?;
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }
 
 /// Puts a whole copy into its place, and what was there into that of the copy.
@@ -468,7 +483,11 @@ fn remove(folder: &Path, name: &str, order: &Order) -> Result<Option<PathBuf>, T
     let own = about.files.iter().map(|file| file.path.as_path());
     let mut folders = BTreeSet::new();
     for path in own {
-        folders.extend(path.ancestors().skip(1).filter(|path| !path.as_os_str().is_empty()));
+        folders.extend(
+            path.ancestors()
+                .skip(1)
+                .filter(|path| !path.as_os_str().is_empty()),
+        );
         let flags = OFlags::PATH | OFlags::DIRECTORY;
         if let (Ok(above), Some(name)) = (
             inside::open(&root, file::folder_of(path), flags, false),
@@ -498,10 +517,18 @@ fn set_aside(folder: &Path, name: &str) -> Result<PathBuf, Trouble> {
             Ok(()) => return Ok(aside),
             Err(Errno::EXIST) => {}
             Err(Errno::INVAL | Errno::NOSYS) if aside.symlink_metadata().is_err() => {
-                return std::fs::rename(folder, &aside).map(|()| aside).map_err(at(folder));
+                return std::fs::rename(folder, &aside)
+                    .map(|()| aside)
+                    .map_err(at(folder));
             }
             Err(error) => return Err(at(folder)(error.into())),
         }
     }
-    Err(at(folder)(io::Error::other(format!("there are {ASIDE_MOST} of it aside already"))))
+    Err(at(folder)(io::Error::other(format!(
+        "there are {ASIDE_MOST} of it aside already"
+    ))))
 }
+
+#[cfg(test)]
+#[path = "keeper_tests.rs"]
+mod tests;

@@ -137,6 +137,7 @@ trials = 8
 failures = 9
 age = "1d"
 size = "1 GiB"
+artifacts = 3
 [control]
 socket = "/s"
 read = "owner"
@@ -202,6 +203,12 @@ workdir = "w"
 stop = ["stop"]
 stop_grace = "1s"
 ready = { http = "http://localhost/", status = "200", timeout = "1s", settle = "1s", owner = "any", probe = { url = "http://localhost/" } }
+[[step]]
+name = "train"
+kind = "task"
+command = ["train"]
+artifacts = ["out/best"]
+resume = { checkpoint = "out/c-*", arguments = ["{{ checkpoint }}"] }
 [[step]]
 name = "eval"
 kind = "measure"
@@ -282,6 +289,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[retention]", "failures", "failures = 9", "failures = 8"),
         (Live, "[retention]", "age", "1d", "2d"),
         (Live, "[retention]", "size", "size = \"1", "size = \"2"),
+        (Live, "[retention]", "artifacts", "artifacts = 3", "artifacts = 4"),
         (Restart, "[control]", "socket", "\"/s\"", "\"/t\""),
         (Restart, "[control]", "read", "owner", "all"),
         (Restart, "[control]", "group", "\"g\"", "\"h\""),
@@ -326,6 +334,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[step]]", "workdir", "\"w\"", "\"v\""),
         (Live, "[[step]]", "stop", "[\"stop\"]", "[\"end\"]"),
         (Live, "[[step]]", "stop_grace", "stop_grace = \"1s\"", "stop_grace = \"2s\""),
+        (Live, "[[step]]", "artifacts", "[\"out/best\"]", "[\"out/last\"]"),
+        (Live, "[[step]]", "resume", "out/c-*", "out/d-*"),
         (Live, "[[step]]", "timeout", "\ntimeout = \"1s\"", "\ntimeout = \"2s\""),
         (Live, "[[step]]", "runs", "runs = 3", "runs = 4"),
         (Live, "[[step]]", "warmup", "warmup = 1", "warmup = 2"),

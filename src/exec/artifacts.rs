@@ -115,7 +115,9 @@ impl Listed {
     /// How many files it has, and how many bytes.
     pub fn size(&self) -> (u32, u64) {
         let files = self.groups.iter().flat_map(|group| &group.files);
-        files.fold((0, 0), |(count, bytes), file| (count + 1, bytes + file.size))
+        files.fold((0, 0), |(count, bytes), file| {
+            (count + 1, bytes + file.size)
+        })
     }
 }
 
@@ -181,7 +183,11 @@ impl Roots<'_> {
     pub(super) fn place(&self, pattern: &str) -> Result<(PathBuf, PathBuf), String> {
         let path = Path::new(pattern);
         let is_plain = |part| matches!(part, Component::Normal(_) | Component::RootDir);
-        if !path.components().filter(|part| *part != Component::CurDir).all(is_plain) {
+        if !path
+            .components()
+            .filter(|part| *part != Component::CurDir)
+            .all(is_plain)
+        {
             return Err(format!("`{pattern}` leads out of its folder by `..`"));
         }
         let path: PathBuf = self.work.join(path).components().collect();
@@ -193,9 +199,15 @@ impl Roots<'_> {
             let first = parts.next().map(Component::as_os_str);
             let is_all = first.is_none_or(|first| first == "*" || first == "**");
             if is_all && root != self.trial {
-                return Err(format!("`{pattern}` would take all that changes in a folder that is not the trial's alone"));
+                return Err(format!(
+                    "`{pattern}` would take all that changes in a folder that is not the trial's alone"
+                ));
             }
-            let rest = if first.is_none() { Path::new("**") } else { rest };
+            let rest = if first.is_none() {
+                Path::new("**")
+            } else {
+                rest
+            };
             return Ok((root.to_owned(), rest.to_owned()));
         }
         Err(format!(
@@ -228,7 +240,9 @@ impl Roots<'_> {
         } else {
             folder
         };
-        let probe = tempfile::Builder::new().prefix(".time-").tempfile_in(probed);
+        let probe = tempfile::Builder::new()
+            .prefix(".time-")
+            .tempfile_in(probed);
         let made = probe.and_then(|probe| Ok(fstat(probe.as_file())?));
         made.map_or_else(
             |_| clock::now().as_millis().saturating_mul(1_000_000),
@@ -262,7 +276,10 @@ impl Roots<'_> {
         };
         let fixed = search.fixed.clone();
         search.go().map_err(|error| {
-            format!("{} cannot be looked through: {error}", root.join(&fixed).display())
+            format!(
+                "{} cannot be looked through: {error}",
+                root.join(&fixed).display()
+            )
         })?;
         let newest = order.newest.then(|| search.choose_newest()).flatten();
         Ok(Found {
@@ -272,7 +289,11 @@ impl Roots<'_> {
                 fixed,
                 newest,
                 files: search.files.into_iter().map(|(file, _)| file).collect(),
-                folders: search.folders.into_iter().map(|(folder, _)| folder).collect(),
+                folders: search
+                    .folders
+                    .into_iter()
+                    .map(|(folder, _)| folder)
+                    .collect(),
             },
             refused: search.refused,
         })
@@ -321,7 +342,9 @@ pub fn list(path: &Path, token: &str, step: &str, groups: Vec<Group>) -> io::Res
     let mut known: HashSet<PathBuf> = HashSet::new();
     for group in &mut listed.groups {
         let root = &group.root;
-        group.files.retain(|file| known.insert(root.join(&file.path)));
+        group
+            .files
+            .retain(|file| known.insert(root.join(&file.path)));
     }
     if listed != before || !path.exists() {
         std::fs::create_dir_all(file::folder_of(path))?;

@@ -109,7 +109,8 @@ impl Scope {
         };
         let mut with = step.clone();
         with.command.extend(resume.arguments.iter().cloned());
-        with.env.retain(|(name, _)| !resume.env.iter().any(|(other, _)| other == name));
+        with.env
+            .retain(|(name, _)| !resume.env.iter().any(|(other, _)| other == name));
         with.env.extend(resume.env.iter().cloned());
         let of_same_name = self.values.insert(CHECKPOINT.to_owned(), PLACE.to_owned());
         let invocation = self.invocation(spec, &with, &with.command, run);

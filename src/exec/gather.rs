@@ -51,7 +51,11 @@ impl Sitting {
     /// Notes what a step has made in a run that has just ended. What a good run
     /// lacks, where it must not.
     pub(super) async fn note_artifacts(&self, step: &StepOrder, is_good: bool) -> Option<String> {
-        let index = self.order.steps.iter().position(|known| known.name == step.name)?;
+        let index = self
+            .order
+            .steps
+            .iter()
+            .position(|known| known.name == step.name)?;
         let begun = self.made.borrow().begun.clone();
         let (_, since) = begun.into_iter().find(|(place, _)| *place == index)?;
         let look = look(step, &self.order.trial_dir, since, &self.order.keep).await;
@@ -60,7 +64,8 @@ impl Sitting {
         }
         let mut lacks = None;
         for (pattern, required) in look.missing.into_iter().filter(|_| is_good) {
-            let text = format!("the artifact `{pattern}` is missing: the run has written no such file");
+            let text =
+                format!("the artifact `{pattern}` is missing: the run has written no such file");
             if required {
                 lacks.get_or_insert(text);
             } else {
@@ -83,7 +88,9 @@ impl Sitting {
             };
             let look = look(step, &self.order.trial_dir, since, &self.order.keep).await;
             if let Err(error) = self.list(step, look.groups, false) {
-                self.say_once(format!("the artifacts cannot be noted: {error}, ignoring it"));
+                self.say_once(format!(
+                    "the artifacts cannot be noted: {error}, ignoring it"
+                ));
             }
         }
     }
@@ -130,7 +137,10 @@ impl Sitting {
         let spans = Some(self.order.keep.spans.clone());
         let why = match self.newest_checkpoint(step, resume, spans).await {
             Ok(Some(found)) if resume.not.as_deref() == found.to_str() => {
-                format!("the sitting before did not survive going on from {}", found.display())
+                format!(
+                    "the sitting before did not survive going on from {}",
+                    found.display()
+                )
             }
             Ok(Some(found)) => {
                 self.tell(Report::TaskResumed {
@@ -154,7 +164,10 @@ impl Sitting {
         spans: Option<Vec<(i64, i64)>>,
     ) -> Result<Option<PathBuf>, String> {
         let (resume, work) = (resume.clone(), step.workdir.clone());
-        let (trial, output) = (self.order.trial_dir.clone(), self.order.keep.output_dir.clone());
+        let (trial, output) = (
+            self.order.trial_dir.clone(),
+            self.order.keep.output_dir.clone(),
+        );
         let look = tokio::task::spawn_blocking(move || {
             let roots = Roots {
                 trial: &trial,
@@ -168,7 +181,12 @@ impl Sitting {
 }
 
 /// Looks for what a step has made, where the disk holds nobody up.
-async fn look(step: &StepOrder, trial: &std::path::Path, since: Vec<Since>, keep: &KeepOrder) -> Look {
+async fn look(
+    step: &StepOrder,
+    trial: &std::path::Path,
+    since: Vec<Since>,
+    keep: &KeepOrder,
+) -> Look {
     let (step, trial, keep) = (step.clone(), trial.to_owned(), keep.clone());
     let look = tokio::task::spawn_blocking(move || {
         let roots = Roots {

@@ -612,7 +612,12 @@ impl Scope {
         })
     }
 
-    pub(super) fn fill(&self, step: &Step, template: &Template, what: &str) -> Result<String, OrderError> {
+    pub(super) fn fill(
+        &self,
+        step: &Step,
+        template: &Template,
+        what: &str,
+    ) -> Result<String, OrderError> {
         template.render(&self.values).map_err(|source| OrderError {
             step: step.name.to_string(),
             what: what.to_owned(),

@@ -206,7 +206,9 @@ async fn go_on(
         _ => false,
     };
     // One that came to write another has gone on well from this.
-    if !failed || sitting.newest_checkpoint(step, resume, None).await != Ok(Some(checkpoint.clone())) {
+    if !failed
+        || sitting.newest_checkpoint(step, resume, None).await != Ok(Some(checkpoint.clone()))
+    {
         return Ok(done);
     }
     sitting.tell(Report::Warning(format!(

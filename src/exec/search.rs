@@ -80,8 +80,13 @@ impl<'a> Search<'a> {
         }
         let text: PathBuf = parts.iter().collect();
         let text = text.to_string_lossy();
-        let depth = if text.contains("**") { usize::MAX } else { parts.len() };
-        let wrong = |error: glob::PatternError| format!("`{}` is not a pattern: {error}", rest.display());
+        let depth = if text.contains("**") {
+            usize::MAX
+        } else {
+            parts.len()
+        };
+        let wrong =
+            |error: glob::PatternError| format!("`{}` is not a pattern: {error}", rest.display());
         let folder = inside::folder(root).map_err(|error| format!("{}: {error}", root.display()));
         Ok(Self {
             root: folder?,
@@ -248,13 +253,14 @@ impl<'a> Search<'a> {
 
     fn refuse(&mut self, at: &Path, error: &io::Error) {
         let at = at.display();
-        self.refused.push(match error.raw_os_error().map(Errno::from_raw_os_error) {
-            Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => {
-                format!("{at} is a link that leads out of its folder")
-            }
-            Some(Errno::NOENT) => format!("{at} is a link that leads nowhere"),
-            _ => format!("{at} cannot be read: {error}"),
-        });
+        self.refused
+            .push(match error.raw_os_error().map(Errno::from_raw_os_error) {
+                Some(Errno::XDEV | Errno::LOOP | Errno::NOTDIR) => {
+                    format!("{at} is a link that leads out of its folder")
+                }
+                Some(Errno::NOENT) => format!("{at} is a link that leads nowhere"),
+                _ => format!("{at} cannot be read: {error}"),
+            });
     }
 
     /// Leaves of what the pattern matches only the newest: that in which a file

@@ -211,7 +211,10 @@ pub(super) fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
     )
 }
 
-pub(super) fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics, String> {
+pub(super) fn measurements(
+    numbers: Pairs<'_, f64>,
+    names: &mut Interner,
+) -> Result<Metrics, String> {
     // Of exactly the size that is kept: a journal has a great many.
     let mut kept = Vec::with_capacity(numbers.0.len());
     for (name, number) in numbers.0 {

@@ -4,6 +4,14 @@ use super::*;
 
 pub(super) fn detail() -> TrialDetail {
     TrialDetail {
+        artifacts: Some(Artifacts {
+            files: 3,
+            bytes: 1 << 30,
+            state: ArtifactsState::Lost {
+                reason: "gone".to_owned(),
+            },
+            copy: None,
+        }),
         row: row(),
         params: vec![Param {
             name: text("BATCH"),
@@ -25,6 +33,7 @@ pub(super) fn detail() -> TrialDetail {
         }],
         extra: Vec::new(),
         sittings: vec![Sitting {
+            resumed: Some("/out/checkpoint-3".to_owned()),
             number: 2,
             purpose: text("confirm"),
             started: 5,

@@ -230,6 +230,12 @@ fn row() -> TrialRow {
 
 fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
     Reply::Status(Box::new(Status {
+        artifacts: Some(Artifacts {
+            files: 3,
+            bytes: 1 << 30,
+            state: ArtifactsState::Pending,
+            copy: None,
+        }),
         study: text("s"),
         output_dir: text("/o"),
         pid: 42,
@@ -366,6 +372,12 @@ fn replies() -> Vec<Reply> {
             value: 61.25,
         }),
         Reply::Best(Box::new(Best {
+            artifacts: Some(Artifacts {
+                files: 3,
+                bytes: 1 << 30,
+                state: ArtifactsState::Deleted { left: 1 },
+                copy: Some("/out/artifacts/best".to_owned()),
+            }),
             measured: measured(),
             params: vec![Param {
                 name: text("BATCH"),

@@ -13,7 +13,8 @@ use crate::report::retrial::Confirmed;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
 use crate::wire::reply::{
-    Artifacts, ArtifactsState, Change, Checked, Confirmation, Gain, Leader, Measured, Metric, TrialRow,
+    Artifacts, ArtifactsState, Change, Checked, Confirmation, Gain, Leader, Measured, Metric,
+    TrialRow,
 };
 
 /// How a trial's params differ from the baseline's.

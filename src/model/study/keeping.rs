@@ -31,17 +31,23 @@ impl Study {
             return Vec::new();
         }
         let mut over: Vec<&Trial> = self.trials.iter().map(|trial| &**trial).collect();
-        over.retain(|trial| trial.is_settled() && trial.running().is_none() && has_artifacts(trial));
-        let complete = over.iter().filter(|trial| trial.outcome == Some(Outcome::Complete));
+        over.retain(|trial| {
+            trial.is_settled() && trial.running().is_none() && has_artifacts(trial)
+        });
+        let complete = over
+            .iter()
+            .filter(|trial| trial.outcome == Some(Outcome::Complete));
         let with_mean = |trial: &&Trial| Some((self.levelled(trial)?.mean, trial.id));
         let mut ranked: Vec<(f64, TrialId)> = complete.filter_map(with_mean).collect();
         // The best first; the earlier of two equals.
         let better = |a, b| self.spec.objective.better(a, b);
-        ranked.sort_by(|(a, first), (b, second)| match (better(*a, *b), better(*b, *a)) {
-            (true, _) => Ordering::Less,
-            (_, true) => Ordering::Greater,
-            _ => first.cmp(second),
-        });
+        ranked.sort_by(
+            |(a, first), (b, second)| match (better(*a, *b), better(*b, *a)) {
+                (true, _) => Ordering::Less,
+                (_, true) => Ordering::Greater,
+                _ => first.cmp(second),
+            },
+        );
         let best = ranked.iter().take(most as usize).map(|(_, id)| *id);
         let spared: Vec<TrialId> = best.chain(self.incumbent).chain(self.leader).collect();
         let given_up = over.iter().map(|trial| trial.id);
