@@ -77,17 +77,19 @@ fn the_best_trials_artifacts_are_kept_and_shown() {
     assert_eq!(about["objective"]["mean"], 3.0);
     assert_eq!(about["files"].as_array().map(Vec::len), Some(2));
     let read = |name: &str| fs::read_to_string(best.join(name)).expect("a file");
-    assert_eq!((read("model/weights"), read("model/sub/tokens")), ("3\n".into(), "3\n".into()));
+    assert_eq!(
+        (read("model/weights"), read("model/sub/tokens")),
+        ("3\n".into(), "3\n".into())
+    );
     assert!(!best.join("model/base").exists());
     assert_eq!(study.events_of("artifacts-found").len(), 3);
     let kept: Vec<Json> = study.events_of("artifacts-kept");
     let trials: Vec<&Json> = kept.iter().map(|kept| &kept["trial"]).collect();
     assert_eq!(trials, [1, 2]);
     // Before the next trial began, which writes into the same folder.
-    let names: Vec<String> = study.events().iter().flat_map(|line| {
-        let event = line["event"].as_object().expect("an event");
-        event.keys().cloned().collect::<Vec<_>>()
-    }).collect();
+    let events = study.events();
+    let names = events.iter().flat_map(|event| event.as_object());
+    let names: Vec<&String> = names.flat_map(|event| event.keys()).collect();
     let place = |name: &str, nth: usize| {
         let places = names.iter().enumerate().filter(|(_, known)| *known == name);
         places.map(|(place, _)| place).nth(nth).expect("an event")
@@ -95,7 +97,9 @@ fn the_best_trials_artifacts_are_kept_and_shown() {
     assert!(place("artifacts-kept", 0) < place("sitting-started", 1));
     assert!(place("artifacts-kept", 1) < place("sitting-started", 2));
 
-    study.wait("the socket", || code(&support::control::ctl(&study, &["ping"])) == 0);
+    study.wait("the socket", || {
+        code(&support::control::ctl(&study, &["ping"])) == 0
+    });
     let shown = best.display().to_string();
     // A long path is on a line of its own.
     let flat = |text: String| text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -105,7 +109,10 @@ fn the_best_trials_artifacts_are_kept_and_shown() {
     assert_eq!(json(&study, &["status"])["artifacts"]["state"], "there");
     assert!(flat(good(&study, &["show", "3"])).contains("2 files, 4 B; where the trial made them"));
     let warned = flat(good(&study, &["show", "1"]));
-    assert!(warned.contains("the artifact `notes.txt` is missing"), "{warned}");
+    assert!(
+        warned.contains("the artifact `notes.txt` is missing"),
+        "{warned}"
+    );
     good(&study, &["stop"]);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
 }
@@ -120,10 +127,18 @@ fn the_others_artifacts_are_removed_when_that_is_asked_for() {
     study.await_events("artifacts-deleted", 2);
     let weights = |trial: u32| study.out(&format!("trials/trial_0000{trial}/weights"));
     assert!(!weights(1).exists() && weights(2).exists() && !weights(3).exists());
-    assert_eq!(whole(&study.out("artifacts/best")).expect("a copy")["trial"], 2);
+    assert_eq!(
+        whole(&study.out("artifacts/best")).expect("a copy")["trial"],
+        2
+    );
     let deleted = study.events_of("artifacts-deleted");
-    assert_eq!((&deleted[0]["files"], &deleted[0]["bytes"]), (&1.into(), &2.into()));
-    study.wait("the socket", || code(&support::control::ctl(&study, &["ping"])) == 0);
+    assert_eq!(
+        (&deleted[0]["files"], &deleted[0]["bytes"]),
+        (&1.into(), &2.into())
+    );
+    study.wait("the socket", || {
+        code(&support::control::ctl(&study, &["ping"])) == 0
+    });
     assert!(good(&study, &["show", "3"]).contains("removed, as [retention] wants it"));
     good(&study, &["stop"]);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
@@ -141,7 +156,10 @@ fn a_required_artifact_that_is_missing_fails_the_trial() {
     let fault = "the artifact `notes.txt` is missing: the run has written no such file";
     assert_eq!(faults, [&Json::Null, &fault.into(), &Json::Null]);
     assert_eq!(study.best()["N"], "2");
-    assert_eq!(whole(&study.out("artifacts/best")).expect("a copy")["trial"], 3);
+    assert_eq!(
+        whole(&study.out("artifacts/best")).expect("a copy")["trial"],
+        3
+    );
 }
 
 /// Whatever moment of copying SIGKILL hits: what is there under the name of the
@@ -167,7 +185,7 @@ fn a_kill_at_any_moment_leaves_the_old_best_or_the_new() {
         ("named", Box::new(|| new.join("autotune.json").exists())),
         ("again", Box::new(|| new.join("model/a").exists())),
     ];
-    let mut seen = Vec::new();
+    let (mut seen, mut hits) = (Vec::new(), 0);
     for trial in [1, 2] {
         for (name, is_there) in &moments {
             let kept = study.events_of("artifacts-kept").len();
@@ -175,6 +193,7 @@ fn a_kill_at_any_moment_leaves_the_old_best_or_the_new() {
             let over = || study.events_of("artifacts-kept").len() > kept;
             study.wait(name, || is_there() || over());
             daemon.kill();
+            hits += u32::from(new.exists());
             let about = whole(&best);
             seen.extend(about.map(|about| about["trial"].as_u64().expect("a trial")));
             study.await_nothing_alive();
@@ -191,9 +210,12 @@ fn a_kill_at_any_moment_leaves_the_old_best_or_the_new() {
     }
     assert_eq!(study.start().end(), 0, "{}", study.trace());
     assert_eq!(whole(&best).expect("a copy")["trial"], 2);
+    assert!(hits > 0, "no copy was hit");
     assert!(seen.is_sorted() && seen.len() > 1, "{seen:?}");
     assert!(!new.exists());
-    let names = fs::read_dir(study.out("artifacts")).expect("a folder").count();
+    let names = fs::read_dir(study.out("artifacts"))
+        .expect("a folder")
+        .count();
     assert_eq!(names, 1);
     assert_eq!(study.results().len(), 3, "{}", study.trace());
 }
@@ -210,15 +232,27 @@ fn a_copy_is_made_at_the_next_start_and_not_of_what_has_changed() {
     assert_eq!(study.events_of("sitting-started").len(), 1);
     let state = json(&study, &["status"]);
     assert_eq!(state["artifacts"]["state"], "pending");
-    assert!(state["disk_trouble"].as_str().is_some_and(|text| text.contains(complaint)));
+    assert!(
+        state["disk_trouble"]
+            .as_str()
+            .is_some_and(|text| text.contains(complaint))
+    );
     daemon.signal(nix::sys::signal::Signal::SIGTERM);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
     fs::remove_file(study.out("artifacts")).expect("removed");
     fs::write(study.path("work/model/weights"), "by another").expect("a file");
     assert_eq!(study.start().end(), 0, "{}", study.trace());
     let lost = study.events_of("artifacts-lost");
-    assert!(lost[0]["reason"].as_str().expect("a reason").contains("has changed"));
-    assert_eq!(whole(&study.out("artifacts/best")).expect("a copy")["trial"], 2);
+    assert!(
+        lost[0]["reason"]
+            .as_str()
+            .expect("a reason")
+            .contains("has changed")
+    );
+    assert_eq!(
+        whole(&study.out("artifacts/best")).expect("a copy")["trial"],
+        2
+    );
 }
 
 /// A trainer that writes checkpoints, of which the last is not whole, and waits
@@ -256,7 +290,10 @@ const CHECKPOINTS: &str = "echo \"$N: $* $FROM\" >> {dir}/calls; cd {{ trial_dir
 
 fn calls(study: &Study) -> Vec<String> {
     let calls = fs::read_to_string(study.path("calls")).unwrap_or_default();
-    calls.lines().map(|line| line.trim_end().to_owned()).collect()
+    calls
+        .lines()
+        .map(|line| line.trim_end().to_owned())
+        .collect()
 }
 
 #[test]
@@ -270,16 +307,31 @@ fn a_trial_goes_on_from_its_newest_whole_checkpoint() {
     fs::write(study.path("go"), "").expect("a file");
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
     study.await_events("done", 1);
-    let checkpoint = study.out("trials/trial_00001/out/checkpoint-10").display().to_string();
-    let expected = ["1:".to_owned(), format!("1: --from {checkpoint} {checkpoint}"), "2:".to_owned()];
+    let checkpoint = study
+        .out("trials/trial_00001/out/checkpoint-10")
+        .display()
+        .to_string();
+    let expected = [
+        "1:".to_owned(),
+        format!("1: --from {checkpoint} {checkpoint}"),
+        "2:".to_owned(),
+    ];
     assert_eq!(calls(&study), expected);
     let resumed = study.events_of("task-resumed");
     assert_eq!(resumed.len(), 1);
-    assert_eq!((&resumed[0]["trial"], &resumed[0]["sitting"]), (&1.into(), &2.into()));
+    assert_eq!(
+        (&resumed[0]["trial"], &resumed[0]["sitting"]),
+        (&1.into(), &2.into())
+    );
     assert_eq!(resumed[0]["checkpoint"], checkpoint);
-    study.wait("the socket", || code(&support::control::ctl(&study, &["ping"])) == 0);
+    study.wait("the socket", || {
+        code(&support::control::ctl(&study, &["ping"])) == 0
+    });
     assert!(good(&study, &["show", "1"]).contains("sitting 2 went on from"));
-    assert_eq!(json(&study, &["show", "1"])["sittings"][1]["resumed"], checkpoint);
+    assert_eq!(
+        json(&study, &["show", "1"])["sittings"][1]["resumed"],
+        checkpoint
+    );
     good(&study, &["stop"]);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
 }
@@ -300,7 +352,10 @@ fn a_checkpoint_that_cannot_be_gone_on_from_is_given_up() {
     assert!(calls[1].contains("--from") && calls[2] == "1:", "{calls:?}");
     let warned = study.events_of("warned");
     let text = warned[0]["text"].as_str().expect("a text");
-    assert!(text.contains("exited with code 7 when it went on from"), "{text}");
+    assert!(
+        text.contains("exited with code 7 when it went on from"),
+        "{text}"
+    );
     assert!(text.contains("it begins anew"), "{text}");
     assert_eq!(study.events_of("run-ended").len(), 2);
 }
@@ -326,16 +381,21 @@ fn checkpoints_of_others_are_not_gone_on_from() {
     assert_eq!(calls(&study), ["1:", "1:", "2:"]);
     let warned = study.events_of("warned");
     let text = warned[0]["text"].as_str().expect("a text");
-    assert!(text.contains("begins anew: no whole checkpoint of it matches"), "{text}");
+    assert!(
+        text.contains("begins anew: no whole checkpoint of it matches"),
+        "{text}"
+    );
 }
 
 /// A script that reads its configuration from a module beside it gets that of
 /// its trial instead.
 #[test]
 fn a_rendered_module_is_imported_before_that_beside_the_script() {
-    let version = Command::new("python3").args(["-c", "import sys; print(sys.version_info >= (3, 11))"]);
-    let mut version = version;
-    let has_python = version.output().is_ok_and(|output| output.stdout == b"True\n");
+    let mut version = Command::new("python3");
+    version.args(["-c", "import sys; print(sys.version_info >= (3, 11))"]);
+    let has_python = version
+        .output()
+        .is_ok_and(|output| output.stdout == b"True\n");
     if !has_python {
         eprintln!("skipped: there is no python3 of 3.11 or later here");
         return;
@@ -364,10 +424,22 @@ score = 'score=(\S+)'
 "#,
     );
     fs::create_dir_all(study.path("repo/core")).expect("a folder");
-    fs::write(study.path("config.py.jinja"), "DEFAULT_CONFIG = {\n    \"LEARNING_RATE\": {{ LEARNING_RATE }},\n}\n").expect("a file");
-    fs::write(study.path("repo/config.py"), "DEFAULT_CONFIG = {\"LEARNING_RATE\": 0}\n").expect("a file");
+    fs::write(
+        study.path("config.py.jinja"),
+        "DEFAULT_CONFIG = {\n    \"LEARNING_RATE\": {{ LEARNING_RATE }},\n}\n",
+    )
+    .expect("a file");
+    fs::write(
+        study.path("repo/config.py"),
+        "DEFAULT_CONFIG = {\"LEARNING_RATE\": 0}\n",
+    )
+    .expect("a file");
     fs::write(study.path("repo/core/training.py"), "from config import DEFAULT_CONFIG\n\ndef train():\n    print(f\"score={DEFAULT_CONFIG['LEARNING_RATE']}\")\n").expect("a file");
-    fs::write(study.path("repo/run.py"), "from core.training import train\n\ntrain()\n").expect("a file");
+    fs::write(
+        study.path("repo/run.py"),
+        "from core.training import train\n\ntrain()\n",
+    )
+    .expect("a file");
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     assert_eq!(study.best()["LEARNING_RATE"], "0.0003");

@@ -261,8 +261,8 @@ fn is_of(about: &About, order: &Order, moves: &[Move<'_>]) -> bool {
 /// Where each file goes: its name from the deepest folder on that all patterns
 /// name, without that of a folder which was chosen as the newest.
 fn moves(groups: &[Group]) -> Vec<Move<'_>> {
-    let some = || groups.iter().filter(|group| !group.files.is_empty());
-    let mut common = some().map(|group| group.root.join(&group.fixed));
+    // Also by those that match nothing: the names are not to differ by that.
+    let mut common = groups.iter().map(|group| group.root.join(&group.fixed));
     let first = common.next().unwrap_or_default();
     let common = common.fold(first, |common, fixed| {
         let both = common.components().zip(fixed.components());
@@ -270,10 +270,10 @@ fn moves(groups: &[Group]) -> Vec<Move<'_>> {
             .map(|(part, _)| part)
             .collect()
     });
-    let is_one_root = some().all(|group| common.starts_with(&group.root));
+    let is_one_root = groups.iter().all(|group| common.starts_with(&group.root));
     let mut taken: BTreeSet<PathBuf> = BTreeSet::from([PathBuf::from(ABOUT)]);
     let mut moves = Vec::new();
-    for group in some() {
+    for group in groups {
         for item in &group.files {
             let whole = group.root.join(&item.path);
             let named = match whole.strip_prefix(&common) {
