@@ -91,7 +91,7 @@ fn the_best_trials_artifacts_are_kept_and_shown() {
     let names = events.iter().flat_map(|event| event.as_object());
     let names: Vec<&String> = names.flat_map(|event| event.keys()).collect();
     let place = |name: &str, nth: usize| {
-        let places = names.iter().enumerate().filter(|(_, known)| *known == name);
+        let places = names.iter().enumerate().filter(|(_, known)| ***known == *name);
         places.map(|(place, _)| place).nth(nth).expect("an event")
     };
     assert!(place("artifacts-kept", 0) < place("sitting-started", 1));
