@@ -5,6 +5,7 @@
 mod support;
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
@@ -91,7 +92,10 @@ fn the_best_trials_artifacts_are_kept_and_shown() {
     let names = events.iter().flat_map(|event| event.as_object());
     let names: Vec<&String> = names.flat_map(|event| event.keys()).collect();
     let place = |name: &str, nth: usize| {
-        let places = names.iter().enumerate().filter(|(_, known)| ***known == *name);
+        let places = names
+            .iter()
+            .enumerate()
+            .filter(|(_, known)| ***known == *name);
         places.map(|(place, _)| place).nth(nth).expect("an event")
     };
     assert!(place("artifacts-kept", 0) < place("sitting-started", 1));
@@ -162,6 +166,9 @@ fn a_required_artifact_that_is_missing_fails_the_trial() {
     );
 }
 
+/// A state of a copy, and whether it is there.
+type Moment<'a> = (&'a str, Box<dyn Fn() -> bool + 'a>);
+
 /// Whatever moment of copying SIGKILL hits: what is there under the name of the
 /// best is whole, and of the old best or the new one.
 #[test]
@@ -175,7 +182,7 @@ fn a_kill_at_any_moment_leaves_the_old_best_or_the_new() {
     let new = study.out("artifacts/.best.new");
     let size = |name: &str| new.join(name).metadata().map_or(0, |data| data.len());
     // What is there of the copy when it is hit, each in a daemon of its own.
-    let moments: [(&str, Box<dyn Fn() -> bool>); 8] = [
+    let moments: [Moment<'_>; 8] = [
         ("begun", Box::new(|| new.exists())),
         ("a file", Box::new(|| new.join("model/a/1").exists())),
         ("a third", Box::new(|| size("model/a/b/2") > 10_000_000)),
@@ -397,7 +404,8 @@ fn a_rendered_module_is_imported_before_that_beside_the_script() {
         .output()
         .is_ok_and(|output| output.stdout == b"True\n");
     if !has_python {
-        eprintln!("skipped: there is no python3 of 3.11 or later here");
+        let why = "skipped, there is no python3 of 3.11 or later here";
+        let _ = writeln!(std::io::stderr(), "{why}");
         return;
     }
     let study = Study::new(

@@ -10,7 +10,7 @@ pub use super::input::{Effect, Input, Notified, Urgency};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{reload, steer};
 use crate::base::clock::Timestamp;
-use crate::model::artifacts::ArtifactsChange;
+use crate::model::artifacts::{ArtifactsChange, Fate};
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
@@ -220,6 +220,13 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             }
         }
         Input::Artifacts { trial, change } => {
+            let known = state.study.trial(trial);
+            let known = known.and_then(|trial| trial.artifacts.as_deref());
+            let is_over = known.is_none_or(|known| known.fate != Fate::There);
+            if is_over && matches!(change, ArtifactsChange::Deleted { .. }) {
+                // Another look has removed them already.
+                return decision;
+            }
             let mut study = Study::clone(&state.study);
             let of_copy = matches!(
                 change,

@@ -245,12 +245,14 @@ fn about(folder: &Path) -> Option<About> {
 /// Whether a copy is of what is to be copied.
 fn is_of(about: &About, order: &Order, moves: &[Move<'_>]) -> bool {
     let is_copied = |one: &Move<'_>| {
-        about.files.iter().any(|file| {
-            file.path == one.to
-                && file.size == one.item.size
-                && file.modified == one.item.modified
-                && file.from == one.root.join(&one.item.path)
-        })
+        let is_there = order.to.join(&one.to).symlink_metadata();
+        is_there.is_ok_and(|data| data.is_file() && data.len() == one.item.size)
+            && about.files.iter().any(|file| {
+                file.path == one.to
+                    && file.size == one.item.size
+                    && file.modified == one.item.modified
+                    && file.from == one.root.join(&one.item.path)
+            })
     };
     about.is_ours(order)
         && about.same(order, "trial")
