@@ -202,6 +202,7 @@ fn a_kill_at_any_moment_leaves_the_old_best_or_the_new() {
             daemon.kill();
             hits += u32::from(new.exists());
             let about = whole(&best);
+            assert!(about.is_some() || seen.is_empty(), "no best is left");
             seen.extend(about.map(|about| about["trial"].as_u64().expect("a trial")));
             study.await_nothing_alive();
             if study.events_of("artifacts-kept").len() >= trial {
@@ -292,7 +293,8 @@ score = 'score=(\S+)'
 
 const CHECKPOINTS: &str = "echo \"$N: $* $FROM\" >> {dir}/calls; cd {{ trial_dir }}; \
     for n in 9 10 11; do mkdir -p out/checkpoint-$n; done; \
-    if [ -z \"$FROM\" ]; then echo > out/checkpoint-9/state; echo > out/checkpoint-10/state; fi; \
+    if [ -z \"$FROM\" ]; then echo > out/checkpoint-10/state; echo > out/checkpoint-9/state; \
+    echo > out/checkpoint-11/weights; fi; \
     while ! [ -e {dir}/go ]; do sleep 0.01; done; ";
 
 fn calls(study: &Study) -> Vec<String> {
@@ -307,7 +309,7 @@ fn calls(study: &Study) -> Vec<String> {
 fn a_trial_goes_on_from_its_newest_whole_checkpoint() {
     let study = with_checkpoints("", &format!("{CHECKPOINTS} echo score=$N"));
     let mut daemon = study.start();
-    let last = study.out("trials/trial_00001/out/checkpoint-10/state");
+    let last = study.out("trials/trial_00001/out/checkpoint-11/weights");
     study.wait("a checkpoint", || last.exists());
     daemon.kill();
     study.await_nothing_alive();
@@ -348,7 +350,7 @@ fn a_checkpoint_that_cannot_be_gone_on_from_is_given_up() {
     let script = format!("{CHECKPOINTS} [ -z \"$FROM\" ] || exit 7; echo score=$N");
     let study = with_checkpoints("", &script);
     let mut daemon = study.start();
-    let last = study.out("trials/trial_00001/out/checkpoint-10/state");
+    let last = study.out("trials/trial_00001/out/checkpoint-11/weights");
     study.wait("a checkpoint", || last.exists());
     daemon.kill();
     study.await_nothing_alive();
