@@ -456,3 +456,59 @@ fn a_change_that_the_disk_does_not_take_before_the_end() {
     assert!(text.contains("it may have done that, or not"), "{text}");
     assert_eq!(daemon.end(), 4, "{}", study.trace());
 }
+
+/// The artifacts of the best trial wait for room, the former ones are whole
+/// meanwhile, and nothing is lost.
+#[test]
+fn artifacts_wait_for_room() {
+    if !may_mount("artifacts_wait_for_room") {
+        return;
+    }
+    let study = Study::new(
+        r#"
+[study]
+name = "full"
+[objective]
+maximize = "m"
+[space]
+N = [1, 2]
+[[step]]
+name = "train"
+kind = "task"
+command = ["sh", "-c", '''
+    head -c 4000000 /dev/zero | tr '\0' $N > {dir}/model
+    while ! [ -e {dir}/gate.$N ]; do sleep 0.01; done
+    echo m=$N
+''']
+artifacts = ["model"]
+metrics.m = 'm=(\S+)'
+"#,
+    );
+    let disk = Disk::mount(study.path("out"), "size=16m");
+    let mut daemon = study.start();
+    study.open_gate("gate.1");
+    study.await_events("artifacts-kept", 1);
+    study.wait("the second", || study.events_of("step-started").len() == 2);
+    // The journal has room, and a second model has not.
+    let ballast = vec![0; 8 << 20];
+    fs::write(study.out("ballast"), ballast).expect("a file");
+    study.open_gate("gate.2");
+    let complaint = "the artifacts of trial 2 cannot be kept yet: they need 4.8 MiB in";
+    study.wait("the complaint", || {
+        unfolded(&log(&study)).contains(complaint)
+    });
+    let best = |name: &str| fs::read(study.out("artifacts/best").join(name)).expect("a file");
+    assert_eq!(best("model"), vec![b'1'; 4_000_000]);
+    let about: serde_json::Value = serde_json::from_slice(&best("autotune.json")).expect("JSON");
+    assert_eq!(about["trial"], 1);
+    let status = good(&study, &["status"]);
+    assert!(
+        unfolded(&status).contains("not kept yet, being copied"),
+        "{status}"
+    );
+    disk.free();
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(best("model"), vec![b'2'; 4_000_000]);
+    assert_eq!(study.events_of("artifacts-kept").len(), 2);
+    assert!(!study.out("artifacts/.best.new").exists());
+}

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use autotune::base::clock::Timestamp;
+use autotune::model::artifacts::Fate;
 use autotune::model::event::{Event, Fact};
 use autotune::model::outcome::Outcome;
 use autotune::model::spec::Spec;
@@ -423,10 +424,16 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 55);
+    assert_eq!(seen.facts, 60);
     // What was asked and answered.
     assert!(study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
     assert_eq!((study.rejected().count(), study.pending()), (3, None));
+    let made = &study.trials()[3];
+    let fate = made.artifacts.as_ref().map(|artifacts| &artifacts.fate);
+    assert_eq!(fate, Some(&Fate::Deleted { left: 1 }));
+    assert_eq!(study.kept().expect("a copy").trial, TrialId(4));
+    let resumed = made.sittings[0].resumed.as_deref();
+    assert_eq!(resumed, Some("/data/out/checkpoint-1200"));
     let cut = study.trials()[3].pruned_by_racing();
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));

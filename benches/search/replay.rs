@@ -482,6 +482,8 @@ pub fn spec(
         stop: None,
         stop_grace: Duration::ZERO,
         metrics: metrics.collect(),
+        artifacts: Vec::new(),
+        resume: None,
     };
     Ok(Spec {
         name: table.name.clone(),

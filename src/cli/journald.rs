@@ -8,10 +8,12 @@ use tokio::sync::mpsc;
 use super::study_table::{amended, differences};
 use crate::base::quantity::show_duration;
 use crate::daemon::Update;
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
+use crate::report::artifacts;
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
@@ -150,6 +152,8 @@ impl Entries {
             | Event::TrialSkipped { trial }
             | Event::TrialPruned { trial, .. }
             | Event::TrialDeferred { trial }
+            | Event::Artifacts { trial, .. }
+            | Event::TaskResumed { trial, .. }
             | Event::Drifted { trial, .. } => Entry {
                 trial: Some(trial.0),
                 ..fields
@@ -274,6 +278,22 @@ impl Entries {
                 priority: Priority::Notice,
                 ..Said::info(proposal::answered(&fact.event)?)
             },
+            Event::Artifacts { trial, change } => {
+                let priority = match change {
+                    ArtifactsChange::Lost { .. } => Priority::Warning,
+                    _ => Priority::Info,
+                };
+                Said {
+                    priority,
+                    ..Said::info(artifacts::changed(*trial, change))
+                }
+            }
+            Event::TaskResumed {
+                trial,
+                step,
+                checkpoint,
+                ..
+            } => Said::info(artifacts::resumed(*trial, step, checkpoint)),
             Event::Paused { reason, by_user } => {
                 let how = "to go on: autotunectl resume";
                 let message = format!("paused: {reason}; {how}");

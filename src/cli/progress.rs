@@ -16,9 +16,11 @@ use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::base::wrap::wrap;
 use crate::daemon::{Update, Wish};
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
+use crate::report::artifacts;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::proposal;
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
@@ -210,6 +212,21 @@ impl Progress {
             }
             Event::Warned { text, .. } | Event::Waiting { text, .. } => {
                 self.note(text);
+                return;
+            }
+            Event::Artifacts { trial, change } => {
+                if !matches!(change, ArtifactsChange::Found { .. }) {
+                    self.note(&artifacts::changed(*trial, change));
+                }
+                return;
+            }
+            Event::TaskResumed {
+                trial,
+                step,
+                checkpoint,
+                ..
+            } => {
+                self.note(&artifacts::resumed(*trial, step, checkpoint));
                 return;
             }
             // Its row will say why.

@@ -266,13 +266,19 @@ pub fn write_findings(
     let names = &study.spec().files;
     let path = |name: &str| output_dir.join(name).display().to_string();
     let journal = names.journal_dir(output_dir).join(journal::FILE);
-    let files = [
-        ("best values", path(&names.best)),
+    let mut files = vec![("best values", path(&names.best))];
+    if study.kept().is_some() {
+        files.push(("best artifacts", path(&names.best_model)));
+    }
+    files.extend([
         ("every trial", path(&names.results)),
         ("program output", path(&names.logs)),
         ("journal", journal.display().to_string()),
-    ]
-    .map(|(what, path)| (what.to_owned(), path));
+    ]);
+    let files: Vec<(String, String)> = files
+        .into_iter()
+        .map(|(what, path)| (what.to_owned(), path))
+        .collect();
     for block in text::findings(&overview)
         .iter()
         .chain(&text::closing(&files, next))

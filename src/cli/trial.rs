@@ -24,6 +24,7 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 use crate::model::value::Value;
+use crate::report::artifacts;
 use crate::report::overview::misses;
 use crate::report::phrase::{clean, counted};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
@@ -258,6 +259,13 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
         Report::ServicesReady { startup, .. } => out.line(format_args!(
             "{GOOD}ready{GOOD:#} after {}",
             show_duration(*startup)
+        )),
+        Report::TaskResumed { step, checkpoint } => {
+            out.line(format_args!("{DIM}{step} goes on from {checkpoint}{DIM:#}"))
+        }
+        Report::ArtifactsFound { files, bytes } => out.line(format_args!(
+            "{DIM}artifacts: {}{DIM:#}",
+            artifacts::extent(*files, *bytes)
         )),
         Report::RunMarked(mark) => out.line(format_args!(
             "{DIM}run {} so far ({}): {}{DIM:#}",

@@ -73,10 +73,13 @@
 //! | | `failures` | 0 or more: of so many of the newest that failed they are kept whatever comes | 20 |
 //! | | `age` | duration above 0: older ones are removed | no limit |
 //! | | `size` | size, 1 MiB or more: of all together; the oldest are removed first | no limit |
+//! | | `artifacts` | 1 or more: of so many of the best trials the artifacts stay where they were made; those of others are removed | those of all |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
+//! | | `best_model` | folder of the best trial's artifacts, within the output folder | `artifacts/best` |
+//! | | `report` | name of a report within the output folder, with `{time}` in it and .md at its end | `reports/report-{time}.md` |
 //! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
 //! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
 //! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |
@@ -124,6 +127,8 @@
 //! | | `workdir` | folder, relative to that of the study | that of the study |
 //! | | `stop` | list of templates: a command that ends what runs elsewhere | |
 //! | | `stop_grace` | duration from SIGTERM to SIGKILL | `10s` |
+//! | | `artifacts` | list of patterns, or of `{ glob, newest, required }`: what it makes that is worth keeping; task and measure only | none |
+//! | | `resume` | `{ checkpoint, complete, arguments, env, retry }`: how it goes on from a checkpoint; task only | it begins anew |
 //! | | `timeout` | duration above 0; task and measure only | `24h` of a task, `10m` of one run |
 //! | | `runs` | 1 to 1000; measure only | 3 |
 //! | | `warmup` | 0 to 1000 runs before that do not count; measure only | 0 |
@@ -153,6 +158,7 @@ mod amend;
 mod amend_tests;
 mod approval;
 mod arguments;
+mod artifacts;
 mod bounds;
 mod complaint;
 mod limits;

@@ -23,6 +23,9 @@ pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Retentio
             r.error(&node.span, "`size` must be 1 MiB at least");
         }
     }
+    if let Some(node) = section.take("artifacts") {
+        retention.artifacts = node.whole32(r, 1..=u32::MAX);
+    }
     section.finish(r);
     retention
 }

@@ -12,7 +12,7 @@ use super::arguments::Catalogued;
 use super::marks::{self, Said};
 use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
-use super::{metrics, names, ready, study};
+use super::{artifacts, metrics, names, ready, study};
 use crate::model::Name;
 use crate::model::step::{Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
 use crate::model::template::Template;
@@ -140,6 +140,9 @@ fn step(
         Said::Nothing
     };
     let is_service = kind == Some(0);
+    let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
+    let of_kind = kind.map(|kind| KINDS[kind]);
+    let (artifacts, resume) = artifacts::take(r, &mut section, of_kind, &folder, known);
     let metrics = section.take("metrics");
     let measures = metrics.as_ref().is_some_and(|node| match node.value {
         DeValue::Table(table) => !table.is_empty(),
@@ -175,10 +178,12 @@ fn step(
         params_in_env,
         env,
         files,
-        workdir: folder.unwrap_or_else(|| workdir.to_path_buf()),
+        workdir: folder,
         stop,
         stop_grace: stop_grace.unwrap_or(Duration::from_secs(10)),
         metrics,
+        artifacts,
+        resume,
     };
     let program = program.unwrap_or(span.clone());
     marks::check(r, &step, parts.as_ref(), (&program, &span));

@@ -10,6 +10,7 @@ use crate::model::step::{Marks, MetricSource, PortOwner, ReadyCheck, StepKind, W
 use crate::model::value::{Finite, Value};
 
 mod arguments;
+mod artifacts;
 mod presets;
 mod slips;
 

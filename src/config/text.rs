@@ -18,6 +18,7 @@ use crate::model::template::Template;
 const DRAWS: u32 = 64;
 
 /// What templates may ask for.
+#[derive(Clone)]
 pub(super) struct Known {
     names: Vec<String>,
     /// Parameters that are not always active.
@@ -52,6 +53,16 @@ impl Known {
             conditional: conditional.collect(),
             samples,
         }
+    }
+
+    /// The same with one more name.
+    pub(super) fn with(&self, name: &str) -> Self {
+        let mut known = self.clone();
+        known.names.push(name.to_owned());
+        for values in &mut known.samples {
+            values.insert(name.to_owned(), "1".to_owned());
+        }
+        known
     }
 
     pub(super) fn is_parameter(&self, name: &str) -> bool {

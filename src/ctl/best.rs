@@ -83,6 +83,15 @@ fn text(best: &Best, color: bool) -> String {
     for line in lines.into_iter().chain(notes).flatten() {
         text = text + &line + "\n";
     }
+    if let Some(artifacts) = &best.artifacts {
+        for line in wrap(
+            "",
+            "  ",
+            &format!("Artifacts: {}", prose::artifacts(artifacts)),
+        ) {
+            text = text + &line + "\n";
+        }
+    }
     for kept in &best.kept {
         for line in wrap("", "  ", &prose::kept(&kept.constraint, kept.confidence)) {
             text = text + &line + "\n";

@@ -5,11 +5,13 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::base::wrap::wrap;
+use crate::report::artifacts::extent;
 use crate::report::phrase::{clean, clean_lines, counted};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
-    Change, Confirmation, Gain, Leader, Measured, Metric, Objective, Param, Refusal, Summary,
+    Artifacts, ArtifactsState, Change, Confirmation, Gain, Leader, Measured, Metric, Objective,
+    Param, Refusal, Summary,
 };
 
 /// What became of logs that are not there any more.
@@ -128,6 +130,22 @@ pub fn below(text: &str, columns: usize) -> String {
     let lines = wrap(&indent, &indent, text);
     let lines: Vec<&str> = lines.iter().map(|line| line.trim_start()).collect();
     lines.join("\n")
+}
+
+/// What a trial has made, and where it is.
+pub fn artifacts(made: &Artifacts) -> String {
+    let extent = extent(made.files, made.bytes);
+    let copied = made.copy.as_ref().map(|folder| clean(folder));
+    let kept = copied.map(|folder| format!("{folder} ({extent})"));
+    let state = match (&made.state, &kept) {
+        (ArtifactsState::There, Some(_)) => return kept.unwrap_or_default(),
+        (ArtifactsState::There, None) => "where the trial made them".to_owned(),
+        (ArtifactsState::Pending, _) => "not kept yet, being copied".to_owned(),
+        (ArtifactsState::Lost { reason }, _) => format!("lost: {}", clean(reason)),
+        (ArtifactsState::Deleted { .. }, Some(_)) => "removed where the trial made them".to_owned(),
+        (ArtifactsState::Deleted { .. }, None) => "removed, as [retention] wants it".to_owned(),
+    };
+    format!("{}; {state}", kept.unwrap_or(extent))
 }
 
 /// What a daemon that starts is at.

@@ -73,12 +73,29 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         let text = prose::kept(constraint, checked.confidence);
         shown.push((name, prose::below(&text, NAMES)));
     }
+    if let Some(artifacts) = &trial.artifacts {
+        let told = prose::artifacts(artifacts);
+        shown.push(("made", prose::below(&told, NAMES)));
+    }
     let mut text = pairs(shown, color);
     if let Some(failure) = &trial.failure {
         text += &title("Failed", color);
         text += &failed(failure, color);
     }
     let warnings = trial.sittings.iter().flat_map(|sitting| &sitting.warnings);
+    for sitting in &trial.sittings {
+        let Some(checkpoint) = &sitting.resumed else {
+            continue;
+        };
+        let told = format!(
+            "sitting {} went on from {}",
+            sitting.number,
+            clean(checkpoint)
+        );
+        for line in wrap("  ", "    ", &told) {
+            text += &format!("{line}\n");
+        }
+    }
     let warnings: Vec<String> = warnings
         .flat_map(|w| wrap("  ", "    ", &clean(w)))
         .collect();

@@ -62,6 +62,9 @@ fn text(status: &Status, color: bool) -> String {
     if let Some(leader) = &status.leader {
         add("leads", prose::leads(leader));
     }
+    if let Some(artifacts) = &status.artifacts {
+        add("kept", prose::artifacts(artifacts));
+    }
     let notes = status.confirmation.as_ref().map(prose::confirmation);
     if let Some(notes) = notes.filter(|notes| !notes.is_empty()) {
         add("confirm", notes);

@@ -10,6 +10,7 @@ pub use super::input::{Effect, Input, Notified, Urgency};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{approve, reload, steer};
 use crate::base::clock::Timestamp;
+use crate::model::artifacts::{ArtifactsChange, Fate};
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
@@ -37,8 +38,20 @@ pub struct State {
     pub asking: bool,
     /// Whether a pause is running.
     pub resting: bool,
+    /// The copy of the best trial's artifacts that is being made.
+    pub keeping: Option<Keeping>,
     /// Who can be waited for when there is nothing to do.
     pub company: Company,
+}
+
+/// A copy of the best trial's artifacts that is being made. Until there is one
+/// no other trial begins, which could write over them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keeping {
+    /// The trial.
+    pub trial: TrialId,
+    /// Why it has to be tried again, for people.
+    pub trouble: Option<String>,
 }
 
 /// Whether somebody can ask and steer.
@@ -218,6 +231,42 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
+        Input::Artifacts { trial, change } => {
+            let known = state.study.trial(trial);
+            let known = known.and_then(|trial| trial.artifacts.as_deref());
+            let is_over = known.is_none_or(|known| known.fate != Fate::There);
+            if is_over && matches!(change, ArtifactsChange::Deleted { .. }) {
+                // Another look has removed them already.
+                return decision;
+            }
+            let mut study = Study::clone(&state.study);
+            let of_copy = matches!(
+                change,
+                ArtifactsChange::Kept { .. } | ArtifactsChange::Lost { .. }
+            );
+            let event = Event::Artifacts { trial, change };
+            let at = context.now;
+            let fact = Fact { at, event };
+            if let Err(error) = study.apply(&fact) {
+                decision.effects.push(Effect::Warn(error.to_string()));
+                return decision;
+            }
+            decision.facts.push(fact);
+            if of_copy && let Some(keeping) = state.keeping.take() {
+                if keeping.trouble.is_some() {
+                    decision.effects.push(Effect::Disk(None));
+                }
+                next(state, &study, context, &mut decision);
+            }
+        }
+        Input::KeepingWaits(trouble) => {
+            if let Some(keeping) = &mut state.keeping
+                && keeping.trouble.as_ref() != Some(&trouble)
+            {
+                keeping.trouble = Some(trouble.clone());
+                decision.effects.push(Effect::Disk(Some(trouble)));
+            }
+        }
         Input::Tick => {}
         Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
         Input::Notified(notified) => {
@@ -384,6 +433,17 @@ pub(super) fn next(
     }
     if state.stopping.is_some() {
         decision.effects.push(Effect::Leave);
+        return;
+    }
+    if state.keeping.is_some() {
+        return;
+    }
+    if let Some(trial) = study.unkept() {
+        state.keeping = Some(Keeping {
+            trial,
+            trouble: None,
+        });
+        decision.effects.push(Effect::Keep(trial));
         return;
     }
     if matches!(study.phase(), Phase::Paused(_)) {

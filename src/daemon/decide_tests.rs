@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::exec::report::{EndingReport, FailureReport, Report, RunReport, SittingResult};
 use crate::model::approval::By;
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
@@ -40,6 +41,8 @@ fn spec() -> Spec {
         stop: None,
         stop_grace: Duration::ZERO,
         metrics: Vec::new(),
+        artifacts: Vec::new(),
+        resume: None,
     }];
     spec
 }
@@ -53,6 +56,7 @@ impl Table {
                 stopping: None,
                 asking: false,
                 resting: false,
+                keeping: None,
                 company: Company::default(),
             },
         }
@@ -572,3 +576,62 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
 mod approvals;
 #[path = "confirm_tests.rs"]
 mod confirm;
+
+#[test]
+fn nothing_begins_until_the_artifacts_of_the_best_are_kept() {
+    let mut table = Table::running();
+    let (files, bytes, trial) = (3, 30, TrialId(1));
+    let found = Report::ArtifactsFound { files, bytes };
+    let at = Timestamp::from_millis(1_500);
+    let sitting = 1;
+    table.take(Input::Report {
+        trial,
+        sitting,
+        at,
+        report: found,
+    });
+    table.run_ended(1);
+    table.run_ended(2);
+    let effects = table.over(1, SittingResult::Good);
+    assert_eq!(effects, [FORGET, Effect::Keep(trial)]);
+    assert_eq!(table.take(Input::Wake), []);
+    let waits = || Input::KeepingWaits("no room".to_owned());
+    let said = Effect::Disk(Some("no room".to_owned()));
+    assert_eq!(table.take(waits()), [said]);
+    assert_eq!(table.take(waits()), []);
+    let change = ArtifactsChange::Kept {
+        files,
+        bytes,
+        folder: "artifacts/best".into(),
+    };
+    let kept = table.take(Input::Artifacts { trial, change });
+    assert_eq!(kept, [Effect::Disk(None), Effect::Ask]);
+}
+
+#[test]
+fn an_end_does_not_wait_for_a_copy() {
+    let mut table = Table::running();
+    let found = Report::ArtifactsFound { files: 1, bytes: 1 };
+    let at = Timestamp::from_millis(1_500);
+    let (trial, sitting) = (TrialId(1), 1);
+    table.take(Input::Report {
+        trial,
+        sitting,
+        at,
+        report: found,
+    });
+    table.run_ended(1);
+    table.run_ended(2);
+    table.over(1, SittingResult::Good);
+    assert_eq!(table.take(Input::Stop(Urgency::Orderly)), [Effect::Leave]);
+    // The next start makes it.
+    table.state.keeping = None;
+    table.state.stopping = None;
+    assert_eq!(table.begin(), [Effect::Keep(trial)]);
+    let reason = "it is gone".into();
+    let change = ArtifactsChange::Lost { reason };
+    assert_eq!(
+        table.take(Input::Artifacts { trial, change }),
+        [Effect::Ask]
+    );
+}

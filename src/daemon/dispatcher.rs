@@ -13,6 +13,7 @@
 //!   facts are kept and written as soon as it does.
 
 mod ending;
+pub(super) mod keeping;
 
 use std::collections::VecDeque;
 use std::pin::pin;
@@ -78,6 +79,7 @@ pub struct Dispatcher {
     forgetting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
+    copying: Option<keeping::Copying>,
     /// What was in use of the GPUs before the trials; `None` where there are
     /// none to look at.
     gpus: Option<Vec<Level>>,
@@ -116,6 +118,7 @@ impl Dispatcher {
                 stopping: None,
                 asking: false,
                 resting: false,
+                keeping: None,
                 company,
             },
             records,
@@ -136,6 +139,7 @@ impl Dispatcher {
             forgetting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
+            copying: None,
             gpus: has_gpus.then(Vec::new),
         }
     }
@@ -178,6 +182,9 @@ impl Dispatcher {
         if let Some(running) = self.running.take() {
             running.control.stop();
             let _ = running.task.await;
+        }
+        if let Some(copying) = self.copying.take() {
+            copying.end().await;
         }
         let left = match (left, troubles) {
             (Ok(()), Some(troubles)) => self.last_deliveries(troubles).await,
@@ -319,11 +326,13 @@ impl Dispatcher {
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
         let may_give_up = |fact: &Fact| {
-            use Event::{Opened, SittingEnded, SpecReloaded};
-            matches!(
-                fact.event,
-                Opened { .. } | SittingEnded { .. } | SpecReloaded { .. }
-            )
+            use crate::model::artifacts::ArtifactsChange::Kept;
+            use Event::{Artifacts, Opened, SittingEnded, SpecReloaded};
+            match &fact.event {
+                Opened { .. } | SittingEnded { .. } | SpecReloaded { .. } => true,
+                Artifacts { change, .. } => matches!(change, Kept { .. }),
+                _ => false,
+            }
         };
         if facts.iter().any(may_give_up) {
             self.sweep();
@@ -336,12 +345,16 @@ impl Dispatcher {
     fn sweep(&self) {
         let (study, reader) = (Arc::clone(&self.state.study), self.reader());
         let (sweeper, updates) = (Arc::clone(&self.sweeper), self.updates.clone());
+        let sender = self.sender.clone();
         tokio::task::spawn_blocking(move || {
             // One that is still at work leaves the rest to the next.
             let Ok(mut sweeper) = sweeper.try_lock() else {
                 return;
             };
             let swept = sweeper.sweep(&study, || reader.view().study);
+            for (trial, change) in swept.artifacts {
+                let _ = sender.send(Input::Artifacts { trial, change });
+            }
             if let Some(trouble) = swept.trouble {
                 let text = format!("[retention] could not remove {trouble}, retrying");
                 let _ = updates.send(Update::Warning(text));
@@ -477,6 +490,9 @@ impl Dispatcher {
                     folders.forget_sitting(trial, sitting, settled);
                 }));
             }
+            Effect::Keep(trial) => self.keep(trial),
+            Effect::Disk(Some(trouble)) => self.disk_trouble(trouble),
+            Effect::Disk(None) => self.disk_is_back(),
             Effect::WakeAfter(pause) => {
                 let sender = self.sender.clone();
                 tokio::spawn(async move {
@@ -526,6 +542,7 @@ impl Dispatcher {
         let release = study.spec().host.gpu_release;
         let before = self.gpus.clone().filter(|_| !release.is_zero());
         order.secret_env.clone_from(&self.secret_env);
+        order.keep = self.keep_order(study, trial, sitting);
         order.gpu = before.map(|before| GpuOrder { release, before });
         let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
         let folder = self.folders.sitting(id, sitting);

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 
 use crate::exec::order::Places;
-use crate::model::spec::Spec;
+use crate::model::spec::{FileNames, Spec};
 use crate::model::trial::{Purpose, TrialId, log_name};
 
 /// The folder of the trials' own folders, within that of the journal.
 pub const TRIALS: &str = "trials";
+/// The folder of the lists of what trials have made, there as well.
+const LISTS: &str = "artifact-lists";
 
 /// The folders of one study.
 #[derive(Clone, Debug)]
@@ -65,6 +67,39 @@ impl Folders {
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
         self.journal.join(TRIALS).join(trial_name(trial))
+    }
+
+    /// The list of what a trial has made.
+    pub fn artifacts(&self, trial: TrialId) -> PathBuf {
+        let name = format!("{}.json", trial_name(trial));
+        self.journal.join(LISTS).join(name)
+    }
+
+    /// The study's own files and folders, as far as others may stand beside
+    /// them.
+    pub fn own(&self, names: &FileNames) -> Vec<PathBuf> {
+        let of_output = [
+            &names.results,
+            &names.best,
+            &names.status,
+            &names.logs,
+            &names.best_model,
+        ];
+        let reports = Path::new(&names.report).parent();
+        let reports = reports.filter(|folder| !folder.as_os_str().is_empty());
+        let of_output = of_output.map(Path::new).into_iter().chain(reports);
+        let mut own: Vec<PathBuf> = of_output.map(|name| self.output.join(name)).collect();
+        match &names.journal {
+            Some(_) => own.push(self.journal.clone()),
+            // `journal` also is the start of what is set aside of it.
+            None => own.extend(
+                [
+                    "journal", "spec", "lock", "sittings", "former", TRIALS, LISTS,
+                ]
+                .map(|name| self.journal.join(name)),
+            ),
+        }
+        own
     }
 
     /// The folder of log files, within the output folder.

@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::approval::By;
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::choice::Choice;
 use crate::model::host::Host;
 use crate::model::notice::{NoticeId, Refused};
@@ -69,6 +70,15 @@ pub enum Input {
     Tick,
     /// So much time has gone by that somebody wants a sign of life.
     HeartbeatDue,
+    /// Something became of the artifacts of a trial.
+    Artifacts {
+        /// The trial.
+        trial: TrialId,
+        /// What.
+        change: ArtifactsChange,
+    },
+    /// The artifacts of the best trial cannot be copied yet; it is tried again.
+    KeepingWaits(String),
     /// A channel has news of what waits in the outbox.
     Notified(Notified),
     /// The spec's file was read again, and is good.
@@ -150,6 +160,10 @@ pub enum Effect {
         /// The sitting.
         sitting: u32,
     },
+    /// Copy the artifacts of a trial, which is the best.
+    Keep(TrialId),
+    /// Say that something waits for the disk, or that it waits no more.
+    Disk(Option<String>),
     /// Send [`Input::Wake`] after this time.
     WakeAfter(Duration),
     /// Keep this text as a copy of the spec.

@@ -19,6 +19,7 @@
 //! | [`service`] | what systemd is told |
 //! | [`notifier`], `delivery` | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
+//! | [`keeper`], [`discard`] | the copy of the best trial's artifacts, and the end of the others' |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -28,11 +29,13 @@ pub mod board;
 mod budget;
 pub mod decide;
 mod delivery;
+pub mod discard;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
 pub mod input;
+pub mod keeper;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;

@@ -143,6 +143,11 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
         Report::ServicesReady { .. } => trial.running().is_some_and(|s| s.startup.is_none()),
         Report::PortBusy { port, holder } => is_new_warning(&port_busy(*port, holder)),
         Report::Warning(text) | Report::Waiting(text) => is_new_warning(text),
+        Report::TaskResumed { .. } => trial.running().is_some_and(|s| s.resumed.is_none()),
+        Report::ArtifactsFound { files, bytes } => trial
+            .artifacts
+            .as_ref()
+            .is_none_or(|known| (known.files, known.bytes) != (*files, *bytes)),
         // A run that has not ended begins anew.
         Report::StepStarted { .. } | Report::RunMarked(_) | Report::GpuLevels(_) => false,
     }

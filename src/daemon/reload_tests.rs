@@ -44,6 +44,7 @@ fn state_of(spec: Spec) -> State {
         stopping: None,
         asking: false,
         resting: false,
+        keeping: None,
         company: Company::default(),
     }
 }
@@ -139,6 +140,7 @@ trials = 8
 failures = 9
 age = "1d"
 size = "1 GiB"
+artifacts = 3
 [control]
 socket = "/s"
 read = "owner"
@@ -148,6 +150,8 @@ results = "results"
 best = "best"
 status = "status"
 logs = "logs"
+best_model = "model"
+report = "r-{time}.md"
 journal = "journal"
 [catalogue]
 ms_swift = "3.0"
@@ -217,6 +221,12 @@ workdir = "w"
 stop = ["stop"]
 stop_grace = "1s"
 ready = { http = "http://localhost/", status = "200", timeout = "1s", settle = "1s", owner = "any", probe = { url = "http://localhost/" } }
+[[step]]
+name = "train"
+kind = "task"
+command = ["train"]
+artifacts = ["out/best"]
+resume = { checkpoint = "out/c-*", arguments = ["{{ checkpoint }}"] }
 [[step]]
 name = "eval"
 kind = "measure"
@@ -301,6 +311,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[retention]", "failures", "failures = 9", "failures = 8"),
         (Live, "[retention]", "age", "1d", "2d"),
         (Live, "[retention]", "size", "size = \"1", "size = \"2"),
+        (Live, "[retention]", "artifacts", "artifacts = 3", "artifacts = 4"),
         (Restart, "[control]", "socket", "\"/s\"", "\"/t\""),
         (Restart, "[control]", "read", "owner", "all"),
         (Restart, "[control]", "group", "\"g\"", "\"h\""),
@@ -308,6 +319,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[files]", "best", "\"best\"", "\"b\""),
         (Restart, "[files]", "status", "\"status\"", "\"s2\""),
         (Restart, "[files]", "logs", "\"logs\"", "\"l\""),
+        (Restart, "[files]", "best_model", "\"model\"", "\"m\""),
+        (Live, "[files]", "report", "r-{time}", "q-{time}"),
         (Restart, "[files]", "journal", "\"journal\"", "\"j\""),
         (Live, "[catalogue]", "ms_swift", "\"3.0\"", "\"4.6.0\""),
         (Live, "[notify]", "language", "\"en\"", "\"zh\""),
@@ -358,6 +371,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[step]]", "workdir", "\"w\"", "\"v\""),
         (Live, "[[step]]", "stop", "[\"stop\"]", "[\"end\"]"),
         (Live, "[[step]]", "stop_grace", "stop_grace = \"1s\"", "stop_grace = \"2s\""),
+        (Live, "[[step]]", "artifacts", "[\"out/best\"]", "[\"out/last\"]"),
+        (Live, "[[step]]", "resume", "out/c-*", "out/d-*"),
         (Live, "[[step]]", "timeout", "\ntimeout = \"1s\"", "\ntimeout = \"2s\""),
         (Live, "[[step]]", "runs", "runs = 3", "runs = 4"),
         (Live, "[[step]]", "warmup", "warmup = 1", "warmup = 2"),

@@ -59,9 +59,10 @@ mod tests {
 
     use super::*;
     use crate::model::Name;
+    use crate::model::artifacts::ArtifactsChange;
     use crate::model::event::{Event, Fact};
     use crate::model::outcome::{Ending, Failure, FailureKind};
-    use crate::model::spec::{Retention, SamplerKind};
+    use crate::model::spec::{Retention, SamplerKind, Spec};
     use crate::model::study::Study;
     use crate::model::trial::{Purpose, Run, SittingEnd};
     use crate::model::value::Finite;
@@ -79,6 +80,7 @@ mod tests {
             SamplerKind::Grid,
         );
         spec.retention = retention;
+        let study_keeps = spec.retention.artifacts.is_some();
         let metric = spec.objective.metric.clone();
         let space = spec.space.clone();
         let mut study = Study::new(Arc::new(spec));
@@ -108,6 +110,14 @@ mod tests {
                 token: "t".to_owned(),
                 boot_id: "b".into(),
             });
+            if study_keeps {
+                let change = ArtifactsChange::Found {
+                    sitting: 1,
+                    files: 1,
+                    bytes: 1,
+                };
+                happen(Event::Artifacts { trial, change });
+            }
             let end = match kind {
                 'r' => continue,
                 'i' => SittingEnd::Interrupted,
@@ -158,7 +168,56 @@ mod tests {
             failures,
             age: None,
             size: None,
+            artifacts: None,
         }
+    }
+
+    #[test]
+    fn artifacts_of_all_but_the_best() {
+        let keeping = Retention {
+            artifacts: Some(2),
+            ..retention(100, 0)
+        };
+        let mut study = study("cccficr", keeping);
+        let given_up = |study: &Study| -> Vec<u32> {
+            let given_up = study.given_up().into_iter();
+            given_up.map(|trial| trial.0).collect()
+        };
+        // Not before the best's are copied.
+        assert_eq!(study.unkept(), Some(TrialId(6)));
+        assert_eq!(given_up(&study), [0; 0]);
+        let mut happen = |trial: u32, change: ArtifactsChange| {
+            let (at, trial) = (Timestamp::from_millis(0), TrialId(trial));
+            let event = Event::Artifacts { trial, change };
+            study.apply(&Fact { at, event }).expect("it fits");
+        };
+        let (files, bytes) = (1, 1);
+        happen(
+            6,
+            ArtifactsChange::Kept {
+                files,
+                bytes,
+                folder: "artifacts/best".into(),
+            },
+        );
+        happen(
+            1,
+            ArtifactsChange::Deleted {
+                files,
+                bytes,
+                left: 0,
+            },
+        );
+        assert_eq!(study.unkept(), None);
+        assert_eq!(given_up(&study), [2, 4]);
+        let mut spec = Spec::clone(study.spec());
+        spec.retention.artifacts = None;
+        study.rewrite(Arc::new(spec.clone()));
+        assert_eq!(given_up(&study), [0; 0]);
+        // Another folder has no copy.
+        spec.files.best_model = "model".to_owned();
+        study.rewrite(Arc::new(spec));
+        assert_eq!(study.unkept(), Some(TrialId(6)));
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! Removing the output of trials that [`retention`] gives up: log files and
-//! the trials' own folders.
+//! the trials' own folders, and the artifacts that the study gives up.
 //!
 //! - Only names that this program gives are looked at, and each is checked
 //!   against the trial that it must belong to, a log's time too; everything
@@ -19,9 +19,11 @@ use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
+use super::dispatcher::keeping::token;
 use super::folders::{self, Folders};
-use super::retention;
+use super::{discard, retention};
 use crate::base::clock::{self, Timestamp};
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId};
 
@@ -37,6 +39,8 @@ const MEASURED: usize = 100_000;
 pub struct Swept {
     /// The trials whose output is gone.
     pub trials: Vec<TrialId>,
+    /// The trials whose artifacts were removed.
+    pub artifacts: Vec<(TrialId, ArtifactsChange)>,
     /// What stood in the way of the last that could not be removed.
     pub trouble: Option<String>,
 }
@@ -141,7 +145,35 @@ impl Sweeper {
                 Err(error) => swept.trouble = Some(format!("the output of trial {id}: {error}")),
             }
         }
+        self.sweep_artifacts(study, &now, begun, &mut swept);
         swept
+    }
+
+    fn sweep_artifacts(
+        &self,
+        study: &Study,
+        now: &impl Fn() -> Arc<Study>,
+        begun: Instant,
+        swept: &mut Swept,
+    ) {
+        for id in study.given_up() {
+            if begun.elapsed() > LONGEST {
+                return;
+            }
+            let removed = self.hands.with(id, || {
+                // It may be the best now, or have been taken up again.
+                let study = now();
+                let trial = study.trial(id).filter(|_| study.given_up().contains(&id))?;
+                Some(discard::discard(&self.folders.artifacts(id), &token(trial)))
+            });
+            match removed {
+                Some(Ok(discarded)) => swept.artifacts.push((id, discarded)),
+                Some(Err(error)) => {
+                    swept.trouble = Some(format!("the artifacts of trial {id}: {error}"));
+                }
+                None => {}
+            }
+        }
     }
 
     /// What is there, of trials that are over.

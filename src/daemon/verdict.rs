@@ -3,6 +3,7 @@
 use super::decide::Effect;
 use crate::exec::order::missing_runs;
 use crate::exec::report::{FailureReport, Report, SittingResult};
+use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::Event;
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
 use crate::model::spec::Spec;
@@ -56,6 +57,20 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
             trial,
             sitting,
             text: text.into(),
+        },
+        Report::TaskResumed { step, checkpoint } => Event::TaskResumed {
+            trial,
+            sitting,
+            step: step.into(),
+            checkpoint: checkpoint.into(),
+        },
+        Report::ArtifactsFound { files, bytes } => Event::Artifacts {
+            trial,
+            change: ArtifactsChange::Found {
+                sitting,
+                files,
+                bytes,
+            },
         },
         Report::GpuLevels(_) => return None,
     })

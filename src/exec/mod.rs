@@ -12,6 +12,7 @@
 //! | [`ready`], [`port`] | when a service is really ready, and who holds a port |
 //! | `evict` | ending a stranger that the spec lets us end |
 //! | [`release`] | that the memory of the GPUs is back |
+//! | [`artifacts`], `gather`, `search`, [`checkpoint`] | what a trial has made, and from where it goes on |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
 //! | [`environment`] | what a step sees of the environment |
 //! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
@@ -26,15 +27,18 @@
 //!   names what is.
 //! - Nothing here knows of a study: an order in, reports and a result out.
 
+pub mod artifacts;
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
+pub mod checkpoint;
 pub mod clock;
 pub mod delegation;
 pub mod environment;
 mod evict;
 pub mod extract;
 pub mod files;
+mod gather;
 pub mod gpu;
 pub mod handle;
 pub mod leftovers;
@@ -49,6 +53,7 @@ pub mod release;
 pub mod report;
 pub mod runner;
 mod runs;
+mod search;
 mod spawn;
 mod watch;
 mod work;

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::artifacts::{ArtifactOrder, KeepOrder};
+use super::checkpoint::ResumeOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 use crate::base::secret::Source;
@@ -62,6 +64,9 @@ pub struct Order {
     /// What is waited for of the GPUs; `None` where there are none to look at.
     #[serde(default)]
     pub gpu: Option<GpuOrder>,
+    /// What of that which the steps make is noted.
+    #[serde(default)]
+    pub keep: KeepOrder,
     /// Whether the steps' output also goes to the runner's standard error.
     pub echo: bool,
     /// The steps, in order.
@@ -83,6 +88,9 @@ pub struct StepOrder {
     pub stop_grace: Duration,
     /// Where its output goes.
     pub log: PathBuf,
+    /// What it declares that it makes.
+    #[serde(default)]
+    pub artifacts: Vec<ArtifactOrder>,
     /// What is to be done.
     pub work: Work,
 }
@@ -132,6 +140,9 @@ pub struct RunOrder {
     pub invocation: Invocation,
     /// What it is to yield.
     pub metrics: Vec<MetricOrder>,
+    /// How it goes on from a checkpoint, where it may.
+    #[serde(default)]
+    pub resume: Option<ResumeOrder>,
 }
 
 /// A program with its arguments and the environment that the spec names.
@@ -281,6 +292,10 @@ impl Order {
             port_wait: spec.host.port_wait,
             port_kill: spec.host.port_kill.clone(),
             gpu: None,
+            keep: KeepOrder {
+                output_dir: places.output_dir.clone(),
+                ..KeepOrder::default()
+            },
             echo: false,
             steps,
         })
@@ -350,9 +365,9 @@ fn runs_of(trial: &Trial, sitting: u32, step: &Step) -> Vec<u32> {
 }
 
 /// The values that templates of one sitting are filled in with.
-struct Scope {
+pub(super) struct Scope {
     params: Vec<(String, String)>,
-    values: BTreeMap<String, String>,
+    pub(super) values: BTreeMap<String, String>,
 }
 
 impl Scope {
@@ -448,6 +463,7 @@ impl Scope {
                 .transpose()?,
             stop_grace: step.stop_grace,
             log: places.logs.join(log),
+            artifacts: self.artifacts(step)?,
             work,
         }))
     }
@@ -485,6 +501,7 @@ impl Scope {
                     .iter()
                     .map(|rule| self.metric(step, rule))
                     .collect::<Result<_, _>>()?,
+                resume: self.resume(spec, trial, sitting, step, &shown)?,
             })
         })
         .collect()
@@ -494,7 +511,7 @@ impl Scope {
         self.values.insert(name.to_owned(), number.to_string());
     }
 
-    fn invocation(
+    pub(super) fn invocation(
         &mut self,
         spec: &Spec,
         step: &Step,
@@ -604,7 +621,12 @@ impl Scope {
         })
     }
 
-    fn fill(&self, step: &Step, template: &Template, what: &str) -> Result<String, OrderError> {
+    pub(super) fn fill(
+        &self,
+        step: &Step,
+        template: &Template,
+        what: &str,
+    ) -> Result<String, OrderError> {
         template.render(&self.values).map_err(|source| OrderError {
             step: step.name.to_string(),
             what: what.to_owned(),

@@ -61,6 +61,10 @@ pub enum Report {
     Warning(String),
     /// The sitting waits for what somebody holds.
     Waiting(String),
+    /// A task goes on from a checkpoint.
+    TaskResumed { step: String, checkpoint: String },
+    /// What the steps declare that they make was found.
+    ArtifactsFound { files: u32, bytes: u64 },
     /// What is in use of the GPUs before the trial, for the next sitting.
     GpuLevels(Vec<Level>),
 }

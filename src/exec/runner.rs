@@ -29,6 +29,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use super::cause::Kernel;
 use super::cgroup::Cgroup;
 use super::environment;
+use super::gather::Made;
 use super::order::{Invocation, ORDER_FILE, Order, StepOrder};
 use super::process::{self, Group, Program};
 use super::report::{RESULT_FILE, Report, Reporter, SittingResult};
@@ -85,6 +86,7 @@ pub(super) struct Sitting {
     groups: RefCell<Vec<Rc<Group>>>,
     reporter: RefCell<Reporter>,
     started: RefCell<u32>,
+    pub(super) made: RefCell<Made>,
 }
 
 /// Which process a runner is.
@@ -221,6 +223,7 @@ impl Sitting {
             groups: RefCell::default(),
             reporter: RefCell::new(reporter),
             started: RefCell::new(0),
+            made: RefCell::default(),
         }
     }
 
@@ -241,6 +244,7 @@ impl Sitting {
             Err(command) => (SittingResult::Interrupted, command == Command::Kill),
         };
         let stuck = self.end(control, at_once).await;
+        self.note_last_artifacts().await;
         match stuck {
             None => result,
             Some(failure) => SittingResult::Failed(failure),

@@ -32,6 +32,7 @@ pub(super) async fn carry_out(
 ) -> Result<(), Broken> {
     let mut bad: Vec<FailureReport> = Vec::new();
     let mut good = 0;
+    sitting.begin_artifacts(step);
     // All parts of a run together; each warm-up run is one of its own.
     let of_one = |a: &RunOrder, b: &RunOrder| a.number.is_some() && a.number == b.number;
     for parts in runs.chunk_by(of_one) {
@@ -80,7 +81,7 @@ async fn do_run(
     let mut last = None;
     for part in parts {
         let left = timeout.saturating_sub(elapsed);
-        let done = execute(sitting, step, part, left, (progress, services)).await?;
+        let done = go_on(sitting, step, part, left, (progress, services)).await?;
         elapsed += done.elapsed;
         let faults = done.yielded.faults.join("; ");
         let fault = match &done.ending {
@@ -108,9 +109,12 @@ async fn do_run(
             break;
         }
     }
-    let Some((done, fault)) = last else {
+    let Some((done, mut fault)) = last else {
         return Ok(Ok(()));
     };
+    // Noted before the run counts: it is not run again then.
+    let lacks = sitting.note_artifacts(step, fault.is_none()).await;
+    fault = fault.or(lacks);
     if let Some(number) = parts.first().and_then(|part| part.number) {
         sitting.tell(Report::RunEnded(RunReport {
             step: step.name.clone(),
@@ -177,6 +181,46 @@ struct Done {
     ending: Ending,
     elapsed: Duration,
     yielded: Yield,
+}
+
+/// Executes the command of a run: from a checkpoint, where there is one to go on
+/// from.
+async fn go_on(
+    sitting: &Sitting,
+    step: &StepOrder,
+    run: &RunOrder,
+    limit: Duration,
+    watched: (Option<&ProgressOrder>, &[Service<'_>]),
+) -> Result<Done, Broken> {
+    let Some((resume, checkpoint)) = sitting.checkpoint(step, run).await else {
+        return execute(sitting, step, run, limit, watched).await;
+    };
+    let resumed = RunOrder {
+        invocation: resume.from(&checkpoint),
+        ..run.clone()
+    };
+    let done = execute(sitting, step, &resumed, limit, watched).await?;
+    let failed = match done.ending {
+        Ending::Exited(code) => code != 0,
+        Ending::Signalled(_) => true,
+        _ => false,
+    };
+    // One that came to write another has gone on well from this.
+    if !failed
+        || sitting.newest_checkpoint(step, resume, None).await != Ok(Some(checkpoint.clone()))
+    {
+        return Ok(done);
+    }
+    sitting.tell(Report::Warning(format!(
+        "step `{}` {} when it went on from {}: it begins anew",
+        step.name,
+        done.ending,
+        checkpoint.display()
+    )));
+    let left = limit.saturating_sub(done.elapsed);
+    let mut anew = execute(sitting, step, run, left, watched).await?;
+    anew.elapsed += done.elapsed;
+    Ok(anew)
 }
 
 /// Executes the command of a run, or of a part of it.

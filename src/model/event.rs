@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::Amendments;
 use super::approval::{By, Ends, Proposal};
+use super::artifacts::ArtifactsChange;
 use super::choice::Choice;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
@@ -224,6 +225,24 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// Something became of what a trial has made.
+    Artifacts {
+        /// The trial.
+        trial: TrialId,
+        /// What.
+        change: ArtifactsChange,
+    },
+    /// A task goes on from a checkpoint of an earlier sitting.
+    TaskResumed {
+        /// The trial.
+        trial: TrialId,
+        /// The sitting.
+        sitting: u32,
+        /// The step.
+        step: Name,
+        /// The checkpoint.
+        checkpoint: Name,
+    },
     /// Somebody is to be told something.
     NoticeQueued(Arc<Notice>),
     /// A channel's receiver has accepted notices.
@@ -278,6 +297,8 @@ impl Event {
             Self::SpecAmended { .. } => "spec-amended",
             Self::SpecReloaded { .. } => "spec-reloaded",
             Self::Done { .. } => "done",
+            Self::Artifacts { change, .. } => change.name(),
+            Self::TaskResumed { .. } => "task-resumed",
             Self::NoticeQueued(_) => "notice-queued",
             Self::NoticeDelivered { .. } => "notice-delivered",
             Self::NoticeGivenUp { .. } => "notice-given-up",
@@ -301,6 +322,8 @@ impl Event {
             | Self::Waiting { trial, .. }
             | Self::TrialDeferred { trial }
             | Self::Drifted { trial, .. }
+            | Self::Artifacts { trial, .. }
+            | Self::TaskResumed { trial, .. }
             | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
             | Self::HostSeen { .. }

@@ -229,6 +229,10 @@ pub struct FileNames {
     pub status: String,
     /// The folder of the steps' output.
     pub logs: String,
+    /// The folder of the best trial's artifacts.
+    pub best_model: String,
+    /// A report on the study; `{time}` in it is when that was written.
+    pub report: String,
     /// The folder of the journal and of what belongs to it; the output folder
     /// itself when `None`.
     pub journal: Option<String>,
@@ -252,6 +256,8 @@ impl Default for FileNames {
             best: "best_params.json".to_owned(),
             status: "tune_status.json".to_owned(),
             logs: "tune_server_logs".to_owned(),
+            best_model: "artifacts/best".to_owned(),
+            report: "reports/report-{time}.md".to_owned(),
             journal: None,
         }
     }
@@ -270,6 +276,9 @@ pub struct Retention {
     pub age: Option<Duration>,
     /// At most so many bytes in all; `None` is no limit.
     pub size: Option<u64>,
+    /// The artifacts of so many of the best trials, 1 or more; those of all
+    /// trials when `None`.
+    pub artifacts: Option<u32>,
 }
 
 impl Default for Retention {
@@ -280,6 +289,7 @@ impl Default for Retention {
             failures: 20,
             age: None,
             size: None,
+            artifacts: None,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use regex::bytes::{Regex, RegexBuilder};
 
 use super::Name;
+use super::artifacts::{Artifact, Resume};
 use super::template::Template;
 
 /// One command of a trial.
@@ -32,6 +33,10 @@ pub struct Step {
     pub stop_grace: Duration,
     /// The metrics that each of its runs yields.
     pub metrics: Vec<MetricRule>,
+    /// What it makes that is worth keeping.
+    pub artifacts: Vec<Artifact>,
+    /// How it goes on from a checkpoint; of a task alone.
+    pub resume: Option<Box<Resume>>,
 }
 
 /// See [`Step::kind`].

@@ -1,7 +1,9 @@
 //! The state of a study: what its events add up to.
 
 mod approvals;
+mod keeping;
 mod merit;
+mod rewriting;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::{Amendments, Unfit};
 use super::approval::Approvals;
+use super::artifacts::Kept;
 use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
@@ -67,6 +70,7 @@ pub struct Study {
     outbox: Arc<Outbox>,
     approvals: Arc<Approvals>,
     host: Option<Arc<Host>>,
+    kept: Option<Kept>,
 }
 
 /// An event that does not fit what came before it.
@@ -117,6 +121,7 @@ impl Study {
             outbox: Arc::default(),
             approvals: Arc::default(),
             host: None,
+            kept: None,
         }
     }
 
@@ -427,6 +432,7 @@ impl Study {
                     startup: None,
                     health: None,
                     warnings: Vec::new(),
+                    resumed: None,
                     end: None,
                 });
             }
@@ -562,6 +568,13 @@ impl Study {
                 self.phase = Phase::Done(reason.clone());
                 self.concluded = self.conclusion();
             }
+            Event::Artifacts { trial, change } => self.take_change(*trial, change)?,
+            Event::TaskResumed {
+                trial,
+                sitting,
+                checkpoint,
+                ..
+            } => self.edit_sitting(*trial, *sitting)?.resumed = Some(checkpoint.clone()),
             Event::NoticeQueued(notice) => Arc::make_mut(&mut self.outbox).queue(fact.at, notice),
             Event::NoticeDelivered {
                 channel,
@@ -600,35 +613,6 @@ impl Study {
             self.challenge(id);
         }
         Ok(())
-    }
-
-    /// Goes by another spec of its owner's from here on, as if it had been
-    /// opened with that. The amendments lie on top of it.
-    pub fn rewrite(&mut self, written: Arc<Spec>) {
-        self.written = written;
-        let amendments = self.amendments.clone();
-        self.amend(&amendments);
-    }
-
-    fn amend(&mut self, amendments: &Amendments) {
-        let (spec, unfit) = amendments.over(&self.written);
-        self.amendments = amendments.clone();
-        self.unfit = unfit;
-        self.spec = Arc::new(spec);
-        self.revision += 1;
-        Arc::make_mut(&mut self.approvals).refit(&self.spec.space);
-        self.by_params = ByParams::new();
-        for trial in self.trials.iter() {
-            let params = self.spec.space.completed(&trial.params);
-            self.by_params.insert(params, trial.id);
-        }
-        for index in 0..self.trials.len() {
-            self.finish_if_whole(TrialId(index as u32 + 1));
-            self.judge_anew(TrialId(index as u32 + 1));
-        }
-        self.tally = Tally::of(&self.trials);
-        self.find_levels();
-        self.find_incumbent();
     }
 
     fn edit(&mut self, id: TrialId) -> Result<&mut Trial, StudyError> {

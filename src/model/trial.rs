@@ -4,9 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::Name;
+use super::artifacts::Artifacts;
 use super::choice::Choice;
 use super::metric::{Metrics, Summary};
-use super::outcome::{Ending, FailureKind, Outcome};
+use super::outcome::{Ending, FailureKind, HostFault, Outcome};
 use super::params::Params;
 use super::step::Step;
 use super::value::Finite;
@@ -115,6 +116,8 @@ pub struct Sitting {
     pub health: Option<Name>,
     /// What its owner should know and what changes nothing, a sentence each.
     pub warnings: Vec<Name>,
+    /// The checkpoint from which a task of it went on.
+    pub resumed: Option<Name>,
     /// How it ended, once it has.
     pub end: Option<SittingEnd>,
 }
@@ -158,6 +161,8 @@ pub struct Trial {
     pub extra: Vec<Run>,
     /// Its sittings, in order.
     pub sittings: Vec<Sitting>,
+    /// What it has made that is worth keeping.
+    pub artifacts: Option<Box<Artifacts>>,
     /// What came of it; `None` until it is settled. A trial that the host's
     /// fault ended, or that was interrupted, is not settled.
     pub outcome: Option<Outcome>,
@@ -221,6 +226,7 @@ impl Trial {
             marks: Vec::new(),
             extra: Vec::new(),
             sittings: Vec::new(),
+            artifacts: None,
             outcome: None,
             skipped: false,
             pruning: None,
@@ -232,6 +238,28 @@ impl Trial {
     /// The sitting that runs now.
     pub fn running(&self) -> Option<&Sitting> {
         self.sittings.last().filter(|sitting| sitting.end.is_none())
+    }
+
+    /// Whether a sitting goes on where the one before was cut short: it was
+    /// interrupted or ended by the host's fault, or, with `retry`, in any other
+    /// way. Then the checkpoint that it must not go on from, since the host
+    /// did not survive that.
+    pub fn resumes(&self, sitting: u32, retry: bool) -> Option<Option<&str>> {
+        if self.purpose_of(sitting) != Purpose::Measure {
+            return None;
+        }
+        let before = self.sittings.iter().filter(|known| known.number < sitting);
+        let mut before = before.filter(|known| known.purpose == Purpose::Measure);
+        let last = before.next_back()?;
+        let fault = match last.end.as_ref()? {
+            SittingEnd::Interrupted | SittingEnd::Finished(Outcome::Pruned) => None,
+            SittingEnd::Finished(outcome) => match outcome.host_fault() {
+                None if !retry => return None,
+                fault => fault,
+            },
+        };
+        let is_deadly = matches!(fault, Some(HostFault::RunnerDied | HostFault::GpuLost));
+        Some(last.resumed.as_deref().filter(|_| is_deadly))
     }
 
     /// The sitting of that number.

@@ -185,6 +185,7 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
     if is_best && before != Some(trial.id) {
         let mut lines = words.metrics(study, trial);
         lines.extend(words.changes(study, trial));
+        lines.extend((study.unkept() == Some(trial.id)).then(|| words.unkept()));
         lines.push(words.counts(study));
         say(Kind::Best, words.best(study, trial), lines);
     }

@@ -70,6 +70,14 @@ impl Words {
         self.say(format!("trial {id}"), format!("第 {id} 个试验"))
     }
 
+    /// Of a new best, the artifacts of which nobody should look for yet.
+    pub(super) fn unkept(self) -> String {
+        self.say(
+            "its artifacts are not kept yet: they are being copied".to_owned(),
+            "其产物尚未保存，正在复制".to_owned(),
+        )
+    }
+
     pub(super) fn start(self, study: &Study) -> String {
         let counts = study.counts();
         match counts.all() - counts.unsettled {

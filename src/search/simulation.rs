@@ -129,6 +129,8 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
         stop: None,
         stop_grace: Duration::ZERO,
         metrics: metrics.iter().map(rule).collect(),
+        artifacts: Vec::new(),
+        resume: None,
     }
 }
 

@@ -7,16 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
 use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord, pairs, params as params_of};
+use super::artifacts_record::{DeletedRecord, FoundRecord, KeptRecord, LostRecord, ResumedRecord};
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
-use super::text::{Interner, Pairs, Scalar, Text};
+use super::text::{Interner, Pairs, Scalar, Text, measurements, numbers};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
-use crate::model::metric::Metrics;
 use crate::model::trial::{Cut, Mark, Pruning, Run, TrialId};
-use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -154,6 +153,11 @@ pub(super) enum EventRecord<'a> {
     ApprovalWithdrawn {
         reason: Text<'a>,
     },
+    ArtifactsFound(FoundRecord),
+    ArtifactsKept(KeptRecord<'a>),
+    ArtifactsLost(LostRecord<'a>),
+    ArtifactsDeleted(DeletedRecord),
+    TaskResumed(ResumedRecord<'a>),
 }
 
 /// Where in a run racing has ended it.
@@ -169,7 +173,7 @@ pub(super) struct CutRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 29] = [
+    pub(super) const KINDS: [&'static str; 34] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -199,6 +203,11 @@ impl EventRecord<'_> {
         "approval-given",
         "approval-refused",
         "approval-withdrawn",
+        "artifacts-found",
+        "artifacts-kept",
+        "artifacts-lost",
+        "artifacts-deleted",
+        "task-resumed",
     ];
 }
 
@@ -385,6 +394,13 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             Event::ApprovalWithdrawn { reason } => Self::ApprovalWithdrawn {
                 reason: Text::of(reason),
             },
+            Event::Artifacts { trial, change } => Self::of_artifacts(*trial, change),
+            Event::TaskResumed {
+                trial,
+                sitting,
+                step,
+                checkpoint,
+            } => Self::TaskResumed(ResumedRecord::of(*trial, *sitting, step, checkpoint)),
         }
     }
 }
@@ -598,6 +614,11 @@ impl EventRecord<'_> {
             Self::ApprovalWithdrawn { reason } => Event::ApprovalWithdrawn {
                 reason: reason.owned(),
             },
+            Self::ArtifactsFound(found) => found.into_event(),
+            Self::ArtifactsKept(kept) => kept.into_event(),
+            Self::ArtifactsLost(lost) => lost.into_event(),
+            Self::ArtifactsDeleted(deleted) => deleted.into_event(),
+            Self::TaskResumed(resumed) => resumed.into_event(names),
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));
@@ -618,24 +639,4 @@ const fn is_false(truth: &bool) -> bool {
 /// there is no difference any more.
 fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
-    let numbers = metrics.iter();
-    Pairs(
-        numbers
-            .map(|(name, number)| (Text::of(name), number.get()))
-            .collect(),
-    )
-}
-
-fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics, String> {
-    // Of exactly the size that is kept: a journal has a great many.
-    let mut kept = Vec::with_capacity(numbers.0.len());
-    for (name, number) in numbers.0 {
-        let finite = Finite::new(number);
-        let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-        kept.push((names.name(name.as_str()), finite?));
-    }
-    Ok(kept.into_boxed_slice())
 }

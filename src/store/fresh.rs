@@ -41,10 +41,11 @@ pub fn set_aside(
         import::damaged_path(output_dir, names),
         output_dir.join(&names.logs),
         beside("trials"),
+        beside("artifact-lists"),
         beside(spec_copy::FILE),
         beside(journal::FILE),
     ];
-    let has_history = [&moved[0], &moved[6]];
+    let has_history = [&moved[0], &moved[7]];
     if !has_history.iter().any(|path| path.exists()) {
         return Ok(None);
     }

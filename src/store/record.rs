@@ -212,6 +212,7 @@ fn unknown_kind(line: &[u8]) -> Option<Read> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::artifacts::ArtifactsChange;
     use crate::model::event::Event;
 
     fn line() -> Vec<u8> {
@@ -306,6 +307,40 @@ mod tests {
                 sitting: 2,
                 before: 98.5,
                 after: 83.25,
+            },
+            Event::Artifacts {
+                trial,
+                change: ArtifactsChange::Found {
+                    sitting: 2,
+                    files: 3,
+                    bytes: 1 << 40,
+                },
+            },
+            Event::Artifacts {
+                trial,
+                change: ArtifactsChange::Kept {
+                    files: 3,
+                    bytes: 1 << 40,
+                    folder: "".into(),
+                },
+            },
+            Event::Artifacts {
+                trial,
+                change: ArtifactsChange::Lost { reason: "".into() },
+            },
+            Event::Artifacts {
+                trial,
+                change: ArtifactsChange::Deleted {
+                    files: 3,
+                    bytes: 1 << 40,
+                    left: 1,
+                },
+            },
+            Event::TaskResumed {
+                trial,
+                sitting: 2,
+                step: "".into(),
+                checkpoint: "".into(),
             },
             Event::Resumed,
             Event::ApprovalAsked(std::sync::Arc::new(crate::model::approval::Proposal {

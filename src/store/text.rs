@@ -11,6 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Name;
+use crate::model::metric::Metrics;
 use crate::model::value::{Finite, Value};
 
 /// Keeps one copy of each short text that comes again and again: without it a
@@ -199,4 +200,27 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
         }
         deserializer.deserialize_map(Reader(PhantomData)).map(Self)
     }
+}
+
+pub(super) fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
+    let numbers = metrics.iter();
+    Pairs(
+        numbers
+            .map(|(name, number)| (Text::of(name), number.get()))
+            .collect(),
+    )
+}
+
+pub(super) fn measurements(
+    numbers: Pairs<'_, f64>,
+    names: &mut Interner,
+) -> Result<Metrics, String> {
+    // Of exactly the size that is kept: a journal has a great many.
+    let mut kept = Vec::with_capacity(numbers.0.len());
+    for (name, number) in numbers.0 {
+        let finite = Finite::new(number);
+        let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
+        kept.push((names.name(name.as_str()), finite?));
+    }
+    Ok(kept.into_boxed_slice())
 }

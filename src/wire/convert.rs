@@ -175,6 +175,7 @@ impl From<&Sitting> for reply::Sitting {
             end: end.to_owned(),
             health: sitting.health.as_deref().map(str::to_owned),
             warnings: sitting.warnings.iter().map(|w| w.to_string()).collect(),
+            resumed: sitting.resumed.as_deref().map(str::to_owned),
         }
     }
 }

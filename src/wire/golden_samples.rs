@@ -1,9 +1,17 @@
-//! Messages of which the bytes are pinned: one trial, and what explains it.
+//! Messages of which the bytes are pinned: one trial, what explains it, and refusals.
 
 use super::*;
 
 pub(super) fn detail() -> TrialDetail {
     TrialDetail {
+        artifacts: Some(Artifacts {
+            files: 3,
+            bytes: 1 << 30,
+            state: ArtifactsState::Lost {
+                reason: "gone".to_owned(),
+            },
+            copy: None,
+        }),
         row: row(),
         params: vec![Param {
             name: text("BATCH"),
@@ -25,6 +33,7 @@ pub(super) fn detail() -> TrialDetail {
         }],
         extra: Vec::new(),
         sittings: vec![Sitting {
+            resumed: Some("/out/checkpoint-3".to_owned()),
             number: 2,
             purpose: text("confirm"),
             started: 5,
@@ -160,4 +169,48 @@ pub(super) const fn rejected(ended: Ended) -> Accepted {
         ended,
         paused: true,
     }
+}
+
+pub(super) fn refusals() -> Vec<Refusal> {
+    vec![
+        Refusal::NotAllowed,
+        Refusal::Busy,
+        Refusal::NotUnderstood(reason()),
+        Refusal::TooLong,
+        Refusal::Leaving,
+        Refusal::Done(reason()),
+        Refusal::NoSuchTrial(9),
+        Refusal::NoSuchLog(reason()),
+        Refusal::NothingRuns,
+        Refusal::NothingBest,
+        Refusal::NotSettled(9),
+        Refusal::NothingToRepeat(9),
+        Refusal::TriedAlready(9),
+        Refusal::BadParams(vec![reason(), reason()]),
+        Refusal::NotRecorded(reason()),
+        Refusal::Starting(Some(9)),
+        Refusal::NoSuchEvent(300),
+        Refusal::BadChange(vec![reason()]),
+        Refusal::BadSpec(reason()),
+        Refusal::NeedsRestart(vec![reason()]),
+        Refusal::NoSuchChannel(vec![text("mail")]),
+        Refusal::NoSuchParameter(vec![text("BATCH")]),
+        Refusal::NoAdvisor,
+        Refusal::OnlyLeads {
+            trial: 3,
+            runs: 1,
+            runs_all: 5,
+        },
+        Refusal::Beside {
+            trial: 9,
+            purpose: reason(),
+            setting: "confirm.runs".to_owned(),
+        },
+        Refusal::LogsGone(3),
+        Refusal::Unanswered,
+        Refusal::NothingProposed,
+        Refusal::OtherProposal(3),
+        Refusal::SeveralParameters(vec![text("A"), text("B")]),
+        Refusal::NoOrder(text("model")),
+    ]
 }

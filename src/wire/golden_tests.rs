@@ -15,7 +15,11 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{approve, detail, importance, leader, proposal, reject, rejected};
+use self::samples::{approve, detail, importance, leader, proposal, refusals, reject, rejected};
+
+fn reason() -> String {
+    text("r")
+}
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -238,6 +242,12 @@ fn row() -> TrialRow {
 
 fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
     Reply::Status(Box::new(Status {
+        artifacts: Some(Artifacts {
+            files: 3,
+            bytes: 1 << 30,
+            state: ArtifactsState::Pending,
+            copy: None,
+        }),
         study: text("s"),
         output_dir: text("/o"),
         pid: 42,
@@ -322,7 +332,6 @@ fn channel() -> Channel {
 }
 
 fn replies() -> Vec<Reply> {
-    let reason = || text("r");
     let gpu = text("GPU 0");
     let gain = Gain::Measured {
         amount: 2.0,
@@ -376,6 +385,12 @@ fn replies() -> Vec<Reply> {
             value: 61.25,
         }),
         Reply::Best(Box::new(Best {
+            artifacts: Some(Artifacts {
+                files: 3,
+                bytes: 1 << 30,
+                state: ArtifactsState::Deleted { left: 1 },
+                copy: Some("/out/artifacts/best".to_owned()),
+            }),
             measured: measured(),
             params: vec![Param {
                 name: text("BATCH"),
@@ -448,48 +463,7 @@ fn replies() -> Vec<Reply> {
     all.extend(ends.map(Reply::End));
     all.extend(answers().map(Reply::Accepted));
     all.extend(answers().map(Reply::Ignored));
-    let refusals = [
-        Refusal::NotAllowed,
-        Refusal::Busy,
-        Refusal::NotUnderstood(reason()),
-        Refusal::TooLong,
-        Refusal::Leaving,
-        Refusal::Done(reason()),
-        Refusal::NoSuchTrial(9),
-        Refusal::NoSuchLog(reason()),
-        Refusal::NothingRuns,
-        Refusal::NothingBest,
-        Refusal::NotSettled(9),
-        Refusal::NothingToRepeat(9),
-        Refusal::TriedAlready(9),
-        Refusal::BadParams(vec![reason(), reason()]),
-        Refusal::NotRecorded(reason()),
-        Refusal::Starting(Some(9)),
-        Refusal::NoSuchEvent(300),
-        Refusal::BadChange(vec![reason()]),
-        Refusal::BadSpec(reason()),
-        Refusal::NeedsRestart(vec![reason()]),
-        Refusal::NoSuchChannel(vec![text("mail")]),
-        Refusal::NoSuchParameter(vec![text("BATCH")]),
-        Refusal::NoAdvisor,
-        Refusal::OnlyLeads {
-            trial: 3,
-            runs: 1,
-            runs_all: 5,
-        },
-        Refusal::Beside {
-            trial: 9,
-            purpose: reason(),
-            setting: "confirm.runs".to_owned(),
-        },
-        Refusal::LogsGone(3),
-        Refusal::Unanswered,
-        Refusal::NothingProposed,
-        Refusal::OtherProposal(3),
-        Refusal::SeveralParameters(vec![text("A"), text("B")]),
-        Refusal::NoOrder(text("model")),
-    ];
-    all.extend(refusals.map(Reply::Refused));
+    all.extend(refusals().into_iter().map(Reply::Refused));
     all
 }
 

@@ -30,6 +30,7 @@
 
 pub mod accepted;
 mod advisor;
+mod artifacts;
 mod channel;
 pub mod client;
 pub mod codec;

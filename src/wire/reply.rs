@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
 pub use super::advisor::{AdvisorAnswer, AdvisorTested};
+pub use super::artifacts::{Artifacts, ArtifactsState};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
@@ -145,6 +146,8 @@ pub struct Status {
     pub drift: Option<Drift>,
     /// What waits for approval.
     pub proposal: Option<Proposal>,
+    /// What the best trial has made.
+    pub artifacts: Option<Artifacts>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -395,6 +398,8 @@ pub struct Best {
     pub leader: Option<Leader>,
     /// The constraints, and how well it keeps them.
     pub kept: Vec<Kept>,
+    /// What it has made.
+    pub artifacts: Option<Artifacts>,
 }
 
 /// A parameter and its value.
@@ -495,6 +500,8 @@ pub struct TrialDetail {
     pub logs_gone: bool,
     /// Why the sampler chose it, where one did.
     pub choice: Option<Choice>,
+    /// What it has made.
+    pub artifacts: Option<Artifacts>,
 }
 
 /// A run.
@@ -544,6 +551,8 @@ pub struct Sitting {
     pub health: Option<String>,
     /// What its owner should know, a sentence each.
     pub warnings: Vec<String>,
+    /// The checkpoint from which a task of it went on.
+    pub resumed: Option<String>,
 }
 
 /// What broke.

@@ -88,6 +88,8 @@ fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
         stop: None,
         stop_grace: Duration::from_secs(10),
         metrics: metrics.iter().map(rule).collect(),
+        artifacts: Vec::new(),
+        resume: None,
     }
 }
 

@@ -1,12 +1,14 @@
 //! `Best`: the incumbent, and what it is better by.
 
+use std::path::Path;
+
 use super::common;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 use crate::wire::convert;
 use crate::wire::reply::{Best, Kept, Refusal, Reply};
 
-pub fn answer(study: &Study) -> Reply {
+pub fn answer(study: &Study, output: &Path) -> Reply {
     let Some(best) = study.incumbent() else {
         return Reply::Refused(match common::leader(study) {
             Some(leader) => Refusal::OnlyLeads {
@@ -26,6 +28,7 @@ pub fn answer(study: &Study) -> Reply {
         confirmation: common::confirmation(study),
         leader: common::leader(study),
         kept: kept(study, best),
+        artifacts: common::artifacts(study, best, output),
     }))
 }
 

@@ -1,6 +1,9 @@
 //! What several answers have.
 
+use std::path::Path;
+
 use crate::base::clock::Timestamp;
+use crate::model::artifacts::Fate;
 use crate::model::metric::Constraint;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
@@ -9,7 +12,10 @@ use crate::report::overview;
 use crate::report::retrial::Confirmed;
 use crate::search::statistics::Interval;
 use crate::wire::convert::{self, milliseconds};
-use crate::wire::reply::{Change, Checked, Confirmation, Gain, Leader, Measured, Metric, TrialRow};
+use crate::wire::reply::{
+    Artifacts, ArtifactsState, Change, Checked, Confirmation, Gain, Leader, Measured, Metric,
+    TrialRow,
+};
 
 /// How a trial's params differ from the baseline's.
 pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
@@ -38,6 +44,25 @@ pub fn measured(study: &Study, trial: &Trial) -> Measured {
         outcome: overview::word(trial).to_owned(),
         metrics: metrics(study, trial),
     }
+}
+
+/// What a trial of a study in this folder has made.
+pub fn artifacts(study: &Study, trial: &Trial, output: &Path) -> Option<Artifacts> {
+    let made = trial.artifacts.as_deref().filter(|made| made.files > 0)?;
+    let copy = study.kept().filter(|kept| kept.trial == trial.id);
+    Some(Artifacts {
+        files: made.files,
+        bytes: made.bytes,
+        state: match &made.fate {
+            Fate::There if study.unkept() == Some(trial.id) => ArtifactsState::Pending,
+            Fate::There => ArtifactsState::There,
+            Fate::Lost { reason } => ArtifactsState::Lost {
+                reason: reason.to_string(),
+            },
+            Fate::Deleted { left } => ArtifactsState::Deleted { left: *left },
+        },
+        copy: copy.map(|kept| output.join(&*kept.folder).display().to_string()),
+    })
 }
 
 /// What leads by only some of its runs, if that is not the best already.

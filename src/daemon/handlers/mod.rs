@@ -75,7 +75,7 @@ pub async fn handle(
     let reply = match request {
         Request::Ping => ping::answer(context, peer),
         Request::Status => status::answer(context),
-        Request::Best => best::answer(&context.board.view().study),
+        Request::Best => best::answer(&context.board.view().study, context.folders.output()),
         Request::Trials(query) => trials::answer(&context.board.view().study, &query),
         Request::Trial(number) => trial::answer(context, number).await,
         Request::Log(query) => return log::stream(context, query, exchange).await,

@@ -35,7 +35,10 @@ pub fn answer(context: &Context) -> Reply {
     let trials_most = view.trials_most();
     let trials_most = trials_most.filter(|most| *most >= counts.all().into());
     let left = remaining(study, now, trials_most);
+    let best = study.incumbent();
+    let output = context.folders.output();
     Reply::Status(Box::new(Status {
+        artifacts: best.and_then(|best| common::artifacts(study, best, output)),
         study: spec.name.clone(),
         output_dir: context.folders.output().display().to_string(),
         pid: std::process::id(),

@@ -40,7 +40,9 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         tails.collect::<Vec<_>>()
     });
     let tails = tails.await.unwrap_or_default();
+    let output = context.folders.output();
     Reply::Trial(Box::new(TrialDetail {
+        artifacts: common::artifacts(&study, &trial, output),
         row: common::row(&study, &trial, clock::now()),
         params: convert::params(&trial.params),
         metrics: common::metrics(&study, &trial),
