@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::generator;
+use autotune::model::choice::Choice;
 use autotune::model::event::{Event, Fact};
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notify::Notify;
@@ -23,7 +24,7 @@ use autotune::model::template::Template;
 use autotune::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, Trial, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
-use autotune::search::{Ask, ask, choice, drift};
+use autotune::search::{Ask, drift, explained};
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -155,9 +156,10 @@ pub fn play(
             replay.check(trial)?;
             continue;
         }
-        match ask(&replay.study) {
+        let (ask, choice) = explained(&replay.study);
+        match ask {
             Ask::Try(params) => {
-                let trial = replay.plan(params)?;
+                let trial = replay.plan(params, choice)?;
                 replay.sit(trial)?;
             }
             Ask::Run(trial) => replay.sit(trial)?,
@@ -210,16 +212,12 @@ impl Replay<'_> {
         self.cost <= self.budget
     }
 
-    fn plan(&mut self, params: Params) -> Result<TrialId> {
+    fn plan(&mut self, params: Params, choice: Option<Box<Choice>>) -> Result<TrialId> {
         let trial = self.study.next_id();
         let origin = if trial.0 == 1 {
             Origin::Baseline
         } else {
             Origin::Sampler
-        };
-        let choice = match self.study.spec().budget.converged {
-            Some(_) => choice(&self.study, &params),
-            None => None,
         };
         self.happen(Event::TrialPlanned {
             trial,
