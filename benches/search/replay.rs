@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::generator;
+use autotune::model::approval::Approval;
 use autotune::model::choice::Choice;
 use autotune::model::event::{Event, Fact};
 use autotune::model::metric::{Constraint, Direction, Objective};
@@ -501,6 +502,7 @@ pub fn spec(
             racing: contestant.racing,
             recheck: None,
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],
@@ -520,6 +522,7 @@ pub fn spec(
         notify: Notify::default(),
         log_max: 1,
         retention: Retention::default(),
+        advisor: None,
         digest: String::new(),
     })
 }

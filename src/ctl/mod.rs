@@ -12,7 +12,10 @@
 //! | `prose` | refusals, params and metrics in words |
 //! | the others | a verb, or a few that are alike |
 
+mod advisor;
+mod advisor_setup;
 mod amend;
+mod approve;
 mod best;
 mod doctor;
 mod events;
@@ -98,9 +101,11 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl approve             let what is proposed be tried
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
+  autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
   autotunectl init vllm           a spec to start from; needs no daemon";
 
@@ -113,9 +118,11 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl approve             let what is proposed be tried
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
+  autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
   autotunectl init vllm           a spec to start from; needs no daemon
 
@@ -150,9 +157,12 @@ enum Verb {
     Reload(steer::Reload),
     Retry(steer::Retry),
     Enqueue(steer::Enqueue),
+    Approve(approve::Approve),
+    Reject(approve::Reject),
     Space(space::Args),
     Set(set::Args),
     Notify(notify::Args),
+    Advisor(advisor::Args),
     Wait(wait::Args),
     /// Looks whether the host has what the study needs, with the daemon's eyes
     #[command(after_help = "\
@@ -206,8 +216,10 @@ impl Cli {
             .enable_all()
             .build();
         let instance = self.common.instance.as_deref();
-        let socket = instance.map(socket::of_instance).or(self.common.socket);
+        let socket = instance.map(socket::of_instance);
+        let socket = socket.or(self.common.socket);
         let mut session = Session::new(socket, self.common.json);
+        session.instance = self.common.instance;
         let result = match runtime {
             Ok(runtime) => runtime.block_on(carry_out(self.verb, &mut session)),
             Err(error) => Err(Trouble::Io(error)),
@@ -236,9 +248,12 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Reload(args) => steer::reload(session, &args).await,
         Verb::Retry(args) => steer::retry(session, &args).await,
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
+        Verb::Approve(args) => approve::approve(session, args).await,
+        Verb::Reject(args) => approve::reject(session, &args).await,
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Notify(args) => notify::carry_out(session, args).await,
+        Verb::Advisor(args) => advisor::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,

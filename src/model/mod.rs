@@ -17,7 +17,9 @@
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
 pub mod advice;
+mod advisor;
 pub mod amendment;
+pub mod approval;
 pub mod choice;
 mod confidence;
 pub mod domain;

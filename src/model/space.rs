@@ -20,6 +20,16 @@ pub struct Parameter {
     /// Where it has a meaning; everywhere when `None`. Where it has none it is
     /// not part of the params.
     pub when: Option<Expression>,
+    /// Whether the advisor may choose its value.
+    pub tunable: bool,
+}
+
+impl Parameter {
+    /// Whether the advisor has a say in it: one that only ever has one value is
+    /// nobody's to choose.
+    pub fn is_tunable(&self) -> bool {
+        self.tunable && self.domain.size() != Some(1)
+    }
 }
 
 /// All that may vary, and what must hold between the values.
@@ -173,6 +183,29 @@ impl Space {
     /// # Errors
     /// Everything that is wrong.
     pub fn check(&self, given: &BTreeMap<String, Value>) -> Result<Params, Vec<ParamsError>> {
+        self.fill(given, |_| None)
+    }
+
+    /// `params` with values from a person changed, as by [`check`](Self::check).
+    /// What this makes active gets its base value, what it makes meaningless is
+    /// dropped.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn change(
+        &self,
+        params: &Params,
+        given: &BTreeMap<String, Value>,
+    ) -> Result<Params, Vec<ParamsError>> {
+        self.fill(given, |name| params.get(name).cloned())
+    }
+
+    /// What is not given is as in `rest`, or has its base value.
+    fn fill(
+        &self,
+        given: &BTreeMap<String, Value>,
+        rest: impl Fn(&str) -> Option<Value>,
+    ) -> Result<Params, Vec<ParamsError>> {
         let mut errors: Vec<ParamsError> = given
             .keys()
             .filter(|name| self.parameter(name).is_none())
@@ -201,10 +234,9 @@ impl Space {
         }
         let params = self
             .assemble(|parameter| {
-                Ok(admitted
-                    .get(&parameter.name)
-                    .unwrap_or(&parameter.base)
-                    .clone())
+                let given = admitted.get(&parameter.name).cloned();
+                let rest = || rest(&parameter.name).unwrap_or_else(|| parameter.base.clone());
+                Ok(given.unwrap_or_else(rest))
             })
             .map_err(|error| vec![error])?;
         let inactive = self.parameters.iter().filter(|parameter| {
@@ -402,6 +434,7 @@ mod tests {
             base: domain.default_value(),
             domain,
             when: when.map(|when| Expression::new(when).expect("a condition")),
+            tunable: true,
         }
     }
 
@@ -414,6 +447,7 @@ mod tests {
                 base: Value::Int(8),
                 domain: rank,
                 when: Some(Expression::new("train_type == 'lora'").expect("a condition")),
+                tunable: true,
             },
             list("SOFT", &["64", "96", "256"], None),
             list("HARD", &["192", "256"], None),

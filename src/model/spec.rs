@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
+pub use super::advisor::{
+    Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
+};
+use super::approval::Approval;
 use super::metric::{Constraint, Objective};
 use super::notify::Notify;
 use super::space::Space;
@@ -29,6 +33,8 @@ pub struct Spec {
     pub budget: Budget,
     /// How to choose what is tried.
     pub search: Search,
+    /// What must be approved before it is tried.
+    pub approval: Approval,
     /// How the winner is confirmed.
     pub confirm: Confirm,
     /// What may vary, with the base values.
@@ -54,6 +60,8 @@ pub struct Spec {
     pub log_max: u64,
     /// How long the output of trials is kept.
     pub retention: Retention,
+    /// The language model that may advise.
+    pub advisor: Option<Advisor>,
     /// SHA-256 of the spec's text, in hexadecimal.
     pub digest: String,
 }
@@ -143,6 +151,14 @@ impl SamplerKind {
         Self::Grid,
         Self::Random,
     ];
+
+    /// Whether it tunes one parameter after the other.
+    pub const fn goes_by_parameter(self) -> bool {
+        match self {
+            Self::Coordinate => true,
+            Self::Model | Self::Tpe | Self::Grid | Self::Random => false,
+        }
+    }
 
     /// Its name in a spec.
     pub const fn name(self) -> &'static str {

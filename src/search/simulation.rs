@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
@@ -42,6 +43,7 @@ fn parameter(name: &str, domain: Domain, when: &str) -> Parameter {
         base: domain.default_value(),
         domain,
         when: (!when.is_empty()).then(|| Expression::new(when).expect("a condition")),
+        tunable: true,
     }
 }
 
@@ -76,6 +78,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             racing: true,
             recheck: Some(0),
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),
@@ -95,6 +98,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        advisor: None,
         digest: String::new(),
     }
 }

@@ -15,7 +15,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{detail, importance, leader};
+use self::samples::{approve, detail, importance, leader, proposal, reject, rejected};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -34,9 +34,16 @@ fn requests() -> Vec<Request> {
             again: true,
         },
         Steer::Amend(edits()),
+        approve(Instead::Nothing),
+        approve(Instead::Value(text("0.5"))),
+        approve(Instead::Values(vec![(text("N"), text("2"))])),
+        reject(End::Proposal),
+        reject(End::Parameter),
+        reject(End::Study),
     ];
     let until = [
         Until::Done,
+        Until::Approval,
         Until::Best(Some(2)),
         Until::Paused,
         Until::Trial(300),
@@ -53,6 +60,7 @@ fn requests() -> Vec<Request> {
         Request::NotifyTest(None),
         Request::NotifyTest(Some(text("mail"))),
         Request::Doctor,
+        Request::AdvisorTest,
         Request::Importance(None),
         Request::Importance(Some(text("BATCH"))),
         Request::Trial(70_000),
@@ -285,6 +293,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         }),
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
+        proposal: Some(proposal()),
     }))
 }
 
@@ -347,6 +356,7 @@ fn replies() -> Vec<Reply> {
             Gain::NoBaseline,
         ),
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
+        status(Phase::AwaitingApproval, Doing::Ready, Gain::None),
         active(Doing::Step { step: step() }),
         active(Doing::Ending),
         active(Doing::WarmUp { step: step() }),
@@ -405,6 +415,20 @@ fn replies() -> Vec<Reply> {
             took: 300,
         }]),
         Reply::Importance(Box::new(importance())),
+        Reply::AdvisorTested(Box::new(AdvisorTested {
+            base_url: text("http://h/v1"),
+            model: text("m"),
+            key: Some(text("k")),
+            answer: Some(AdvisorAnswer {
+                model: text("m-1"),
+                format: text("json_schema"),
+                keeps_format: true,
+                took: 300,
+                tokens: 70_000,
+                estimated: false,
+            }),
+            error: Some(reason()),
+        })),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {
@@ -447,6 +471,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
         Refusal::NoSuchParameter(vec![text("BATCH")]),
+        Refusal::NoAdvisor,
         Refusal::OnlyLeads {
             trial: 3,
             runs: 1,
@@ -459,6 +484,10 @@ fn replies() -> Vec<Reply> {
         },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
+        Refusal::NothingProposed,
+        Refusal::OtherProposal(3),
+        Refusal::SeveralParameters(vec![text("A"), text("B")]),
+        Refusal::NoOrder(text("model")),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -473,7 +502,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 8] {
+fn answers() -> [Accepted; 12] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -509,6 +538,15 @@ fn answers() -> [Accepted; 8] {
             paused: false,
             done: true,
         }),
+        Accepted::Approved {
+            proposal: 3,
+            trial: 5,
+            running,
+            paused: false,
+        },
+        rejected(Ended::Proposal),
+        rejected(Ended::Parameter(text("N"))),
+        rejected(Ended::Study),
     ]
 }
 
