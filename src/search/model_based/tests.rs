@@ -307,7 +307,11 @@ fn noise_in_doubt_is_learned() {
     let spread = |scatter: f64, doubt: Doubt| {
         let sample = |i: u32| {
             let at = f64::from(i * 37 % 16) / 15.0;
-            let off = if i.is_multiple_of(2) { scatter } else { -scatter };
+            let off = if i.is_multiple_of(2) {
+                scatter
+            } else {
+                -scatter
+            };
             Sample {
                 point: vec![at, 0.0],
                 value: 0.1 * at + off,
