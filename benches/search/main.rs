@@ -10,8 +10,10 @@
 //! `model-parts` has runs of four parts, or as many as `--parts` says, each of
 //! which costs and tells its share; racing may end a trial after any of them.
 //! What is scored at each cost is the trial that leads: its true objective as a
-//! share of the table's best, 0 when it is infeasible. With `--converged`, `model`
-//! also ends when it has converged by that; at which cost, is in the last columns.
+//! share of the table's best, 0 when it is infeasible. The seeds are those from 0
+//! on, or from `--first-seed`: what was tuned on some is to be judged on others.
+//! With `--converged`, `model` also ends when it has converged by that; at which
+//! cost, is in the last columns.
 
 #![allow(clippy::print_stdout, clippy::expect_used, missing_docs)]
 
@@ -55,6 +57,9 @@ struct Options {
     /// How many studies of each table are played
     #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
+    /// The first of their seeds: each has a baseline and noise of its own
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u64).range(..1_000_000))]
+    first_seed: u64,
     /// What a start costs, in runs
     #[arg(long, value_name = "COST", default_value_t = 2.0, value_parser = cost)]
     startup: f64,
@@ -110,7 +115,7 @@ fn main() -> Result<()> {
         header(&name);
         for (table, courses) in tables.iter().zip(&courses) {
             println!("{}", row(&table.name, courses.iter()));
-            for (seed, course) in courses.iter().enumerate() {
+            for (seed, course) in (options.first_seed..).zip(courses) {
                 for (cost, quality) in &course.steps {
                     if let Some(csv) = &mut csv {
                         writeln!(csv, "{name},{},{seed},{cost:.4},{quality:.5}", table.name)?;
@@ -195,7 +200,7 @@ fn play_all(
                     let course = play(
                         table,
                         contestant,
-                        (index % seeds) as u64,
+                        options.first_seed + (index % seeds) as u64,
                         options.startup,
                         options.converged,
                     );

@@ -9,6 +9,7 @@ use anyhow::Result;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::generator;
 use autotune::model::approval::Approval;
+use autotune::model::choice::Choice;
 use autotune::model::event::{Event, Fact};
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notify::Notify;
@@ -24,7 +25,7 @@ use autotune::model::template::Template;
 use autotune::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, Trial, TrialId};
 use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
-use autotune::search::{Ask, ask, choice, drift};
+use autotune::search::{Ask, drift, explained};
 use rand::RngExt;
 use statrs::distribution::{ContinuousCDF, Normal};
 
@@ -156,9 +157,10 @@ pub fn play(
             replay.check(trial)?;
             continue;
         }
-        match ask(&replay.study) {
+        let (ask, choice) = explained(&replay.study);
+        match ask {
             Ask::Try(params) => {
-                let trial = replay.plan(params)?;
+                let trial = replay.plan(params, choice)?;
                 replay.sit(trial)?;
             }
             Ask::Run(trial) => replay.sit(trial)?,
@@ -211,16 +213,12 @@ impl Replay<'_> {
         self.cost <= self.budget
     }
 
-    fn plan(&mut self, params: Params) -> Result<TrialId> {
+    fn plan(&mut self, params: Params, choice: Option<Box<Choice>>) -> Result<TrialId> {
         let trial = self.study.next_id();
         let origin = if trial.0 == 1 {
             Origin::Baseline
         } else {
             Origin::Sampler
-        };
-        let choice = match self.study.spec().budget.converged {
-            Some(_) => choice(&self.study, &params),
-            None => None,
         };
         self.happen(Event::TrialPlanned {
             trial,

@@ -616,11 +616,7 @@ pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
 
 /// Asks the sampler; for a thread of its own.
 pub fn ask(study: &Study) -> Input {
-    let ask = search::ask(study);
-    let choice = match &ask {
-        Ask::Try(params) => search::choice(study, params),
-        _ => None,
-    };
+    let (ask, choice) = search::explained(study);
     Input::Asked {
         trials: study.trials().len(),
         revision: study.revision(),

@@ -29,6 +29,9 @@ use super::trial::Trial;
 const PRIOR: f64 = 0.03;
 /// As many degrees of freedom is that worth.
 pub(super) const PRIOR_FREEDOM: f64 = 4.0;
+/// How far off the logarithm of the variance may be that this makes: within two
+/// such spreads lie runs that vary by 4 in a thousand and by a fifth.
+const PRIOR_DOUBT: f64 = 2.0;
 /// The same of the spread between starts, as a share of that of a run.
 const PRIOR_START: f64 = 1.0 / 6.0;
 const PRIOR_START_FREEDOM: f64 = 2.0;
@@ -52,6 +55,53 @@ pub struct Noise {
     /// That of a run by what was measured alone, without the prior, and what it
     /// is known from; `None` while there is nothing.
     pub measured: Option<Measured>,
+    /// How far off `run` may be.
+    pub doubt: Doubt,
+}
+
+/// What the logarithm of a variance is off by from what it is taken for: a
+/// normal distribution.
+#[derive(Clone, Copy, Debug)]
+pub struct Doubt {
+    /// Its mean.
+    pub mean: f64,
+    /// Its standard deviation.
+    pub spread: f64,
+}
+
+impl Doubt {
+    /// None: it is taken for what it is.
+    pub const NONE: Self = Self {
+        mean: 0.0,
+        spread: 0.0,
+    };
+
+    /// About the variance `run`, between the prior's and what was measured: the
+    /// logarithm of a variance with `ν` degrees of freedom varies by about
+    /// `2/ν` (M. S. Bartlett and D. G. Kendall, The statistical analysis of
+    /// variance-heterogeneity and the logarithmic transformation, Supplement to
+    /// the Journal of the Royal Statistical Society 8, 1946).
+    fn about(run: f64, prior: f64, measured: Option<Measured>) -> Self {
+        let prior = (prior, PRIOR_DOUBT.powi(-2));
+        let measured = measured.map(|found| (found.variance, found.freedom / 2.0));
+        let (mut sum, mut weights) = (0.0, 0.0);
+        for (variance, weight) in [Some(prior), measured].into_iter().flatten() {
+            let off = (variance / run).ln();
+            // A bound of 0 makes no prior, and very large numbers none that can
+            // be computed with.
+            if off.is_finite() {
+                sum += weight * off;
+                weights += weight;
+            }
+        }
+        if weights == 0.0 {
+            return Self::NONE;
+        }
+        Self {
+            mean: sum / weights,
+            spread: weights.sqrt().recip(),
+        }
+    }
 }
 
 /// A variance with its degrees of freedom.
@@ -135,8 +185,8 @@ impl Noise {
             (spread.squares, spread.start_squares)
         };
         let freedom = PRIOR_FREEDOM + spread.freedom.max(0.0);
-        let prior = PRIOR_FREEDOM * (PRIOR * unit).powi(2);
-        let run = (prior + squares.max(0.0)) / freedom;
+        let prior = (PRIOR * unit).powi(2);
+        let run = (PRIOR_FREEDOM * prior + squares.max(0.0)) / freedom;
         let finest = (FINEST * unit).powi(2);
         let run = run.max(finest);
         let measured = (spread.freedom > 0.5).then(|| Measured {
@@ -162,6 +212,7 @@ impl Noise {
             start,
             finest,
             measured,
+            doubt: Doubt::about(run, prior, measured),
         }
     }
 
@@ -278,4 +329,43 @@ fn by_number(trial: &Trial, metric: &str) -> Vec<(u32, f64)> {
         found.map(|(_, value)| (run.number, value.get()))
     });
     found.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a metric around 1 with so many degrees of freedom, and this spread.
+    fn noise(freedom: f64, spread: f64) -> Noise {
+        let squares = freedom * spread * spread;
+        let spread = Spread {
+            runs: 9.0,
+            positive: 9.0,
+            freedom,
+            squares,
+            log_squares: squares,
+            ..Spread::default()
+        };
+        Noise::new(&spread, 1.0, 1.0)
+    }
+
+    /// What the runs are likely to vary by, at the middle of the doubt.
+    fn likely(noise: Noise) -> f64 {
+        (noise.run * noise.doubt.mean.exp()).sqrt()
+    }
+
+    #[test]
+    fn doubt_ends_with_what_is_measured() {
+        let unknown = noise(0.0, 0.0);
+        assert!((likely(unknown) - PRIOR).abs() < 1e-9);
+        assert!((unknown.doubt.spread - PRIOR_DOUBT).abs() < 1e-9);
+        let (few, many) = (noise(2.0, 0.005), noise(40.0, 0.005));
+        assert!((0.005..0.01).contains(&likely(few)), "{few:?}");
+        assert!((0.005..0.0055).contains(&likely(many)), "{many:?}");
+        let spreads = [unknown, few, many].map(|noise| noise.doubt.spread);
+        assert!(spreads.is_sorted_by(|a, b| a > b), "{spreads:?}");
+        // A bound of 0 says nothing about how much what it bounds varies.
+        let zero = Noise::new(&Spread::default(), 0.0, 1.0).doubt;
+        assert_eq!((zero.mean, zero.spread), (0.0, 0.0));
+    }
 }

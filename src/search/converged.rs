@@ -11,18 +11,16 @@
 //! asks in a row, since measurements are noisy here and one ask is easily
 //! misled.
 
-use super::model_based;
-use crate::model::params::Params;
-use crate::model::spec::{Converged, SamplerKind};
+use crate::model::choice::Expected;
+use crate::model::spec::Converged;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Trial};
 
-/// Why the study is done, where these params, which `model` wants tried next,
-/// are not worth it and neither were those before.
-pub(super) fn reason(study: &Study, params: &Params) -> Option<String> {
-    let spec = study.spec();
-    let Converged { under, asks } = spec.budget.converged?;
-    if spec.search.sampler != SamplerKind::Model {
+/// Why the study is done, where what `model` expects of the params that it wants
+/// tried next is not worth it and neither were those before.
+pub(super) fn reason(study: &Study, expected: &Expected) -> Option<String> {
+    let Converged { under, asks } = study.spec().budget.converged?;
+    if expected.improvement? >= under {
         return None;
     }
     let promised = |trial: &&Trial| trial.choice.as_ref()?.expected.as_ref()?.improvement;
@@ -34,12 +32,7 @@ pub(super) fn reason(study: &Study, params: &Params) -> Option<String> {
         .take(earlier)
         .take_while(|trial| promised(&&***trial).is_some_and(|promised| promised < under))
         .count();
-    if low < earlier {
-        return None;
-    }
-    // Only now, since it takes as long as an ask.
-    let promised = model_based::expected(study, params)?.improvement?;
-    (promised < under).then(|| {
+    (low >= earlier).then(|| {
         let percent = under * 100.0;
         format!(
             "converged: each of the last {asks} asks promised less than {percent} % of \

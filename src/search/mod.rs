@@ -46,7 +46,7 @@ mod standing;
 pub mod statistics;
 mod tpe;
 
-use crate::model::choice::{Choice, Rule};
+use crate::model::choice::{Choice, Expected, Rule};
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
@@ -73,43 +73,66 @@ pub enum Ask {
 /// search` measures. [`grid`] and [`random`] look at every combination of a
 /// small space before they say that none is left.
 pub fn ask(study: &Study) -> Ask {
+    asked(study).0
+}
+
+/// The same, and why it wants params tried.
+pub fn explained(study: &Study) -> (Ask, Option<Box<Choice>>) {
+    let (ask, expected) = asked(study);
+    let choice = match &ask {
+        Ask::Try(params) => choice(study, params, expected),
+        _ => None,
+    };
+    (ask, choice)
+}
+
+/// With what the model expects of it, which to learn again would take as long
+/// as the ask did.
+fn asked(study: &Study) -> (Ask, Option<Expected>) {
     let baseline = match study.spec().space.baseline() {
         Ok(params) => params,
         Err(error) => {
-            return Ask::Exhausted(format!("the baseline cannot be tried: {error}"));
+            let reason = format!("the baseline cannot be tried: {error}");
+            return (Ask::Exhausted(reason), None);
         }
     };
     if study.trial_of(&baseline).is_none() {
-        return Ask::Try(baseline);
+        return (Ask::Try(baseline), None);
     }
     if let Some(trial) = racing::challenged(study) {
-        return Ask::Run(trial);
+        return (Ask::Run(trial), None);
     }
+    let mut expected = None;
     let asked = match study.spec().search.sampler {
-        SamplerKind::Model => model_based::ask(study, &baseline),
+        SamplerKind::Model => {
+            let (asked, of_model) = model_based::ask(study, &baseline);
+            expected = of_model;
+            asked
+        }
         SamplerKind::Tpe => tpe::ask(study),
         SamplerKind::Coordinate => coordinate::ask(study, &baseline),
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
     };
-    if let Ask::Try(params) = &asked
-        && let Some(reason) = converged::reason(study, params)
+    if let Some(expected) = &expected
+        && let Some(reason) = converged::reason(study, expected)
     {
-        return match racing::unconfirmed(study) {
+        let ask = match racing::unconfirmed(study) {
             Some(trial) => Ask::Run(trial),
             None => Ask::Exhausted(reason),
         };
+        return (ask, None);
     }
     if let Ask::Exhausted(_) = asked
         && let Some(trial) = racing::undecided(study).or_else(|| racing::unconfirmed(study))
     {
-        return Ask::Run(trial);
+        return (Ask::Run(trial), None);
     }
-    asked
+    (asked, expected)
 }
 
-/// Why [`ask`] wants these params tried. Costs about as much as that.
-pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
+/// Why the sampler wants these params tried.
+fn choice(study: &Study, params: &Params, expected: Option<Expected>) -> Option<Box<Choice>> {
     let baseline = study.spec().space.baseline().ok()?;
     if *params == baseline {
         return None;
@@ -124,10 +147,6 @@ pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
         },
         SamplerKind::Grid => Rule::Grid,
         SamplerKind::Random => Rule::Random,
-    };
-    let expected = match rule {
-        Rule::Model => model_based::expected(study, params),
-        _ => None,
     };
     Some(Box::new(Choice { rule, expected }))
 }

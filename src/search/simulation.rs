@@ -23,7 +23,7 @@ use crate::model::template::Template;
 use crate::model::trial::{Mark, Origin, Purpose, Run, SittingEnd, TrialId};
 use crate::model::value::{Finite, Value};
 use crate::search::racing::{Verdict, look, look_into};
-use crate::search::{Ask, ask, choice};
+use crate::search::{Ask, ask, explained};
 
 /// A parameter with a list of values, given with spaces between; the first is
 /// the base. No condition when `when` is empty.
@@ -245,7 +245,7 @@ impl Simulation {
         let trial = self.study.next_id();
         let explains = self.study.spec().budget.converged.is_some();
         let choice = match origin {
-            Origin::Sampler if explains => choice(&self.study, params),
+            Origin::Sampler if explains => explained(&self.study).1,
             _ => None,
         };
         self.happen(Event::TrialPlanned {

@@ -1,6 +1,7 @@
 //! What trials tell about one quantity.
 
 use super::process::{Hyper, Places, Process};
+use crate::model::noise::Doubt;
 use crate::search::geometry::Geometry;
 
 /// The lengths are learned from so many values at most: they cost its third
@@ -45,8 +46,13 @@ pub(super) struct Belief<'a> {
 }
 
 impl<'a> Belief<'a> {
-    /// `None` without samples.
-    pub(super) fn learn(geometry: &'a Geometry, samples: &[Sample], clip: Clip) -> Option<Self> {
+    /// From samples whose noise is in `doubt`; `None` without any.
+    pub(super) fn learn(
+        geometry: &'a Geometry,
+        samples: &[Sample],
+        doubt: Doubt,
+        clip: Clip,
+    ) -> Option<Self> {
         let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
         clip_outliers(&mut values, clip);
         let (center, unit) = match clip {
@@ -66,7 +72,7 @@ impl<'a> Belief<'a> {
                 geometry,
                 &Places::new(geometry, &points),
                 &values,
-                &noise,
+                (&noise, doubt),
                 STEPS,
             )
         } else {
@@ -76,7 +82,8 @@ impl<'a> Belief<'a> {
             let points: Vec<&[f64]> = part.iter().map(|index| points[*index]).collect();
             let some = |of: &[f64]| part.iter().map(|index| of[*index]).collect::<Vec<f64>>();
             let places = Places::new(geometry, &points);
-            Hyper::fit(geometry, &places, &some(&values), &some(&noise), STEPS)
+            let noise = some(&noise);
+            Hyper::fit(geometry, &places, &some(&values), (&noise, doubt), STEPS)
         };
         let places = Places::new(geometry, &points);
         let process = Process::new(geometry, places, hyper, &values, &noise)?;

@@ -8,30 +8,17 @@ use statrs::distribution::{ContinuousCDF, Normal};
 use super::belief::Estimate;
 use super::process::Places;
 use super::promise::{Promise, log_expected_improvement};
-use super::{learned, opens};
 use crate::model::choice::{Expected, Forecast};
 use crate::model::noise::Noise;
 use crate::model::params::Params;
 use crate::model::study::Study;
-use crate::search::geometry::Geometry;
-
-/// What the model expects of these params; `None` while nothing is asked of it.
-/// Costs about as much as an ask.
-pub(in crate::search) fn expected(study: &Study, params: &Params) -> Option<Expected> {
-    if opens(study) {
-        return None;
-    }
-    let geometry = Geometry::new(&study.spec().space);
-    let promise = Promise::learn(study, &geometry, &learned(study));
-    let point = geometry.point(params);
-    let place = Places::new(&geometry, &[&point]);
-    let noise = Noise::of_objective(study);
-    Some(promise.expects(&place, &noise))
-}
 
 impl Promise<'_> {
-    /// What it expects at one place.
-    fn expects(&self, place: &Places, noise: &Noise) -> Expected {
+    /// What it expects of these params.
+    pub(super) fn expects(&self, study: &Study, params: &Params) -> Expected {
+        let point = self.geometry.point(params);
+        let place = &Places::new(self.geometry, &[&point]);
+        let noise = &Noise::of_objective(study);
         let normal = Normal::standard();
         let bounds: Vec<(String, f64)> = self
             .margins

@@ -31,7 +31,7 @@ use crate::base::random::{Generator, generator};
 use crate::model::Name;
 use crate::model::choice::Forecast;
 use crate::model::domain::Domain;
-use crate::model::noise::Noise;
+use crate::model::noise::{Doubt, Noise};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
 use crate::model::study::Study;
@@ -145,7 +145,10 @@ pub fn importance(study: &Study) -> Option<Importance> {
         .collect();
     let design = Design { axes, is_whole };
 
-    let whole = means(&Belief::learn(&geometry, &samples, Clip::Low)?, &places);
+    let whole = means(
+        &Belief::learn(&geometry, &samples, Doubt::NONE, Clip::Low)?,
+        &places,
+    );
     let main = design.shares(&whole);
     let mut order: Vec<usize> = (0..parameters.len()).collect();
     order.sort_by(|a, b| main[*b].total_cmp(&main[*a]).then(a.cmp(b)));
@@ -154,7 +157,7 @@ pub fn importance(study: &Study) -> Option<Importance> {
     let mut again = Resampled::default();
     for _ in 0..RESAMPLES {
         let (drawn, rest) = resample(&samples, &mut random);
-        let Some(belief) = Belief::learn(&geometry, &drawn, Clip::Low) else {
+        let Some(belief) = Belief::learn(&geometry, &drawn, Doubt::NONE, Clip::Low) else {
             continue;
         };
         let values = means(&belief, &places);

@@ -8,6 +8,8 @@
 //! [`noise`](crate::model::noise): logarithms where all values lie on one side of
 //! 0. A trial counts by the mean of its runs, and is trusted as its runs and
 //! starts are many. So a lucky run is drawn towards what its neighbours tell.
+//! How much runs vary is that of [`noise`](crate::model::noise), for margins with
+//! a factor that is learned with the rest.
 //!
 //! # The search
 //! What is tried is the most promising of many candidates (see `promise` and
@@ -41,12 +43,12 @@ use rand::RngExt;
 use rand::seq::SliceRandom;
 
 use self::candidates::Candidates;
-pub(super) use self::expect::expected;
 use self::promise::Promise;
 use super::geometry::Geometry;
 use super::standing::Standing;
 use super::{Ask, random};
 use crate::base::random::{Generator, generator};
+use crate::model::choice::Expected;
 use crate::model::params::Params;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
@@ -60,18 +62,19 @@ const LEARNED: usize = 140;
 /// The climb from the best candidates ends after so many steps.
 const CLIMBS: usize = 10;
 
-/// What to try next.
-pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
+/// What to try next, and what the model expects of it where it was asked.
+pub(super) fn ask(study: &Study, baseline: &Params) -> (Ask, Option<Expected>) {
     let mut random = generator(study.spec().seed, study.trials().len() as u64);
     let promising = if opens(study) {
-        half_changed(study, baseline, &mut random)
+        half_changed(study, baseline, &mut random).map(|params| (params, None))
     } else {
         most_promising(study, baseline, &mut random)
+            .map(|(params, expected)| (params, Some(expected)))
     };
     match promising {
-        Some(params) => Ask::Try(params),
+        Some((params, expected)) => (Ask::Try(params), expected),
         // What few there are left, or none.
-        None => random::ask(study),
+        None => (random::ask(study), None),
     }
 }
 
@@ -92,7 +95,11 @@ fn half_changed(study: &Study, baseline: &Params, random: &mut Generator) -> Opt
     })
 }
 
-fn most_promising(study: &Study, baseline: &Params, random: &mut Generator) -> Option<Params> {
+fn most_promising(
+    study: &Study,
+    baseline: &Params,
+    random: &mut Generator,
+) -> Option<(Params, Expected)> {
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
     let mut candidates = Candidates::new(study, &geometry);
@@ -112,7 +119,9 @@ fn most_promising(study: &Study, baseline: &Params, random: &mut Generator) -> O
             break;
         }
     }
-    best.into_iter().next().map(|(_, params)| params)
+    let (_, params) = best.into_iter().next()?;
+    let expected = promise.expects(study, &params);
+    Some((params, expected))
 }
 
 /// The trials that the model learns from, in the order of their numbers.

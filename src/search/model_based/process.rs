@@ -8,15 +8,16 @@
 //! Gaussian processes, NIPS 2011). `c` is what is not known of the mean.
 //!
 //! # Hyper-parameters
-//! A length for each parameter, `a`, `p` and a nugget, all at their most
-//! probable values: the marginal likelihood with log-normal priors, climbed by
-//! its gradient with iRprop- (C. Igel and M. Hüsken, Improving the Rprop
-//! learning algorithm, NC 2000). The lengths' prior grows with the root of the
-//! number of parameters (C. Hvarfner, E. O. Hellsten and L. Nardi, Vanilla
+//! A length for each parameter, `a`, `p`, a nugget, and a factor for the noise
+//! where that is in doubt, all at their most probable values: the marginal
+//! likelihood with log-normal priors, climbed by its gradient with iRprop-
+//! (C. Igel and M. Hüsken, Improving the Rprop learning algorithm, NC 2000). The
+//! lengths' prior grows with the root of the number of parameters (C. Hvarfner, E. O. Hellsten and L. Nardi, Vanilla
 //! Bayesian optimization performs great in high dimensions, ICML 2024).
 
 use nalgebra::{Cholesky, DMatrix, DVector, Dyn};
 
+use crate::model::noise::Doubt;
 use crate::search::geometry::Geometry;
 
 /// What is not known of the mean, in units of the variance of the values.
@@ -62,38 +63,40 @@ impl Places {
 }
 
 /// Logarithms of the hyper-parameters: a length for each axis, then the
-/// additive part, the product part, the nugget.
+/// additive part, the product part, the nugget, the factor of the noise.
 #[derive(Clone, Debug)]
 pub(super) struct Hyper(Vec<f64>);
 
 impl Hyper {
-    fn prior(dimensions: usize) -> Vec<(f64, f64)> {
+    fn prior(dimensions: usize, doubt: Doubt) -> Vec<(f64, f64)> {
         let length = (0.25 * (dimensions as f64).sqrt()).ln();
         let mut prior = vec![(length, 0.75); dimensions];
         prior.extend([(0.6f64.ln(), 1.0), (0.5f64.ln(), 1.0), (0.02f64.ln(), 1.0)]);
+        prior.push((doubt.mean, doubt.spread));
         prior
     }
 
     /// The most probable ones before anything is known.
-    pub(super) fn first(dimensions: usize) -> Self {
+    pub(super) fn first(dimensions: usize, doubt: Doubt) -> Self {
         Self(
-            Self::prior(dimensions)
+            Self::prior(dimensions, doubt)
                 .into_iter()
                 .map(|(mean, _)| mean)
                 .collect(),
         )
     }
 
-    /// The most probable ones for these values.
+    /// The most probable ones for these values, with these variances, which are
+    /// in doubt by one factor.
     pub(super) fn fit(
         geometry: &Geometry,
         places: &Places,
         values: &[f64],
-        noise: &[f64],
+        (noise, doubt): (&[f64], Doubt),
         steps: usize,
     ) -> Self {
-        let prior = Self::prior(places.axes.len());
-        let mut hyper = Self::first(places.axes.len());
+        let prior = Self::prior(places.axes.len(), doubt);
+        let mut hyper = Self::first(places.axes.len(), doubt);
         let count = hyper.0.len();
         let mut step = vec![0.2; count];
         let mut last = vec![0.0; count];
@@ -106,6 +109,10 @@ impl Hyper {
             };
             let mut posterior = likelihood;
             for (index, (mean, spread)) in prior.iter().enumerate() {
+                if *spread == 0.0 {
+                    gradient[index] = 0.0;
+                    continue;
+                }
                 let off = (hyper.0[index] - mean) / spread;
                 posterior -= 0.5 * off * off;
                 gradient[index] -= off / spread;
@@ -132,10 +139,17 @@ impl Hyper {
         best.1
     }
 
-    fn parts(&self) -> (f64, f64, f64) {
+    /// The weights of the additive and of the product part.
+    fn parts(&self) -> (f64, f64) {
         let count = self.0.len();
-        let part = |back: usize| self.0[count - back].exp();
-        (part(3), part(2), part(1))
+        (self.0[count - 4].exp(), self.0[count - 3].exp())
+    }
+
+    /// The variance that is there for each value: the nugget, and its noise.
+    fn diagonal(&self, noise: &[f64]) -> (f64, Vec<f64>) {
+        let count = self.0.len();
+        let (nugget, factor) = (self.0[count - 2].exp(), self.0[count - 1].exp());
+        (nugget, noise.iter().map(|noise| factor * noise).collect())
     }
 
     /// The logarithm of the marginal likelihood, and its gradient.
@@ -146,7 +160,8 @@ impl Hyper {
         values: &[f64],
         noise: &[f64],
     ) -> Option<(f64, Vec<f64>)> {
-        let (additive, product, nugget) = self.parts();
+        let (additive, product) = self.parts();
+        let (nugget, noise) = self.diagonal(noise);
         let tables = self.tables(geometry, places, places, true);
         let n = places.count;
         let dimensions = places.axes.len();
@@ -181,6 +196,7 @@ impl Hyper {
                 gradient[dimensions + 1] += weight * product * whole;
                 if i == j {
                     gradient[dimensions + 2] += weight * nugget;
+                    gradient[dimensions + 3] += weight * noise[i];
                 }
             }
         }
@@ -216,7 +232,7 @@ impl Hyper {
     }
 
     fn covariance(&self, tables: &[Table], a: &Places, b: &Places) -> DMatrix<f64> {
-        let (additive, product, _) = self.parts();
+        let (additive, product) = self.parts();
         let share = additive / tables.len() as f64;
         let mut matrix = DMatrix::zeros(a.count, b.count);
         let mut columns: Vec<(&[f64], &[u32], usize)> = Vec::with_capacity(tables.len());
@@ -272,7 +288,7 @@ impl<'a> Process<'a> {
         values: &[f64],
         noise: &[f64],
     ) -> Option<Self> {
-        let (_, _, nugget) = hyper.parts();
+        let (nugget, noise) = hyper.diagonal(noise);
         let tables = hyper.tables(geometry, &places, &places, false);
         let mut kernel = hyper.covariance(&tables, &places, &places);
         for index in 0..places.count {
@@ -294,7 +310,7 @@ impl<'a> Process<'a> {
 
     /// Mean and standard deviation at each of these places.
     pub(super) fn predict(&self, at: &Places) -> Vec<(f64, f64)> {
-        let (additive, product, _) = self.hyper.parts();
+        let (additive, product) = self.hyper.parts();
         let tables = self.hyper.tables(self.geometry, &self.places, at, false);
         let cross = self.hyper.covariance(&tables, &self.places, at);
         let means = cross.tr_mul(&self.alpha);

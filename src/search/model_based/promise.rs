@@ -21,7 +21,7 @@ use statrs::distribution::{Continuous, ContinuousCDF, Normal};
 use super::belief::{Belief, Clip, Estimate, Sample};
 use super::process::Places;
 use crate::model::metric::Constraint;
-use crate::model::noise::Noise;
+use crate::model::noise::{Doubt, Noise};
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::study::Study;
@@ -39,7 +39,7 @@ const KEPT: usize = 4;
 
 /// What the trials of a study tell.
 pub(super) struct Promise<'a> {
-    geometry: &'a Geometry,
+    pub(super) geometry: &'a Geometry,
     /// With what is to be improved on, which is not there as long as nothing is
     /// feasible.
     pub(super) objective: Option<(Belief<'a>, Option<f64>)>,
@@ -168,7 +168,8 @@ impl<'a> History<'a, '_> {
     }
 
     /// The objective, and the best of what it is thought to be where it was
-    /// feasible.
+    /// feasible. Its noise is taken as pooled: racing measures that, and where it
+    /// was learned, too, what changes abruptly was often taken for noise.
     fn objective(&self) -> Option<(Belief<'a>, Option<f64>)> {
         let study = self.study;
         let metric = &study.spec().objective.metric;
@@ -184,7 +185,7 @@ impl<'a> History<'a, '_> {
             value: average,
             noise: noise.run,
         }));
-        let belief = Belief::learn(self.geometry, &samples, Clip::Low)?;
+        let belief = Belief::learn(self.geometry, &samples, Doubt::NONE, Clip::Low)?;
         let feasible = self
             .trials
             .iter()
@@ -198,7 +199,10 @@ impl<'a> History<'a, '_> {
         Some((belief, best))
     }
 
-    /// By how much each bound is met.
+    /// By how much each bound is met. What a bound is set on often varies by much
+    /// less than the prior of the noise says, an accuracy by a part in some
+    /// hundreds, and how narrowly a bound can be met at all depends on it: so the
+    /// noise is learned with the rest.
     fn margins(&self) -> Vec<(Constraint, Belief<'a>)> {
         let mut margins = Vec::new();
         for constraint in &self.study.spec().constraints {
@@ -221,7 +225,7 @@ impl<'a> History<'a, '_> {
                     confidence: None,
                     ..constraint.clone()
                 };
-                let belief = Belief::learn(self.geometry, &samples, Clip::Both);
+                let belief = Belief::learn(self.geometry, &samples, noise.doubt, Clip::Both);
                 margins.extend(belief.map(|belief| (alone, belief)));
             }
         }
@@ -238,7 +242,7 @@ impl<'a> History<'a, '_> {
             let started = if failed(trial) { -1.0 } else { 1.0 };
             trial.is_settled().then_some((started, 0.01))
         });
-        Belief::learn(self.geometry, &samples, Clip::Neither)
+        Belief::learn(self.geometry, &samples, Doubt::NONE, Clip::Neither)
     }
 
     /// A trial takes its start and a run at least; one that fails what such
@@ -254,7 +258,7 @@ impl<'a> History<'a, '_> {
         let first = samples.first().map_or(0.0, |sample| sample.value);
         let varies = |sample: &Sample| (sample.value - first).abs() > SAME_TIME;
         let belief = match samples.iter().any(varies) {
-            true => Belief::learn(self.geometry, &samples, Clip::Both),
+            true => Belief::learn(self.geometry, &samples, Doubt::NONE, Clip::Both),
             false => None,
         };
         let lost = self.trials.iter().filter(|trial| failed(trial));

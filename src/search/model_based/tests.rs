@@ -1,6 +1,6 @@
 //! The model on functions that are known.
 
-use super::belief::Estimate;
+use super::belief::{Belief, Clip, Estimate, Sample};
 use super::importance::{At, NEEDED, importance};
 use super::process::{Hyper, Places, Process};
 use super::promise::{log_expected_improvement, log_normal_cdf};
@@ -8,12 +8,13 @@ use super::*;
 use crate::model::choice::Rule;
 use crate::model::domain::Scale;
 use crate::model::event::Event;
+use crate::model::noise::Doubt;
 use crate::model::outcome::{Failure, FailureKind, HostFault, Outcome};
 use crate::model::spec::{Converged, SamplerKind};
 use crate::model::trial::{Origin, Purpose, SittingEnd};
 use crate::model::value::Value;
 use crate::search::simulation::{Answer, Simulation, fails, int, list, space, spec, speed};
-use crate::search::{ask, choice};
+use crate::search::{ask, explained};
 
 const VALUES: &str = "1 2 3 4 5 6 7 8";
 
@@ -259,7 +260,13 @@ fn a_process_knows_what_it_was_told_and_no_more() {
     let points: Vec<&[f64]> = points.iter().map(|point| &point[..]).collect();
     let values = [1.0, -1.0, 0.5];
     let places = Places::new(&geometry, &points);
-    let process = Process::new(&geometry, places, Hyper::first(2), &values, &[1e-4; 3]);
+    let process = Process::new(
+        &geometry,
+        places,
+        Hyper::first(2, Doubt::NONE),
+        &values,
+        &[1e-4; 3],
+    );
     let process = process.expect("three values");
     let known = process.predict(&Places::new(&geometry, &points));
     for ((mean, spread), value) in known.iter().zip(values) {
@@ -284,8 +291,46 @@ fn the_gradient_is_that_of_the_likelihood() {
         .collect();
     let places = Places::new(&geometry, &points);
     let noise = vec![0.01; values.len()];
-    let worst = Hyper::first(2).gradient_error(&geometry, &places, &values, &noise);
+    let doubt = Doubt {
+        mean: 0.7,
+        spread: 1.0,
+    };
+    let worst = Hyper::first(2, doubt).gradient_error(&geometry, &places, &values, &noise);
     assert!(worst < 1e-5, "{worst}");
+}
+
+/// Values on a slope tell that they vary by less than was supposed; those that
+/// scatter do not.
+#[test]
+fn noise_in_doubt_is_learned() {
+    let geometry = line();
+    let spread = |scatter: f64, doubt: Doubt| {
+        let sample = |i: u32| {
+            let at = f64::from(i * 37 % 16) / 15.0;
+            let off = if i.is_multiple_of(2) {
+                scatter
+            } else {
+                -scatter
+            };
+            Sample {
+                point: vec![at, 0.0],
+                value: 0.1 * at + off,
+                noise: 9e-4,
+            }
+        };
+        let samples: Vec<Sample> = (0..16).map(sample).collect();
+        let belief = Belief::learn(&geometry, &samples, doubt, Clip::Both);
+        let belief = belief.expect("samples");
+        belief.at(&Places::new(&geometry, &[&[0.5, 0.0]]))[0].spread
+    };
+    let doubt = Doubt {
+        mean: 0.0,
+        spread: 2.0,
+    };
+    let (sure, learned) = (spread(0.0, Doubt::NONE), spread(0.0, doubt));
+    assert!(learned < 0.6 * sure, "{learned} {sure}");
+    let (sure, learned) = (spread(0.03, Doubt::NONE), spread(0.03, doubt));
+    assert!(learned > 0.6 * sure, "{learned} {sure}");
 }
 
 /// Both logarithms go on where the plain formulas have nothing left.
@@ -318,9 +363,9 @@ fn logarithms_do_not_break_far_out() {
 fn what_it_expects_is_about_what_comes() {
     let mut simulation = hilly(SamplerKind::Model, 2);
     let baseline = simulation.study.spec().space.baseline().expect("params");
-    assert_eq!(choice(&simulation.study, &baseline), None);
-    let why = |simulation: &Simulation| match ask(&simulation.study) {
-        Ask::Try(params) => (choice(&simulation.study, &params), params),
+    assert_eq!(explained(&simulation.study), (Ask::Try(baseline), None));
+    let why = |simulation: &Simulation| match explained(&simulation.study) {
+        (Ask::Try(params), choice) => (choice, params),
         other => panic!("{other:?}"),
     };
     simulation.run(1, |params| speed(hill(params)));
