@@ -480,6 +480,8 @@ pub fn spec(
         workdir: "/".into(),
         stop: None,
         stop_grace: Duration::ZERO,
+        curves: Vec::new(),
+        stall_timeout: None,
         metrics: metrics.collect(),
     };
     Ok(Spec {
@@ -501,6 +503,7 @@ pub fn spec(
             passes: 99,
             levels: 5,
             racing: contestant.racing,
+            median: None,
             recheck: None,
         },
         confirm: Confirm { runs: Some(0) },

@@ -18,6 +18,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
+use crate::report::curves;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
 use crate::search::count;
@@ -174,6 +175,15 @@ impl Progress {
                 {
                     let number = number::significant(number.get(), FIGURES);
                     *doing = format!("{}: run {}, {metric} {number}", mark.step, mark.run);
+                }
+                return;
+            }
+            Event::RunTold { told, .. } => {
+                // It is still the same run.
+                let curves = study.running().map(|trial| trial.open_curves());
+                let newest = curves.and_then(|c| curves::newest(c, false));
+                if let (Some((doing, _)), Some(newest)) = (&mut self.doing, newest) {
+                    *doing = format!("{}: {newest}", told.step);
                 }
                 return;
             }

@@ -43,7 +43,11 @@
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
 //! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
+//! | | `median` | table, see below: a run is ended in its midst when others were better by then | none is |
 //! | | `recheck` | whole number: after so many trials the starting values are measured again, for drift; 0 is never | 20; 0 with a task, and without racing |
+//! | `median` | `after` | 1 or more: never before so many trials have run to their end | 5 |
+//! | | `from` | whole number: never before this training step | 0 |
+//! | | `maximize` or `minimize` | a metric of `[step.progress]` | the objective |
 //! | `[confirm]` | `runs` | 0 to 1000: by so many fresh starts of each the best is compared with the starting values at the end | 3; 0 with a task |
 //! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
@@ -109,7 +113,8 @@
 //! | | `runs` | 1 to 1000; measure only | 3 |
 //! | | `warmup` | 0 to 1000 runs before that do not count; measure only | 0 |
 //! | | `parts` | 2 to 100: a run is so many executions, each told its `{{ part }}`; measure only | a run is one execution |
-//! | | `progress` | regular expression with a group for lines that tell what a metric is going to be about; measure only | nothing is told |
+//! | | `progress` | regular expression with a group for lines that tell what a metric is going to be about; measure only; or a table, see below, of task and measure | nothing is told |
+//! | | `stall_timeout` | duration above 0: a run that prints nothing for so long, and writes nothing that `progress` reads, is ended; task and measure only | no limit |
 //! | | `ready` | table, see below; service only | required |
 //! | | `metrics` | table, see below; task and measure only | required of a measure |
 //! | `ready` | `http` | template of an `http://` address | one of these three is required |
@@ -121,10 +126,17 @@
 //! | | `owner` | `trial`, `any`: whose listener it must be; not for `log` | `trial` |
 //! | | `probe` | `{ url, body, status, expect, timeout }`: one real request; `body` is POSTed, `expect` is a regular expression for the answer, `timeout` is `30s` | none |
 //! | `[step.metrics]` | NAME | a regular expression with a group, or a table | |
-//! | | `.regex`, `.match` | the same; `last` or `first` match counts | `last` |
-//! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
-//! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
+//! | | `.regex` | the same; the group named `value` is the number, else the first that is named neither `step` nor `of` | |
+//! | | `.json`, `.file` | JSON pointer; template of the file, in which `*`, `?`, `[…]`, `**` stand for other names: the newest counts that the run has written | last line of output that is a JSON object |
+//! | | `.records` | JSON pointer to a list in the document, into whose records `json` points | the document |
+//! | | `.jsonl`, `.pointer` | template of the file, as above, with one JSON object a line; JSON pointer into a record | |
+//! | | `.match` | which match, or record that has it, counts: `last`, `first`, `min`, `max`; not of one document | `last` |
+//! | | `.at` | number: that of this training step counts | |
+//! | | `.step` | JSON pointer to the training step in a record; a pattern has a group `step` | |
 //! | | `.optional` | whether a run without it is good all the same | `false` |
+//! | `[step.progress]` | NAME | a regular expression with a group, or a table: a metric that is read while a run goes on; 16 at most | |
+//! | | `.regex` | the same; a group `step` is the training step, a group `of` the last one | |
+//! | | `.jsonl`, `.pointer`, `.step` | as of a metric | |
 
 mod amend;
 #[cfg(test)]
@@ -132,6 +144,7 @@ mod amend_tests;
 mod arguments;
 mod bounds;
 mod complaint;
+mod curves;
 mod limits;
 mod marks;
 mod merge;
@@ -463,7 +476,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let objective = study::objective(r, objective);
     let constraints = study::constraints(r, constraints);
     let budget = study::budget(r, budget);
-    let (search, sampler) = study::search(r, search_section);
+    let (mut search, sampler, median) = study::search(r, search_section);
     let confirm = study::confirm(r, confirm);
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
@@ -495,6 +508,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
         steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
     };
+    if let Some(said) = median {
+        let objective = objective.as_ref().map(|(objective, _)| objective);
+        search.median = said.rule(r, objective, &steps);
+    }
     if !no_steps {
         if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);

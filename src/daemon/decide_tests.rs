@@ -38,6 +38,8 @@ fn spec() -> Spec {
         workdir: "/".into(),
         stop: None,
         stop_grace: Duration::ZERO,
+        curves: Vec::new(),
+        stall_timeout: None,
         metrics: Vec::new(),
     }];
     spec

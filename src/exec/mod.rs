@@ -13,6 +13,8 @@
 //! | `evict` | ending a stranger that the spec lets us end |
 //! | [`release`] | that the memory of the GPUs is back |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
+//! | `curves`, `activity` | what a run tells on its way, and when it did last |
+//! | `fresh`, `number` | which files a run has written, and numbers in them |
 //! | [`environment`] | what a step sees of the environment |
 //! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
 //! | [`files`] | the limit of open files, of the daemon and of what it starts |
@@ -26,19 +28,23 @@
 //!   names what is.
 //! - Nothing here knows of a study: an order in, reports and a result out.
 
+mod activity;
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
 pub mod clock;
+mod curves;
 pub mod delegation;
 pub mod environment;
 mod evict;
 pub mod extract;
 pub mod files;
+mod fresh;
 pub mod gpu;
 pub mod handle;
 pub mod leftovers;
 pub mod limits;
+mod number;
 pub mod nvml;
 pub mod order;
 pub mod peer;

@@ -14,10 +14,12 @@ use super::release::GpuOrder;
 use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
-    Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
+    CurveRule, CurveSource, Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck,
+    Step, StepKind, Which,
 };
 use crate::model::template::{Template, TemplateError};
 use crate::model::trial::{Purpose, Trial, log_name};
+use crate::model::value::Finite;
 
 /// The name of the order within a sitting's folder.
 pub const ORDER_FILE: &str = "trial.json";
@@ -108,6 +110,35 @@ pub enum Work {
         /// What a run tells on its way.
         #[serde(default)]
         progress: Option<ProgressOrder>,
+        /// What the first of them tells on its way.
+        #[serde(default)]
+        curves: Vec<CurveOrder>,
+        /// A run that tells nothing for so long is ended.
+        #[serde(default)]
+        stall_timeout: Option<Duration>,
+    },
+}
+
+/// Where a metric is read while a run goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CurveOrder {
+    /// Its name.
+    pub metric: String,
+    /// Where it is read.
+    pub source: CurveSourceOrder,
+}
+
+/// See [`CurveSource`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::CurveSource")]
+pub enum CurveSourceOrder {
+    Regex {
+        pattern: String,
+    },
+    Jsonl {
+        file: PathBuf,
+        pointer: String,
+        step: Option<String>,
     },
 }
 
@@ -159,10 +190,60 @@ pub struct MetricOrder {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::MetricSource")]
 pub enum SourceOrder {
-    Regex { pattern: String, first: bool },
-    JsonOutput { pointer: String },
-    JsonFile { file: PathBuf, pointer: String },
-    JsonlFile { file: PathBuf, pointer: String },
+    Regex {
+        pattern: String,
+        which: WhichOrder,
+    },
+    JsonOutput {
+        pointer: String,
+    },
+    JsonFile {
+        file: PathBuf,
+        pointer: String,
+    },
+    Records {
+        file: PathBuf,
+        list: Option<String>,
+        pointer: String,
+        step: Option<String>,
+        which: WhichOrder,
+    },
+}
+
+/// See [`Which`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Which")]
+pub enum WhichOrder {
+    First,
+    Last,
+    Least,
+    Most,
+    At(f64),
+}
+
+impl From<Which> for WhichOrder {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::First => Self::First,
+            Which::Last => Self::Last,
+            Which::Least => Self::Least,
+            Which::Most => Self::Most,
+            Which::At(step) => Self::At(step.get()),
+        }
+    }
+}
+
+impl From<WhichOrder> for Which {
+    fn from(order: WhichOrder) -> Self {
+        match order {
+            WhichOrder::First => Self::First,
+            WhichOrder::Last => Self::Last,
+            WhichOrder::Least => Self::Least,
+            WhichOrder::Most => Self::Most,
+            // It was finite when it was ordered.
+            WhichOrder::At(step) => Finite::new(step).map_or(Self::Last, Self::At),
+        }
+    }
 }
 
 /// See [`Ready`].
@@ -295,6 +376,8 @@ impl Order {
                 runs: Vec::new(),
                 timeout: Duration::ZERO,
                 progress: None,
+                curves: Vec::new(),
+                stall_timeout: None,
             };
         }
         (!order.steps.is_empty()).then_some(order)
@@ -393,6 +476,8 @@ impl Scope {
                 runs: self.runs(spec, trial, sitting, step, 0)?,
                 timeout: *timeout,
                 progress: None,
+                curves: self.curves(trial, sitting, step)?,
+                stall_timeout: step.stall_timeout,
             },
             StepKind::Measure {
                 warmup,
@@ -410,6 +495,8 @@ impl Scope {
                     }),
                     _ => None,
                 },
+                curves: self.curves(trial, sitting, step)?,
+                stall_timeout: step.stall_timeout,
             },
         };
         if matches!(&work, Work::Runs { runs, .. } if runs.is_empty()) {
@@ -481,6 +568,41 @@ impl Scope {
         .collect()
     }
 
+    /// What a sitting follows of the first run of `step`: nobody looks at what
+    /// one tells that is not to measure the trial.
+    fn curves(
+        &mut self,
+        trial: &Trial,
+        sitting: u32,
+        step: &Step,
+    ) -> Result<Vec<CurveOrder>, OrderError> {
+        if trial.purpose_of(sitting) != Purpose::Measure {
+            return Ok(Vec::new());
+        }
+        self.set("run", 1);
+        let curve = |rule: &CurveRule| -> Result<CurveOrder, OrderError> {
+            let source = match &rule.source {
+                CurveSource::Regex(pattern) => CurveSourceOrder::Regex {
+                    pattern: pattern.source().to_owned(),
+                },
+                CurveSource::Jsonl {
+                    file,
+                    pointer,
+                    step: at,
+                } => CurveSourceOrder::Jsonl {
+                    file: step.workdir.join(self.fill(step, file, &rule.metric)?),
+                    pointer: pointer.clone(),
+                    step: at.clone(),
+                },
+            };
+            Ok(CurveOrder {
+                metric: rule.metric.to_string(),
+                source,
+            })
+        };
+        step.curves.iter().map(curve).collect()
+    }
+
     fn set(&mut self, name: &str, number: u32) {
         self.values.insert(name.to_owned(), number.to_string());
     }
@@ -522,7 +644,7 @@ impl Scope {
         let source = match &rule.source {
             MetricSource::Regex { pattern, which } => SourceOrder::Regex {
                 pattern: pattern.source().to_owned(),
-                first: *which == Which::First,
+                which: (*which).into(),
             },
             MetricSource::Json {
                 file: None,
@@ -537,12 +659,18 @@ impl Scope {
                 file: file(path)?,
                 pointer: pointer.clone(),
             },
-            MetricSource::Jsonl {
+            MetricSource::Records {
                 file: path,
+                list,
                 pointer,
-            } => SourceOrder::JsonlFile {
+                step,
+                which,
+            } => SourceOrder::Records {
                 file: file(path)?,
+                list: list.clone(),
                 pointer: pointer.clone(),
+                step: step.clone(),
+                which: (*which).into(),
             },
         };
         Ok(MetricOrder {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Name;
 use super::amendment::Amendments;
 use super::choice::Choice;
+use super::curve::Told;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
@@ -122,6 +123,13 @@ pub enum Event {
         trial: TrialId,
         /// What.
         mark: Mark,
+    },
+    /// A run that goes on has told how far it is.
+    RunTold {
+        /// The trial.
+        trial: TrialId,
+        /// What.
+        told: Told,
     },
     /// A run that counts has ended.
     RunEnded {
@@ -240,6 +248,7 @@ impl Event {
             Self::Warned { .. } => "warned",
             Self::Waiting { .. } => "waiting",
             Self::RunMarked { .. } => "run-marked",
+            Self::RunTold { .. } => "run-told",
             Self::RunEnded { .. } => "run-ended",
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
@@ -267,6 +276,7 @@ impl Event {
             | Self::PortBusy { trial, .. }
             | Self::ServicesReady { trial, .. }
             | Self::RunMarked { trial, .. }
+            | Self::RunTold { trial, .. }
             | Self::RunEnded { trial, .. }
             | Self::SittingEnded { trial, .. }
             | Self::TrialReopened { trial }

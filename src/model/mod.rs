@@ -7,6 +7,7 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`curve`] | what a run tells on its way |
 //! | [`noise`] | how much of what was measured is noise |
 //! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`], [`trials`] | what happened to a trial, and all of them |
@@ -20,6 +21,7 @@ pub mod advice;
 pub mod amendment;
 pub mod choice;
 mod confidence;
+pub mod curve;
 pub mod domain;
 pub mod drift;
 pub mod event;

@@ -74,6 +74,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             passes: 2,
             levels: 4,
             racing: true,
+            median: None,
             recheck: Some(0),
         },
         confirm: Confirm { runs: Some(0) },
@@ -124,6 +125,8 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
         workdir: "/".into(),
         stop: None,
         stop_grace: Duration::ZERO,
+        curves: Vec::new(),
+        stall_timeout: None,
         metrics: metrics.iter().map(rule).collect(),
     }
 }

@@ -12,10 +12,11 @@ use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
+use crate::model::curve::Told;
 use crate::model::event::Event;
 use crate::model::metric::Metrics;
 use crate::model::params::Params;
-use crate::model::trial::{Cut, Mark, Pruning, Run, TrialId};
+use crate::model::trial::{Cut, Mark, MedianReached, Pruning, Run, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +77,16 @@ pub(super) enum EventRecord<'a> {
         mark: u32,
         metrics: Pairs<'a, f64>,
     },
+    RunTold {
+        trial: u32,
+        sitting: u32,
+        step: Text<'a>,
+        run: u32,
+        at: f64,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<f64>,
+        metrics: Pairs<'a, f64>,
+    },
     RunEnded {
         trial: u32,
         sitting: u32,
@@ -112,6 +123,8 @@ pub(super) enum EventRecord<'a> {
         chance: f64,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         cut: Option<CutRecord<'a>>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        median: Option<MedianRecord>,
     },
     TrialDeferred {
         trial: u32,
@@ -161,9 +174,16 @@ pub(super) struct CutRecord<'a> {
     share: f64,
 }
 
+/// Where the median rule has ended it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct MedianRecord {
+    at: f64,
+    trials: u32,
+}
+
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 25] = [
+    pub(super) const KINDS: [&'static str; 26] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -172,6 +192,7 @@ impl EventRecord<'_> {
         "services-ready",
         "warned",
         "run-marked",
+        "run-told",
         "run-ended",
         "sitting-ended",
         "trial-reopened",
@@ -281,6 +302,15 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 mark: mark.number,
                 metrics: numbers(&mark.metrics),
             },
+            Event::RunTold { trial, told } => Self::RunTold {
+                trial: trial.0,
+                sitting: told.sitting,
+                step: Text::of(&told.step),
+                run: told.run,
+                at: told.at.get(),
+                of: told.of.map(Finite::get),
+                metrics: numbers(&told.metrics),
+            },
             Event::RunEnded { trial, run } => Self::RunEnded {
                 trial: trial.0,
                 sitting: run.sitting,
@@ -318,6 +348,10 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                     mark: cut.mark,
                     parts: cut.parts,
                     share: cut.share,
+                }),
+                median: pruning.median.map(|median| MedianRecord {
+                    at: median.at.get(),
+                    trials: median.trials,
                 }),
             },
             Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
@@ -499,6 +533,25 @@ impl EventRecord<'_> {
                     metrics: measurements(metrics, names)?,
                 },
             },
+            Self::RunTold {
+                trial,
+                sitting,
+                step,
+                run,
+                at,
+                of,
+                metrics,
+            } => Event::RunTold {
+                trial: TrialId(trial),
+                told: Told {
+                    step: names.name(step.as_str()),
+                    run,
+                    sitting,
+                    at: finite(at)?,
+                    of: of.map(finite).transpose()?,
+                    metrics: measurements(metrics, names)?,
+                },
+            },
             Self::SittingEnded {
                 trial,
                 sitting,
@@ -526,6 +579,7 @@ impl EventRecord<'_> {
                 rival,
                 chance,
                 cut,
+                median,
             } => Event::TrialPruned {
                 trial: TrialId(trial),
                 pruning: Box::new(Pruning {
@@ -542,6 +596,13 @@ impl EventRecord<'_> {
                         parts: cut.parts,
                         share: cut.share,
                     }),
+                    median: match median {
+                        Some(median) => Some(MedianReached {
+                            at: finite(median.at)?,
+                            trials: median.trials,
+                        }),
+                        None => None,
+                    },
                 }),
             },
             Self::TrialDeferred { trial } => Event::TrialDeferred {
@@ -619,9 +680,11 @@ fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics
     // Of exactly the size that is kept: a journal has a great many.
     let mut kept = Vec::with_capacity(numbers.0.len());
     for (name, number) in numbers.0 {
-        let finite = Finite::new(number);
-        let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-        kept.push((names.name(name.as_str()), finite?));
+        kept.push((names.name(name.as_str()), finite(number)?));
     }
     Ok(kept.into_boxed_slice())
+}
+
+fn finite(number: f64) -> Result<Finite, String> {
+    Finite::new(number).ok_or_else(|| format!("{number} is not a finite number"))
 }

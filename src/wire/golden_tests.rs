@@ -15,7 +15,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{detail, importance, leader};
+use self::samples::{curve, detail, importance, leader};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -258,6 +258,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             runs: 1,
             runs_all: 3,
             retrial: Some(text("a check for drift")),
+            curves: vec![curve()],
         }),
         waiting: vec![Waiting {
             trial: 6,

@@ -9,7 +9,7 @@ pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
-pub use super::racing::{Cut, Pruning};
+pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
@@ -214,6 +214,9 @@ pub struct Running {
     pub runs_all: u32,
     /// What the sitting is for, in words; `None` where it measures the trial.
     pub retrial: Option<String>,
+    /// What the run that goes on has told: some of the points, the newest among
+    /// them.
+    pub curves: Vec<Curve>,
 }
 
 /// What a sitting does. Variants are only added at the end.
@@ -485,6 +488,8 @@ pub struct TrialDetail {
     pub logs_gone: bool,
     /// Why the sampler chose it, where one did.
     pub choice: Option<Choice>,
+    /// What its runs have told on their way.
+    pub curves: Vec<Curve>,
 }
 
 /// A run.

@@ -57,6 +57,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
             .choice
             .as_deref()
             .map(|choice| why(&study, &trial, choice)),
+        curves: trial.curves.iter().map(Into::into).collect(),
     }))
 }
 
