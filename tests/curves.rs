@@ -39,7 +39,7 @@ fn flat(text: &str) -> String {
 
 /// The points of one curve, as [step, value, sitting].
 fn points(study: &Study, trial: &str, metric: &str) -> Vec<Json> {
-    let shown = asked(study, &["show", trial, "--json"]);
+    let shown = asked(study, &["show", trial]);
     let curves = shown["curves"].as_array().expect("curves").iter();
     let mut own = curves.filter(|curve| curve["metric"] == metric);
     let points = own.next().expect("the curve")["points"].clone();
@@ -184,7 +184,7 @@ fn a_run_that_tells_nothing_any_more_is_ended() {
     let output = study.run();
     assert_eq!(code(&output), 0, "{}", said(&output));
     let runs = study.events_of("run-ended");
-    assert_eq!(runs[0]["fault"], "told nothing for 500ms");
+    assert_eq!(runs[0]["fault"], "told nothing for 500 ms (stall_timeout)");
     assert_eq!(runs[0]["ending"], "timed-out");
     // What it had told is kept.
     let told = study.events_of("run-told");

@@ -100,7 +100,7 @@ async fn do_run(
             Ending::Exited(0) if faults.is_empty() => None,
             Ending::Exited(0) => Some(faults),
             Ending::TimedOut => Some(match watched.stall_timeout.filter(|_| done.stalled) {
-                Some(limit) => format!("told nothing for {}", show_duration(limit)),
+                Some(limit) => format!("told nothing for {} (stall_timeout)", show_duration(limit)),
                 None => format!("{} of {}", done.ending, show_duration(watched.timeout)),
             }),
             ending => Some(ending.to_string()),

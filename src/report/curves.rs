@@ -99,7 +99,7 @@ mod tests {
         );
         assert_eq!(
             newest(curves.iter(), true).as_deref(),
-            Some("step 340 of 1000, loss 1.471 █▃▂▂▁▁▁▁▁▁▁▁▁▁▁▁, eval 0.7143")
+            Some("step 340 of 1000, loss 1.471 █▃▂▂▂▁▁▁▁▁▁▁▁▁▁▁, eval 0.7143")
         );
         assert_eq!(newest([].iter(), true), None);
     }

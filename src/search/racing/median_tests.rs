@@ -168,26 +168,28 @@ fn a_model_learns_what_was_promised() {
 }
 
 /// Curves that approach a level of their own at a speed of their own, with
-/// noise: those that rise late cross others.
-fn curve(seed: u64, number: u64) -> Vec<f64> {
+/// noise. Where good ones are `late`, the higher the level, the longer nothing
+/// is seen of it.
+fn curve(seed: u64, number: u64, late: bool) -> Vec<f64> {
     let mut random = generator(seed, number);
     let level: f64 = random.random_range(0.5..1.0);
     let lag: f64 = random.random_range(3.0..20.0);
-    let value = |step: u32, noise: f64| level * (1.0 - (-f64::from(step) / lag).exp()) + noise;
+    let value = |step: u32| match late {
+        true => (f64::from(step) / f64::from(STEPS)).powf(6.0 * level - 2.0),
+        false => 1.0 - (-f64::from(step) / lag).exp(),
+    };
     (1..=STEPS)
-        .map(|step| value(step, random.random_range(-0.02..0.02)))
+        .map(|step| level * value(step) + random.random_range(-0.02..0.02))
         .collect()
 }
 
-/// The rule on 60 studies of 40 trials: how much of the training it saves, and
-/// how much worse the best that is left is. The figures are what it does, with
-/// some room: 44 % saved; the best of all lost in 1 of 6 studies, by less than
-/// 1 % on average.
-#[test]
-fn it_saves_much_and_loses_little() {
+/// What the rule does on 60 studies of 40 trials each: the share of the training
+/// that it saves, the share of studies in which it ends the best, and how much
+/// worse what is left is then, on average over all.
+fn rates(late: bool) -> (f64, f64, f64) {
+    const STUDIES: u64 = 60;
     let (mut spent, mut all, mut lost, mut worse) = (0, 0, 0, 0.0);
-    let studies = 60;
-    for seed in 0..studies {
+    for seed in 0..STUDIES {
         let mut of = study(Direction::Maximize, 5, 10);
         let (mut best, mut kept) = (f64::NEG_INFINITY, f64::NEG_INFINITY);
         for number in 0..40 {
@@ -195,7 +197,7 @@ fn it_saves_much_and_loses_little() {
                 0 => Origin::Baseline,
                 _ => Origin::Sampler,
             };
-            let curve = curve(seed, number);
+            let curve = curve(seed, number, late);
             let result = *curve.last().expect("a curve");
             let (is_whole, steps) = train(&mut of, origin, &curve);
             spent += steps;
@@ -206,10 +208,22 @@ fn it_saves_much_and_loses_little() {
         lost += u32::from(kept < best);
         worse += (best - kept) / best;
     }
-    let saved = 1.0 - spent as f64 / all as f64;
-    let (lost, worse) = (f64::from(lost) / studies as f64, worse / studies as f64);
-    eprintln!("saved {saved:.3}, lost {lost:.3}, worse by {worse:.5}");
-    assert!(saved > 0.3, "{saved}");
-    assert!(lost < 0.3, "{lost}");
-    assert!(worse < 0.02, "{worse}");
+    let studies = STUDIES as f64;
+    (
+        1.0 - spent as f64 / f64::from(all as u32),
+        f64::from(lost) / studies,
+        worse / studies,
+    )
+}
+
+#[test]
+fn what_it_saves_and_what_it_loses() {
+    // 16 % saved, and the best never lost.
+    let (saved, lost, worse) = rates(false);
+    assert!(saved > 0.12, "{saved}");
+    assert!(lost < 0.05 && worse < 0.001, "{lost} {worse}");
+    // It supposes that what is far behind does not come to be ahead.
+    let (saved, lost, worse) = rates(true);
+    eprintln!("{saved} {lost} {worse}");
+    assert!(lost > 0.5 && worse > 0.01, "{saved} {lost} {worse}");
 }
