@@ -181,7 +181,7 @@ impl Progress {
             Event::RunTold { told, .. } => {
                 // It is still the same run.
                 let curves = study.running().map(|trial| trial.open_curves());
-                let newest = curves.and_then(|c| curves::newest(c, false));
+                let newest = curves.and_then(curves::in_one_line);
                 if let (Some((doing, _)), Some(newest)) = (&mut self.doing, newest) {
                     *doing = format!("{}: {newest}", told.step);
                 }

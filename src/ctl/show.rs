@@ -208,7 +208,7 @@ fn curves(curves: &[reply::Curve], color: bool) -> String {
             shown(values().next()),
             shown(values().reduce(f64::min)),
             shown(values().reduce(f64::max)),
-            shown(values().last()),
+            shown(values().next_back()),
             sparkline(&drawn),
         ]);
     }

@@ -44,8 +44,12 @@ fn text(status: &Status, color: bool) -> String {
     if let Some(running) = &status.running {
         add("running", running_text(status, running));
         let curves: Vec<Curve> = running.curves.iter().map(Into::into).collect();
-        if let Some(newest) = curves::newest(curves.iter(), true) {
-            add("told", newest);
+        if let Some(furthest) = curves::furthest(curves.iter()) {
+            add("told", curves::place(furthest));
+        }
+        for curve in &curves {
+            let line = format!("{} {}", curves::newest(curve), curves::sparkline(curve));
+            add("", line.trim_end().to_owned());
         }
     }
     if let Some(held_up) = &status.held_up {

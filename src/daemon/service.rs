@@ -107,7 +107,7 @@ fn line(view: &View) -> String {
     }
     let newest = || {
         let curves = view.study.running()?.open_curves();
-        curves::newest(curves, false)
+        curves::in_one_line(curves)
     };
     let doing = view.doing.as_ref().map(|(doing, _)| match newest() {
         Some(newest) => format!("{}, {newest}", words(doing)),

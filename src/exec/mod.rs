@@ -2,7 +2,7 @@
 //!
 //! | file | part |
 //! |---|---|
-//! | [`order`] | what the runner is told: `trial.json` |
+//! | [`order`], [`sources`] | what the runner is told: `trial.json` |
 //! | [`report`] | what it tells: `events.jsonl`, `result.json` |
 //! | [`handle`] | the daemon's end: start, hear, stop, clear up |
 //! | [`leftovers`] | what an earlier daemon has left |
@@ -55,6 +55,7 @@ pub mod release;
 pub mod report;
 pub mod runner;
 mod runs;
+pub mod sources;
 mod spawn;
 mod watch;
 mod work;

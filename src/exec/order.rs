@@ -11,15 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
+pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
 use crate::base::secret::Source;
 use crate::model::spec::Spec;
-use crate::model::step::{
-    CurveRule, CurveSource, Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck,
-    Step, StepKind, Which,
-};
+use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
 use crate::model::trial::{Purpose, Trial, log_name};
-use crate::model::value::Finite;
 
 /// The name of the order within a sitting's folder.
 pub const ORDER_FILE: &str = "trial.json";
@@ -119,29 +116,6 @@ pub enum Work {
     },
 }
 
-/// Where a metric is read while a run goes on.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CurveOrder {
-    /// Its name.
-    pub metric: String,
-    /// Where it is read.
-    pub source: CurveSourceOrder,
-}
-
-/// See [`CurveSource`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::CurveSource")]
-pub enum CurveSourceOrder {
-    Regex {
-        pattern: String,
-    },
-    Jsonl {
-        file: PathBuf,
-        pointer: String,
-        step: Option<String>,
-    },
-}
-
 /// See [`Marks::Progress`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::Marks")]
@@ -172,78 +146,6 @@ pub struct Invocation {
     pub command: Vec<String>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
-}
-
-/// Where one metric is read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MetricOrder {
-    /// Its name.
-    pub metric: String,
-    /// Where it is read.
-    pub source: SourceOrder,
-    /// Whether a run without it is good all the same.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// See [`MetricSource`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::MetricSource")]
-pub enum SourceOrder {
-    Regex {
-        pattern: String,
-        which: WhichOrder,
-    },
-    JsonOutput {
-        pointer: String,
-    },
-    JsonFile {
-        file: PathBuf,
-        pointer: String,
-    },
-    Records {
-        file: PathBuf,
-        list: Option<String>,
-        pointer: String,
-        step: Option<String>,
-        which: WhichOrder,
-    },
-}
-
-/// See [`Which`].
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::Which")]
-pub enum WhichOrder {
-    First,
-    Last,
-    Least,
-    Most,
-    At(f64),
-}
-
-impl From<Which> for WhichOrder {
-    fn from(which: Which) -> Self {
-        match which {
-            Which::First => Self::First,
-            Which::Last => Self::Last,
-            Which::Least => Self::Least,
-            Which::Most => Self::Most,
-            Which::At(step) => Self::At(step.get()),
-        }
-    }
-}
-
-impl From<WhichOrder> for Which {
-    fn from(order: WhichOrder) -> Self {
-        match order {
-            WhichOrder::First => Self::First,
-            WhichOrder::Last => Self::Last,
-            WhichOrder::Least => Self::Least,
-            WhichOrder::Most => Self::Most,
-            // It was finite when it was ordered.
-            WhichOrder::At(step) => Finite::new(step).map_or(Self::Last, Self::At),
-        }
-    }
 }
 
 /// See [`Ready`].
@@ -561,7 +463,7 @@ impl Scope {
                 metrics: step
                     .metrics
                     .iter()
-                    .map(|rule| self.metric(step, rule))
+                    .map(|rule| MetricOrder::new(rule, |file| self.file(step, file, &rule.metric)))
                     .collect::<Result<_, _>>()?,
             })
         })
@@ -580,27 +482,10 @@ impl Scope {
             return Ok(Vec::new());
         }
         self.set("run", 1);
-        let curve = |rule: &CurveRule| -> Result<CurveOrder, OrderError> {
-            let source = match &rule.source {
-                CurveSource::Regex(pattern) => CurveSourceOrder::Regex {
-                    pattern: pattern.source().to_owned(),
-                },
-                CurveSource::Jsonl {
-                    file,
-                    pointer,
-                    step: at,
-                } => CurveSourceOrder::Jsonl {
-                    file: step.workdir.join(self.fill(step, file, &rule.metric)?),
-                    pointer: pointer.clone(),
-                    step: at.clone(),
-                },
-            };
-            Ok(CurveOrder {
-                metric: rule.metric.to_string(),
-                source,
-            })
-        };
-        step.curves.iter().map(curve).collect()
+        let curves = step.curves.iter();
+        curves
+            .map(|rule| CurveOrder::new(rule, |file| self.file(step, file, &rule.metric)))
+            .collect()
     }
 
     fn set(&mut self, name: &str, number: u32) {
@@ -637,47 +522,9 @@ impl Scope {
         Ok(Invocation { command, env })
     }
 
-    fn metric(&self, step: &Step, rule: &MetricRule) -> Result<MetricOrder, OrderError> {
-        let file = |file: &Template| -> Result<PathBuf, OrderError> {
-            Ok(step.workdir.join(self.fill(step, file, &rule.metric)?))
-        };
-        let source = match &rule.source {
-            MetricSource::Regex { pattern, which } => SourceOrder::Regex {
-                pattern: pattern.source().to_owned(),
-                which: (*which).into(),
-            },
-            MetricSource::Json {
-                file: None,
-                pointer,
-            } => SourceOrder::JsonOutput {
-                pointer: pointer.clone(),
-            },
-            MetricSource::Json {
-                file: Some(path),
-                pointer,
-            } => SourceOrder::JsonFile {
-                file: file(path)?,
-                pointer: pointer.clone(),
-            },
-            MetricSource::Records {
-                file: path,
-                list,
-                pointer,
-                step,
-                which,
-            } => SourceOrder::Records {
-                file: file(path)?,
-                list: list.clone(),
-                pointer: pointer.clone(),
-                step: step.clone(),
-                which: (*which).into(),
-            },
-        };
-        Ok(MetricOrder {
-            metric: rule.metric.to_string(),
-            source,
-            optional: rule.optional,
-        })
+    /// A file that `metric` is read from.
+    fn file(&self, step: &Step, file: &Template, metric: &str) -> Result<PathBuf, OrderError> {
+        Ok(step.workdir.join(self.fill(step, file, metric)?))
     }
 
     fn ready(&self, step: &Step, ready: &Ready) -> Result<ReadyOrder, OrderError> {

@@ -46,22 +46,23 @@ pub fn place(curve: &Curve) -> String {
     format!("step {}{}", at.unwrap_or_default(), of.unwrap_or_default())
 }
 
-/// Where a run is, and what it told last: `step 340 of 1000, loss 1.23,
-/// eval_loss 0.71`; `None` where it has told nothing. With `drawn` each with its
-/// line of blocks.
-pub fn newest<'a>(curves: impl Iterator<Item = &'a Curve> + Clone, drawn: bool) -> Option<String> {
+/// Where a run is, by the curve that has come furthest.
+pub fn furthest<'a>(curves: impl Iterator<Item = &'a Curve>) -> Option<&'a Curve> {
     let at = |curve: &Curve| curve.last().map_or(f64::NEG_INFINITY, |last| last.at.get());
-    let furthest = curves.clone();
-    let furthest = furthest.max_by(|a, b| at(a).total_cmp(&at(b)))?;
-    let mut parts = vec![place(furthest)];
-    for curve in curves {
-        let Some(last) = curve.last() else { continue };
-        let mut part = format!("{} {}", clean(&curve.metric), figures(last.value.get(), 4));
-        if drawn && curve.points.len() > 1 {
-            part += &format!(" {}", sparkline(curve));
-        }
-        parts.push(part);
-    }
+    curves.max_by(|a, b| at(a).total_cmp(&at(b)))
+}
+
+/// What a metric was last: `loss 1.23`.
+pub fn newest(curve: &Curve) -> String {
+    let value = curve.last().map(|point| figures(point.value.get(), 4));
+    format!("{} {}", clean(&curve.metric), value.unwrap_or_default())
+}
+
+/// Where a run is, and what it told last: `step 340 of 1000, loss 1.23,
+/// eval_loss 0.71`; `None` where it has told nothing.
+pub fn in_one_line<'a>(curves: impl Iterator<Item = &'a Curve> + Clone) -> Option<String> {
+    let mut parts = vec![place(furthest(curves.clone())?)];
+    parts.extend(curves.map(newest));
     Some(parts.join(", "))
 }
 
@@ -94,14 +95,12 @@ mod tests {
             .collect();
         let curves = [curve("loss", &loss), curve("eval", &[(300.0, 0.714_28)])];
         assert_eq!(
-            newest(curves.iter(), false).as_deref(),
+            in_one_line(curves.iter()).as_deref(),
             Some("step 340 of 1000, loss 1.471, eval 0.7143")
         );
-        assert_eq!(
-            newest(curves.iter(), true).as_deref(),
-            Some("step 340 of 1000, loss 1.471 █▃▂▂▂▁▁▁▁▁▁▁▁▁▁▁, eval 0.7143")
-        );
-        assert_eq!(newest([].iter(), true), None);
+        assert_eq!(newest(&curves[1]), "eval 0.7143");
+        assert_eq!(sparkline(&curves[0]), "█▃▂▂▂▁▁▁▁▁▁▁▁▁▁▁");
+        assert_eq!(in_one_line([].iter()), None);
     }
 
     #[test]

@@ -10,13 +10,13 @@ use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
+use super::run_record::{PrunedRecord, ToldRecord};
 use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
-use crate::model::curve::Told;
 use crate::model::event::Event;
 use crate::model::metric::Metrics;
 use crate::model::params::Params;
-use crate::model::trial::{Cut, Mark, MedianReached, Pruning, Run, TrialId};
+use crate::model::trial::{Mark, Run, TrialId};
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -77,16 +77,7 @@ pub(super) enum EventRecord<'a> {
         mark: u32,
         metrics: Pairs<'a, f64>,
     },
-    RunTold {
-        trial: u32,
-        sitting: u32,
-        step: Text<'a>,
-        run: u32,
-        at: f64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        of: Option<f64>,
-        metrics: Pairs<'a, f64>,
-    },
+    RunTold(ToldRecord<'a>),
     RunEnded {
         trial: u32,
         sitting: u32,
@@ -111,21 +102,7 @@ pub(super) enum EventRecord<'a> {
     TrialSkipped {
         trial: u32,
     },
-    TrialPruned {
-        trial: u32,
-        metric: Text<'a>,
-        runs: u32,
-        of: u32,
-        mean: f64,
-        needed: f64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rival: Option<u32>,
-        chance: f64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cut: Option<CutRecord<'a>>,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        median: Option<MedianRecord>,
-    },
+    TrialPruned(PrunedRecord<'a>),
     TrialDeferred {
         trial: u32,
     },
@@ -161,24 +138,6 @@ pub(super) enum EventRecord<'a> {
         sitting: u32,
         text: Text<'a>,
     },
-}
-
-/// Where in a run racing has ended it.
-#[derive(Serialize, Deserialize)]
-pub(super) struct CutRecord<'a> {
-    #[serde(borrow)]
-    step: Text<'a>,
-    mark: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parts: Option<u32>,
-    share: f64,
-}
-
-/// Where the median rule has ended it.
-#[derive(Serialize, Deserialize)]
-pub(super) struct MedianRecord {
-    at: f64,
-    trials: u32,
 }
 
 impl EventRecord<'_> {
@@ -302,15 +261,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 mark: mark.number,
                 metrics: numbers(&mark.metrics),
             },
-            Event::RunTold { trial, told } => Self::RunTold {
-                trial: trial.0,
-                sitting: told.sitting,
-                step: Text::of(&told.step),
-                run: told.run,
-                at: told.at.get(),
-                of: told.of.map(Finite::get),
-                metrics: numbers(&told.metrics),
-            },
+            Event::RunTold { trial, told } => Self::RunTold(ToldRecord::of(*trial, told)),
             Event::RunEnded { trial, run } => Self::RunEnded {
                 trial: trial.0,
                 sitting: run.sitting,
@@ -334,26 +285,9 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::TrialReopened { trial } => Self::TrialReopened { trial: trial.0 },
             Event::TrialSkipped { trial } => Self::TrialSkipped { trial: trial.0 },
-            Event::TrialPruned { trial, pruning } => Self::TrialPruned {
-                trial: trial.0,
-                metric: Text::of(&pruning.metric),
-                runs: pruning.runs,
-                of: pruning.of,
-                mean: pruning.mean,
-                needed: pruning.needed,
-                rival: pruning.rival.map(|rival| rival.0),
-                chance: pruning.chance,
-                cut: pruning.cut.as_ref().map(|cut| CutRecord {
-                    step: Text::of(&cut.step),
-                    mark: cut.mark,
-                    parts: cut.parts,
-                    share: cut.share,
-                }),
-                median: pruning.median.map(|median| MedianRecord {
-                    at: median.at.get(),
-                    trials: median.trials,
-                }),
-            },
+            Event::TrialPruned { trial, pruning } => {
+                Self::TrialPruned(PrunedRecord::of(*trial, pruning))
+            }
             Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
             Event::Drifted {
                 trial,
@@ -533,25 +467,7 @@ impl EventRecord<'_> {
                     metrics: measurements(metrics, names)?,
                 },
             },
-            Self::RunTold {
-                trial,
-                sitting,
-                step,
-                run,
-                at,
-                of,
-                metrics,
-            } => Event::RunTold {
-                trial: TrialId(trial),
-                told: Told {
-                    step: names.name(step.as_str()),
-                    run,
-                    sitting,
-                    at: finite(at)?,
-                    of: of.map(finite).transpose()?,
-                    metrics: measurements(metrics, names)?,
-                },
-            },
+            Self::RunTold(told) => told.into_event(names)?,
             Self::SittingEnded {
                 trial,
                 sitting,
@@ -569,42 +485,7 @@ impl EventRecord<'_> {
             Self::TrialSkipped { trial } => Event::TrialSkipped {
                 trial: TrialId(trial),
             },
-            Self::TrialPruned {
-                trial,
-                metric,
-                runs,
-                of,
-                mean,
-                needed,
-                rival,
-                chance,
-                cut,
-                median,
-            } => Event::TrialPruned {
-                trial: TrialId(trial),
-                pruning: Box::new(Pruning {
-                    metric: names.name(metric.as_str()),
-                    runs,
-                    of,
-                    mean,
-                    needed,
-                    rival: rival.map(TrialId),
-                    chance,
-                    cut: cut.map(|cut| Cut {
-                        step: names.name(cut.step.as_str()),
-                        mark: cut.mark,
-                        parts: cut.parts,
-                        share: cut.share,
-                    }),
-                    median: match median {
-                        Some(median) => Some(MedianReached {
-                            at: finite(median.at)?,
-                            trials: median.trials,
-                        }),
-                        None => None,
-                    },
-                }),
-            },
+            Self::TrialPruned(pruned) => pruned.into_event(names)?,
             Self::TrialDeferred { trial } => Event::TrialDeferred {
                 trial: TrialId(trial),
             },
@@ -667,7 +548,7 @@ fn nanoseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
+pub(super) fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
     let numbers = metrics.iter();
     Pairs(
         numbers
@@ -676,7 +557,10 @@ fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
     )
 }
 
-fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics, String> {
+pub(super) fn measurements(
+    numbers: Pairs<'_, f64>,
+    names: &mut Interner,
+) -> Result<Metrics, String> {
     // Of exactly the size that is kept: a journal has a great many.
     let mut kept = Vec::with_capacity(numbers.0.len());
     for (name, number) in numbers.0 {
@@ -685,6 +569,6 @@ fn measurements(numbers: Pairs<'_, f64>, names: &mut Interner) -> Result<Metrics
     Ok(kept.into_boxed_slice())
 }
 
-fn finite(number: f64) -> Result<Finite, String> {
+pub(super) fn finite(number: f64) -> Result<Finite, String> {
     Finite::new(number).ok_or_else(|| format!("{number} is not a finite number"))
 }
