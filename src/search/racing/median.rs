@@ -14,6 +14,7 @@
 
 use statrs::statistics::{Data, Median as _, Statistics};
 
+use crate::model::curve::Curve;
 use crate::model::metric::Direction;
 use crate::model::noise::Noise;
 use crate::model::outcome::Outcome;
@@ -119,7 +120,7 @@ pub(super) fn promised(
                 .then_some((mean, variance * of));
         }
     }
-    if study.spec().objective.metric != metric.into() {
+    if *study.spec().objective.metric != *metric {
         return None;
     }
     let mut results: Vec<f64> = others().filter_map(result).collect();
@@ -148,19 +149,11 @@ fn median(numbers: Vec<f64>) -> Option<f64> {
 /// says that it ends, else by where those of others ended; 0 where neither is
 /// known.
 fn share(study: &Study, trial: &Trial, step: &str, run: u32, at: f64) -> f64 {
-    let of_run = |trial: &Trial| {
-        let curves = trial.curves.iter();
-        let own = curves.filter(|curve| *curve.step == *step && curve.run == run);
-        own.cloned().collect::<Vec<_>>()
-    };
     let ended = |trial: &Trial| {
-        let curves = of_run(trial);
-        let ends = curves
-            .iter()
-            .filter_map(|curve| Some(curve.last()?.at.get()));
+        let ends = curves_of(trial, step, run).filter_map(|curve| Some(curve.last()?.at.get()));
         ends.reduce(f64::max)
     };
-    let said = of_run(trial).iter().find_map(|curve| curve.of);
+    let said = curves_of(trial, step, run).find_map(|curve| curve.of);
     let of_others = || {
         let others = study.trials().iter();
         let whole = others.filter(|other| other.outcome == Some(Outcome::Complete));
@@ -169,6 +162,11 @@ fn share(study: &Study, trial: &Trial, step: &str, run: u32, at: f64) -> f64 {
     let end = said.map(Finite::get).or_else(of_others);
     let end = end.filter(|end| *end > 0.0);
     end.map_or(0.0, |end| (at / end).clamp(0.0, 1.0))
+}
+
+fn curves_of<'a>(trial: &'a Trial, step: &'a str, run: u32) -> impl Iterator<Item = &'a Curve> {
+    let is_of_run = move |curve: &&Curve| *curve.step == *step && curve.run == run;
+    trial.curves.iter().filter(is_of_run)
 }
 
 #[cfg(test)]
