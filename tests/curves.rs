@@ -100,6 +100,40 @@ fn a_hopeless_run_is_ended_in_its_midst_and_all_can_be_seen() {
 }
 
 #[test]
+fn a_hopeless_run_is_ended_after_a_crash_in_its_midst_too() {
+    let waits = "10 if sitting == '1' else 61";
+    let study = Study::new(&TRAIN.replace("101, 61, 101", &format!("101, {waits}, 101")));
+    study.open_gate("gate-1");
+    let mut daemon = study.start();
+    study.await_gate("gate-5");
+    let is_told = || {
+        study
+            .events_of("run-told")
+            .iter()
+            .any(|told| told["trial"] == 5)
+    };
+    study.wait("a point of the fifth trial", is_told);
+    daemon.kill();
+    let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
+    study.await_events("done", 1);
+    let pruned = study.events_of("trial-pruned");
+    let of = |pruned: &Json| (pruned["trial"].clone(), pruned["median"]["at"].clone());
+    assert_eq!(
+        pruned.iter().map(of).collect::<Vec<_>>(),
+        [(json!(5), json!(20.0))]
+    );
+    let known = points(&study, "5", "accuracy");
+    assert!(
+        known.len() >= 20 && known.iter().all(|point| point[2] == 2),
+        "{known:?}"
+    );
+    assert_eq!(study.alive(), [0; 0]);
+    assert_eq!(study.best(), json!({"N": "6"}));
+    good(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+#[test]
 fn what_a_user_wants_and_what_nobody_prunes_runs_to_its_end() {
     let study = Study::new(&TRAIN.replace("median = { after = 3, from = 20 }\n", ""));
     (1..=7).for_each(|n| study.open_gate(&format!("gate-{n}")));
