@@ -20,7 +20,7 @@ pub struct MetricOrder {
     pub optional: bool,
 }
 
-/// See [`MetricSource`](crate::model::step::MetricSource).
+/// See [`MetricSource`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::MetricSource")]
 pub enum SourceOrder {
@@ -89,7 +89,7 @@ pub struct CurveOrder {
     pub source: CurveSourceOrder,
 }
 
-/// See [`CurveSource`](crate::model::step::CurveSource).
+/// See [`CurveSource`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::CurveSource")]
 pub enum CurveSourceOrder {
