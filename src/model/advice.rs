@@ -69,3 +69,19 @@ pub struct Usage {
     /// Tokens of the answers, as the server counts them.
     pub completion_tokens: u64,
 }
+
+impl Usage {
+    /// Tokens of questions and answers together.
+    pub const fn tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let add = |own: &mut u64, more: u64| *own = own.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.prompt_tokens, other.prompt_tokens);
+        add(&mut self.completion_tokens, other.completion_tokens);
+    }
+}

@@ -74,4 +74,6 @@ pub enum Refusal {
         /// The setting that ends such runs.
         setting: String,
     },
+    /// The spec has no `[advisor]`.
+    NoAdvisor,
 }
