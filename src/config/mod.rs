@@ -183,6 +183,7 @@ mod source;
 mod space;
 mod steps;
 mod study;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -200,8 +201,8 @@ pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
-use self::secret_lines::secret_lines;
 pub use self::source::SpecSource;
+use self::syntax::parse;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
@@ -436,41 +437,6 @@ pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> 
         return Err(Refusal::Wrong(complaints));
     }
     Ok((workdir.unwrap_or(folder), advisor))
-}
-
-fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for range in secret_lines(text) {
-            r.hide(&range);
-        }
-    }
-    // What follows a slip in the syntax is mostly a consequence of it; a key
-    // that stands twice has none.
-    let is_twice = |error: &&toml::de::Error| error.message().starts_with("duplicate key");
-    let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
-    let syntax = errors.iter().filter(|error| !is_twice(error));
-    if let Some(first) = syntax.min_by_key(|error| place(error).start) {
-        let mut message = first.message().replace('\n', "; ");
-        // A part that ends too early is empty: that explains nothing.
-        let span = place(first);
-        if message.starts_with("string values must be quoted") && span.is_empty() {
-            message = "the key has no value".to_owned();
-        }
-        r.error(&span, format!("this is not TOML: {message}"));
-        return None;
-    }
-    for error in &errors {
-        let span = place(error);
-        let key = text.get(span.clone()).unwrap_or_default();
-        let message = format!("`{key}` is here for the second time");
-        r.error_help(
-            &span,
-            message,
-            "keep one of the two; of [[step]] and other [[…]] there may be several",
-        );
-    }
-    errors.is_empty().then(|| table.into_inner())
 }
 
 fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
