@@ -12,6 +12,7 @@ pub mod curves;
 pub mod host_check;
 pub mod overview;
 pub mod phrase;
+pub mod proposal;
 pub mod remaining;
 #[cfg(test)]
 mod report_tests;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
@@ -78,6 +79,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             median: None,
             recheck: Some(0),
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::amendment_record::AmendmentRecord;
+use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord, pairs, params as params_of};
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
@@ -15,7 +16,6 @@ use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
 use crate::model::metric::Metrics;
-use crate::model::params::Params;
 use crate::model::trial::{Mark, Run, TrialId};
 use crate::model::value::Finite;
 
@@ -138,11 +138,17 @@ pub(super) enum EventRecord<'a> {
         sitting: u32,
         text: Text<'a>,
     },
+    ApprovalAsked(AskedRecord<'a>),
+    ApprovalGiven(GivenRecord<'a>),
+    ApprovalRefused(RefusedRecord<'a>),
+    ApprovalWithdrawn {
+        reason: Text<'a>,
+    },
 }
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 26] = [
+    pub(super) const KINDS: [&'static str; 30] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -169,6 +175,10 @@ impl EventRecord<'_> {
         "notice-given-up",
         "host-seen",
         "waiting",
+        "approval-asked",
+        "approval-given",
+        "approval-refused",
+        "approval-withdrawn",
     ];
 }
 
@@ -185,12 +195,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 choice,
             } => Self::TrialPlanned {
                 trial: trial.0,
-                params: Pairs(
-                    params
-                        .iter()
-                        .map(|(name, value)| (Text::of(name), Scalar::of(value)))
-                        .collect(),
-                ),
+                params: pairs(params),
                 origin: OriginRecord::of(*origin),
                 choice: choice.as_deref().map(ChoiceRecord::of),
             },
@@ -338,6 +343,16 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 sitting: *sitting,
                 text: Text::of(text),
             },
+            Event::ApprovalAsked(proposal) => Self::ApprovalAsked(AskedRecord::of(proposal)),
+            Event::ApprovalGiven { by, instead } => {
+                Self::ApprovalGiven(GivenRecord::of(by, instead.as_ref()))
+            }
+            Event::ApprovalRefused { by, ends } => {
+                Self::ApprovalRefused(RefusedRecord::of(by, ends))
+            }
+            Event::ApprovalWithdrawn { reason } => Self::ApprovalWithdrawn {
+                reason: Text::of(reason),
+            },
         }
     }
 }
@@ -357,19 +372,12 @@ impl EventRecord<'_> {
                 params,
                 origin,
                 choice,
-            } => {
-                let values = params.0.into_iter().map(|(name, value)| {
-                    let name = names.name(name.as_str());
-                    value.into_value(names).map(|value| (name, value))
-                });
-                let values: Vec<_> = values.collect::<Result<_, _>>()?;
-                Event::TrialPlanned {
-                    trial: TrialId(trial),
-                    params: Params::recorded(values),
-                    origin: origin.origin(),
-                    choice: choice.map(|choice| Box::new(choice.into_choice())),
-                }
-            }
+            } => Event::TrialPlanned {
+                trial: TrialId(trial),
+                params: params_of(params, names)?,
+                origin: origin.origin(),
+                choice: choice.map(|choice| Box::new(choice.into_choice())),
+            },
             Self::SittingStarted {
                 trial,
                 sitting,
@@ -525,6 +533,12 @@ impl EventRecord<'_> {
                 trial: TrialId(trial),
                 sitting,
                 text: text.as_str().into(),
+            },
+            Self::ApprovalAsked(asked) => asked.into_event(names)?,
+            Self::ApprovalGiven(given) => given.into_event(names)?,
+            Self::ApprovalRefused(refused) => refused.into_event(names),
+            Self::ApprovalWithdrawn { reason } => Event::ApprovalWithdrawn {
+                reason: reason.owned(),
             },
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();

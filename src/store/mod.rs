@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `amendment_record`, `choice_record`, `outcome_record`, `run_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `approval_record`, `choice_record`, `outcome_record`, `run_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -32,6 +32,7 @@
 //!   is never by accident a change of a format.
 
 mod amendment_record;
+mod approval_record;
 mod choice_record;
 pub mod error;
 mod event_record;

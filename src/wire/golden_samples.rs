@@ -151,3 +151,32 @@ pub(super) fn leader() -> Leader {
         runs_all: 5,
     }
 }
+
+pub(super) fn proposal() -> Proposal {
+    Proposal {
+        number: 3,
+        parameter: Some(text("N")),
+        against: Some(2),
+        changes: vec![change()],
+        since: 1_763_767_212_000,
+        until: Some(1_763_767_272_000),
+        then: Some(text("pause")),
+    }
+}
+
+pub(super) const fn approve(instead: Instead) -> Steer {
+    let number = Some(3);
+    Steer::Approve { number, instead }
+}
+
+pub(super) const fn reject(end: End) -> Steer {
+    Steer::Reject { number: None, end }
+}
+
+pub(super) const fn rejected(ended: Ended) -> Accepted {
+    Accepted::Rejected {
+        proposal: 3,
+        ended,
+        paused: true,
+    }
+}

@@ -15,7 +15,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{curve, detail, importance, leader};
+use self::samples::{approve, curve, detail, importance, leader, proposal, reject, rejected};
 
 fn text(text: &str) -> String {
     text.to_owned()
@@ -34,9 +34,16 @@ fn requests() -> Vec<Request> {
             again: true,
         },
         Steer::Amend(edits()),
+        approve(Instead::Nothing),
+        approve(Instead::Value(text("0.5"))),
+        approve(Instead::Values(vec![(text("N"), text("2"))])),
+        reject(End::Proposal),
+        reject(End::Parameter),
+        reject(End::Study),
     ];
     let until = [
         Until::Done,
+        Until::Approval,
         Until::Best(Some(2)),
         Until::Paused,
         Until::Trial(300),
@@ -287,6 +294,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         }),
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
+        proposal: Some(proposal()),
     }))
 }
 
@@ -349,6 +357,7 @@ fn replies() -> Vec<Reply> {
             Gain::NoBaseline,
         ),
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
+        status(Phase::AwaitingApproval, Doing::Ready, Gain::None),
         active(Doing::Step { step: step() }),
         active(Doing::Ending),
         active(Doing::WarmUp { step: step() }),
@@ -476,6 +485,10 @@ fn replies() -> Vec<Reply> {
         },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
+        Refusal::NothingProposed,
+        Refusal::OtherProposal(3),
+        Refusal::SeveralParameters(vec![text("A"), text("B")]),
+        Refusal::NoOrder(text("model")),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -490,7 +503,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 8] {
+fn answers() -> [Accepted; 12] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -526,6 +539,15 @@ fn answers() -> [Accepted; 8] {
             paused: false,
             done: true,
         }),
+        Accepted::Approved {
+            proposal: 3,
+            trial: 5,
+            running,
+            paused: false,
+        },
+        rejected(Ended::Proposal),
+        rejected(Ended::Parameter(text("N"))),
+        rejected(Ended::Study),
     ]
 }
 

@@ -3,13 +3,14 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
 pub use super::advisor::{AdvisorAnswer, AdvisorTested};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
+pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
@@ -142,6 +143,8 @@ pub struct Status {
     pub confirmation: Option<Confirmation>,
     /// How far the host has drifted, where it has.
     pub drift: Option<Drift>,
+    /// What waits for approval.
+    pub proposal: Option<Proposal>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -181,6 +184,8 @@ pub enum Phase {
     },
     /// The search is over, and its winner is being confirmed.
     Confirming,
+    /// What the sampler proposes waits for approval.
+    AwaitingApproval,
 }
 
 /// Numbers of trials.

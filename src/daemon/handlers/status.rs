@@ -8,7 +8,7 @@ use crate::model::curve::Curve;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::remaining::remaining;
-use crate::report::{curves, retrial};
+use crate::report::{self, curves, retrial};
 use crate::search::confirm;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
@@ -81,7 +81,24 @@ pub fn answer(context: &Context) -> Reply {
             amount: drift.amount,
             is_share: drift.is_share,
         }),
+        proposal: proposal(study),
     }))
+}
+
+fn proposal(study: &Study) -> Option<reply::Proposal> {
+    let pending = study.pending()?;
+    let proposal = &pending.proposal;
+    let until = study.pending_until();
+    let changes = report::proposal::changes(study, proposal);
+    Some(reply::Proposal {
+        number: proposal.number,
+        parameter: proposal.parameter.as_ref().map(ToString::to_string),
+        against: proposal.against.map(|trial| trial.0),
+        changes: common::wired(changes),
+        since: pending.since.as_millis(),
+        until: until.map(|(until, _)| until.as_millis()),
+        then: until.map(|(_, overdue)| overdue.name().to_owned()),
+    })
 }
 
 fn held_up(study: &Study) -> Option<HeldUp> {
@@ -101,6 +118,7 @@ fn phase(study: &Study) -> reply::Phase {
     match study.phase() {
         Phase::Active if confirm::is_under_way(study) => reply::Phase::Confirming,
         Phase::Active => reply::Phase::Active,
+        Phase::AwaitingApproval => reply::Phase::AwaitingApproval,
         Phase::Paused(reason) => reply::Phase::Paused {
             reason: reason.clone(),
             by_user: study.paused_by_user(),
