@@ -469,12 +469,7 @@ impl Study {
                     trial.marks.push(mark.clone());
                 }
             }
-            Event::RunTold { trial, told } => {
-                let trial = self.edit(*trial)?;
-                if trial.purpose_of(told.sitting) == Purpose::Measure {
-                    trial.hear(told);
-                }
-            }
+            Event::RunTold { trial, told } => self.edit(*trial)?.hear(told),
             Event::RunEnded { trial, run } => {
                 let trial = self.edit(*trial)?;
                 match trial.purpose_of(run.sitting) {

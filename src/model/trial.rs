@@ -331,8 +331,11 @@ impl Trial {
         self.curves.iter().filter(is_told)
     }
 
-    /// Takes up what a run has told.
+    /// Takes up what a run has told, in a sitting that is to measure it.
     pub fn hear(&mut self, told: &Told) {
+        if self.purpose_of(told.sitting) != Purpose::Measure {
+            return;
+        }
         for (metric, value) in &told.metrics {
             let point = Point {
                 at: told.at,
