@@ -14,6 +14,7 @@ use autotune::model::outcome::Outcome;
 use autotune::model::spec::Spec;
 use autotune::model::study::Study;
 use autotune::model::trial::{Purpose, TrialId};
+use autotune::model::value::Finite;
 use autotune::store::journal::{self, Journal, Opened};
 use autotune::store::{AppendError, Header, JournalError};
 use proptest::prelude::*;
@@ -424,7 +425,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 60);
+    assert_eq!(seen.facts, 66);
     // What was asked and answered.
     assert!(study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
     assert_eq!((study.rejected().count(), study.pending()), (3, None));
@@ -438,6 +439,21 @@ fn the_second_format_stays_readable() {
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));
     assert_eq!(study.trials()[3].marks[0].metrics.len(), 2);
+    let told = &study.trials()[4];
+    let curve = told.curve("eval", 1, "total_tps").expect("a curve");
+    let points: Vec<_> = curve
+        .points
+        .iter()
+        .map(|p| (p.at.get(), p.value.get()))
+        .collect();
+    assert_eq!(points, [(100.0, 2500.5), (200.0, 2600.5)]);
+    assert_eq!(
+        (curve.of.map(Finite::get), told.curves.len()),
+        (Some(1000.0), 2)
+    );
+    let median = told.pruned_by_racing().and_then(|pruning| pruning.median);
+    let median = median.expect("the median rule");
+    assert_eq!((median.at.get(), median.trials), (200.0, 6));
     insta::assert_snapshot!(trials(&study));
     insta::assert_debug_snapshot!(study.outbox());
     let unfit: Vec<String> = study.unfit().iter().map(ToString::to_string).collect();

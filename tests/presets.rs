@@ -193,7 +193,9 @@ fn metrics_are_fields_of_the_result() {
         assert!(step.metrics.len() > 5);
         for rule in &step.metrics {
             let pointer = match &rule.source {
-                MetricSource::Json { pointer, .. } | MetricSource::Jsonl { pointer, .. } => pointer,
+                MetricSource::Json { pointer, .. } | MetricSource::Records { pointer, .. } => {
+                    pointer
+                }
                 MetricSource::Regex { .. } => panic!("{} is no field", rule.metric),
             };
             let is_field = fields.iter().any(|field| pointer[1..] == *field);

@@ -184,6 +184,7 @@ impl Entries {
             | Event::HostSeen { .. }
             | Event::StepStarted { .. }
             | Event::RunMarked { .. }
+            | Event::RunTold { .. }
             | Event::TrialPlanned { .. }
             | Event::NoticeQueued(_)
             | Event::NoticeDelivered { .. } => return None,

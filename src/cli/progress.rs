@@ -20,10 +20,10 @@ use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
-use crate::report::artifacts;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::proposal;
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
+use crate::report::{artifacts, curves};
 use crate::search::{confirm, count};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
@@ -195,6 +195,15 @@ impl Progress {
                 {
                     let number = number::significant(number.get(), FIGURES);
                     *doing = format!("{}: run {}, {metric} {number}", mark.step, mark.run);
+                }
+                return;
+            }
+            Event::RunTold { told, .. } => {
+                // It is still the same run.
+                let curves = study.running().map(|trial| trial.open_curves());
+                let newest = curves.and_then(curves::in_one_line);
+                if let (Some((doing, _)), Some(newest)) = (&mut self.doing, newest) {
+                    *doing = format!("{}: {newest}", told.step);
                 }
                 return;
             }

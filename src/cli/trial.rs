@@ -273,6 +273,11 @@ fn say(out: &mut Output<impl Write>, report: &Report) {
             mark.number,
             metrics_text(&mark.metrics).join(", ")
         )),
+        Report::RunTold(told) => out.line(format_args!(
+            "{DIM}step {} so far: {}{DIM:#}",
+            number::significant(told.at, 9),
+            metrics_text(&told.metrics).join(", ")
+        )),
         Report::RunEnded(run) => {
             let metrics = metrics_text(&run.metrics);
             let took = show_duration(run.elapsed);

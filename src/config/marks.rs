@@ -3,6 +3,8 @@
 
 use std::ops::Range;
 
+use toml::de::DeValue;
+
 use super::reader::{Node, Reader, Section};
 use super::{metrics, names};
 use crate::model::step::{Marks, MetricRule, MetricSource, Pattern, Step};
@@ -21,7 +23,18 @@ pub(super) enum Said {
 /// Takes both keys of a measure step.
 pub(super) fn take(r: &mut Reader<'_>, section: &mut Section<'_>) -> Said {
     let parts = section.take("parts");
-    let progress = section.take("progress");
+    // A table tells of curves.
+    let is_table = |node: &Node<'_>| matches!(node.value, DeValue::Table(_));
+    let progress = match section.get("progress") {
+        Some(node) if !is_table(node) => section.take("progress"),
+        Some(node) if parts.is_some() => {
+            let span = node.key_span.clone();
+            let help = "leave one out: a run in parts is looked at after each of them";
+            r.error_help(&span, "a step has either `parts` or `progress`", help);
+            None
+        }
+        _ => None,
+    };
     if let (Some(_), Some(progress)) = (&parts, &progress) {
         let help = "leave one out: a run in parts is looked at after each of them";
         let message = "a step has either `parts` or `progress`";
@@ -82,7 +95,7 @@ pub(super) fn check(
     let asks = |template: &Template, name: &str| template.names().iter().any(|n| **n == *name);
     let files = step.metrics.iter().filter_map(|rule| match &rule.source {
         MetricSource::Json { file, .. } => file.as_ref(),
-        MetricSource::Jsonl { file, .. } => Some(file),
+        MetricSource::Records { file, .. } => Some(file),
         MetricSource::Regex { .. } => None,
     });
     let env = step.env.iter().map(|(_, template)| template);

@@ -46,7 +46,11 @@
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
 //! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
+//! | | `median` | table, see below: a run is ended in its midst when others were better by then | none is |
 //! | | `recheck` | whole number: after so many trials the starting values are measured again, for drift; 0 is never | 20; 0 with a task, and without racing |
+//! | `median` | `after` | 1 or more: never before so many trials have run to their end | 5 |
+//! | | `from` | whole number: never before this training step | 0 |
+//! | | `maximize` or `minimize` | a metric of `[step.progress]` | the objective |
 //! | `[confirm]` | `runs` | 0 to 1000: by so many fresh starts of each the best is compared with the starting values at the end | 3; 0 with a task |
 //! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
@@ -133,7 +137,8 @@
 //! | | `runs` | 1 to 1000; measure only | 3 |
 //! | | `warmup` | 0 to 1000 runs before that do not count; measure only | 0 |
 //! | | `parts` | 2 to 100: a run is so many executions, each told its `{{ part }}`; measure only | a run is one execution |
-//! | | `progress` | regular expression with a group for lines that tell what a metric is going to be about; measure only | nothing is told |
+//! | | `progress` | regular expression with a group for lines that tell what a metric is going to be about; measure only; or a table, see below, of task and measure | nothing is told |
+//! | | `stall_timeout` | duration above 0: a run that prints nothing for so long, and writes nothing that `progress` reads, is ended; task and measure only | no limit |
 //! | | `ready` | table, see below; service only | required |
 //! | | `metrics` | table, see below; task and measure only | required of a measure |
 //! | `ready` | `http` | template of an `http://` address | one of these three is required |
@@ -145,10 +150,17 @@
 //! | | `owner` | `trial`, `any`: whose listener it must be; not for `log` | `trial` |
 //! | | `probe` | `{ url, body, status, expect, timeout }`: one real request; `body` is POSTed, `expect` is a regular expression for the answer, `timeout` is `30s` | none |
 //! | `[step.metrics]` | NAME | a regular expression with a group, or a table | |
-//! | | `.regex`, `.match` | the same; `last` or `first` match counts | `last` |
-//! | | `.json`, `.file` | JSON pointer; template of the file | last line of output that is a JSON object |
-//! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
+//! | | `.regex` | the same; the group named `value` is the number, else the first that is named neither `step` nor `of` | |
+//! | | `.json`, `.file` | JSON pointer; template of the file, in which `*`, `?`, `[…]`, `**` stand for other names: the newest counts that the run has written | last line of output that is a JSON object |
+//! | | `.records` | JSON pointer to a list in the document, into whose records `json` points | the document |
+//! | | `.jsonl`, `.pointer` | template of the file, as above, with one JSON object a line; JSON pointer into a record | |
+//! | | `.match` | which match, or record that has it, counts: `last`, `first`, `min`, `max`; not of one document | `last` |
+//! | | `.at` | number: that of this training step counts | |
+//! | | `.step` | JSON pointer to the training step in a record; a pattern has a group `step` | |
 //! | | `.optional` | whether a run without it is good all the same | `false` |
+//! | `[step.progress]` | NAME | a regular expression with a group, or a table: a metric that is read while a run goes on; 16 at most | |
+//! | | `.regex` | the same; a group `step` is the training step, a group `of` the last one | |
+//! | | `.jsonl`, `.pointer`, `.step` | as of a metric | |
 
 mod advisor;
 #[cfg(test)]
@@ -161,6 +173,7 @@ mod arguments;
 mod artifacts;
 mod bounds;
 mod complaint;
+mod curves;
 mod limits;
 mod marks;
 mod merge;
@@ -180,6 +193,7 @@ mod source;
 mod space;
 mod steps;
 mod study;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -197,8 +211,8 @@ pub use self::complaint::{Complaint, Complaints, Level};
 pub use self::names::CONTEXT_NAMES;
 use self::presets::Preset;
 use self::reader::{Reader, Section};
-use self::secret_lines::secret_lines;
 pub use self::source::SpecSource;
+use self::syntax::parse;
 use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
@@ -435,41 +449,6 @@ pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> 
     Ok((workdir.unwrap_or(folder), advisor))
 }
 
-fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
-    let (table, errors) = DeTable::parse_recoverable(text);
-    if !errors.is_empty() {
-        for range in secret_lines(text) {
-            r.hide(&range);
-        }
-    }
-    // What follows a slip in the syntax is mostly a consequence of it; a key
-    // that stands twice has none.
-    let is_twice = |error: &&toml::de::Error| error.message().starts_with("duplicate key");
-    let place = |error: &toml::de::Error| error.span().unwrap_or(0..0);
-    let syntax = errors.iter().filter(|error| !is_twice(error));
-    if let Some(first) = syntax.min_by_key(|error| place(error).start) {
-        let mut message = first.message().replace('\n', "; ");
-        // A part that ends too early is empty: that explains nothing.
-        let span = place(first);
-        if message.starts_with("string values must be quoted") && span.is_empty() {
-            message = "the key has no value".to_owned();
-        }
-        r.error(&span, format!("this is not TOML: {message}"));
-        return None;
-    }
-    for error in &errors {
-        let span = place(error);
-        let key = text.get(span.clone()).unwrap_or_default();
-        let message = format!("`{key}` is here for the second time");
-        r.error_help(
-            &span,
-            message,
-            "keep one of the two; of [[step]] and other [[…]] there may be several",
-        );
-    }
-    errors.is_empty().then(|| table.into_inner())
-}
-
 fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let required = [
         ("study", "[study]", "begin with [study] and name = \"…\""),
@@ -523,7 +502,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let objective = study::objective(r, objective);
     let constraints = study::constraints(r, constraints);
     let budget = study::budget(r, budget);
-    let (search, sampler) = study::search(r, search_section);
+    let (mut search, sampler, median) = study::search(r, search_section);
     let confirm = study::confirm(r, confirm);
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
@@ -556,6 +535,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
         steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
     };
+    if let Some(said) = median {
+        let objective = objective.as_ref().map(|(objective, _)| objective);
+        search.median = said.rule(r, objective, &steps);
+    }
     if !no_steps {
         if let Some((objective, span)) = &objective {
             study::yielded(r, &objective.metric, span, &yields);

@@ -12,7 +12,7 @@ use super::arguments::Catalogued;
 use super::marks::{self, Said};
 use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
-use super::{artifacts, metrics, names, ready, study};
+use super::{artifacts, curves, metrics, names, ready, study};
 use crate::model::Name;
 use crate::model::step::{Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
 use crate::model::template::Template;
@@ -128,7 +128,15 @@ fn step(
         Some(kind) => read_kind(r, &mut section, KINDS[kind], known),
         None => {
             // Which of these belong to it is not known.
-            for key in ["ready", "timeout", "runs", "warmup", "parts", "progress"] {
+            for key in [
+                "ready",
+                "timeout",
+                "runs",
+                "warmup",
+                "parts",
+                "progress",
+                "stall_timeout",
+            ] {
                 section.take(key);
             }
             None
@@ -139,6 +147,10 @@ fn step(
     } else {
         Said::Nothing
     };
+    let curves = section.take("progress");
+    let curves = curves.map_or_else(Vec::new, |node| curves::read(r, &node, known));
+    let stall_timeout = section.take("stall_timeout");
+    let stall_timeout = stall_timeout.and_then(|node| node.some_time(r));
     let is_service = kind == Some(0);
     let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
     let of_kind = kind.map(|kind| KINDS[kind]);
@@ -184,6 +196,8 @@ fn step(
         metrics,
         artifacts,
         resume,
+        curves,
+        stall_timeout,
     };
     let program = program.unwrap_or(span.clone());
     marks::check(r, &step, parts.as_ref(), (&program, &span));
@@ -198,8 +212,15 @@ fn read_kind(
     known: &Known,
 ) -> Option<StepKind> {
     let elsewhere: &[&str] = match kind {
-        "service" => &["timeout", "runs", "warmup", "parts", "progress"],
-        "task" => &["ready", "runs", "warmup", "parts", "progress"],
+        "service" => &[
+            "timeout",
+            "runs",
+            "warmup",
+            "parts",
+            "progress",
+            "stall_timeout",
+        ],
+        "task" => &["ready", "runs", "warmup", "parts"],
         _ => &["ready"],
     };
     let why = match kind {

@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
+use super::curves::{self, SaidOfMedian};
 use super::reader::{Node, Reader, Section, did_you_mean};
 use super::{approval, names};
 use crate::model::Name;
@@ -276,16 +277,17 @@ fn converged(under: Option<f64>, asks: Option<u32>) -> Option<Converged> {
 pub(super) fn search(
     r: &mut Reader<'_>,
     section: Option<Section<'_>>,
-) -> (Search, Option<Range<usize>>) {
+) -> (Search, Option<Range<usize>>, Option<SaidOfMedian>) {
     let mut search = Search {
         sampler: SamplerKind::Model,
         passes: 1,
         levels: 5,
         racing: true,
+        median: None,
         recheck: None,
     };
     let Some(mut section) = section else {
-        return (search, None);
+        return (search, None, None);
     };
     let mut place = None;
     if let Some(node) = section.take("sampler") {
@@ -305,8 +307,9 @@ pub(super) fn search(
     search.racing = racing.unwrap_or(search.racing);
     let recheck = section.take("recheck");
     search.recheck = recheck.and_then(|node| node.whole32(r, 0..=u32::MAX));
+    let median = curves::median(r, &mut section);
     section.finish(r);
-    (search, place)
+    (search, place, median)
 }
 
 pub(super) fn confirm(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Confirm {

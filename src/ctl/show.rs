@@ -4,11 +4,13 @@ use super::exit::Exit;
 use super::prose;
 use super::session::{Session, Trouble};
 use crate::base::wrap::wrap;
+use crate::model::curve::Curve;
+use crate::report::curves::{place, sparkline};
 use crate::report::phrase::{clean, pruning};
 use crate::term::color::{BAD, BOLD, DOUBTFUL, paint};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::{Cell, Column, DEFAULT_WIDTH, Table, pairs};
-use crate::wire::reply::{Failure, Reply, Run, TrialDetail};
+use crate::wire::reply::{self, Failure, Reply, Run, TrialDetail};
 use crate::wire::request::Request;
 
 /// Shows all that is known of a trial: runs, timings, why it failed
@@ -113,6 +115,10 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         text += &title("Sittings", color);
         text += &sittings(trial, color);
     }
+    if !trial.curves.is_empty() {
+        text += &title("Curves", color);
+        text += &curves(&trial.curves, color);
+    }
     if !trial.runs.is_empty() {
         text += &title("Runs", color);
         text += &runs(&trial.runs, color);
@@ -188,6 +194,39 @@ fn sittings(trial: &TrialDetail, color: bool) -> String {
             sitting.startup.map(prose::duration).unwrap_or_default(),
             took.unwrap_or_default(),
             clean(&sitting.end),
+        ]);
+    }
+    table.render(DEFAULT_WIDTH, color)
+}
+
+/// What the runs have told on their way, from the first number to the last.
+fn curves(curves: &[reply::Curve], color: bool) -> String {
+    let mut table = Table::new([
+        Column::left("STEP"),
+        Column::left("METRIC"),
+        Column::left("AT"),
+        Column::right("FIRST"),
+        Column::right("LEAST"),
+        Column::right("MOST"),
+        Column::right("LAST"),
+        Column::left("COURSE"),
+    ]);
+    for curve in curves {
+        let values = || curve.points.iter().map(|point| point.value);
+        let shown = |value: Option<f64>| {
+            let shown = value.map(|value| significant(value, FIGURES));
+            shown.unwrap_or_default()
+        };
+        let drawn = Curve::from(curve);
+        table.row([
+            clean(&curve.step),
+            clean(&curve.metric),
+            place(&drawn),
+            shown(values().next()),
+            shown(values().reduce(f64::min)),
+            shown(values().reduce(f64::max)),
+            shown(values().next_back()),
+            sparkline(&drawn),
         ]);
     }
     table.render(DEFAULT_WIDTH, color)

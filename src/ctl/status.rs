@@ -4,7 +4,9 @@ use super::exit::Exit;
 use super::session::{Session, Trouble};
 use super::{approve, notify, prose};
 use crate::base::clock::Timestamp;
+use crate::model::curve::Curve;
 use crate::model::drift::Drift;
+use crate::report::curves;
 use crate::report::phrase::{clean, counted, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
@@ -41,6 +43,14 @@ fn text(status: &Status, color: bool) -> String {
     }
     if let Some(running) = &status.running {
         add("running", running_text(status, running));
+        let curves: Vec<Curve> = running.curves.iter().map(Into::into).collect();
+        if let Some(furthest) = curves::furthest(curves.iter()) {
+            add("told", curves::place(furthest));
+        }
+        for curve in &curves {
+            let line = format!("{} {}", curves::newest(curve), curves::sparkline(curve));
+            add("", line.trim_end().to_owned());
+        }
     }
     if let Some(held_up) = &status.held_up {
         add("held up", held_up_text(status.now, held_up));

@@ -40,6 +40,8 @@ fn spec() -> Spec {
         workdir: "/".into(),
         stop: None,
         stop_grace: Duration::ZERO,
+        curves: Vec::new(),
+        stall_timeout: None,
         metrics: Vec::new(),
         artifacts: Vec::new(),
         resume: None,

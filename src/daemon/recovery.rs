@@ -140,6 +140,12 @@ fn is_new(study: &Study, trial: TrialId, sitting: &Sitting, report: &Report) -> 
                 && *known.step == *run.step
                 && known.sitting == sitting.number
         }),
+        // The journal has the first of them: they come in order.
+        Report::RunTold(told) => told.metrics.iter().any(|(metric, _)| {
+            let curve = trial.curve(&told.step, told.run, metric);
+            let last = curve.and_then(|curve| curve.last());
+            last.is_none_or(|last| last.sitting != sitting.number || last.at.get() < told.at)
+        }),
         Report::ServicesReady { .. } => trial.running().is_some_and(|s| s.startup.is_none()),
         Report::PortBusy { port, holder } => is_new_warning(&port_busy(*port, holder)),
         Report::Warning(text) | Report::Waiting(text) => is_new_warning(text),

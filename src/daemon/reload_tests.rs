@@ -108,6 +108,7 @@ sampler = "coordinate"
 passes = 2
 levels = 5
 racing = true
+median = { after = 3, from = 7, minimize = "p" }
 recheck = 9
 [confirm]
 runs = 9
@@ -241,6 +242,15 @@ m = { regex = "(m)", match = "last" }
 a = { json = "/a", file = "a.json" }
 o = { json = "/o", optional = false }
 b = { jsonl = "b.jsonl", pointer = "/b" }
+t = { json = "/t", file = "t.json", records = "/list", at = 6, step = "/step" }
+[[step]]
+name = "train"
+kind = "task"
+command = ["train"]
+stall_timeout = "8m"
+[step.progress]
+p = { regex = "(p)" }
+q = { jsonl = "q.jsonl", pointer = "/q", step = "/s" }
 "#;
 
 /// What becomes of a key when it differs in a file that is read again.
@@ -284,6 +294,11 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[search]", "passes", "passes = 2", "passes = 3"),
         (Live, "[search]", "levels", "levels = 5", "levels = 6"),
         (Live, "[search]", "racing", "racing = true", "racing = false"),
+        (Live, "[search]", "median", "median = { after", "# { after"),
+        (Live, "median", "after", "after = 3", "after = 4"),
+        (Live, "median", "from", "from = 7", "from = 8"),
+        (Live, "median", "minimize", "minimize = \"p\"", "minimize = \"q\""),
+        (Live, "median", "maximize", "minimize = \"p\"", "maximize = \"p\""),
         (Live, "[search]", "recheck", "recheck = 9", "recheck = 8"),
         (Live, "[confirm]", "runs", "[confirm]\nruns = 9", "[confirm]\nruns = 8"),
         (Live, "[base]", "NAME", "N = 1\n", "N = 2\n"),
@@ -378,6 +393,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[[step]]", "warmup", "warmup = 1", "warmup = 2"),
         (Live, "[[step]]", "parts", "parts = 4", "parts = 5"),
         (Live, "[[step]]", "progress", "env = { P = \"{{ part }}\" }\ntimeout = \"1s\"\nruns = 3\nwarmup = 1\nparts = 4", "timeout = \"1s\"\nruns = 3\nwarmup = 1\nprogress = '(m)'"),
+        (Live, "[[step]]", "stall_timeout", "8m", "9m"),
         (Live, "[[step]]", "ready", "http://localhost/\", s", "http://localhost/x\", s"),
         (Live, "[[step]]", "metrics", "(m)", "(n)"),
         (Live, "ready", "http", "http://localhost/\", s", "http://localhost/x\", s"),
@@ -391,6 +407,14 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[step.metrics]", "NAME", "(m)", "(n)"),
         (Live, "[step.metrics]", ".regex", "(m)", "(n)"),
         (Live, "[step.metrics]", ".match", "\"last\"", "\"first\""),
+        (Live, "[step.metrics]", ".records", "\"/list\"", "\"/log\""),
+        (Live, "[step.metrics]", ".at", "at = 6", "at = 7"),
+        (Live, "[step.metrics]", ".step", "\"/step\"", "\"/steps\""),
+        (Live, "[step.progress]", "NAME", "q = {", "r = {"),
+        (Live, "[step.progress]", ".regex", "(p)", "(q)"),
+        (Live, "[step.progress]", ".jsonl", "q.jsonl", "r.jsonl"),
+        (Live, "[step.progress]", ".pointer", "\"/q\"", "\"/r\""),
+        (Live, "[step.progress]", ".step", "\"/s\" }", "\"/t\" }"),
         (Live, "[step.metrics]", ".json", "\"/a\"", "\"/c\""),
         (Live, "[step.metrics]", ".file", "a.json", "c.json"),
         (Live, "[step.metrics]", ".jsonl", "b.jsonl", "c.jsonl"),

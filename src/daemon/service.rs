@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::board::{Reader, View};
 use crate::model::spec::Spec;
+use crate::report::curves;
 use crate::report::phrase::figures;
 use crate::report::status_line::status_line;
 use crate::systemd::notify;
@@ -104,7 +105,14 @@ fn line(view: &View) -> String {
     if let Some(trouble) = &view.disk_trouble {
         return format!("waiting for the disk: {trouble}");
     }
-    let doing = view.doing.as_ref().map(|(doing, _)| words(doing));
+    let newest = || {
+        let curves = view.study.running()?.open_curves();
+        curves::in_one_line(curves)
+    };
+    let doing = view.doing.as_ref().map(|(doing, _)| match newest() {
+        Some(newest) => format!("{}, {newest}", words(doing)),
+        None => words(doing),
+    });
     let line = status_line(&view.study, view.trials_most(), doing.as_deref());
     if view.stopping {
         format!("stopping; {line}")

@@ -44,6 +44,10 @@ pub fn fact_of(trial: TrialId, sitting: u32, report: Report) -> Option<Event> {
             trial,
             mark: mark.into_mark(sitting)?,
         },
+        Report::RunTold(told) => Event::RunTold {
+            trial,
+            told: told.into_told(sitting)?,
+        },
         Report::RunEnded(run) => Event::RunEnded {
             trial,
             run: run.into_run(sitting),
@@ -82,6 +86,9 @@ pub(super) fn race(study: &Study, event: &Event) -> Option<Event> {
     let (id, sitting) = match event {
         Event::RunEnded { trial, run } => (trial, run.sitting),
         Event::RunMarked { trial, mark } => (trial, mark.sitting),
+        Event::RunTold { trial, told } if study.spec().search.median.is_some() => {
+            (trial, told.sitting)
+        }
         _ => return None,
     };
     let trial = study.trial(*id)?;
@@ -96,6 +103,10 @@ pub(super) fn race(study: &Study, event: &Event) -> Option<Event> {
         Event::RunMarked { mark, .. } => {
             trial.marks.push(mark.clone());
             search::racing::look_into(study, &trial).map(Verdict::Prune)
+        }
+        Event::RunTold { told, .. } => {
+            trial.hear(told);
+            search::racing::behind(study, &trial, &told.step, told.run).map(Verdict::Prune)
         }
         Event::RunEnded { run, .. } if run.is_good() => {
             trial.runs.push(run.clone());

@@ -94,7 +94,7 @@ pub fn look_at_workdirs(spec: &Spec) -> Vec<Finding> {
                 MetricSource::Json {
                     file: Some(file), ..
                 }
-                | MetricSource::Jsonl { file, .. } => !file.source().contains('/'),
+                | MetricSource::Records { file, .. } => !file.source().contains('/'),
             })
             .map(|rule| rule.metric.to_string());
         let written = access(&step.workdir, Access::WRITE_OK).map_err(io::Error::from);

@@ -14,7 +14,10 @@ use std::time::Duration;
 use regex::bytes::Regex;
 use tokio::sync::{mpsc, watch};
 
-use crate::model::step::Marks;
+use super::activity::Activity;
+use super::curves::Lines;
+use super::number::{Picked, Position, number};
+use crate::model::step::{Groups, Marks, Which};
 
 /// Longer lines are cut here: a program that never ends its line must not fill
 /// the memory.
@@ -29,8 +32,8 @@ const LOG_END: usize = 256 << 10;
 /// What to look for in a program's output.
 #[derive(Default)]
 pub struct Scan {
-    /// Patterns, each with whether its first match counts (else the last).
-    pub patterns: Vec<(Regex, bool)>,
+    /// Patterns, each with which of its matches counts.
+    pub patterns: Vec<(Regex, Which)>,
     /// Whether to keep the last line that is a JSON object.
     pub json: bool,
     /// A pattern to wait for.
@@ -38,13 +41,17 @@ pub struct Scan {
     /// A pattern of lines of progress, and who gets the numbers of those that
     /// are marks, each with which line of progress it was, from 1.
     pub progress: Option<(Regex, mpsc::UnboundedSender<(u32, f64)>)>,
+    /// The curves that are read from the lines.
+    pub curves: Option<Lines>,
+    /// Whom to tell that there is output.
+    pub activity: Option<Activity>,
 }
 
 /// What was found so far.
 #[derive(Clone, Default)]
 pub struct Found {
-    /// The text of each pattern's first group, in the order of the patterns.
-    pub groups: Vec<Option<Vec<u8>>>,
+    /// The number that each pattern has found, in the order of the patterns.
+    pub picked: Vec<Picked>,
     /// The last line that is a JSON object.
     pub json: Option<Vec<u8>>,
     /// The last lines.
@@ -72,9 +79,10 @@ impl Capture {
             Ok(file) => (Some(file), None),
             Err(error) => (None, Some(error.to_string())),
         };
-        let groups = vec![None; scan.patterns.len()];
+        let patterns = scan.patterns.iter();
+        let picked = patterns.map(|(_, which)| Picked::new(*which)).collect();
         let found = Arc::new(Mutex::new(Found {
-            groups,
+            picked,
             log_error,
             ..Found::default()
         }));
@@ -157,6 +165,9 @@ impl Reading {
     }
 
     fn take(&mut self, mut bytes: &[u8]) {
+        if let Some(activity) = &self.scan.activity {
+            activity.note();
+        }
         if self.echo {
             let _ = io::stderr().write_all(bytes);
         }
@@ -196,32 +207,33 @@ impl Reading {
         if !line.is_empty() {
             self.scan_line(&line, whole);
             self.follow(&line);
+            if let Some(curves) = &mut self.scan.curves {
+                curves.take(&line);
+            }
         }
         line.clear();
         self.line = line;
     }
 
     fn scan_line(&self, line: &[u8], whole: bool) {
-        let matches: Vec<(usize, Vec<u8>)> = (self.scan.patterns.iter().enumerate())
-            .filter_map(|(index, (pattern, first))| {
-                // Of several matches in one line the same one counts as of
-                // several lines.
-                let mut matches = pattern.captures_iter(line).filter_map(|m| m.get(1));
-                let group = if *first {
-                    matches.next()
-                } else {
-                    matches.last()
+        // Of several matches in one line the same one counts as of several lines.
+        let mut matches = Vec::new();
+        for (index, (pattern, _)) in self.scan.patterns.iter().enumerate() {
+            for captures in pattern.captures_iter(line) {
+                let Some(groups) = Groups::of(pattern) else {
+                    break;
                 };
-                Some((index, group?.as_bytes().to_vec()))
-            })
-            .collect();
+                let step = Position::in_match(&captures, groups).map(|position| position.at);
+                if let Some(text) = captures.get(groups.value) {
+                    let number = number(&String::from_utf8_lossy(text.as_bytes()));
+                    matches.push((index, step, number));
+                }
+            }
+        }
         let json = self.scan.json && whole && is_json_object(line);
         let mut found = self.lock();
-        for (index, group) in matches {
-            let first = self.scan.patterns[index].1;
-            if !(first && found.groups[index].is_some()) {
-                found.groups[index] = Some(group);
-            }
+        for (index, step, number) in matches {
+            found.picked[index].offer(step, number);
         }
         if json {
             found.json = Some(line.to_vec());
@@ -334,21 +346,39 @@ mod tests {
         (found, std::fs::read(&log).expect("the log"))
     }
 
-    fn scan(pattern: &str, first: bool) -> Scan {
+    fn scan(pattern: &str, which: Which) -> Scan {
         Scan {
-            patterns: vec![(Regex::new(pattern).expect("a pattern"), first)],
+            patterns: vec![(Regex::new(pattern).expect("a pattern"), which)],
             ..Scan::default()
         }
+    }
+
+    fn numbers(found: &Found) -> Vec<Result<f64, String>> {
+        let picked = found.picked.iter();
+        picked.map(|picked| picked.number("nothing")).collect()
     }
 
     #[tokio::test]
     async fn first_and_last_match() {
         let text = b"acc: 1\racc: 2 acc: 3\n\xff\xfe junk\nacc: 4";
-        let (found, log) = capture(text, 1 << 20, scan(r"acc: (\d)", true)).await;
-        assert_eq!(found.groups, [Some(b"1".to_vec())]);
+        let (found, log) = capture(text, 1 << 20, scan(r"acc: (\d)", Which::First)).await;
+        assert_eq!(numbers(&found), [Ok(1.0)]);
         assert_eq!(log, text);
-        let (found, _) = capture(text, 1 << 20, scan(r"acc: (\d)", false)).await;
-        assert_eq!(found.groups, [Some(b"4".to_vec())]);
+        let (found, _) = capture(text, 1 << 20, scan(r"acc: (\d)", Which::Last)).await;
+        assert_eq!(numbers(&found), [Ok(4.0)]);
+    }
+
+    #[tokio::test]
+    async fn the_best_match_and_that_of_a_training_step() {
+        let text = b"step 10 acc 0.5\nstep 20 acc 0.7\rstep 30 acc 0.6 step 40 acc nan\n";
+        let pattern = r"step (?<step>\d+) acc (\S+)";
+        let pick = async |which| numbers(&capture(text, 1 << 20, scan(pattern, which)).await.0);
+        let step = |step| Which::At(crate::model::value::Finite::new(step).expect("finite"));
+        assert_eq!(pick(Which::Most).await, [Ok(0.7)]);
+        assert_eq!(pick(Which::Least).await, [Ok(0.5)]);
+        assert_eq!(pick(step(20.0)).await, [Ok(0.7)]);
+        let missing = "nothing at step 25: those that have one go from step 10 to 40";
+        assert_eq!(pick(step(25.0)).await, [Err(missing.to_owned())]);
     }
 
     #[tokio::test]
@@ -370,8 +400,8 @@ mod tests {
     async fn a_log_keeps_its_beginning_and_its_end() {
         let mut text = vec![b'x'; 3 << 20];
         text.extend_from_slice(b"\nthe end 7\n");
-        let (found, log) = capture(&text, 1 << 20, scan(r"end (\d)", false)).await;
-        assert_eq!(found.groups, [Some(b"7".to_vec())]);
+        let (found, log) = capture(&text, 1 << 20, scan(r"end (\d)", Which::Last)).await;
+        assert_eq!(numbers(&found), [Ok(7.0)]);
         assert!(log.len() < (1 << 20) + LOG_END + 100, "{}", log.len());
         assert!(log.ends_with(b"\nthe end 7\n"));
         let note = String::from_utf8_lossy(&log).contains("bytes left out: over log_max");
@@ -381,13 +411,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_log_that_cannot_be_written_loses_no_metric() {
-        let scan = scan(r"acc: (\d)", false);
+        let scan = scan(r"acc: (\d)", Which::Last);
         let (mut writer, capture) =
             Capture::start(Path::new("/nonexistent/log"), 9, false, scan).expect("a pipe");
         writer.write_all(b"acc: 5\n").expect("written");
         drop(writer);
         let found = capture.finish(Duration::from_secs(60)).await;
-        assert_eq!(found.groups, [Some(b"5".to_vec())]);
+        assert_eq!(numbers(&found), [Ok(5.0)]);
         assert!(found.log_error.is_some());
     }
 }

@@ -1,30 +1,27 @@
 //! Reading a run's metrics: from what it printed and from the files that it
 //! wrote.
 
-use std::fs::{File, Metadata};
-use std::io::{BufRead, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::path::PathBuf;
 
 use regex::bytes::Regex;
 use serde_json::Value as Json;
 
 use super::capture::{Found, Scan};
+use super::fresh::{Fresh, Written};
+use super::number::{Picked, Position, at};
 use super::order::{MetricOrder, SourceOrder};
-use crate::model::value::Finite;
 
 /// The most that is read of a JSON file, in bytes.
 const FILE_MAX: u64 = 256 << 20;
-/// The most that a complaint quotes of what is no number, in characters.
-const SHOWN_MAX: usize = 80;
-
-/// What identifies one state of a file.
-type Stamp = Option<(u64, u64, i64, i64)>;
+/// So many files say what is wrong with them.
+const FAULTS_MAX: usize = 3;
 
 /// The metrics of one run, prepared before the run begins.
 pub struct Extraction<'a> {
     metrics: &'a [MetricOrder],
-    before: Vec<Stamp>,
+    before: Vec<Option<Fresh>>,
 }
 
 /// What a run yielded.
@@ -38,11 +35,12 @@ pub struct Yield {
 impl<'a> Extraction<'a> {
     /// Prepares to read `metrics`: what is in their files now does not count.
     pub fn prepare(metrics: &'a [MetricOrder]) -> Self {
-        let before = metrics
-            .iter()
-            .map(|metric| file_of(metric).and_then(stamp))
-            .collect();
-        Self { metrics, before }
+        let before = metrics.iter();
+        let before = before.map(|metric| file_of(metric).map(|file| Fresh::note(file)));
+        Self {
+            metrics,
+            before: before.collect(),
+        }
     }
 
     /// What to look for in the output.
@@ -50,10 +48,10 @@ impl<'a> Extraction<'a> {
         let mut scan = Scan::default();
         for metric in self.metrics {
             match &metric.source {
-                SourceOrder::Regex { pattern, first } => {
+                SourceOrder::Regex { pattern, which } => {
                     // `config` has compiled the same text before.
                     let regex = Regex::new(pattern).unwrap_or_else(|_| never());
-                    scan.patterns.push((regex, *first));
+                    scan.patterns.push((regex, (*which).into()));
                 }
                 SourceOrder::JsonOutput { .. } => scan.json = true,
                 _ => {}
@@ -64,7 +62,7 @@ impl<'a> Extraction<'a> {
 
     /// Reads the metrics after the run.
     pub fn finish(&self, found: &Found) -> Yield {
-        let mut groups = found.groups.iter();
+        let mut picked = found.picked.iter();
         let mut yielded = Yield {
             metrics: Vec::new(),
             faults: Vec::new(),
@@ -72,23 +70,38 @@ impl<'a> Extraction<'a> {
         for (metric, before) in self.metrics.iter().zip(&self.before) {
             let read = match &metric.source {
                 SourceOrder::Regex { pattern, .. } => {
-                    match groups.next().and_then(Option::as_ref) {
-                        Some(text) => number(&String::from_utf8_lossy(text)),
-                        None => Err(format!(
-                            "the pattern `{pattern}` found nothing in the output"
-                        )),
+                    let nothing = format!("the pattern `{pattern}` found nothing in the output");
+                    match picked.next() {
+                        Some(picked) => picked.number(&nothing),
+                        None => Err(nothing),
                     }
                 }
                 SourceOrder::JsonOutput { pointer } => match &found.json {
                     Some(line) => parse(line).and_then(|json| at(&json, pointer)),
                     None => Err("no line of the output is a JSON object".to_owned()),
                 },
-                SourceOrder::JsonFile { file, pointer } => {
-                    fresh(file, *before).and_then(|()| read_json(file, pointer))
+                SourceOrder::JsonFile { pointer, .. } => {
+                    in_newest(before.as_ref(), |file| at(&document(file)?, pointer))
                 }
-                SourceOrder::JsonlFile { file, pointer } => {
-                    fresh(file, *before).and_then(|()| read_jsonl(file, pointer))
-                }
+                SourceOrder::Records {
+                    list,
+                    pointer,
+                    step,
+                    which,
+                    ..
+                } => in_newest(before.as_ref(), |file| {
+                    let mut records = Records {
+                        pointer,
+                        step: step.as_deref(),
+                        picked: Picked::new((*which).into()),
+                    };
+                    match list {
+                        Some(list) => records.take_list(&document(file)?, list)?,
+                        None => records.take_lines(file)?,
+                    }
+                    let nothing = format!("no record has a number at `{pointer}`");
+                    records.picked.number(&nothing)
+                }),
             };
             match read {
                 Ok(number) => yielded.metrics.push((metric.metric.clone(), number)),
@@ -106,117 +119,114 @@ fn never() -> Regex {
 
 fn file_of(metric: &MetricOrder) -> Option<&PathBuf> {
     match &metric.source {
-        SourceOrder::JsonFile { file, .. } | SourceOrder::JsonlFile { file, .. } => Some(file),
-        _ => None,
+        SourceOrder::JsonFile { file, .. } | SourceOrder::Records { file, .. } => Some(file),
+        SourceOrder::Regex { .. } | SourceOrder::JsonOutput { .. } => None,
     }
 }
 
-fn stamp(path: &PathBuf) -> Stamp {
-    let of = |m: Metadata| (m.ino(), m.size(), m.mtime(), m.mtime_nsec());
-    std::fs::metadata(path).ok().map(of)
-}
-
-/// A result of yesterday must not pass for today's.
-fn fresh(path: &PathBuf, before: Stamp) -> Result<(), String> {
-    match stamp(path) {
-        None => Err(format!("{} is not there", path.display())),
-        now if now == before => Err(format!("{} was not written by this run", path.display())),
-        _ => Ok(()),
-    }
-}
-
-fn read_json(path: &Path, pointer: &str) -> Result<f64, String> {
-    let named = |error: String| format!("{}: {error}", path.display());
-    let mut bytes = Vec::new();
-    let file = File::open(path).map_err(|error| named(error.to_string()))?;
-    file.take(FILE_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(|error| named(error.to_string()))?;
-    at(&parse(&bytes).map_err(named)?, pointer).map_err(named)
-}
-
-fn read_jsonl(path: &Path, pointer: &str) -> Result<f64, String> {
-    let named = |error: String| format!("{}: {error}", path.display());
-    let file = File::open(path).map_err(|error| named(error.to_string()))?;
-    let mut last = Err(named(format!("no record has a number at `{pointer}`")));
-    for line in BufReader::new(file.take(FILE_MAX)).split(b'\n') {
-        let line = line.map_err(|error| named(error.to_string()))?;
-        // A record without the metric, or a torn last one, is passed over.
-        let Ok(json) = parse(&line) else { continue };
-        if json.pointer(pointer).is_some() {
-            last = at(&json, pointer).map_err(named);
+/// What the newest file has of which `read` makes something: a run may have
+/// begun more than once, and not got far.
+fn in_newest(
+    before: Option<&Fresh>,
+    read: impl Fn(&Written) -> Result<f64, String>,
+) -> Result<f64, String> {
+    let written = before.map_or_else(|| Ok(Vec::new()), Fresh::written)?;
+    let mut faults = Vec::new();
+    for file in &written {
+        match read(file) {
+            Ok(number) => return Ok(number),
+            Err(fault) => faults.push(format!("{}: {fault}", file.path.display())),
         }
     }
-    last
+    let more = faults.len().saturating_sub(FAULTS_MAX);
+    faults.truncate(FAULTS_MAX);
+    if more > 0 {
+        faults.push(format!("and {more} more files like these"));
+    }
+    Err(faults.join("; "))
+}
+
+/// One JSON document, whatever part of it the run has written.
+fn document(file: &Written) -> Result<Json, String> {
+    let mut bytes = Vec::new();
+    let opened = File::open(&file.path).map_err(|error| error.to_string())?;
+    opened
+        .take(FILE_MAX)
+        .read_to_end(&mut bytes)
+        .map_err(|error| error.to_string())?;
+    parse(&bytes)
+}
+
+/// Many records, of which one counts.
+struct Records<'a> {
+    pointer: &'a str,
+    step: Option<&'a str>,
+    picked: Picked,
+}
+
+impl Records<'_> {
+    fn take(&mut self, record: &Json) {
+        // A record without the metric is passed over.
+        if record.pointer(self.pointer).is_none() {
+            return;
+        }
+        let position = self.step.and_then(|step| Position::in_json(record, step));
+        let number = at(record, self.pointer);
+        self.picked
+            .offer(position.map(|position| position.at), number);
+    }
+
+    fn take_list(&mut self, document: &Json, list: &str) -> Result<(), String> {
+        let Some(Json::Array(records)) = document.pointer(list) else {
+            return Err(format!("has no list at `{list}`"));
+        };
+        records.iter().for_each(|record| self.take(record));
+        Ok(())
+    }
+
+    /// Those of a file with one a line, as far as the run has written it.
+    fn take_lines(&mut self, file: &Written) -> Result<(), String> {
+        let mut opened = File::open(&file.path).map_err(|error| error.to_string())?;
+        opened
+            .seek(SeekFrom::Start(file.start))
+            .map_err(|error| error.to_string())?;
+        for line in BufReader::new(opened.take(FILE_MAX)).split(b'\n') {
+            let line = line.map_err(|error| error.to_string())?;
+            // So is a torn last one.
+            if let Ok(json) = parse(&line) {
+                self.take(&json);
+            }
+        }
+        Ok(())
+    }
 }
 
 fn parse(bytes: &[u8]) -> Result<Json, String> {
     serde_json::from_slice(bytes).map_err(|error| format!("is not JSON: {error}"))
 }
 
-fn at(json: &Json, pointer: &str) -> Result<f64, String> {
-    match json.pointer(pointer) {
-        Some(Json::Number(found)) => found
-            .as_f64()
-            .filter(|n| n.is_finite())
-            .ok_or_else(|| not_finite(&found.to_string())),
-        // Some programs write their numbers as texts.
-        Some(Json::String(text)) => number(text),
-        Some(_) => Err(format!("`{pointer}` is not a number")),
-        None => Err(format!("has nothing at `{pointer}`")),
-    }
-}
-
-/// Reads a number, strictly.
-fn number(text: &str) -> Result<f64, String> {
-    let text = text.trim();
-    // A pattern may have caught megabytes; the complaint goes into the journal.
-    let shown = match text.char_indices().nth(SHOWN_MAX) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text.to_owned(),
-    };
-    match text.parse::<f64>() {
-        Ok(number) => Finite::new(number)
-            .map(Finite::get)
-            .ok_or_else(|| not_finite(&shown)),
-        Err(_) if text.contains(',') => Err(format!(
-            "`{shown}` is not a number: write it with a point and without commas"
-        )),
-        Err(_) => Err(format!("`{shown}` is not a number")),
-    }
-}
-
-fn not_finite(text: &str) -> String {
-    format!("`{text}` is not a finite number")
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
 
-    #[test]
-    fn numbers_are_read_strictly() {
-        assert_eq!(number(" 0.8815 "), Ok(0.8815));
-        assert_eq!(number("1e3"), Ok(1000.0));
-        for (text, expected) in [
-            ("1.2.3", "`1.2.3` is not a number"),
-            ("nan", "`nan` is not a finite number"),
-            ("inf", "`inf` is not a finite number"),
-            (
-                "1,5",
-                "`1,5` is not a number: write it with a point and without commas",
-            ),
-            ("", "`` is not a number"),
-        ] {
-            assert_eq!(number(text), Err(expected.to_owned()));
-        }
-    }
+    use super::super::order::WhichOrder;
+    use super::*;
 
     fn order(source: SourceOrder) -> MetricOrder {
         MetricOrder {
             optional: false,
             metric: "acc".into(),
             source,
+        }
+    }
+
+    fn records(file: &Path, pointer: &str, which: WhichOrder) -> SourceOrder {
+        SourceOrder::Records {
+            file: file.to_owned(),
+            list: None,
+            pointer: pointer.to_owned(),
+            step: Some("/global_step~1max_steps".to_owned()),
+            which,
         }
     }
 
@@ -248,7 +258,7 @@ mod tests {
     fn a_run_may_do_without_what_is_optional() {
         let source = SourceOrder::Regex {
             pattern: "acc=(.)".into(),
-            first: false,
+            which: WhichOrder::Last,
         };
         let mut metrics = [order(source)];
         let faults = |metrics: &[MetricOrder]| {
@@ -265,10 +275,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("log.jsonl");
         let text = "{\"acc\": 0.1}\n{\"acc\": 0.2}\n{\"loss\": 3}\n{\"acc\": 0.3";
-        let source = SourceOrder::JsonlFile {
-            file: file.clone(),
-            pointer: "/acc".into(),
-        };
+        let source = records(&file, "/acc", WhichOrder::Last);
         let metrics = [order(source)];
         let extraction = Extraction::prepare(&metrics);
         let missing = extraction.finish(&Found::default());
@@ -278,5 +285,93 @@ mod tests {
             extraction.finish(&Found::default()).metrics,
             [("acc".to_owned(), 0.2)]
         );
+    }
+
+    fn fixture(name: &str) -> Vec<u8> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ms-swift");
+        std::fs::read(folder.join(name)).expect("the fixture")
+    }
+
+    /// What a run yields that writes this into this file.
+    fn yields(source: SourceOrder, file: &Path, text: &[u8]) -> Result<f64, String> {
+        let metrics = [order(source)];
+        let extraction = Extraction::prepare(&metrics);
+        std::fs::write(file, text).expect("written");
+        let mut yielded = extraction.finish(&Found::default());
+        match yielded.metrics.pop() {
+            Some((_, number)) => Ok(number),
+            None => Err(yielded.faults.remove(0)),
+        }
+    }
+
+    #[test]
+    fn the_log_of_a_real_training_run() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("logging.jsonl");
+        let text = fixture("logging.jsonl");
+        let loss = |which| yields(records(&file, "/loss", which), &file, &text);
+        assert_eq!(loss(WhichOrder::Last), Ok(1.012_128_35));
+        assert_eq!(loss(WhichOrder::First), Ok(0.583_751_62));
+        assert_eq!(loss(WhichOrder::Least), Ok(0.583_751_62));
+        assert_eq!(loss(WhichOrder::Most), Ok(1.012_128_35));
+        assert_eq!(loss(WhichOrder::At(3.0)), Ok(0.891_422_69));
+        let missing = loss(WhichOrder::At(9.0)).expect_err("there is no such step");
+        let why = "no record has a number at `/loss` at step 9: those that have one go from \
+                   step 1 to 5";
+        assert!(missing.ends_with(why), "{missing}");
+        let eval = records(&file, "/eval_loss", WhichOrder::At(5.0));
+        assert_eq!(yields(eval, &file, &text), Ok(0.642_139_32));
+    }
+
+    #[test]
+    fn the_list_in_the_state_of_a_real_trainer() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("trainer_state.json");
+        let text = fixture("trainer_state.json");
+        let of = |list: &str, which| SourceOrder::Records {
+            file: path.clone(),
+            list: Some(list.to_owned()),
+            pointer: "/loss".to_owned(),
+            step: Some("/step".to_owned()),
+            which,
+        };
+        let loss = |which| yields(of("/log_history", which), &path, &text);
+        assert_eq!(loss(WhichOrder::Least), Ok(0.583_751_618_862_152_1));
+        assert_eq!(loss(WhichOrder::At(4.0)), Ok(0.594_841_301_441_192_6));
+        let missing = yields(of("/history", WhichOrder::Last), &path, &text);
+        let missing = missing.expect_err("no such list");
+        assert!(missing.ends_with("has no list at `/history`"), "{missing}");
+    }
+
+    #[test]
+    fn only_what_this_run_has_appended_counts() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let file = folder.path().join("log.jsonl");
+        std::fs::write(&file, "{\"acc\": 0.9}\n").expect("an older trial's");
+        let source = records(&file, "/acc", WhichOrder::Most);
+        let text = b"{\"acc\": 0.9}\n{\"acc\": 0.1}\n{\"acc\": 0.2}\n";
+        assert_eq!(yields(source, &file, text), Ok(0.2));
+    }
+
+    #[test]
+    fn the_newest_file_that_has_it() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let pattern = folder.path().join("v*/log.jsonl");
+        let file = |n: u32| folder.path().join(format!("v{n}/log.jsonl"));
+        (0..3).for_each(|n| std::fs::create_dir(file(n).parent().expect("one")).expect("made"));
+        std::fs::write(file(0), "{\"acc\": 0.9}\n").expect("an older trial's");
+        let metrics = [order(records(&pattern, "/acc", WhichOrder::Last))];
+        let extraction = Extraction::prepare(&metrics);
+        let finish = || extraction.finish(&Found::default());
+        let fault = &finish().faults[0];
+        assert!(fault.contains("only older ones: "), "{fault}");
+        std::fs::write(file(1), "{\"acc\": 0.5}\n").expect("written");
+        // A second start that has not come far.
+        std::fs::write(file(2), "{\"loss\": 3}\n").expect("written");
+        assert_eq!(finish().metrics, [("acc".to_owned(), 0.5)]);
+        std::fs::remove_file(file(1)).expect("removed");
+        let fault = &finish().faults[0];
+        let why = "v2/log.jsonl: no record has a number at `/acc`";
+        assert!(fault.ends_with(why), "{fault}");
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | part |
 //! |---|---|
-//! | [`order`] | what the runner is told: `trial.json` |
+//! | [`order`], [`sources`] | what the runner is told: `trial.json` |
 //! | [`report`] | what it tells: `events.jsonl`, `result.json` |
 //! | [`handle`] | the daemon's end: start, hear, stop, clear up |
 //! | [`leftovers`] | what an earlier daemon has left |
@@ -14,6 +14,8 @@
 //! | [`release`] | that the memory of the GPUs is back |
 //! | [`artifacts`], `gather`, `search`, [`checkpoint`] | what a trial has made, and from where it goes on |
 //! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
+//! | `curves`, `activity` | what a run tells on its way, and when it did last |
+//! | `fresh`, `number` | which files a run has written, and numbers in them |
 //! | [`environment`] | what a step sees of the environment |
 //! | [`gpu`], [`nvml`] | the GPUs, and the helper that asks their driver |
 //! | [`files`] | the limit of open files, of the daemon and of what it starts |
@@ -27,22 +29,26 @@
 //!   names what is.
 //! - Nothing here knows of a study: an order in, reports and a result out.
 
+mod activity;
 pub mod artifacts;
 pub mod capture;
 pub mod cause;
 pub mod cgroup;
 pub mod checkpoint;
 pub mod clock;
+mod curves;
 pub mod delegation;
 pub mod environment;
 mod evict;
 pub mod extract;
 pub mod files;
+mod fresh;
 mod gather;
 pub mod gpu;
 pub mod handle;
 pub mod leftovers;
 pub mod limits;
+mod number;
 pub mod nvml;
 pub mod order;
 pub mod peer;
@@ -54,6 +60,7 @@ pub mod report;
 pub mod runner;
 mod runs;
 mod search;
+pub mod sources;
 mod spawn;
 mod watch;
 mod work;

@@ -13,11 +13,10 @@ use super::artifacts::{ArtifactOrder, KeepOrder};
 use super::checkpoint::ResumeOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
+pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
 use crate::base::secret::Source;
 use crate::model::spec::{KEY_VARIABLE, Key, Spec};
-use crate::model::step::{
-    Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
-};
+use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
 use crate::model::trial::{Purpose, Trial, log_name};
 
@@ -116,6 +115,12 @@ pub enum Work {
         /// What a run tells on its way.
         #[serde(default)]
         progress: Option<ProgressOrder>,
+        /// What the first of them tells on its way.
+        #[serde(default)]
+        curves: Vec<CurveOrder>,
+        /// A run that tells nothing for so long is ended.
+        #[serde(default)]
+        stall_timeout: Option<Duration>,
     },
 }
 
@@ -152,28 +157,6 @@ pub struct Invocation {
     pub command: Vec<String>,
     /// Environment variables.
     pub env: Vec<(String, String)>,
-}
-
-/// Where one metric is read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct MetricOrder {
-    /// Its name.
-    pub metric: String,
-    /// Where it is read.
-    pub source: SourceOrder,
-    /// Whether a run without it is good all the same.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// See [`MetricSource`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::MetricSource")]
-pub enum SourceOrder {
-    Regex { pattern: String, first: bool },
-    JsonOutput { pointer: String },
-    JsonFile { file: PathBuf, pointer: String },
-    JsonlFile { file: PathBuf, pointer: String },
 }
 
 /// See [`Ready`].
@@ -319,6 +302,8 @@ impl Order {
                 runs: Vec::new(),
                 timeout: Duration::ZERO,
                 progress: None,
+                curves: Vec::new(),
+                stall_timeout: None,
             };
         }
         (!order.steps.is_empty()).then_some(order)
@@ -417,6 +402,8 @@ impl Scope {
                 runs: self.runs(spec, trial, sitting, step, 0)?,
                 timeout: *timeout,
                 progress: None,
+                curves: self.curves(trial, sitting, step)?,
+                stall_timeout: step.stall_timeout,
             },
             StepKind::Measure {
                 warmup,
@@ -434,6 +421,8 @@ impl Scope {
                     }),
                     _ => None,
                 },
+                curves: self.curves(trial, sitting, step)?,
+                stall_timeout: step.stall_timeout,
             },
         };
         if matches!(&work, Work::Runs { runs, .. } if runs.is_empty()) {
@@ -499,12 +488,30 @@ impl Scope {
                 metrics: step
                     .metrics
                     .iter()
-                    .map(|rule| self.metric(step, rule))
+                    .map(|rule| MetricOrder::new(rule, |file| self.file(step, file, &rule.metric)))
                     .collect::<Result<_, _>>()?,
                 resume: self.resume(spec, trial, sitting, step, &shown)?,
             })
         })
         .collect()
+    }
+
+    /// What a sitting follows of the first run of `step`: nobody looks at what
+    /// one tells that is not to measure the trial.
+    fn curves(
+        &mut self,
+        trial: &Trial,
+        sitting: u32,
+        step: &Step,
+    ) -> Result<Vec<CurveOrder>, OrderError> {
+        if trial.purpose_of(sitting) != Purpose::Measure {
+            return Ok(Vec::new());
+        }
+        self.set("run", 1);
+        let curves = step.curves.iter();
+        curves
+            .map(|rule| CurveOrder::new(rule, |file| self.file(step, file, &rule.metric)))
+            .collect()
     }
 
     fn set(&mut self, name: &str, number: u32) {
@@ -541,41 +548,9 @@ impl Scope {
         Ok(Invocation { command, env })
     }
 
-    fn metric(&self, step: &Step, rule: &MetricRule) -> Result<MetricOrder, OrderError> {
-        let file = |file: &Template| -> Result<PathBuf, OrderError> {
-            Ok(step.workdir.join(self.fill(step, file, &rule.metric)?))
-        };
-        let source = match &rule.source {
-            MetricSource::Regex { pattern, which } => SourceOrder::Regex {
-                pattern: pattern.source().to_owned(),
-                first: *which == Which::First,
-            },
-            MetricSource::Json {
-                file: None,
-                pointer,
-            } => SourceOrder::JsonOutput {
-                pointer: pointer.clone(),
-            },
-            MetricSource::Json {
-                file: Some(path),
-                pointer,
-            } => SourceOrder::JsonFile {
-                file: file(path)?,
-                pointer: pointer.clone(),
-            },
-            MetricSource::Jsonl {
-                file: path,
-                pointer,
-            } => SourceOrder::JsonlFile {
-                file: file(path)?,
-                pointer: pointer.clone(),
-            },
-        };
-        Ok(MetricOrder {
-            metric: rule.metric.to_string(),
-            source,
-            optional: rule.optional,
-        })
+    /// A file that `metric` is read from.
+    fn file(&self, step: &Step, file: &Template, metric: &str) -> Result<PathBuf, OrderError> {
+        Ok(step.workdir.join(self.fill(step, file, metric)?))
     }
 
     fn ready(&self, step: &Step, ready: &Ready) -> Result<ReadyOrder, OrderError> {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::release::Level;
 use crate::base::clock::{self, Timestamp};
+use crate::model::curve::Told;
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind};
 use crate::model::trial::{Mark, Run};
 use crate::model::value::Finite;
@@ -55,6 +56,8 @@ pub enum Report {
     },
     /// Something is known of a run that counts and has not ended.
     RunMarked(MarkReport),
+    /// A run that goes on has told how far it is.
+    RunTold(ToldReport),
     /// A run that counts has ended.
     RunEnded(RunReport),
     /// Something that the owner should know and that changes nothing.
@@ -76,6 +79,17 @@ pub struct MarkReport {
     pub step: String,
     pub run: u32,
     pub number: u32,
+    pub metrics: Vec<(String, f64)>,
+}
+
+/// See [`Told`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::curve::Told")]
+pub struct ToldReport {
+    pub step: String,
+    pub run: u32,
+    pub at: f64,
+    pub of: Option<f64>,
     pub metrics: Vec<(String, f64)>,
 }
 
@@ -175,6 +189,23 @@ impl MarkReport {
             run: self.run,
             sitting,
             number: self.number,
+            metrics: metrics.collect::<Option<_>>()?,
+        })
+    }
+}
+
+impl ToldReport {
+    /// What was told as the model has it; `None` where a number is not finite,
+    /// which cannot come from a runner.
+    pub fn into_told(self, sitting: u32) -> Option<Told> {
+        let metrics = self.metrics.into_iter();
+        let metrics = metrics.map(|(name, number)| Some((name.into(), Finite::new(number)?)));
+        Some(Told {
+            step: self.step.into(),
+            run: self.run,
+            sitting,
+            at: Finite::new(self.at)?,
+            of: self.of.and_then(Finite::new),
             metrics: metrics.collect::<Option<_>>()?,
         })
     }

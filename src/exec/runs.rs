@@ -7,11 +7,13 @@ use std::time::{Duration, Instant};
 use regex::bytes::Regex;
 use tokio::sync::mpsc;
 
+use super::activity::Activity;
 use super::capture::Found;
+use super::curves::{Followed, Lines, Told};
 use super::extract::{Extraction, Yield};
-use super::order::{ProgressOrder, RunOrder, StepOrder};
+use super::order::{CurveOrder, ProgressOrder, RunOrder, StepOrder};
 use super::process::Group;
-use super::report::{EndingReport, FailureReport, MarkReport, Report, RunReport};
+use super::report::{EndingReport, FailureReport, MarkReport, Report, RunReport, ToldReport};
 use super::runner::Sitting;
 use super::work::{Broken, OUTPUT_LIMIT, Service, first_death, launch, not_released, with_tail};
 use crate::base::quantity::show_duration;
@@ -21,14 +23,26 @@ use crate::model::outcome::{Ending, FailureKind};
 /// of it: its connections close first, and much memory takes a while to free.
 const DEATH_LIMIT: Duration = Duration::from_millis(500);
 
+/// What a run is watched for.
+#[derive(Clone, Copy)]
+pub(super) struct Watched<'a> {
+    /// The longest that it may take.
+    pub(super) timeout: Duration,
+    /// The longest that it may tell nothing.
+    pub(super) stall_timeout: Option<Duration>,
+    pub(super) progress: Option<&'a ProgressOrder>,
+    pub(super) curves: &'a [CurveOrder],
+    /// What must stay alive meanwhile.
+    pub(super) services: &'a [Service<'a>],
+}
+
 /// Executes the runs of a step, one after the other.
 pub(super) async fn carry_out(
     sitting: &Sitting,
     step: &StepOrder,
     task: bool,
     runs: &[RunOrder],
-    timeout: Duration,
-    (progress, services): (Option<&ProgressOrder>, &[Service<'_>]),
+    watched: Watched<'_>,
 ) -> Result<(), Broken> {
     let mut bad: Vec<FailureReport> = Vec::new();
     let mut good = 0;
@@ -37,7 +51,7 @@ pub(super) async fn carry_out(
     let of_one = |a: &RunOrder, b: &RunOrder| a.number.is_some() && a.number == b.number;
     for parts in runs.chunk_by(of_one) {
         let number = parts.first().and_then(|part| part.number);
-        let outcome = do_run(sitting, step, parts, timeout, (progress, services)).await?;
+        let outcome = do_run(sitting, step, parts, watched).await?;
         match (outcome, number) {
             (Ok(()), Some(_)) => good += 1,
             (Err(failure), Some(_)) => bad.push(*failure),
@@ -73,21 +87,23 @@ async fn do_run(
     sitting: &Sitting,
     step: &StepOrder,
     parts: &[RunOrder],
-    timeout: Duration,
-    (progress, services): (Option<&ProgressOrder>, &[Service<'_>]),
+    watched: Watched<'_>,
 ) -> Result<Result<(), Broken>, Broken> {
     let mut elapsed = Duration::ZERO;
     let mut means = Means::default();
     let mut last = None;
     for part in parts {
-        let left = timeout.saturating_sub(elapsed);
-        let done = go_on(sitting, step, part, left, (progress, services)).await?;
+        let left = watched.timeout.saturating_sub(elapsed);
+        let done = go_on(sitting, step, part, left, watched).await?;
         elapsed += done.elapsed;
         let faults = done.yielded.faults.join("; ");
         let fault = match &done.ending {
             Ending::Exited(0) if faults.is_empty() => None,
             Ending::Exited(0) => Some(faults),
-            Ending::TimedOut => Some(format!("{} of {}", done.ending, show_duration(timeout))),
+            Ending::TimedOut => Some(match watched.stall_timeout.filter(|_| done.stalled) {
+                Some(limit) => format!("told nothing for {} (stall_timeout)", show_duration(limit)),
+                None => format!("{} of {}", done.ending, show_duration(watched.timeout)),
+            }),
             ending => Some(ending.to_string()),
         };
         let fault = match (fault, part.part, part.number) {
@@ -129,9 +145,9 @@ async fn do_run(
         None => Ok(()),
         Some(fault) => {
             // Was it the service's death that this run saw first?
-            if !services.is_empty()
-                && let Ok(death) =
-                    tokio::time::timeout(DEATH_LIMIT, first_death(sitting, services)).await
+            let death = first_death(sitting, watched.services);
+            if !watched.services.is_empty()
+                && let Ok(death) = tokio::time::timeout(DEATH_LIMIT, death).await
             {
                 return Err(death.await);
             }
@@ -180,6 +196,8 @@ struct Done {
     found: Found,
     ending: Ending,
     elapsed: Duration,
+    /// It has timed out since it told nothing any more.
+    stalled: bool,
     yielded: Yield,
 }
 
@@ -190,7 +208,7 @@ async fn go_on(
     step: &StepOrder,
     run: &RunOrder,
     limit: Duration,
-    watched: (Option<&ProgressOrder>, &[Service<'_>]),
+    watched: Watched<'_>,
 ) -> Result<Done, Broken> {
     let Some((resume, checkpoint)) = sitting.checkpoint(step, run).await else {
         return execute(sitting, step, run, limit, watched).await;
@@ -229,18 +247,43 @@ async fn execute(
     step: &StepOrder,
     run: &RunOrder,
     limit: Duration,
-    (progress, services): (Option<&ProgressOrder>, &[Service<'_>]),
+    watched: Watched<'_>,
 ) -> Result<Done, Broken> {
     let extraction = Extraction::prepare(&run.metrics);
     note_in_log(step, run);
     let begun = Instant::now();
     let mut scan = extraction.scan();
     // Of a warm-up run nobody wants to know.
-    let followed = progress.zip(run.number);
+    let followed = watched.progress.zip(run.number);
     let (sender, mut marks) = mpsc::unbounded_channel();
     scan.progress = followed
         .and_then(|(progress, _)| Regex::new(&progress.pattern).ok())
         .map(|pattern| (pattern, sender));
+    let activity = Activity::begin();
+    scan.activity = Some(activity.clone());
+    // Only of the first run: a study may have a great many.
+    let curves = watched.curves;
+    let curves = if run.number == Some(1) { curves } else { &[] };
+    let (teller, mut told) = mpsc::unbounded_channel();
+    scan.curves = Lines::new(curves, &teller);
+    let files = Followed::start(curves, &teller, &activity).unwrap_or_else(|error| {
+        let text = format!(
+            "the files of step `{}` cannot be followed: {error}",
+            step.name
+        );
+        sitting.tell(Report::Warning(text));
+        None
+    });
+    drop(teller);
+    let report = |told: Told| {
+        sitting.tell(Report::RunTold(ToldReport {
+            step: step.name.clone(),
+            run: 1,
+            at: told.at,
+            of: told.of,
+            metrics: told.metrics,
+        }));
+    };
     let tell = |(number, value): (u32, f64)| {
         if let Some((progress, run)) = followed {
             sitting.tell(Report::RunMarked(MarkReport {
@@ -252,13 +295,18 @@ async fn execute(
         }
     };
     let (group, capture) = launch(sitting, step, run.number, &run.invocation, scan)?;
+    let mut stalled = false;
     let ended = {
         let mut end = pin!(async {
             tokio::select! {
                 biased;
                 ending = group.ended() => Ok(ending),
-                failure = first_death(sitting, services) => Err(failure),
+                failure = first_death(sitting, watched.services) => Err(failure),
                 () = tokio::time::sleep(limit) => Ok(Ending::TimedOut),
+                () = activity.stalled(watched.stall_timeout) => {
+                    stalled = true;
+                    Ok(Ending::TimedOut)
+                }
             }
         });
         loop {
@@ -266,6 +314,7 @@ async fn execute(
                 biased;
                 ended = &mut end => break ended,
                 Some(mark) = marks.recv() => tell(mark),
+                Some(told) = told.recv() => report(told),
             }
         }
     };
@@ -283,6 +332,14 @@ async fn execute(
     while let Ok(mark) = marks.try_recv() {
         tell(mark);
     }
+    drop(files);
+    let rest = async {
+        while let Some(told) = told.recv().await {
+            report(told);
+        }
+    };
+    // A disk that does not answer is not waited for.
+    let _ = tokio::time::timeout(OUTPUT_LIMIT, rest).await;
     if let Some(error) = &found.log_error {
         sitting.tell(Report::Warning(format!(
             "{}: {error}, ignoring it",
@@ -299,6 +356,7 @@ async fn execute(
         found,
         ending,
         elapsed,
+        stalled,
         yielded,
     })
 }

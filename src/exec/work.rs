@@ -18,7 +18,7 @@ use super::ready::{Readiness, ReadyError};
 use super::release;
 use super::report::{CauseReport, EndingReport, FailureReport, Report, SittingResult};
 use super::runner::Sitting;
-use super::runs;
+use super::runs::{self, Watched};
 use crate::base::quantity::show_duration;
 use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
 
@@ -81,10 +81,17 @@ async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
                 runs,
                 timeout,
                 progress,
+                curves,
+                stall_timeout,
             } => {
-                let progress = progress.as_ref();
-                runs::carry_out(sitting, step, *task, runs, *timeout, (progress, &services))
-                    .await?;
+                let watched = Watched {
+                    timeout: *timeout,
+                    stall_timeout: *stall_timeout,
+                    progress: progress.as_ref(),
+                    curves,
+                    services: &services,
+                };
+                runs::carry_out(sitting, step, *task, runs, watched).await?;
             }
         }
     }

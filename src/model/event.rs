@@ -9,6 +9,7 @@ use super::amendment::Amendments;
 use super::approval::{By, Ends, Proposal};
 use super::artifacts::ArtifactsChange;
 use super::choice::Choice;
+use super::curve::Told;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
@@ -124,6 +125,13 @@ pub enum Event {
         trial: TrialId,
         /// What.
         mark: Mark,
+    },
+    /// A run that goes on has told how far it is.
+    RunTold {
+        /// The trial.
+        trial: TrialId,
+        /// What.
+        told: Told,
     },
     /// A run that counts has ended.
     RunEnded {
@@ -281,6 +289,7 @@ impl Event {
             Self::Warned { .. } => "warned",
             Self::Waiting { .. } => "waiting",
             Self::RunMarked { .. } => "run-marked",
+            Self::RunTold { .. } => "run-told",
             Self::RunEnded { .. } => "run-ended",
             Self::SittingEnded { .. } => "sitting-ended",
             Self::TrialReopened { .. } => "trial-reopened",
@@ -314,6 +323,7 @@ impl Event {
             | Self::PortBusy { trial, .. }
             | Self::ServicesReady { trial, .. }
             | Self::RunMarked { trial, .. }
+            | Self::RunTold { trial, .. }
             | Self::RunEnded { trial, .. }
             | Self::SittingEnded { trial, .. }
             | Self::TrialReopened { trial }

@@ -8,6 +8,7 @@
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
 //! | [`artifacts`] | what a trial makes that is worth keeping |
+//! | [`curve`] | what a run tells on its way |
 //! | [`noise`] | how much of what was measured is noise |
 //! | [`notify`], [`notice`] | who is told of what, and what has not been told yet |
 //! | [`outcome`], [`trial`], [`trials`] | what happened to a trial, and all of them |
@@ -24,6 +25,7 @@ pub mod approval;
 pub mod artifacts;
 pub mod choice;
 mod confidence;
+pub mod curve;
 pub mod domain;
 pub mod drift;
 pub mod event;

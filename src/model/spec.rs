@@ -8,7 +8,7 @@ pub use super::advisor::{
     Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
 };
 use super::approval::Approval;
-use super::metric::{Constraint, Objective};
+use super::metric::{Constraint, Direction, Objective};
 use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
@@ -114,9 +114,25 @@ pub struct Search {
     pub levels: usize,
     /// Whether a trial that cannot win any more is ended before its last run.
     pub racing: bool,
+    /// When the median rule ends a run in its midst; `None` for never.
+    pub median: Option<Median>,
     /// After so many trials the reference is measured again; 0 is never. `None`
     /// leaves it to [`Spec::recheck`].
     pub recheck: Option<u32>,
+}
+
+/// When a run is ended since those of other trials were better by the same
+/// training step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Median {
+    /// Never before so many trials have run to their end; 1 or more.
+    pub after: u32,
+    /// Never before this training step.
+    pub from: u64,
+    /// The metric whose curve is looked at.
+    pub metric: Name,
+    /// Which way is better.
+    pub direction: Direction,
 }
 
 /// How the winner is confirmed once the search is over.

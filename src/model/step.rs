@@ -9,6 +9,7 @@ use regex::bytes::{Regex, RegexBuilder};
 use super::Name;
 use super::artifacts::{Artifact, Resume};
 use super::template::Template;
+use super::value::Finite;
 
 /// One command of a trial.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,6 +38,11 @@ pub struct Step {
     pub artifacts: Vec<Artifact>,
     /// How it goes on from a checkpoint; of a task alone.
     pub resume: Option<Box<Resume>>,
+    /// What is read of a run while it goes on; of a measure step, of its first
+    /// run.
+    pub curves: Vec<CurveRule>,
+    /// A run that tells nothing for so long is ended.
+    pub stall_timeout: Option<Duration>,
 }
 
 /// See [`Step::kind`].
@@ -198,29 +204,95 @@ pub enum MetricSource {
     },
     /// A place in a JSON document.
     Json {
-        /// The file, relative to the step's folder; the last line of output
-        /// that is a JSON object when `None`.
+        /// The file, relative to the step's folder, or a pattern of files; the
+        /// last line of output that is a JSON object when `None`.
         file: Option<Template>,
         /// An RFC 6901 pointer: `/results/accuracy`.
         pointer: String,
     },
-    /// A place in the last record that has it of a file with one JSON object a
-    /// line.
-    Jsonl {
-        /// The file, relative to the step's folder.
+    /// A place in one of many JSON objects.
+    Records {
+        /// The file, relative to the step's folder, or a pattern of files.
         file: Template,
-        /// An RFC 6901 pointer.
+        /// A pointer to the list of records in one JSON document; without one
+        /// each line of the file is a record.
+        list: Option<String>,
+        /// An RFC 6901 pointer into a record.
         pointer: String,
+        /// A pointer to the training step of a record.
+        step: Option<String>,
+        /// Which of the records that have it counts.
+        which: Which,
     },
 }
 
-/// Which of several matches counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Which of several matches, or records, counts.
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Which {
     /// The first, as the reference tuner has it.
     First,
     /// The last: a later summary corrects an earlier one.
     Last,
+    /// That with the least number.
+    Least,
+    /// That with the greatest number.
+    Most,
+    /// The last of this training step.
+    At(Finite),
+}
+
+/// Where a metric is read while a run goes on.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CurveRule {
+    /// Its name.
+    pub metric: Name,
+    /// Where it is read.
+    pub source: CurveSource,
+}
+
+/// See [`CurveRule::source`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum CurveSource {
+    /// A pattern, matched line by line against the output: see [`Groups`].
+    Regex(Pattern),
+    /// A place in the records of a file that grows, one JSON object a line.
+    Jsonl {
+        /// The file, relative to the step's folder, or a pattern of files.
+        file: Template,
+        /// An RFC 6901 pointer into a record.
+        pointer: String,
+        /// A pointer to the training step of a record.
+        step: Option<String>,
+    },
+}
+
+/// What the groups of a pattern are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Groups {
+    /// The number: the group `value`, else the first that is none of the others.
+    pub value: usize,
+    /// The training step: the group `step`.
+    pub step: Option<usize>,
+    /// The training step at which the run will end: the group `of`.
+    pub of: Option<usize>,
+}
+
+impl Groups {
+    /// Those of an expression; `None` where no group can hold a number.
+    pub fn of(regex: &Regex) -> Option<Self> {
+        let named = |wanted: &str| {
+            let mut names = regex.capture_names();
+            names.position(|name| name == Some(wanted))
+        };
+        let (step, of) = (named("step"), named("of"));
+        let is_free = |group: &usize| Some(*group) != step && Some(*group) != of;
+        let value = named("value").or_else(|| (1..regex.captures_len()).find(is_free));
+        Some(Self {
+            value: value?,
+            step,
+            of,
+        })
+    }
 }
 
 /// A checked regular expression over bytes, since logs are not always UTF-8.
@@ -243,9 +315,9 @@ impl Pattern {
             })
     }
 
-    /// Whether it has a group that can hold a number.
-    pub fn has_group(&self) -> bool {
-        self.0.captures_len() > 1
+    /// What its groups are for; `None` where none can hold a number.
+    pub fn groups(&self) -> Option<Groups> {
+        Groups::of(&self.0)
     }
 
     /// The name of the first group, where it has one.

@@ -475,6 +475,7 @@ impl Study {
                     trial.marks.push(mark.clone());
                 }
             }
+            Event::RunTold { trial, told } => self.edit(*trial)?.hear(told),
             Event::RunEnded { trial, run } => {
                 let trial = self.edit(*trial)?;
                 match trial.purpose_of(run.sitting) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Name;
 use super::artifacts::Artifacts;
 use super::choice::Choice;
+use super::curve::{Curve, Point, Told};
 use super::metric::{Metrics, Summary};
 use super::outcome::{Ending, FailureKind, HostFault, Outcome};
 use super::params::Params;
@@ -156,6 +157,8 @@ pub struct Trial {
     /// The marks of the runs that count, and of the one that goes on or was cut
     /// short, in the order in which they were reached.
     pub marks: Vec<Mark>,
+    /// What its runs have told on their way, one for each run and metric.
+    pub curves: Vec<Curve>,
     /// The runs of sittings with another purpose than to measure it: it does
     /// not come out by them. Those of a sitting that was cut short are not kept.
     pub extra: Vec<Run>,
@@ -195,10 +198,23 @@ pub struct Pruning {
     /// The incumbent, whose mean is [`needed`](Self::needed); `None` where that
     /// is the bound of a constraint.
     pub rival: Option<TrialId>,
-    /// The chance that the mean over all runs would have done so, 0 to 1.
+    /// The chance that the mean over all runs would have done so, 0 to 1; 0
+    /// where [`median`](Self::median) ended it, which asks for none.
     pub chance: f64,
     /// Where in a run it was ended; `None` between two runs.
     pub cut: Option<Cut>,
+    /// Where the median rule ended it: then `mean` is the best that the run has
+    /// told, and `needed` the median.
+    pub median: Option<MedianReached>,
+}
+
+/// Where, and by what, the median rule ended a run.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct MedianReached {
+    /// The training step.
+    pub at: Finite,
+    /// The median is that of so many trials.
+    pub trials: u32,
 }
 
 /// A place in a run at which it was ended.
@@ -206,7 +222,8 @@ pub struct Pruning {
 pub struct Cut {
     /// The step.
     pub step: Name,
-    /// The last mark: which part it was, or which line of progress, from 1.
+    /// The last mark: which part it was, or which line of progress, from 1; or
+    /// the so manieth point of a curve.
     pub mark: u32,
     /// How many parts the run had; `None` of progress.
     pub parts: Option<u32>,
@@ -224,6 +241,7 @@ impl Trial {
             choice: None,
             runs: Vec::new(),
             marks: Vec::new(),
+            curves: Vec::new(),
             extra: Vec::new(),
             sittings: Vec::new(),
             artifacts: None,
@@ -318,6 +336,55 @@ impl Trial {
         let parts = step.parts()?;
         let done = self.marks_of(&step.name, run).count() as u32;
         Some((parts.min(done + 1), parts))
+    }
+
+    /// The curve of a metric in one run.
+    pub fn curve(&self, step: &str, run: u32, metric: &str) -> Option<&Curve> {
+        let is_it =
+            |known: &&Curve| *known.step == *step && known.run == run && *known.metric == *metric;
+        self.curves.iter().find(is_it)
+    }
+
+    /// The curves of the run that goes on.
+    pub fn open_curves(&self) -> impl Iterator<Item = &Curve> + Clone {
+        let running = self.running().map(|sitting| sitting.number);
+        let has_ended = |curve: &Curve| {
+            let mut runs = self.runs.iter();
+            runs.any(|run| run.step == curve.step && run.number == curve.run)
+        };
+        let is_told = move |curve: &&Curve| {
+            let last = curve.last().map(|point| point.sitting);
+            running.is_some() && last == running && !has_ended(curve)
+        };
+        self.curves.iter().filter(is_told)
+    }
+
+    /// Takes up what a run has told, in a sitting that is to measure it.
+    pub fn hear(&mut self, told: &Told) {
+        if self.purpose_of(told.sitting) != Purpose::Measure {
+            return;
+        }
+        for (metric, value) in &told.metrics {
+            let point = Point {
+                at: told.at,
+                value: *value,
+                sitting: told.sitting,
+            };
+            let is_it = |known: &Curve| {
+                known.step == told.step && known.run == told.run && known.metric == *metric
+            };
+            let index = self.curves.iter().position(is_it).unwrap_or_else(|| {
+                self.curves.push(Curve {
+                    step: told.step.clone(),
+                    run: told.run,
+                    metric: metric.clone(),
+                    of: None,
+                    points: Vec::new(),
+                });
+                self.curves.len() - 1
+            });
+            self.curves[index].take(point, told.of);
+        }
     }
 
     /// Forgets the marks of a run that has not ended well: what is run again

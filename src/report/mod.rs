@@ -4,11 +4,12 @@
 //! The split: [`overview`] takes the study to plain data, with a row for each
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
-//! study to one line, [`retrial`] says what was measured beside the search,
-//! [`artifacts`] what became of what trials made.
+//! study to one line, [`curves`] says what runs have told, [`retrial`] what was
+//! measured beside the search, [`artifacts`] what became of what trials made.
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
 pub mod artifacts;
+pub mod curves;
 pub mod host_check;
 pub mod overview;
 pub mod phrase;

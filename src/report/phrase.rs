@@ -4,7 +4,7 @@ use super::overview::Change;
 pub use crate::base::text::{clean, clean_lines, cut};
 use crate::model::event::Event;
 use crate::model::metric::{Constraint, Summary};
-use crate::model::trial::Pruning;
+use crate::model::trial::{MedianReached, Pruning};
 use crate::model::value::Value;
 use crate::search::racing::LEVEL;
 
@@ -48,13 +48,24 @@ pub fn counted(count: u64, noun: &str) -> String {
 
 /// Why racing has pruned a trial: `after 2 of 5 runs qps is 61.2, trial 7 has
 /// 84: chance to win below 1 %`; `in part 1 of 4 of the first run qps promises
-/// 61.2, …` where a run was cut.
+/// 61.2, …` where a run was cut; `at step 300 loss 1.4 is above the median 1.2
+/// of 6 trials` where the median rule did it.
 pub fn pruning(pruning: &Pruning) -> String {
     let Pruning {
         runs, of, rival, ..
     } = pruning;
     let metric = clean(&pruning.metric);
     let (mean, needed) = (figures(pruning.mean, 4), figures(pruning.needed, 4));
+    if let Some(MedianReached { at, trials }) = &pruning.median {
+        let at = figures(at.get(), 9);
+        let side = if pruning.mean < pruning.needed {
+            "below"
+        } else {
+            "above"
+        };
+        let trials = counted((*trials).into(), "trial");
+        return format!("at step {at} {metric} {mean} is {side} the median {needed} of {trials}");
+    }
     let so_far = match &pruning.cut {
         None => {
             let of = counted((*of).into(), "run");
@@ -190,6 +201,7 @@ mod tests {
             rival: Some(crate::model::trial::TrialId(7)),
             chance: 1e-4,
             cut: None,
+            median: None,
         };
         assert_eq!(
             pruning(&found),
@@ -213,6 +225,16 @@ mod tests {
         found.cut.as_mut().expect("a cut").parts = None;
         let place = "at line 3 of the progress";
         assert_eq!(pruning(&found), format!("{place} {rest}"));
+        found.median = Some(MedianReached {
+            at: crate::model::value::Finite::new(300.0).expect("finite"),
+            trials: 6,
+        });
+        assert_eq!(
+            pruning(&found),
+            "at step 300 qps 61.23 is below the median 84 of 6 trials"
+        );
+        found.mean = 90.0;
+        assert!(pruning(&found).contains("qps 90 is above the median 84"));
         assert_eq!(
             saved(89.0, 31.0).as_deref(),
             Some("racing saved 31 of 120 runs")

@@ -53,14 +53,20 @@
 //! The baseline, against which every gain is measured: it is deferred like any
 //! other, and taken up before the study is done.
 //!
+//! # The median rule
+//! A run of hours is looked at by its curve: see [`behind`]. That is apart from
+//! all of this, and bounds no chance.
+//!
 //! # What has all its runs at once
 //! What a user enqueued, and what a user has measured again: whoever wants that
 //! wants to know.
 
+mod median;
 mod partial;
 
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+pub use self::median::behind;
 pub(super) use self::partial::Known;
 pub use self::partial::look_into;
 use crate::model::noise::{Measured, Noise};
@@ -309,6 +315,7 @@ fn pruning(study: &Study, trial: &Trial, criteria: &[Criterion<'_>]) -> Option<P
             rival: criterion.rival,
             chance,
             cut: None,
+            median: None,
         })
     })
 }

@@ -12,10 +12,11 @@ use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
+use super::run_record::{PrunedRecord, ToldRecord};
 use super::text::{Interner, Pairs, Scalar, Text, measurements, numbers};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
-use crate::model::trial::{Cut, Mark, Pruning, Run, TrialId};
+use crate::model::trial::{Mark, Run, TrialId};
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -75,6 +76,7 @@ pub(super) enum EventRecord<'a> {
         mark: u32,
         metrics: Pairs<'a, f64>,
     },
+    RunTold(ToldRecord<'a>),
     RunEnded {
         trial: u32,
         sitting: u32,
@@ -99,19 +101,7 @@ pub(super) enum EventRecord<'a> {
     TrialSkipped {
         trial: u32,
     },
-    TrialPruned {
-        trial: u32,
-        metric: Text<'a>,
-        runs: u32,
-        of: u32,
-        mean: f64,
-        needed: f64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        rival: Option<u32>,
-        chance: f64,
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        cut: Option<CutRecord<'a>>,
-    },
+    TrialPruned(PrunedRecord<'a>),
     TrialDeferred {
         trial: u32,
     },
@@ -160,20 +150,9 @@ pub(super) enum EventRecord<'a> {
     TaskResumed(ResumedRecord<'a>),
 }
 
-/// Where in a run racing has ended it.
-#[derive(Serialize, Deserialize)]
-pub(super) struct CutRecord<'a> {
-    #[serde(borrow)]
-    step: Text<'a>,
-    mark: u32,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    parts: Option<u32>,
-    share: f64,
-}
-
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 34] = [
+    pub(super) const KINDS: [&'static str; 35] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -182,6 +161,7 @@ impl EventRecord<'_> {
         "services-ready",
         "warned",
         "run-marked",
+        "run-told",
         "run-ended",
         "sitting-ended",
         "trial-reopened",
@@ -295,6 +275,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 mark: mark.number,
                 metrics: numbers(&mark.metrics),
             },
+            Event::RunTold { trial, told } => Self::RunTold(ToldRecord::of(*trial, told)),
             Event::RunEnded { trial, run } => Self::RunEnded {
                 trial: trial.0,
                 sitting: run.sitting,
@@ -318,22 +299,9 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             },
             Event::TrialReopened { trial } => Self::TrialReopened { trial: trial.0 },
             Event::TrialSkipped { trial } => Self::TrialSkipped { trial: trial.0 },
-            Event::TrialPruned { trial, pruning } => Self::TrialPruned {
-                trial: trial.0,
-                metric: Text::of(&pruning.metric),
-                runs: pruning.runs,
-                of: pruning.of,
-                mean: pruning.mean,
-                needed: pruning.needed,
-                rival: pruning.rival.map(|rival| rival.0),
-                chance: pruning.chance,
-                cut: pruning.cut.as_ref().map(|cut| CutRecord {
-                    step: Text::of(&cut.step),
-                    mark: cut.mark,
-                    parts: cut.parts,
-                    share: cut.share,
-                }),
-            },
+            Event::TrialPruned { trial, pruning } => {
+                Self::TrialPruned(PrunedRecord::of(*trial, pruning))
+            }
             Event::TrialDeferred { trial } => Self::TrialDeferred { trial: trial.0 },
             Event::Drifted {
                 trial,
@@ -523,6 +491,7 @@ impl EventRecord<'_> {
                     metrics: measurements(metrics, names)?,
                 },
             },
+            Self::RunTold(told) => told.into_event(names)?,
             Self::SittingEnded {
                 trial,
                 sitting,
@@ -540,34 +509,7 @@ impl EventRecord<'_> {
             Self::TrialSkipped { trial } => Event::TrialSkipped {
                 trial: TrialId(trial),
             },
-            Self::TrialPruned {
-                trial,
-                metric,
-                runs,
-                of,
-                mean,
-                needed,
-                rival,
-                chance,
-                cut,
-            } => Event::TrialPruned {
-                trial: TrialId(trial),
-                pruning: Box::new(Pruning {
-                    metric: names.name(metric.as_str()),
-                    runs,
-                    of,
-                    mean,
-                    needed,
-                    rival: rival.map(TrialId),
-                    chance,
-                    cut: cut.map(|cut| Cut {
-                        step: names.name(cut.step.as_str()),
-                        mark: cut.mark,
-                        parts: cut.parts,
-                        share: cut.share,
-                    }),
-                }),
-            },
+            Self::TrialPruned(pruned) => pruned.into_event(names)?,
             Self::TrialDeferred { trial } => Event::TrialDeferred {
                 trial: TrialId(trial),
             },

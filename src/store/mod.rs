@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `amendment_record`, `approval_record`, `artifacts_record`, `choice_record`, `outcome_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `amendment_record`, `approval_record`, `artifacts_record`, `choice_record`, `outcome_record`, `run_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -50,6 +50,7 @@ pub mod page;
 pub mod phases;
 pub mod record;
 pub mod results;
+mod run_record;
 mod scan;
 pub mod spec_copy;
 pub mod status;

@@ -108,9 +108,7 @@ impl<'a> Scalar<'a> {
         Ok(match self {
             Self::Bool(truth) => Value::Bool(truth),
             Self::Int(number) => Value::Int(number),
-            Self::Float(number) => Value::Float(
-                Finite::new(number).ok_or_else(|| format!("{number} is not a finite number"))?,
-            ),
+            Self::Float(number) => Value::Float(finite(number)?),
             // The values of a list come again and again; those of a range are
             // no texts.
             Self::Text(text) => Value::Text(names.name(&text.0)),
@@ -211,6 +209,11 @@ pub(super) fn numbers(metrics: &Metrics) -> Pairs<'_, f64> {
     )
 }
 
+/// A number of a record, which is to be finite.
+pub(super) fn finite(number: f64) -> Result<Finite, String> {
+    Finite::new(number).ok_or_else(|| format!("{number} is not a finite number"))
+}
+
 pub(super) fn measurements(
     numbers: Pairs<'_, f64>,
     names: &mut Interner,
@@ -218,9 +221,7 @@ pub(super) fn measurements(
     // Of exactly the size that is kept: a journal has a great many.
     let mut kept = Vec::with_capacity(numbers.0.len());
     for (name, number) in numbers.0 {
-        let finite = Finite::new(number);
-        let finite = finite.ok_or_else(|| format!("{number} is not a finite number"));
-        kept.push((names.name(name.as_str()), finite?));
+        kept.push((names.name(name.as_str()), finite(number)?));
     }
     Ok(kept.into_boxed_slice())
 }

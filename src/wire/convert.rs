@@ -4,10 +4,14 @@ use std::time::Duration;
 
 use super::reply::{self, Param};
 use crate::model::choice::{Choice, Forecast, Rule};
+use crate::model::curve::{Curve, Point};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
-use crate::model::trial::{Cut, Origin, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{
+    Cut, MedianReached, Origin, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId,
+};
+use crate::model::value::Finite;
 
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
@@ -63,6 +67,46 @@ impl From<&Pruning> for reply::Pruning {
                 parts: cut.parts,
                 share: cut.share,
             }),
+            median: pruning.median.map(|median| reply::MedianReached {
+                at: median.at.get(),
+                trials: median.trials,
+            }),
+        }
+    }
+}
+
+impl From<&Curve> for reply::Curve {
+    fn from(curve: &Curve) -> Self {
+        let points = curve.points.iter().map(|point| reply::Point {
+            at: point.at.get(),
+            value: point.value.get(),
+            sitting: point.sitting,
+        });
+        Self {
+            step: curve.step.to_string(),
+            run: curve.run,
+            metric: curve.metric.to_string(),
+            of: curve.of.map(Finite::get),
+            points: points.collect(),
+        }
+    }
+}
+
+impl From<&reply::Curve> for Curve {
+    fn from(curve: &reply::Curve) -> Self {
+        let points = curve.points.iter().filter_map(|point| {
+            Some(Point {
+                at: Finite::new(point.at)?,
+                value: Finite::new(point.value)?,
+                sitting: point.sitting,
+            })
+        });
+        Self {
+            step: curve.step.as_str().into(),
+            run: curve.run,
+            metric: curve.metric.as_str().into(),
+            of: curve.of.and_then(Finite::new),
+            points: points.collect(),
         }
     }
 }
@@ -82,6 +126,12 @@ impl From<&reply::Pruning> for Pruning {
                 mark: cut.mark,
                 parts: cut.parts,
                 share: cut.share,
+            }),
+            median: pruning.median.and_then(|median| {
+                Some(MedianReached {
+                    at: Finite::new(median.at)?,
+                    trials: median.trials,
+                })
             }),
         }
     }

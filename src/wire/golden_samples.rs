@@ -69,6 +69,10 @@ pub(super) fn detail() -> TrialDetail {
                 parts: Some(4),
                 share: 0.25,
             }),
+            median: Some(MedianReached {
+                at: 300.0,
+                trials: 6,
+            }),
         }),
         logs: vec![LogTail {
             step: text("eval"),
@@ -77,6 +81,21 @@ pub(super) fn detail() -> TrialDetail {
         }],
         logs_gone: true,
         choice: Some(choice()),
+        curves: vec![curve()],
+    }
+}
+
+pub(super) fn curve() -> Curve {
+    Curve {
+        step: text("train"),
+        run: 1,
+        metric: text("loss"),
+        of: Some(1000.0),
+        points: vec![Point {
+            at: 340.0,
+            value: 1.25,
+            sitting: 2,
+        }],
     }
 }
 

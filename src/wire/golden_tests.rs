@@ -15,7 +15,9 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{approve, detail, importance, leader, proposal, refusals, reject, rejected};
+use self::samples::{
+    approve, curve, detail, importance, leader, proposal, refusals, reject, rejected,
+};
 
 fn reason() -> String {
     text("r")
@@ -276,6 +278,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             runs: 1,
             runs_all: 3,
             retrial: Some(text("a check for drift")),
+            curves: vec![curve()],
         }),
         waiting: vec![Waiting {
             trial: 6,

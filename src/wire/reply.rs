@@ -12,7 +12,7 @@ pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
 pub use super::proposal::Proposal;
-pub use super::racing::{Cut, Pruning};
+pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
@@ -227,6 +227,9 @@ pub struct Running {
     pub runs_all: u32,
     /// What the sitting is for, in words; `None` where it measures the trial.
     pub retrial: Option<String>,
+    /// What the run that goes on has told: some of the points, the newest among
+    /// them.
+    pub curves: Vec<Curve>,
 }
 
 /// What a sitting does. Variants are only added at the end.
@@ -502,6 +505,8 @@ pub struct TrialDetail {
     pub choice: Option<Choice>,
     /// What it has made.
     pub artifacts: Option<Artifacts>,
+    /// What its runs have told on their way.
+    pub curves: Vec<Curve>,
 }
 
 /// A run.

@@ -7,6 +7,8 @@
 //! A gate is a file that a process waits for. It makes the file `<gate>.waits`
 //! when it gets there, so that a test knows where it is.
 
+mod train;
+
 use std::ffi::OsString;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, BufRead, BufReader, Write};
@@ -47,6 +49,8 @@ enum Role {
     /// Measures what a table of the search benchmark has for the parameters in
     /// its environment, with noise.
     Replay(Replay),
+    /// Trains, and tells how it goes.
+    Train(train::Train),
 }
 
 #[derive(Args)]
@@ -221,6 +225,7 @@ fn main() -> ExitCode {
         Role::EchoSignals { ends } => echo_signals(ends),
         Role::Beat(beat) => beat.play(),
         Role::Replay(replay) => replay.play(),
+        Role::Train(train) => train.play(),
     }
 }
 

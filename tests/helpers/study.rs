@@ -12,6 +12,7 @@ use autotune::model::Name;
 use autotune::model::amendment::{Amendment, Amendments};
 use autotune::model::approval::{Approval, By, Ends, Proposal};
 use autotune::model::choice::{Choice, Expected, Forecast, Rule};
+use autotune::model::curve::Told;
 use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
@@ -29,7 +30,9 @@ use autotune::model::step::{
     Marks, MetricRule, MetricSource, Pattern, PortOwner, Ready, ReadyCheck, Step, StepKind, Which,
 };
 use autotune::model::template::Template;
-use autotune::model::trial::{Cut, Mark, Origin, Pruning, Purpose, Run, SittingEnd, TrialId};
+use autotune::model::trial::{
+    Cut, Mark, MedianReached, Origin, Pruning, Purpose, Run, SittingEnd, TrialId,
+};
 use autotune::model::value::{Finite, Value};
 use rand::RngExt;
 use rand::seq::IndexedRandom;
@@ -87,6 +90,8 @@ fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
         workdir: "/".into(),
         stop: None,
         stop_grace: Duration::from_secs(10),
+        curves: Vec::new(),
+        stall_timeout: None,
         metrics: metrics.iter().map(rule).collect(),
         artifacts: Vec::new(),
         resume: None,
@@ -151,6 +156,7 @@ pub(crate) fn spec() -> Spec {
             passes: 1,
             levels: 5,
             racing: true,
+            median: None,
             recheck: Some(0),
         },
         approval: Approval::default(),
@@ -403,6 +409,15 @@ impl Story {
                     metrics: run.metrics.clone(),
                 };
                 facts.push(self.fact(Event::RunMarked { trial, mark }));
+                let told = Told {
+                    step: run.step.clone(),
+                    run: number,
+                    sitting,
+                    at: Finite::new(self.random.random()).expect("finite"),
+                    of: Finite::new(1e300).filter(|_| self.random.random()),
+                    metrics: run.metrics.clone(),
+                };
+                facts.push(self.fact(Event::RunTold { trial, told }));
                 facts.push(self.fact(Event::RunEnded { trial, run }));
             }
             let end = self.wild_end();
@@ -438,6 +453,9 @@ impl Story {
                         parts: self.random.random::<bool>().then(|| self.random.random()),
                         share: 0.1,
                     }),
+                    median: Finite::new(-0.5)
+                        .filter(|_| self.random.random())
+                        .map(|at| MedianReached { at, trials: 7 }),
                 }),
             },
             Event::Resumed,

@@ -335,6 +335,80 @@ loss = { json = "/results/loss", file = "{{ trial_dir }}/out.json" }
 }
 
 #[test]
+fn curves_and_the_median() {
+    let command = "runs = 5\ncommand = [\"python3\", \"eval_local.py\"]";
+    let with = |progress: &str| {
+        format!("runs = 5\nstall_timeout = \"10m\"\nprogress = {progress}\ncommand = [\"x\"]")
+    };
+    let good = "{ a = '(?<step>\\d+)/(?<of>\\d+) (\\S+)', total_tps = { jsonl = \"o/v*/l.jsonl\", \
+                pointer = \"/a\", step = \"/s\" } }";
+    let median = |median: &str| format!("{good_line}\nmedian = {median}", good_line = "passes = 2");
+    let said = table(&[
+        (command, &with(good)),
+        (command, &with("{ a = 'no group', \"b c\" = '(x)', d = 5 }")),
+        (command, &with("{ a = '(?<step>\\d+)' }")),
+        (
+            command,
+            &with("{ a = { regex = '(x)', jsonl = \"f\", step = \"/s\" } }"),
+        ),
+        (command, &with("{ a = { regex = '(x)', step = \"/s\" } }")),
+        (
+            command,
+            &with("{ a = { jsonl = \"f\", pointer = \"s\", every = 3 } }"),
+        ),
+        (
+            command,
+            "parts = 4\nprogress = { a = '(x)' }\ncommand = [\"x\", \"{{ part }}\"]",
+        ),
+        (
+            "stop_grace = \"15s\"",
+            "stall_timeout = \"1m\"\nprogress = { a = '(x)' }",
+        ),
+        (
+            "passes = 2",
+            &median("{ after = 0, from = -1, maximize = \"a\", minimize = \"b\" }"),
+        ),
+        ("passes = 2", &median("{}")),
+        ("passes = 2", &median("true")),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
+fn which_of_many_counts() {
+    let table_of = "loss = {";
+    let with = |metric: &str| format!("extra = {metric}\nloss = {{");
+    let said = table(&[
+        (table_of, &with("{ regex = 'a (\\d)', match = \"max\" }")),
+        (table_of, &with("{ regex = 'a (\\d)', match = \"best\" }")),
+        (table_of, &with("{ regex = 'a (\\d)', at = 5 }")),
+        (
+            table_of,
+            &with("{ regex = '(?<step>\\d) (\\d)', at = 5, match = \"min\" }"),
+        ),
+        (table_of, &with("{ regex = 'a (\\d)', step = \"/s\" }")),
+        (
+            table_of,
+            &with("{ jsonl = \"f\", pointer = \"/a\", match = \"min\" }"),
+        ),
+        (
+            table_of,
+            &with("{ jsonl = \"f\", pointer = \"/a\", at = 500 }"),
+        ),
+        (
+            table_of,
+            &with("{ json = \"/a\", file = \"f\", match = \"min\" }"),
+        ),
+        (
+            table_of,
+            &with("{ json = \"/a\", file = \"f\", records = \"/l\", at = 5, step = \"/s\" }"),
+        ),
+        (table_of, &with("{ json = \"/a\", records = \"/l\" }")),
+    ]);
+    insta::assert_snapshot!(said);
+}
+
+#[test]
 fn parts_and_progress() {
     let command = "runs = 5\ncommand = [\"python3\", \"eval_local.py\"]";
     let said = table(&[

@@ -4,10 +4,11 @@ use super::{Context, common, notify};
 use crate::base::clock;
 use crate::daemon::board::View;
 use crate::daemon::decide::HOST_FAULTS_MAX;
+use crate::model::curve::Curve;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::remaining::remaining;
-use crate::report::{self, retrial};
+use crate::report::{self, curves, retrial};
 use crate::search::confirm;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
@@ -131,6 +132,13 @@ fn phase(study: &Study) -> reply::Phase {
     }
 }
 
+/// A curve with as many points as can be seen.
+fn in_short(curve: &Curve) -> reply::Curve {
+    let mut short = reply::Curve::from(curve);
+    short.points = curves::spread(&short.points, curves::WIDTH);
+    short
+}
+
 fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
     let sitting = trial.running()?;
     let (doing, since) = match &view.doing {
@@ -147,5 +155,6 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
         runs_all: view.study.spec_of_running().runs_per_trial(),
         retrial: retrial::running(&view.study, trial),
+        curves: trial.open_curves().map(in_short).collect(),
     })
 }

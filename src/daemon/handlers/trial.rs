@@ -9,12 +9,15 @@ use crate::base::clock;
 use crate::model::choice::Choice;
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId, log_name};
+use crate::report::curves::spread;
 use crate::wire::convert;
 use crate::wire::reply::{self, LogTail, Refusal, Reply, TrialDetail};
 
 /// So much of the end of a log is shown, in bytes and lines.
 const TAIL: u64 = 4096;
 const LINES: usize = 20;
+/// So many points of all its curves together are shown, of some 20 bytes each.
+const POINTS: usize = 30_000;
 
 pub async fn answer(context: &Context, number: u32) -> Reply {
     let study = context.board.view().study;
@@ -59,7 +62,19 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
             .choice
             .as_deref()
             .map(|choice| why(&study, &trial, choice)),
+        curves: curves(&trial),
     }))
+}
+
+/// Its curves, with as many points as fit into a reply.
+fn curves(trial: &Trial) -> Vec<reply::Curve> {
+    let most = POINTS / trial.curves.len().max(1);
+    let curves = trial.curves.iter().map(reply::Curve::from);
+    let fitted = curves.map(|curve| reply::Curve {
+        points: spread(&curve.points, most),
+        ..curve
+    });
+    fitted.collect()
 }
 
 /// Why it was chosen, with the parameters in which it differs from the trial

@@ -26,6 +26,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::median::promised;
 use super::{criteria, is_raced, pruning};
 use crate::model::metric::Summary;
 use crate::model::noise::{Measured, Noise};
@@ -244,6 +245,7 @@ impl Moments {
 
 /// What is known of the trials of a study in one metric, for a sampler.
 pub(in crate::search) struct Known<'a> {
+    study: &'a Study,
     metric: &'a str,
     noise: Noise,
     course: Option<Course<'a>>,
@@ -256,6 +258,7 @@ impl<'a> Known<'a> {
         let step = steps.find(|step| *step.marks() != Marks::None && step.yields(metric));
         let course = step.map(|step| Course::learn(study, step, metric, noise));
         Self {
+            study,
             metric,
             noise,
             course,
@@ -273,7 +276,12 @@ impl<'a> Known<'a> {
         if let Some(summary) = measured {
             return Some((self.noise.scaled(summary.mean), variance));
         }
-        trial.pruned_by_racing()?.cut.as_ref()?;
+        let pruning = trial.pruned_by_racing()?;
+        if pruning.median.is_some() {
+            let (mean, error) = promised(self.study, trial, self.metric, &self.noise)?;
+            return Some((mean, variance + error));
+        }
+        pruning.cut.as_ref()?;
         let foretold = self.course.as_ref()?.foretell(trial)?;
         Some((foretold.scaled, variance + foretold.error.variance))
     }

@@ -1,0 +1,183 @@
+//! Where a runner reads numbers: a part of the [order](super::order).
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Which};
+use crate::model::template::Template;
+use crate::model::value::Finite;
+
+/// Where one metric is read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct MetricOrder {
+    /// Its name.
+    pub metric: String,
+    /// Where it is read.
+    pub source: SourceOrder,
+    /// Whether a run without it is good all the same.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// See [`MetricSource`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::MetricSource")]
+pub enum SourceOrder {
+    Regex {
+        pattern: String,
+        which: WhichOrder,
+    },
+    JsonOutput {
+        pointer: String,
+    },
+    JsonFile {
+        file: PathBuf,
+        pointer: String,
+    },
+    Records {
+        file: PathBuf,
+        list: Option<String>,
+        pointer: String,
+        step: Option<String>,
+        which: WhichOrder,
+    },
+}
+
+/// See [`Which`].
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Which")]
+pub enum WhichOrder {
+    First,
+    Last,
+    Least,
+    Most,
+    At(f64),
+}
+
+impl From<Which> for WhichOrder {
+    fn from(which: Which) -> Self {
+        match which {
+            Which::First => Self::First,
+            Which::Last => Self::Last,
+            Which::Least => Self::Least,
+            Which::Most => Self::Most,
+            Which::At(step) => Self::At(step.get()),
+        }
+    }
+}
+
+impl From<WhichOrder> for Which {
+    fn from(order: WhichOrder) -> Self {
+        match order {
+            WhichOrder::First => Self::First,
+            WhichOrder::Last => Self::Last,
+            WhichOrder::Least => Self::Least,
+            WhichOrder::Most => Self::Most,
+            // It was finite when it was ordered.
+            WhichOrder::At(step) => Finite::new(step).map_or(Self::Last, Self::At),
+        }
+    }
+}
+
+/// Where a metric is read while a run goes on.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CurveOrder {
+    /// Its name.
+    pub metric: String,
+    /// Where it is read.
+    pub source: CurveSourceOrder,
+}
+
+/// See [`CurveSource`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::CurveSource")]
+pub enum CurveSourceOrder {
+    Regex {
+        pattern: String,
+    },
+    Jsonl {
+        file: PathBuf,
+        pointer: String,
+        step: Option<String>,
+    },
+}
+
+impl MetricOrder {
+    /// The order for a rule; `file` makes paths of templates.
+    ///
+    /// # Errors
+    /// What `file` says.
+    pub(super) fn new<E>(
+        rule: &MetricRule,
+        file: impl Fn(&Template) -> Result<PathBuf, E>,
+    ) -> Result<Self, E> {
+        let source = match &rule.source {
+            MetricSource::Regex { pattern, which } => SourceOrder::Regex {
+                pattern: pattern.source().to_owned(),
+                which: (*which).into(),
+            },
+            MetricSource::Json {
+                file: None,
+                pointer,
+            } => SourceOrder::JsonOutput {
+                pointer: pointer.clone(),
+            },
+            MetricSource::Json {
+                file: Some(path),
+                pointer,
+            } => SourceOrder::JsonFile {
+                file: file(path)?,
+                pointer: pointer.clone(),
+            },
+            MetricSource::Records {
+                file: path,
+                list,
+                pointer,
+                step,
+                which,
+            } => SourceOrder::Records {
+                file: file(path)?,
+                list: list.clone(),
+                pointer: pointer.clone(),
+                step: step.clone(),
+                which: (*which).into(),
+            },
+        };
+        Ok(Self {
+            metric: rule.metric.to_string(),
+            source,
+            optional: rule.optional,
+        })
+    }
+}
+
+impl CurveOrder {
+    /// The order for a rule; `file` makes paths of templates.
+    ///
+    /// # Errors
+    /// What `file` says.
+    pub(super) fn new<E>(
+        rule: &CurveRule,
+        file: impl Fn(&Template) -> Result<PathBuf, E>,
+    ) -> Result<Self, E> {
+        let source = match &rule.source {
+            CurveSource::Regex(pattern) => CurveSourceOrder::Regex {
+                pattern: pattern.source().to_owned(),
+            },
+            CurveSource::Jsonl {
+                file: path,
+                pointer,
+                step,
+            } => CurveSourceOrder::Jsonl {
+                file: file(path)?,
+                pointer: pointer.clone(),
+                step: step.clone(),
+            },
+        };
+        Ok(Self {
+            metric: rule.metric.to_string(),
+            source,
+        })
+    }
+}
