@@ -4,9 +4,11 @@
 //! The split: [`overview`] takes the study to plain data, with a row for each
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
-//! study to one line, [`retrial`] says what was measured beside the search.
+//! study to one line, [`retrial`] says what was measured beside the search,
+//! [`advice`] what the advisor had to say.
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
+pub mod advice;
 pub mod host_check;
 pub mod overview;
 pub mod phrase;
