@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use reqwest::ClientBuilder;
 use reqwest::redirect::Policy;
+use reqwest::{ClientBuilder, Url};
 use rustls::crypto::ring;
 use rustls::pki_types::CertificateDer;
 use rustls::{ClientConfig, RootCertStore};
@@ -29,4 +29,28 @@ pub fn trusting(authorities: Vec<CertificateDer<'static>>) -> ClientBuilder {
     ClientBuilder::new()
         .tls_backend_preconfigured(tls)
         .redirect(Policy::none())
+}
+
+/// Whether an address is one of this machine, which no proxy stands before.
+pub fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let parsed = host.parse::<std::net::IpAddr>();
+    host == "localhost" || parsed.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_addresses() {
+        for (url, local) in [
+            ("http://127.0.0.1:80/x", true),
+            ("http://[::1]/", true),
+            ("https://localhost/", true),
+            ("https://open.feishu.cn/", false),
+        ] {
+            assert_eq!(is_local(&Url::parse(url).expect("a URL")), local, "{url}");
+        }
+    }
 }

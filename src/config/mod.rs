@@ -126,6 +126,7 @@
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
 //! | | `.optional` | whether a run without it is good all the same | `false` |
 
+mod advisor;
 mod amend;
 #[cfg(test)]
 mod amend_tests;
@@ -442,6 +443,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
+    let advisor = section(r, "advisor");
     let catalogue = section(r, "catalogue");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
@@ -471,6 +473,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
+    let advisor = advisor::read(r, advisor);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
     let declared = space::read(r, base, space_section);
@@ -532,6 +535,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         notify,
         log_max: study.log_max,
         retention,
+        advisor,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })
 }

@@ -75,27 +75,28 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// Tokens of questions and answers together.
+    pub const fn tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let add = |own: &mut u64, more: u64| *own = own.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.prompt_tokens, other.prompt_tokens);
+        add(&mut self.completion_tokens, other.completion_tokens);
+    }
+}
+
 impl Advice {
     /// Whether the server was asked and gave no answer at all, not even one
     /// that had to be refused: it cannot be reached, or lets nobody in.
     pub fn is_unanswered(&self) -> bool {
         let nothing = self.refused.is_empty() && self.usage.completion_tokens == 0;
         self.usage.requests > 0 && self.answer.is_err() && nothing
-    }
-}
-
-impl Usage {
-    /// Both kinds of tokens together.
-    pub const fn tokens(&self) -> u64 {
-        self.prompt_tokens.saturating_add(self.completion_tokens)
-    }
-
-    fn add(&mut self, more: Self) {
-        self.requests = self.requests.saturating_add(more.requests);
-        self.prompt_tokens = self.prompt_tokens.saturating_add(more.prompt_tokens);
-        self.completion_tokens = self
-            .completion_tokens
-            .saturating_add(more.completion_tokens);
     }
 }
 
@@ -138,7 +139,7 @@ impl Consultations {
     }
 
     pub(super) fn add(&mut self, advice: &Arc<Advice>) {
-        self.usage.add(advice.usage);
+        self.usage += advice.usage;
         if advice.is_unanswered() {
             self.unanswered += 1;
         } else if advice.usage.requests > 0 {

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
+pub use super::advisor::{
+    Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
+};
 use super::metric::{Constraint, Objective};
 use super::notify::Notify;
 use super::space::Space;
@@ -54,6 +57,8 @@ pub struct Spec {
     pub log_max: u64,
     /// How long the output of trials is kept.
     pub retention: Retention,
+    /// The language model that may advise.
+    pub advisor: Option<Advisor>,
     /// SHA-256 of the spec's text, in hexadecimal.
     pub digest: String,
 }

@@ -69,7 +69,7 @@ async fn client(url: &Secret, ca: Option<&Path>) -> Result<Client, SendError> {
         http::trusting(Vec::new())
     };
     // A local receiver never stands behind a proxy.
-    let builder = if is_local(&parsed) {
+    let builder = if http::is_local(&parsed) {
         builder.no_proxy()
     } else {
         builder
@@ -101,15 +101,6 @@ pub fn certificates_in(file: &Path) -> Result<Vec<CertificateDer<'static>>, Stri
         return Err("no certificate is in it".to_owned());
     }
     Ok(found)
-}
-
-fn is_local(url: &Url) -> bool {
-    let Some(host) = url.host_str() else {
-        return false;
-    };
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost"
-        || address.is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 async fn judge(mut response: Response) -> Result<Answer, SendError> {
@@ -201,17 +192,5 @@ mod tests {
         let future = jiff::fmt::rfc2822::to_string(&future).expect("a date");
         let pause = retry_after(&future).expect("a pause");
         assert!(pause > Duration::from_secs(3600), "{pause:?}");
-    }
-
-    #[test]
-    fn local_addresses() {
-        for (url, local) in [
-            ("http://127.0.0.1:80/x", true),
-            ("http://[::1]/", true),
-            ("https://localhost/", true),
-            ("https://open.feishu.cn/", false),
-        ] {
-            assert_eq!(is_local(&Url::parse(url).expect("a URL")), local, "{url}");
-        }
     }
 }
