@@ -12,7 +12,7 @@ use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
-use crate::report::advice::advised;
+use crate::report::advice::news;
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
@@ -287,7 +287,7 @@ impl Entries {
                     Ok(_) => Priority::Info,
                     Err(_) => Priority::Warning,
                 },
-                ..Said::info(advised(advice))
+                ..Said::info(news(study, advice)?)
             },
             Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),
             Event::Done { reason } => {

@@ -18,7 +18,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
-use crate::report::advice::advised;
+use crate::report::advice::news;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
 use crate::search::count;
@@ -248,9 +248,10 @@ impl Progress {
                 return;
             }
             Event::Advised(advice) => {
-                match advice.answer {
-                    Ok(_) => self.line(&format!("{DIM}{}{DIM:#}", advised(advice))),
-                    Err(_) => self.note(&advised(advice)),
+                match (news(study, advice), &advice.answer) {
+                    (Some(text), Ok(_)) => self.line(&format!("{DIM}{text}{DIM:#}")),
+                    (Some(text), Err(_)) => self.note(&text),
+                    (None, _) => {}
                 }
                 return;
             }

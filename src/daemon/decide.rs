@@ -8,8 +8,9 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{reload, steer};
+use super::{consult, reload, steer};
 use crate::base::clock::Timestamp;
+use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
@@ -35,6 +36,10 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
+    /// Whether the advisor is thinking.
+    pub consulting: bool,
+    /// Whether the advisor is done without, whatever the spec says.
+    pub offline: bool,
     /// Whether a pause is running.
     pub resting: bool,
     /// Who can be waited for when there is nothing to do.
@@ -203,8 +208,20 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 }
                 Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
                 Ask::Wait => {}
+                Ask::Consult(question) => {
+                    consult::consult(state, &study, question, context, &mut decision);
+                }
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
+        }
+        Input::Consulted {
+            trials,
+            revision,
+            advice,
+        } => {
+            let study = &state.study;
+            let is_old = trials != study.trials().len() || revision != study.revision();
+            consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
         Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
@@ -396,7 +413,7 @@ pub(super) fn next(
         }
     } else if let Some(trial) = study.unsettled() {
         sit(study, trial.id, Purpose::Measure, context, decision);
-    } else if state.asking {
+    } else if state.asking || state.consulting {
         // The answer comes.
     } else if let Some(trial) = search::drift::due(study) {
         sit(study, trial, Purpose::Check, context, decision);
@@ -454,7 +471,7 @@ fn idle(state: &State, decision: &mut Decision) -> bool {
 }
 
 fn done(
-    state: &State,
+    state: &mut State,
     study: &Study,
     reason: String,
     context: &Context<'_>,
@@ -476,7 +493,14 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    idle(state, decision);
+    if state.consulting {
+        // The answer comes, and is on record then.
+    } else if consult::lacks_summary(state, study) {
+        state.consulting = true;
+        decision.effects.push(Effect::Consult(Question::Summary));
+    } else {
+        idle(state, decision);
+    }
 }
 
 fn pause_reason(study: &Study) -> String {

@@ -51,6 +51,8 @@ impl Table {
                 study,
                 stopping: None,
                 asking: false,
+                consulting: false,
+                offline: false,
                 resting: false,
                 company: Company::default(),
             },

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`decide`] | what to do: pure |
 //! | [`input`] | what can come to the dispatcher, and what it has done then |
+//! | [`consult`], `dialogue` | asking the advisor: whether, and what was said |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
 //! | `starting` | starts a runner for it |
@@ -25,8 +26,10 @@
 pub mod amend;
 pub mod board;
 mod budget;
+pub mod consult;
 pub mod decide;
 mod delivery;
+mod dialogue;
 pub mod dispatcher;
 pub mod folders;
 mod handlers;
@@ -89,6 +92,8 @@ pub struct Options {
     pub socket: SocketWish,
     /// Whether to stay when there is nothing left to do.
     pub stay: bool,
+    /// Whether to do without the advisor, whatever the spec says.
+    pub offline: bool,
     /// The secrets of the spec's channels.
     pub secrets: Secrets,
 }
@@ -183,6 +188,7 @@ pub async fn run(
         output_dir,
         socket,
         stay,
+        offline,
         secrets,
     } = options;
     delegation::settle();
@@ -250,6 +256,7 @@ pub async fn run(
             updates.clone(),
             company,
             matches!(gpus, Some(Seen::Gpus { .. })),
+            offline,
         );
         let stamp = Stamp {
             study: spec.name.clone(),

@@ -43,6 +43,8 @@ fn state_of(spec: Spec) -> State {
         study: Arc::new(Study::new(Arc::new(spec))),
         stopping: None,
         asking: false,
+        consulting: false,
+        offline: false,
         resting: false,
         company: Company::default(),
     }

@@ -82,6 +82,10 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         }
         Steer::Resume => match study.phase() {
             Phase::Done(reason) => Admit::Deny(Refusal::Done(reason.clone())),
+            // The advisor is tried again.
+            Phase::Active if study.consultations().is_silent() => {
+                Admit::Accept(Accepted::Resumed, Change::Resume)
+            }
             Phase::Active => Admit::Ignore(Accepted::Resumed),
             Phase::Paused(_) => Admit::Accept(Accepted::Resumed, Change::Resume),
         },

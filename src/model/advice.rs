@@ -92,6 +92,17 @@ impl std::ops::AddAssign for Usage {
 }
 
 impl Advice {
+    /// That there is none, and why.
+    pub fn none(question: Question, why: String) -> Self {
+        Self {
+            question,
+            answer: Err(why),
+            comment: None,
+            refused: Vec::new(),
+            usage: Usage::default(),
+        }
+    }
+
     /// Whether the server was asked and gave no answer at all, not even one
     /// that had to be refused: it cannot be reached, or lets nobody in.
     pub fn is_unanswered(&self) -> bool {
@@ -99,6 +110,9 @@ impl Advice {
         self.usage.requests > 0 && self.answer.is_err() && nothing
     }
 }
+
+/// So many questions in a row that the server left unanswered are enough.
+pub const UNANSWERED_MAX: u32 = 3;
 
 /// All advice that a study has had. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -126,11 +140,12 @@ impl Consultations {
         self.all.get((number as usize).checked_sub(1)?)
     }
 
-    /// How many in a row, the latest ones, the server left
-    /// [unanswered](Advice::is_unanswered). What may mend it begins anew: a
-    /// start of the daemon, a reload of the spec, `resume`.
-    pub const fn unanswered(&self) -> u32 {
-        self.unanswered
+    /// Whether the server left so many questions in a row
+    /// [unanswered](Advice::is_unanswered) that it is not asked any more. What
+    /// may mend it begins anew: a start of the daemon, a reload of the spec,
+    /// `resume`.
+    pub const fn is_silent(&self) -> bool {
+        self.unanswered >= UNANSWERED_MAX
     }
 
     /// What all of them took together.

@@ -137,16 +137,19 @@ pub enum SamplerKind {
     Grid,
     /// Combinations at random.
     Random,
+    /// One parameter after the other, as a language model advises.
+    Advisor,
 }
 
 impl SamplerKind {
     /// Every sampler.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Model,
         Self::Tpe,
         Self::Coordinate,
         Self::Grid,
         Self::Random,
+        Self::Advisor,
     ];
 
     /// Its name in a spec.
@@ -157,6 +160,7 @@ impl SamplerKind {
             Self::Coordinate => "coordinate",
             Self::Grid => "grid",
             Self::Random => "random",
+            Self::Advisor => "advisor",
         }
     }
 }

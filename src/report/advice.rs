@@ -1,7 +1,8 @@
 //! What the advisor was asked and what came of it, in words.
 
 use super::phrase::clean;
-use crate::model::advice::{Advice, Answer, Question};
+use crate::model::advice::{Advice, Answer, Question, UNANSWERED_MAX};
+use crate::model::study::Study;
 
 /// What an advice says, in one sentence without its full stop.
 pub fn advised(advice: &Advice) -> String {
@@ -47,4 +48,21 @@ pub fn subject(question: &Question) -> String {
         Question::Params => "params that are worth a trial".to_owned(),
         Question::Summary => "the summary".to_owned(),
     }
+}
+
+/// The same, where it is news: that there is no advice is said once for each
+/// reason. `study` has taken the advice up.
+pub fn news(study: &Study, advice: &Advice) -> Option<String> {
+    let before = study.advice().iter().rev().nth(1);
+    let is_known = advice.answer.is_err() && before.is_some_and(|b| b.answer == advice.answer);
+    (!is_known).then(|| advised(advice))
+}
+
+/// That the advisor is not asked any more, since it leaves all questions
+/// unanswered, and how it is again.
+pub fn silent() -> String {
+    format!(
+        "it left {UNANSWERED_MAX} questions in a row unanswered; it is asked again after a restart, a \
+         reload, or `autotunectl resume`"
+    )
 }

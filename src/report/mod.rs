@@ -5,10 +5,11 @@
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
 //! study to one line, [`retrial`] says what was measured beside the search,
-//! [`advice`] what the advisor had to say.
+//! [`advice`] what the advisor had to say, [`credit`] what came of it.
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
 pub mod advice;
+pub mod credit;
 pub mod host_check;
 pub mod overview;
 pub mod phrase;

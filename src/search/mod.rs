@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `advisor` | what a language model proposes |
 //! | [`coordinate`] | one parameter after the other, from the best so far |
 //! | [`grid`] | every combination |
 //! | [`random`] | combinations at random |
@@ -24,6 +25,9 @@
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
 
+mod advisor;
+#[cfg(test)]
+mod advisor_tests;
 pub mod confirm;
 mod converged;
 pub mod coordinate;
@@ -45,6 +49,7 @@ mod standing;
 pub mod statistics;
 mod tpe;
 
+use crate::model::advice::Question;
 use crate::model::choice::{Choice, Rule};
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
@@ -61,6 +66,8 @@ pub enum Ask {
     /// An answer to what it asked before: a trial that is not settled decides
     /// how it goes on.
     Wait,
+    /// An answer of the advisor's: the next ask looks at what it said.
+    Consult(Question),
     /// Nothing any more; the reason, as a sentence without its full stop.
     Exhausted(String),
 }
@@ -84,12 +91,16 @@ pub fn ask(study: &Study) -> Ask {
     if let Some(trial) = racing::challenged(study) {
         return Ask::Run(trial);
     }
+    if let Some((ask, _)) = advisor::propose(study, &baseline) {
+        return ask;
+    }
     let asked = match study.spec().search.sampler {
         SamplerKind::Model => model_based::ask(study, &baseline),
         SamplerKind::Tpe => tpe::ask(study),
         SamplerKind::Coordinate => coordinate::ask(study, &baseline),
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
+        SamplerKind::Advisor => advisor::next(study, &baseline).0,
     };
     if let Ask::Try(params) = &asked
         && let Some(reason) = converged::reason(study, params)
@@ -113,6 +124,12 @@ pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
     if *params == baseline {
         return None;
     }
+    if let Some((Ask::Try(proposed), Some(rule))) = advisor::propose(study, &baseline)
+        && proposed == *params
+    {
+        let expected = None;
+        return Some(Box::new(Choice { rule, expected }));
+    }
     let rule = match study.spec().search.sampler {
         SamplerKind::Model if model_based::opens(study) => Rule::Opening,
         SamplerKind::Model => Rule::Model,
@@ -123,6 +140,7 @@ pub fn choice(study: &Study, params: &Params) -> Option<Box<Choice>> {
         },
         SamplerKind::Grid => Rule::Grid,
         SamplerKind::Random => Rule::Random,
+        SamplerKind::Advisor => advisor::next(study, &baseline).1?,
     };
     let expected = match rule {
         Rule::Model => model_based::expected(study, params),

@@ -7,7 +7,7 @@ use crate::model::choice::{Choice, Forecast, Rule};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
-use crate::model::trial::{Cut, Origin, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Cut, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId};
 
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
@@ -113,6 +113,7 @@ impl From<&Choice> for reply::Choice {
             rule: rule.to_owned(),
             base,
             varied: Vec::new(),
+            advice: None,
             expected: choice.expected.as_ref().map(|expected| reply::Expected {
                 objective: expected.objective.map(Into::into),
                 improvement: expected.improvement,
@@ -196,15 +197,5 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Measure => "measure",
         Purpose::Check => "check",
         Purpose::Confirm { .. } => "confirm",
-    }
-}
-
-/// Who wanted a trial, in one word.
-pub const fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Baseline => "baseline",
-        Origin::Sampler => "sampler",
-        Origin::Imported => "imported",
-        Origin::User => "user",
     }
 }

@@ -94,6 +94,7 @@ fn choice() -> Choice {
             starts: None,
             time: Some(300),
         }),
+        advice: Some(advice()),
     }
 }
 

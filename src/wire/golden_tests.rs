@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::WireError;
+use super::advisor::golden::{advice, advisor};
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
@@ -225,6 +226,7 @@ fn row() -> TrialRow {
             summary: summary(),
         }],
         cause: Some(text("gpu-out-of-memory")),
+        advice: Some(text("more")),
     }
 }
 
@@ -285,6 +287,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         }),
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
+        advisor: Some(advisor()),
     }))
 }
 
