@@ -55,7 +55,15 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("wire", &["model"]),
     (
         "ctl",
-        &["model", "catalogue", "config", "wire", "report", "term"],
+        &[
+            "model",
+            "advisor",
+            "catalogue",
+            "config",
+            "wire",
+            "report",
+            "term",
+        ],
     ),
 ];
 

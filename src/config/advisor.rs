@@ -20,6 +20,8 @@ const OPENAI: &str = "https://api.openai.com/v1";
 /// What a study may spend unless it says otherwise: that of some fifty
 /// questions with a history of some dozens of trials.
 const MAX_TOKENS: u64 = 500_000;
+/// Fewer do not suffice for a question or two.
+const FEWEST_TOKENS: u64 = 2000;
 /// An answer is short, but some models think aloud before it.
 const ANSWER_TOKENS: u32 = 4096;
 /// The longest text about what is tuned, in bytes: it is sent with every
@@ -69,7 +71,16 @@ pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Option<A
             "use https://, or api_key = false where the server wants none",
         );
     }
-    let max_tokens = max_tokens.and_then(|node| node.whole(r, 0..=u64::MAX));
+    let max_tokens = max_tokens.and_then(|node| {
+        let tokens = node.whole(r, 0..=u64::MAX)?;
+        if (1..FEWEST_TOKENS).contains(&tokens) {
+            let message = format!(
+                "`max_tokens` is for the whole study: {FEWEST_TOKENS} at least, or 0 for no limit"
+            );
+            r.error(&node.span, message);
+        }
+        Some(tokens)
+    });
     let mut whole = |node: Option<Node<'_>>, lowest, highest| node?.whole32(r, lowest..=highest);
     let answer_tokens = whole(answer_tokens, 16, 1_000_000);
     let max_priority_params = whole(max_priority_params, 1, 1000);

@@ -175,7 +175,7 @@ use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
 use crate::model::space::Space;
-use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::spec::{Advisor, SamplerKind, Search, Spec};
 use crate::model::step::Step;
 
 /// The largest spec, in bytes.
@@ -375,6 +375,36 @@ pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
     let study = section(&mut r, "study").and_then(|mut study| study.take("name"));
     let name = study.and_then(|node| node.text(&mut r).map(str::to_owned));
     Ok((name, notify))
+}
+
+/// Reads `[advisor]` of the spec at `path`, and the folder where its steps run;
+/// whatever else is wrong with it.
+///
+/// # Errors
+/// What is wrong with that section, or why the file could not be read.
+pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> {
+    let text = read_text(path)?;
+    let origin = Origin::of(path);
+    let mut r = Reader::new(&text, &origin.folder);
+    let table = parse(&mut r, &text);
+    let mut root = table
+        .as_ref()
+        .map(|table| Section::new("a spec", table, 0..0));
+    let mut section = |r: &mut Reader<'_>, key: &'static str| {
+        let node = root.as_mut()?.take(key)?;
+        node.section(r, &format!("[{key}]"))
+    };
+    let advisor = section(&mut r, "advisor");
+    let advisor = advisor::read(&mut r, advisor);
+    let workdir = section(&mut r, "study").and_then(|mut study| study.take("workdir"));
+    let folder = r.folder.clone();
+    let workdir = workdir.and_then(|node| study::path(&mut r, &node, &folder));
+    if r.failed() {
+        let shown = r.shown();
+        let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
+        return Err(Refusal::Wrong(complaints));
+    }
+    Ok((workdir.unwrap_or(folder), advisor))
 }
 
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {

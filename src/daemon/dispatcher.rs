@@ -326,6 +326,8 @@ impl Dispatcher {
             if fact.event == Event::Resumed {
                 // Whoever wants it to go on finds the GPUs good enough.
                 self.gpus.iter_mut().for_each(Vec::clear);
+                // And perhaps has stored another key.
+                self.way = Way::default();
             }
             if matches!(fact.event, Event::Advised(_)) {
                 self.board.asking(None);

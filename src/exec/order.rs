@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 use crate::base::secret::Source;
-use crate::model::spec::Spec;
+use crate::model::spec::{KEY_VARIABLE, Key, Spec};
 use crate::model::step::{
     Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
 };
@@ -228,13 +228,22 @@ pub struct OrderError {
 
 /// The variables of the daemon's environment in which the spec finds secrets.
 pub fn secret_env(spec: &Spec) -> Vec<String> {
-    let sources = spec.notify.sources();
+    let advisor = spec.advisor.iter();
+    let key = advisor
+        .clone()
+        .filter_map(|advisor| match &advisor.api_key {
+            Key::At(source) => Some(source),
+            Key::Usual | Key::None => None,
+        });
+    let sources = spec.notify.sources().chain(key);
     let names = sources.filter_map(|source| match source {
         // Who has written such a file has often read it into a shell, too.
         Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
         _ => None,
     });
-    names.collect()
+    // Whoever has an advisor may have it there, whether it is used or not.
+    let usual = advisor.map(|_| KEY_VARIABLE.to_owned());
+    names.chain(usual).collect()
 }
 
 impl Order {

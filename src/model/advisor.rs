@@ -132,16 +132,20 @@ pub const PROMPT_NAMES: [&str; 13] = [
     "answer",
 ];
 
+/// A question and its answer take so many tokens, or few less.
+const FEWEST: u64 = 1000;
+
 /// The variable in which an endpoint's key is usually found.
 pub const KEY_VARIABLE: &str = "OPENAI_API_KEY";
 /// The credential in which it is usually found.
 pub const KEY_CREDENTIAL: &str = "openai_api_key";
 
 impl Advisor {
-    /// Whether the study may not ask it any more: its tokens are used up.
+    /// Whether the study may not ask it any more: what is left of its tokens is
+    /// too little for a question and its answer.
     pub fn is_used_up(&self, spent: &Usage) -> bool {
-        let limit = self.max_tokens;
-        limit.is_some_and(|limit| spent.tokens() >= limit)
+        let left = |limit: u64| limit.saturating_sub(spent.tokens());
+        self.max_tokens.is_some_and(|limit| left(limit) < FEWEST)
     }
 
     /// What that costs, in the currency of its price.

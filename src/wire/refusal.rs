@@ -65,4 +65,6 @@ pub enum Refusal {
         /// With so many it becomes the best.
         runs_all: u32,
     },
+    /// The spec has no `[advisor]`.
+    NoAdvisor,
 }

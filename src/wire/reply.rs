@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
-pub use super::advisor::{Advice, Advisor, Asking, Credit};
+pub use super::advisor::{Advice, Advisor, AdvisorAnswer, AdvisorTested, Asking, Credit};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
@@ -54,6 +54,8 @@ pub enum Reply {
     Doctor(Doctor),
     /// To [`super::request::Request::Importance`].
     Importance(Box<Importance>),
+    /// To [`super::request::Request::AdvisorTest`].
+    AdvisorTested(Box<AdvisorTested>),
 }
 
 /// Who answers.

@@ -38,6 +38,8 @@ pub enum Request {
     Doctor,
     /// What do the parameters matter? Of this one, at each of its values.
     Importance(Option<String>),
+    /// Send the advisor a small request.
+    AdvisorTest,
 }
 
 impl Request {
@@ -57,7 +59,7 @@ impl Request {
             | Self::Channels
             | Self::Doctor
             | Self::Importance(_) => true,
-            Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
+            Self::Steer(_) | Self::Reload | Self::NotifyTest(_) | Self::AdvisorTest => false,
         }
     }
 }
