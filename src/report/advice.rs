@@ -26,12 +26,11 @@ pub fn advised(advice: &Advice) -> String {
             format!("the advisor proposes {}={value}", clean(parameter))
         }
         (Ok(Answer::Params(_)), _) => "the advisor proposes params".to_owned(),
-        (Ok(Answer::Enough), question) => {
-            format!(
-                "the advisor wants no further trial on {}",
-                subject(question)
-            )
+        (Ok(Answer::Enough), Question::Value { parameter, .. }) => {
+            let name = clean(parameter);
+            format!("the advisor finds no other value of {name} worth a trial")
         }
+        (Ok(Answer::Enough), _) => "the advisor finds nothing else worth a trial".to_owned(),
         (Ok(Answer::Summary(_)), _) => "the advisor has summed the study up".to_owned(),
     };
     match &advice.comment {
