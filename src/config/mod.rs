@@ -52,6 +52,7 @@
 //! | | `.float` | `[lowest, highest]` | |
 //! | | `.log` | `true`: points of a range at equal ratios | `false` |
 //! | | `.when` | condition on parameters above, `train_type == 'lora'` | always active |
+//! | | `.tunable` | `false`: the advisor may not choose its value | `true` |
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
@@ -92,6 +93,21 @@
 //! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
 //! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
 //! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
+//! | `[advisor]` | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
+//! | | `model` | the model's name there | required |
+//! | | `api_key` | secret: the key; `false`: none is sent | the credential `openai_api_key`, `.env` in the workdir, the variable `OPENAI_API_KEY` |
+//! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
+//! | | `temperature` | number from 0 to 2 | left to the server |
+//! | | `timeout` | duration above 0: how long an answer may take | `120s` |
+//! | | `max_tokens` | whole number, 2000 or more: tokens of the whole study, questions and answers; 0 for no limit | 500000 |
+//! | | `answer_tokens` | 16 to 1000000: tokens of an answer | 4096 |
+//! | | `price` | `{ prompt, completion }`: what a million tokens cost | none |
+//! | | `max_priority_params` | 1 to 1000: so many parameters its plan may name | 3 |
+//! | | `rounds_per_param` | 1 to 1000: so many trials each of them gets | 3 |
+//! | | `share` | number from 0 to 1: the share of proposals that are its own where another sampler is the study's | 0 |
+//! | | `language` | `en`, `zh`, `both`: of its comments | `en` |
+//! | | `about` | text: what is tuned | none |
+//! | | `prompt_file` | `{ system, plan, value, params, summary }`: paths of files of templates over [`PROMPT_NAMES`](crate::model::spec::PROMPT_NAMES) | texts of its own |
 //! | `secret` | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
@@ -127,6 +143,8 @@
 //! | | `.optional` | whether a run without it is good all the same | `false` |
 
 mod advisor;
+#[cfg(test)]
+mod advisor_tests;
 mod amend;
 #[cfg(test)]
 mod amend_tests;

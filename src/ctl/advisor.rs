@@ -70,29 +70,24 @@ pub(super) fn show(session: &Session, tested: &AdvisorTested) -> Result<Exit, Tr
 
 fn text(tested: &AdvisorTested, color: bool) -> String {
     let who = format!("{} at {}", clean(&tested.model), clean(&tested.base_url));
-    let (word, style, mut lines) = match &tested.answer {
+    let (word, style, first, mut below) = match &tested.answer {
         Some(answer) => {
             let took = prose::duration(answer.took);
-            (
-                "answers",
-                GOOD,
-                vec![format!("{who}: answers after {took}")]
-                    .into_iter()
-                    .chain(details(answer))
-                    .collect(),
-            )
+            let first = format!("{who}: answers after {took}");
+            ("answers", GOOD, first, details(answer))
         }
         None => {
             let why = clean(tested.error.as_deref().unwrap_or_default());
-            ("failed", BAD, vec![format!("{who}: failed: {why}")])
+            ("failed", BAD, format!("{who}: failed: {why}"), Vec::new())
         }
     };
-    lines.push(match &tested.key {
-        Some(key) => format!("  key: {}", clean(key)),
-        None => "  key: none".to_owned(),
+    below.push(match &tested.key {
+        Some(key) => format!("key: {}", clean(key)),
+        None => "key: none".to_owned(),
     });
-    let lines = lines.iter().flat_map(|line| wrap("", "  ", line));
-    let text = lines.collect::<Vec<_>>().join("\n") + "\n";
+    let mut lines = wrap("", "  ", &first);
+    lines.extend(below.iter().flat_map(|line| wrap("  ", "    ", line)));
+    let text = lines.join("\n") + "\n";
     text.replacen(word, &paint(word, style, color), 1)
 }
 
@@ -106,9 +101,9 @@ fn details(answer: &AdvisorAnswer) -> Vec<String> {
         false => "",
     };
     vec![
-        format!("  model: {}", clean(&answer.model)),
-        format!("  format: {}{kept}", clean(&answer.format)),
-        format!("  tokens: {}{guessed}", answer.tokens),
+        format!("model: {}", clean(&answer.model)),
+        format!("format: {}{kept}", clean(&answer.format)),
+        format!("tokens: {}{guessed}", answer.tokens),
     ]
 }
 
