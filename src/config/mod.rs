@@ -93,7 +93,8 @@
 //! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
 //! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
 //! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
-//! | `[advisor]` | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
+//! | `[advisor]` | `enabled` | whether it is asked | `true` |
+//! | | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
 //! | | `model` | the model's name there | required |
 //! | | `api_key` | secret: the key; `false`: none is sent | the credential `openai_api_key`, `.env` in the workdir, the variable `OPENAI_API_KEY` |
 //! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
