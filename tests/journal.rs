@@ -423,7 +423,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 51);
+    assert_eq!(seen.facts, 61);
     let cut = study.trials()[3].pruned_by_racing();
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));

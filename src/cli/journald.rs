@@ -18,6 +18,7 @@ use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
     clean_lines, constraint, counted, figures, mean_and_spread, percent, undelivered,
 };
+use crate::report::proposal;
 use crate::report::retrial::{self, DRIFT_HINT, drifted, fresh_starts};
 use crate::systemd::journald::{Entry, Journald, MessageId, Priority};
 
@@ -262,6 +263,18 @@ impl Entries {
                 let message = format!("drift: {message}: {DRIFT_HINT}");
                 Said::of(Priority::Warning, MessageId::Drifted, message)
             }
+            Event::ApprovalAsked(proposal) => {
+                let what = proposal::in_words(study, proposal);
+                let how = "to answer: autotunectl approve, autotunectl reject";
+                let message = format!("proposal {} waits: {what}; {how}", proposal.number);
+                Said::of(Priority::Notice, MessageId::ApprovalAsked, message)
+            }
+            Event::ApprovalGiven { .. }
+            | Event::ApprovalRefused { .. }
+            | Event::ApprovalWithdrawn { .. } => Said {
+                priority: Priority::Notice,
+                ..Said::info(proposal::answered(&fact.event)?)
+            },
             Event::Paused { reason, by_user } => {
                 let how = "to go on: autotunectl resume";
                 let message = format!("paused: {reason}; {how}");

@@ -12,6 +12,7 @@ mod journald;
 mod notify_failed;
 mod plan;
 mod progress;
+mod prompt;
 mod run;
 mod selftest;
 mod selftest_notify;

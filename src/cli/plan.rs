@@ -110,6 +110,7 @@ fn show(study: &Study, first: usize) -> std::io::Result<()> {
         let trials = counted(begun as u64, "trial");
         let phase = match study.phase() {
             Phase::Active => String::new(),
+            Phase::AwaitingApproval => "; a proposal waits for approval".to_owned(),
             Phase::Paused(reason) => format!("; paused: {}", clean(reason)),
             Phase::Done(reason) => format!("; done: {}", clean(reason)),
         };

@@ -10,16 +10,18 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::sync::mpsc;
 
 use super::after_label;
+use super::prompt::{Heard, Prompter};
 use super::study_table::{self, Row};
 use crate::base::clock;
 use crate::base::quantity::show_duration;
 use crate::base::wrap::wrap;
-use crate::daemon::Update;
+use crate::daemon::{Update, Wish};
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
 use crate::report::advice::news;
 use crate::report::phrase::{clean_lines, counted, undelivered};
+use crate::report::proposal;
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
 use crate::search::{confirm, count};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
@@ -38,11 +40,14 @@ pub struct Progress {
     study: Option<Arc<Study>>,
     most: Option<u64>,
     said_header: bool,
+    /// Where proposals are asked about.
+    prompter: Option<Prompter>,
 }
 
 impl Progress {
-    /// Shows a study whose files go to `output_dir`.
-    pub fn new(output_dir: &Path) -> Self {
+    /// Shows a study whose files go to `output_dir`, and asks about proposals
+    /// where the answers can go somewhere.
+    pub fn new(output_dir: &Path, wishes: Option<mpsc::UnboundedSender<Wish>>) -> Self {
         let live = std::io::stderr().is_terminal() && std::io::stdout().is_terminal();
         let bar = live.then(|| {
             let bar = ProgressBar::new_spinner();
@@ -58,6 +63,7 @@ impl Progress {
             study: None,
             most: None,
             said_header: false,
+            prompter: wishes.map(Prompter::new),
         }
     }
 
@@ -66,13 +72,23 @@ impl Progress {
         let mut tick = tokio::time::interval(TICK);
         loop {
             tokio::select! {
+                // What came of an answer is shown before the next question.
+                biased;
                 update = updates.recv() => match update {
                     Some(update) => self.take(update),
                     None => break,
                 },
+                heard = hear(&mut self.prompter) => {
+                    if let Heard::Again(text) = heard {
+                        self.line(&text);
+                    }
+                }
                 _ = tick.tick(), if self.bar.is_some() => {}
             }
             self.draw();
+        }
+        if let Some(prompter) = &mut self.prompter {
+            prompter.erase();
         }
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
@@ -103,6 +119,9 @@ impl Progress {
             }
             Update::DiskBack => self.line(&format!("{GOOD}the disk takes data again{GOOD:#}")),
             Update::Fact(fact, study) => {
+                if let Some(prompter) = &mut self.prompter {
+                    prompter.erase_stale(&study);
+                }
                 self.take_fact(&fact, &study);
                 self.study = Some(study);
             }
@@ -213,6 +232,26 @@ impl Progress {
                 self.note(DRIFT_HINT);
                 return;
             }
+            Event::ApprovalAsked(proposal) => {
+                if self.prompter.is_none() {
+                    let what = proposal::in_words(study, proposal);
+                    let text = format!(
+                        "proposal {} waits: {what}; to answer: autotunectl approve, autotunectl \
+                         reject",
+                        proposal.number
+                    );
+                    self.note(&text);
+                }
+                return;
+            }
+            Event::ApprovalGiven { .. }
+            | Event::ApprovalRefused { .. }
+            | Event::ApprovalWithdrawn { .. } => {
+                if let Some(text) = proposal::answered(&fact.event) {
+                    self.line(&format!("{DIM}{text}{DIM:#}"));
+                }
+                return;
+            }
             Event::Paused { reason, by_user } => {
                 if *by_user {
                     self.line(&format!(
@@ -285,8 +324,24 @@ impl Progress {
         }
     }
 
-    fn draw(&self) {
-        if let (Some(bar), Some(study)) = (&self.bar, &self.study) {
+    fn draw(&mut self) {
+        let Some(study) = &self.study else { return };
+        if let Some(prompter) = &mut self.prompter {
+            prompter.erase_stale(study);
+            if let Some(question) = prompter.wanted(study) {
+                if let Some(bar) = &self.bar {
+                    bar.finish_and_clear();
+                }
+                prompter.show(question);
+            }
+            if prompter.is_shown() {
+                return;
+            }
+        }
+        if let Some(bar) = &self.bar {
+            if bar.is_finished() {
+                bar.reset();
+            }
             bar.set_message(self.message(study));
             bar.tick();
         }
@@ -297,6 +352,7 @@ impl Progress {
             return match study.phase() {
                 Phase::Active if confirm::is_under_way(study) => "confirming the best".to_owned(),
                 Phase::Active => "choosing what to try next".to_owned(),
+                Phase::AwaitingApproval => "waiting for approval: autotunectl status".to_owned(),
                 Phase::Paused(_) => "paused; to go on: autotunectl resume".to_owned(),
                 Phase::Done(reason) => format!("done: {reason}; it stays for what comes"),
             };
@@ -366,10 +422,18 @@ impl Progress {
             let mut out = anstream::stdout();
             let _ = writeln!(out, "{text}");
         };
-        match &self.bar {
-            Some(bar) => bar.suspend(print),
-            None => print(),
+        match (&self.prompter, &self.bar) {
+            (Some(prompter), _) if prompter.is_shown() => prompter.line(text),
+            (_, Some(bar)) => bar.suspend(print),
+            (_, None) => print(),
         }
+    }
+}
+
+async fn hear(prompter: &mut Option<Prompter>) -> Heard {
+    match prompter {
+        Some(prompter) => prompter.hear().await,
+        None => std::future::pending().await,
     }
 }
 

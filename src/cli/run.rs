@@ -13,6 +13,7 @@ use super::exit::Exit;
 use super::journald::Entries;
 use super::plan;
 use super::progress::Progress;
+use super::prompt;
 use super::source::SpecArgs;
 use super::study_table;
 use crate::base::clock;
@@ -21,7 +22,8 @@ use crate::config::{Checked, SpecSource};
 use crate::daemon::decide::Urgency;
 use crate::daemon::folders::default_output;
 use crate::daemon::signals::{Came, Signals};
-use crate::daemon::{self, DaemonError, Options, SocketWish, Update};
+use crate::daemon::{self, DaemonError, Options, SocketWish, Update, Wish};
+use crate::model::approval::{Approval, Approve};
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::notify::Secrets;
@@ -202,6 +204,11 @@ pub(super) fn carry_out(args: &Args) -> Exit {
             return Exit::Spec.say_text(&missing.join("\n"));
         }
     };
+    let asks = prompt::is_possible();
+    if let Some(text) = nobody_approves(&spec.approval, &socket, asks) {
+        return Exit::Usage.say_text(text);
+    }
+    let (wishes, terminal) = asks.then(mpsc::unbounded_channel).unzip();
     let options = Options {
         spec: Arc::new(spec),
         source,
@@ -211,11 +218,21 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         stay: args.stay,
         offline: args.no_advisor,
         secrets,
+        terminal,
     };
-    let exit = runtime.block_on(tune(args, options));
+    let exit = runtime.block_on(tune(args, options, wishes));
     // What is stuck in a write to a terminal that takes nothing stays there.
     runtime.shutdown_background();
     exit
+}
+
+/// Why a study would wait for ever, where nobody could approve of anything.
+fn nobody_approves(approval: &Approval, socket: &SocketWish, asks: bool) -> Option<&'static str> {
+    let waits = approval.of != Approve::Never && approval.timeout.is_none();
+    (waits && !asks && *socket == SocketWish::None).then_some(
+        "nobody could approve of what is proposed: there is no terminal, and with --no-socket \
+         `autotunectl approve` finds nobody; leave --no-socket out, or give `approve_timeout`",
+    )
 }
 
 /// Moves aside what a study has so far, where `--fresh` wants that.
@@ -275,7 +292,7 @@ fn socket(args: &Args, checked: &Checked) -> std::io::Result<SocketWish> {
     Ok(SocketWish::Wanted(path))
 }
 
-async fn tune(args: &Args, options: Options) -> Exit {
+async fn tune(args: &Args, options: Options, answers: Option<mpsc::UnboundedSender<Wish>>) -> Exit {
     let output_dir = options.output_dir.clone();
     let signals = match Signals::listen() {
         Ok(signals) => signals,
@@ -291,7 +308,7 @@ async fn tune(args: &Args, options: Options) -> Exit {
             .enable_time()
             .build();
         // Without a display the study is as good.
-        let _ = runtime.map(|runtime| runtime.block_on(show(&shown, looking)));
+        let _ = runtime.map(|runtime| runtime.block_on(show(&shown, looking, answers)));
     });
     let told = move |signal, urgency| {
         came.send_replace(Some(signal));
@@ -316,11 +333,15 @@ async fn tune(args: &Args, options: Options) -> Exit {
 
 /// Shows updates where they are looked for: as entries of the journal when
 /// systemd has started us, else as lines.
-async fn show(output_dir: &Path, updates: mpsc::UnboundedReceiver<Update>) {
+async fn show(
+    output_dir: &Path,
+    updates: mpsc::UnboundedReceiver<Update>,
+    wishes: Option<mpsc::UnboundedSender<Wish>>,
+) {
     let journald = journald::is_read().then(Journald::connect);
     match journald {
         Some(Ok(journald)) => Entries::new(journald).follow(updates).await,
-        _ => Progress::new(output_dir).follow(updates).await,
+        _ => Progress::new(output_dir, wishes).follow(updates).await,
     }
 }
 
@@ -381,6 +402,17 @@ fn last_words(
                 "\nstopped with {} done; nothing is left running.\n\
                  The same command goes on: {}",
                 counted(settled.count() as u64, "trial"),
+                command(args),
+            );
+            let exit = interrupted_or_done(came);
+            let say = move || drop(writeln!(anstream::stdout(), "{text}"));
+            (exit, Box::new(say))
+        }
+        Phase::AwaitingApproval => {
+            let number = study.pending().map_or(0, |pending| pending.proposal.number);
+            let text = format!(
+                "\nstopped; proposal {number} still waits for approval.\n\
+                 The same command asks again: {}",
                 command(args),
             );
             let exit = interrupted_or_done(came);

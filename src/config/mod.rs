@@ -29,6 +29,9 @@
 //! | | `seed` | whole number, 0 or more | 42 |
 //! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
+//! | | `approve` | `"never"`, `"trial"`: what the sampler proposes waits until somebody approves of it; or `"parameter"`: the first trial of each parameter that the sampler goes on to does | `"never"` |
+//! | | `approve_timeout` | duration above 0 that an answer is waited for | for ever |
+//! | | `approve_default` | `"approve"`, `"reject"` or `"pause"`: what happens then | `"pause"` |
 //! | `[objective]` | `maximize` or `minimize` | a metric | one is required |
 //! | `[[constraint]]` | `metric` | a metric, each at most once | required |
 //! | | `min`, `max` | numbers; both bounds are allowed values | one at least |
@@ -149,6 +152,7 @@ mod advisor_tests;
 mod amend;
 #[cfg(test)]
 mod amend_tests;
+mod approval;
 mod arguments;
 mod bounds;
 mod complaint;
@@ -566,6 +570,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     }
     let space = space?;
     warn_of_extent(r, &space, space_span, &search, sampler, &budget);
+    approval::check(r, &study.approval, search.sampler);
     Some(Spec {
         name: study.name,
         workdir: study.workdir,
@@ -575,6 +580,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         constraints: constraints.into_iter().map(|(c, _)| c).collect(),
         budget,
         search,
+        approval: study.approval.approval,
         confirm,
         space,
         steps,

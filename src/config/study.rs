@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-use super::names;
 use super::reader::{Node, Reader, Section, did_you_mean};
+use super::{approval, names};
 use crate::model::Name;
 use crate::model::metric::{Constraint, Direction, Objective};
 use crate::model::spec::{
@@ -23,6 +23,7 @@ pub(super) struct Study {
     pub(super) seed: u64,
     pub(super) pass_env: Vec<String>,
     pub(super) log_max: u64,
+    pub(super) approval: approval::Said,
 }
 
 pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
@@ -33,6 +34,7 @@ pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
         seed: 42,
         pass_env: Vec::new(),
         log_max: 64 << 20,
+        approval: approval::Said::default(),
     };
     let Some(mut section) = section else {
         return study;
@@ -69,6 +71,7 @@ pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
             r.error(&node.span, "`log_max` must be 4 KiB at least");
         }
     }
+    study.approval = approval::take(r, &mut section);
     section.finish(r);
     study
 }

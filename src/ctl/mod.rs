@@ -15,6 +15,7 @@
 mod advisor;
 mod advisor_setup;
 mod amend;
+mod approve;
 mod best;
 mod doctor;
 mod events;
@@ -100,6 +101,7 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl approve             let what is proposed be tried
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
@@ -116,6 +118,7 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
+  autotunectl approve             let what is proposed be tried
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
@@ -154,6 +157,8 @@ enum Verb {
     Reload(steer::Reload),
     Retry(steer::Retry),
     Enqueue(steer::Enqueue),
+    Approve(approve::Approve),
+    Reject(approve::Reject),
     Space(space::Args),
     Set(set::Args),
     Notify(notify::Args),
@@ -243,6 +248,8 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Reload(args) => steer::reload(session, &args).await,
         Verb::Retry(args) => steer::retry(session, &args).await,
         Verb::Enqueue(args) => steer::enqueue(session, args).await,
+        Verb::Approve(args) => approve::approve(session, args).await,
+        Verb::Reject(args) => approve::reject(session, &args).await,
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Notify(args) => notify::carry_out(session, args).await,

@@ -97,6 +97,19 @@ pub fn refusal(refusal: &Refusal) -> String {
                 clean(&known.join(", "))
             )
         }
+        Refusal::NothingProposed => "nothing waits for approval".to_owned(),
+        Refusal::OtherProposal(waits) => {
+            format!("proposal {waits} waits: `autotunectl status` shows it")
+        }
+        Refusal::SeveralParameters(names) => format!(
+            "the proposal changes {}: give each as NAME=VALUE instead of --value",
+            clean(&names.join(", "))
+        ),
+        Refusal::NoOrder(sampler) => format!(
+            "the sampler {} changes any parameters at a time, and has none to end: leave \
+             --parameter out",
+            clean(sampler)
+        ),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }
@@ -159,6 +172,14 @@ pub fn changes(changes: &[Change]) -> String {
         }
     });
     each.collect::<Vec<_>>().join(" ")
+}
+
+/// A change in full: `SEQS: 512 → 1536`.
+pub fn change(change: &Change) -> String {
+    let side =
+        |value: &Option<String>| value.as_ref().map_or("–".to_owned(), |value| clean(value));
+    let (from, to) = (side(&change.from), side(&change.to));
+    format!("{}: {from} → {to}", clean(&change.name))
 }
 
 /// A mean with its spread.

@@ -2,7 +2,7 @@
 
 use super::exit::Exit;
 use super::session::{Session, Trouble};
-use super::{notify, prose};
+use super::{approve, notify, prose};
 use crate::base::clock::Timestamp;
 use crate::model::drift::Drift;
 use crate::report::phrase::{clean, counted, saved};
@@ -47,6 +47,9 @@ fn text(status: &Status, color: bool) -> String {
     }
     if let Some(held_up) = &status.held_up {
         add("held up", held_up_text(status.now, held_up));
+    }
+    if let Some(proposal) = &status.proposal {
+        add("proposal", approve::proposed(proposal, status.now));
     }
     match &status.best {
         Some(best) => {
@@ -133,6 +136,7 @@ fn phase(status: &Status) -> String {
             };
             format!("is paused{after}{reason}; to go on: autotunectl resume")
         }
+        Phase::AwaitingApproval => "waits for approval".to_owned(),
         Phase::Done { reason } => format!("is done: {}", clean(reason)),
     }
 }

@@ -1,9 +1,9 @@
 //! The verbs that change something.
 
-use super::amend;
 use super::exit::Exit;
 use super::persist::persist;
 use super::session::{Session, Trouble};
+use super::{amend, approve};
 use crate::report::phrase::{clean, clean_lines};
 use crate::wire::reply::{Accepted, Reloaded, Reply};
 use crate::wire::request::{Request, Steer};
@@ -101,7 +101,7 @@ pub struct Enqueue {
     values: Vec<(String, String)>,
 }
 
-fn assignment(text: &str) -> Result<(String, String), String> {
+pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
         .ok_or_else(|| "write it as NAME=VALUE".to_owned())?;
@@ -206,6 +206,27 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
             format!("trial {trial} is repeated{}", after(running))
         }
         Accepted::Reloaded(reloaded) => self::reloaded(reloaded, changed),
+        Accepted::Approved {
+            proposal,
+            trial,
+            running,
+            paused,
+        } => {
+            let then = if *paused {
+                ", once the study is resumed"
+            } else {
+                ""
+            };
+            format!(
+                "proposal {proposal} is tried as trial {trial}{}{then}",
+                after(running)
+            )
+        }
+        Accepted::Rejected {
+            proposal,
+            ended,
+            paused,
+        } => approve::rejected(*proposal, ended, *paused),
         Accepted::Amended(amended) => amend::sentences(amended, changed),
         Accepted::Enqueued {
             trial,

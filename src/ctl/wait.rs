@@ -15,12 +15,14 @@ use crate::wire::request::{Request, Until};
 Examples:
   autotunectl wait --for done && autotunectl best --env
   autotunectl wait --for trial=7 --timeout 30m
+  autotunectl wait --for approval && autotunectl status
 
 Ends with code 7 when the time is over, and with 4 when it can no longer
 happen since the study is done. A restart of the daemon is waited for.")]
 pub struct Args {
     /// `done`: nothing is left to do; `best`: a better trial than now;
-    /// `paused`: paused, and nothing runs; `trial=N`: trial N is over
+    /// `paused`: paused, and nothing runs; `approval`: a proposal waits for it;
+    /// `trial=N`: trial N is over
     #[arg(long = "for", value_name = "WHAT", value_parser = until)]
     until: Until,
     /// The longest time to wait: 90s, 10m, 2h
@@ -33,11 +35,12 @@ fn until(text: &str) -> Result<Until, String> {
         "done" => Ok(Until::Done),
         "best" => Ok(Until::Best(None)),
         "paused" => Ok(Until::Paused),
+        "approval" => Ok(Until::Approval),
         _ => {
             let number = text.strip_prefix("trial=").and_then(|n| n.parse().ok());
             number
                 .map(Until::Trial)
-                .ok_or_else(|| "one of done, best, paused, trial=N".to_owned())
+                .ok_or_else(|| "one of done, best, paused, approval, trial=N".to_owned())
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::base::clock::Timestamp;
 use crate::daemon::decide::{Company, Input, Urgency, ask, decide};
+use crate::model::approval::By;
 use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::Phase;
@@ -41,6 +42,7 @@ impl Table {
                 company: Company {
                     served: true,
                     stay: false,
+                    prompted: false,
                 },
             },
         };
@@ -149,7 +151,9 @@ impl Table {
             token: "0123456789abcdef",
             boot_id: "boot",
         };
-        let decision = decide(&mut self.state, Input::Request { steer, reply }, &context);
+        let by = By::User { uid: 0, name: None };
+        let request = Input::Request { steer, by, reply };
+        let decision = decide(&mut self.state, request, &context);
         for fact in &decision.facts {
             let study = std::sync::Arc::make_mut(&mut self.state.study);
             study.apply(fact).expect("a fact that fits");

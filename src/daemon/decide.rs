@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{consult, reload, steer};
+use super::{approve, consult, reload, steer};
 use crate::base::clock::Timestamp;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
@@ -53,6 +53,8 @@ pub struct Company {
     pub served: bool,
     /// It is to stay when there is nothing left to do.
     pub stay: bool,
+    /// Proposals are shown at a terminal, and answered there.
+    pub prompted: bool,
 }
 
 /// What a decision may need from outside.
@@ -165,7 +167,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             let study = Arc::clone(&state.study);
             let paused = matches!(study.phase(), Phase::Paused(_));
             let is_old = trials != study.trials().len() || revision != study.revision();
-            if is_old || study.unsettled().is_some() || study.running().is_some() || paused {
+            let waits = study.pending().is_some() || study.ended_by_user();
+            let busy = study.unsettled().is_some() || study.running().is_some();
+            if is_old || busy || paused || waits {
                 // An answer to an older history or spec, or one that comes too
                 // late.
                 next(state, &study, context, &mut decision);
@@ -180,6 +184,14 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                     // It was done, and has more to do now: these first.
                     let mut study = Study::clone(&study);
                     reopen_partial(&mut study, context, &mut decision);
+                    next(state, &study, context, &mut decision);
+                }
+                Ask::Try(params)
+                    if let Some(proposal) = study.to_approve(&params, choice.as_deref()) =>
+                {
+                    let mut study = Study::clone(&study);
+                    let event = Event::ApprovalAsked(Arc::new(proposal));
+                    tell(&mut study, event, context, &mut decision);
                     next(state, &study, context, &mut decision);
                 }
                 Ask::Try(params) => {
@@ -277,8 +289,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             let answer = reload::reload(state, spec, text, warnings, context, &mut decision);
             decision.answer = Some((reply, answer));
         }
-        Input::Request { steer, reply } => {
-            let answer = steer::steer(state, &steer, context, &mut decision);
+        Input::Overdue => approve::overdue(state, context, &mut decision),
+        Input::Request { steer, by, reply } => {
+            let answer = steer::steer(state, &steer, by, context, &mut decision);
             decision.answer = Some((reply, answer));
         }
     }
@@ -310,6 +323,23 @@ pub(super) fn stop(state: &mut State, urgency: Urgency, decision: &mut Decision)
     }
 }
 
+/// Takes up an event, which is one of the decision's facts then.
+pub(super) fn tell(
+    study: &mut Study,
+    event: Event,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
+    let fact = Fact {
+        at: context.now,
+        event,
+    };
+    // One that does not fit is none.
+    if study.apply(&fact).is_ok() {
+        decision.facts.push(fact);
+    }
+}
+
 fn begin(
     state: &mut State,
     digest: String,
@@ -318,21 +348,17 @@ fn begin(
     decision: &mut Decision,
 ) {
     let mut study = Study::clone(&state.study);
-    let mut tell = |study: &mut Study, event: Event| {
-        let fact = Fact {
-            at: context.now,
-            event,
-        };
-        if study.apply(&fact).is_ok() {
-            decision.facts.push(fact);
-        }
-    };
+    let mut tell = |study: &mut Study, event| tell(study, event, context, decision);
     tell(&mut study, Event::Opened { digest });
     if let Some(host) = host.filter(|host| study.host() != Some(&**host)) {
         tell(&mut study, Event::HostSeen { host });
     }
-    let held = study.paused_by_user() && state.company.served;
-    if !held && (matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0) {
+    let Company { served, stay, .. } = state.company;
+    let held = study.paused_by_user() && served;
+    let paused = matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0;
+    // Where the daemon does not stay, starting it is the only way to resume.
+    let ended = study.ended_by_user() && !(served && stay);
+    if !held && paused || ended {
         // Whoever starts the daemon again wants it to go on, unless a user
         // paused it who can also resume it.
         tell(&mut study, Event::Resumed);
@@ -354,13 +380,7 @@ fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decis
     let partial = study.trials().iter().filter(|trial| trial.is_partial());
     let partial: Vec<TrialId> = partial.map(|trial| trial.id).collect();
     for trial in partial {
-        let fact = Fact {
-            at: context.now,
-            event: Event::TrialReopened { trial },
-        };
-        if study.apply(&fact).is_ok() {
-            decision.facts.push(fact);
-        }
+        tell(study, Event::TrialReopened { trial }, context, decision);
     }
 }
 
@@ -404,6 +424,9 @@ pub(super) fn next(
         }
         return;
     }
+    let mut study = Study::clone(study);
+    let waits = !approve::withdraw(&mut study, None, context, decision);
+    let study = &study;
     if let Some(reason) = used_up(study, context.now) {
         match search::racing::unconfirmed(study) {
             Some(trial) if time_used_up(study, context.now).is_none() => {
@@ -413,6 +436,11 @@ pub(super) fn next(
         }
     } else if let Some(trial) = study.unsettled() {
         sit(study, trial.id, Purpose::Measure, context, decision);
+    } else if study.ended_by_user() {
+        let reason = "a user ended it; to go on: autotunectl resume".to_owned();
+        done(state, study, reason, context, decision);
+    } else if waits {
+        await_answer(state, study, context, decision);
     } else if state.asking || state.consulting {
         // The answer comes.
     } else if let Some(trial) = search::drift::due(study) {
@@ -420,6 +448,25 @@ pub(super) fn next(
     } else {
         state.asking = true;
         decision.effects.push(Effect::Ask);
+    }
+}
+
+/// Waits for whoever is to approve of a proposal; leaves where nobody can.
+fn await_answer(state: &State, study: &Study, context: &Context<'_>, decision: &mut Decision) {
+    let Company {
+        served, prompted, ..
+    } = state.company;
+    if !served && !prompted && study.pending_until().is_none() {
+        let reason = "nobody can approve of what is proposed: there is neither a control socket \
+                      nor a terminal, and no `approve_timeout`";
+        decision.facts.push(Fact {
+            at: context.now,
+            event: Event::Paused {
+                reason: reason.to_owned(),
+                by_user: false,
+            },
+        });
+        decision.effects.push(Effect::Leave);
     }
 }
 
@@ -462,7 +509,7 @@ fn start(
 /// There is nothing to do: stays for those who may have something, or leaves.
 /// Whether it leaves.
 fn idle(state: &State, decision: &mut Decision) -> bool {
-    let Company { served, stay } = state.company;
+    let Company { served, stay, .. } = state.company;
     let leaves = !(served && stay);
     if leaves {
         decision.effects.push(Effect::Leave);
@@ -478,6 +525,9 @@ fn done(
     decision: &mut Decision,
 ) {
     let was_done = *study.phase() == Phase::Done(reason.clone());
+    let mut study = Study::clone(study);
+    approve::withdraw(&mut study, Some(&reason), context, decision);
+    let study = &study;
     // What was done stays done, unless something else has won since, or more is
     // wanted.
     if !(was_done && study.is_concluded())

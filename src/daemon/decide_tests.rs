@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::exec::report::{EndingReport, FailureReport, Report, RunReport, SittingResult};
+use crate::model::approval::By;
 use crate::model::outcome::{FailureKind, HostFault};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
@@ -226,7 +227,8 @@ fn an_answer_to_an_older_history_is_thrown_away() {
 fn amend(table: &mut Table, edits: Vec<Edit>) -> (Vec<Effect>, Reply) {
     let (reply, mut answer) = oneshot::channel();
     let steer = Steer::Amend(edits);
-    let input = Input::Request { steer, reply };
+    let by = By::User { uid: 7, name: None };
+    let input = Input::Request { steer, by, reply };
     let now = Timestamp::from_millis(3_000);
     let context = Context {
         now,
@@ -335,6 +337,7 @@ fn a_finished_study_goes_on_with_its_partial_trials_first() {
     table.state.company = Company {
         served: true,
         stay: true,
+        prompted: false,
     };
     table.run_ended(1);
     let report = RunReport {
@@ -567,5 +570,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     assert_eq!(trial.pruning, None);
 }
 
+#[path = "approve_tests.rs"]
+mod approvals;
 #[path = "confirm_tests.rs"]
 mod confirm;

@@ -32,7 +32,8 @@ use super::notifier::Troubles;
 use super::records::{Records, written};
 use super::service::Pulse;
 use super::sweep::{Hands, Sweeper};
-use super::{DaemonError, Update, starting};
+use super::{DaemonError, Update, approve, starting};
+use crate::base::clock::Timestamp;
 use crate::base::{clock, file, random};
 use crate::exec::handle::Control;
 use crate::exec::order::{self, Order};
@@ -217,11 +218,13 @@ impl Dispatcher {
             if let Some(input) = self.waiting.pop_front() {
                 return input;
             }
+            let due = approve::due(&self.state);
             tokio::select! {
                 biased;
                 Some(urgency) = self.urgent.recv() => return Input::Stop(urgency),
                 () = self.pulse.due() => return Input::Tick,
                 Some(input) = self.inputs.recv() => return input,
+                () = reached(due), if due.is_some() => return Input::Overdue,
                 _ = self.disk_look.tick(), if self.running.is_some() => self.look_at_disk().await,
             }
         }
@@ -584,6 +587,13 @@ impl Dispatcher {
     fn tell(&self, update: Update) {
         // Nobody may be looking.
         let _ = self.updates.send(update);
+    }
+}
+
+/// Waits until then, by the clock that the facts are dated by.
+async fn reached(due: Option<Timestamp>) {
+    if let Some(due) = due {
+        tokio::time::sleep(due.since(clock::now())).await;
     }
 }
 

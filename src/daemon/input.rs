@@ -9,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
 use crate::model::advice::{Advice, Question};
+use crate::model::approval::By;
 use crate::model::choice::Choice;
 use crate::model::host::Host;
 use crate::model::notice::{NoticeId, Refused};
@@ -72,6 +73,8 @@ pub enum Input {
     },
     /// A pause is over.
     Wake,
+    /// Nobody has answered a proposal in time.
+    Overdue,
     /// A sign of life is due: it is given once all that came before is done.
     Tick,
     /// So much time has gone by that somebody wants a sign of life.
@@ -93,6 +96,8 @@ pub enum Input {
     Request {
         /// Which.
         steer: Steer,
+        /// Who wants it.
+        by: By,
         /// Gets the answer once it is true on disk. Whoever asked may be gone.
         reply: oneshot::Sender<Reply>,
     },

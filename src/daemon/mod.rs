@@ -12,7 +12,7 @@
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
 //! | `reload` | going by another spec without a restart: pure |
-//! | [`steer`], [`amend`] | what users want changed: admitted by a pure function |
+//! | [`steer`], [`amend`], `approve` | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | `budget` | whether a study has used up what it was given |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
@@ -24,6 +24,7 @@
 //! | [`signals`] | what the system wants |
 
 pub mod amend;
+mod approve;
 pub mod board;
 mod budget;
 pub mod consult;
@@ -55,7 +56,7 @@ pub mod verdict;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use self::decide::{Company, Input, Urgency};
 use self::dispatcher::Dispatcher;
@@ -77,6 +78,8 @@ use crate::notify::{Secrets, Stamp};
 use crate::store::error::AppendError;
 use crate::store::opening::StoreError;
 use crate::systemd::notify;
+use crate::wire::reply::Reply;
+use crate::wire::request::Steer;
 
 /// What a daemon is to work on.
 pub struct Options {
@@ -96,7 +99,12 @@ pub struct Options {
     pub offline: bool,
     /// The secrets of the spec's channels.
     pub secrets: Secrets,
+    /// The wishes of whoever is shown the proposals; `None` where nobody is.
+    pub terminal: Option<mpsc::UnboundedReceiver<Wish>>,
 }
+
+/// What somebody wants, and where the answer goes.
+pub type Wish = (Steer, oneshot::Sender<Reply>);
 
 /// Where to listen for clients.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,6 +198,7 @@ pub async fn run(
         stay,
         offline,
         secrets,
+        terminal,
     } = options;
     delegation::settle();
     let tell = |update| drop(updates.send(update));
@@ -244,6 +253,7 @@ pub async fn run(
         let company = Company {
             served: server.is_some(),
             stay,
+            prompted: terminal.is_some(),
         };
         let begun = records.begun();
         let (forwarded, wishes) = mpsc::unbounded_channel();
@@ -263,6 +273,9 @@ pub async fn run(
             begun,
             host: host_name(),
         };
+        if let Some(terminal) = terminal {
+            tokio::spawn(heed(terminal, dispatcher.sender()));
+        }
         let notifier = Notifier::start(dispatcher.reader(), dispatcher.sender(), secrets, stamp);
         let notifier = notifier
             .map_err(|error| {
@@ -345,6 +358,17 @@ pub fn host_name() -> String {
 async fn forward(mut from: mpsc::UnboundedReceiver<Urgency>, to: mpsc::UnboundedSender<Urgency>) {
     while let Some(urgency) = from.recv().await {
         if to.send(urgency).is_err() {
+            return;
+        }
+    }
+}
+
+/// Hands the wishes of a terminal on: they are this process's own user's.
+async fn heed(mut from: mpsc::UnboundedReceiver<Wish>, to: mpsc::UnboundedSender<Input>) {
+    let by = handlers::user(nix::unistd::Uid::current()).await;
+    while let Some((steer, reply)) = from.recv().await {
+        let by = by.clone();
+        if to.send(Input::Request { steer, by, reply }).is_err() {
             return;
         }
     }

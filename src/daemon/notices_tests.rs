@@ -5,12 +5,14 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use crate::base::clock::Timestamp;
+use crate::model::approval::Proposal;
 use crate::model::event::{Event, Fact};
 use crate::model::notice::Notice;
 use crate::model::notify::{Channel, Kind, Language, Target};
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, HostFault};
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
+use crate::model::trial::TrialId;
 use crate::notify::{heartbeat, with_notices};
 use crate::search::simulation::{Answer, Simulation, list, space, spec, speed};
 
@@ -30,6 +32,7 @@ fn channel(name: &str, kinds: &[Kind]) -> Channel {
 fn told(language: Language) -> Spec {
     let space = space(vec![list("SEQS", "512 1024 1536", "")], &[]);
     let mut spec = spec(space, SamplerKind::Grid);
+    spec.approval.timeout = Some(std::time::Duration::from_secs(1800));
     spec.notify.language = language;
     spec.notify.channels = vec![channel("all", &Kind::ALL), channel("best", &[Kind::Best])];
     spec.notify.trial_done_every = 2;
@@ -81,6 +84,16 @@ fn story(spec: Spec) -> Simulation {
     simulation.happen(paused("5 times in a row the host got in the way", false));
     simulation.happen(Event::Resumed);
     simulation.happen(paused("a user asked for it", true));
+    simulation.happen(Event::Resumed);
+    let params = values.choose(|p| p.domain.at(0.9)).expect("params");
+    let proposal = Proposal {
+        number: 4,
+        params,
+        choice: None,
+        against: Some(TrialId(4)),
+        parameter: Some("SEQS".into()),
+    };
+    simulation.happen(Event::ApprovalAsked(Arc::new(proposal)));
     let reason = "the budget of 8 trials is used up".to_owned();
     simulation.happen(Event::Done { reason });
     simulation

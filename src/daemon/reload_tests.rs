@@ -86,6 +86,9 @@ output_dir = "/o"
 seed = 1
 pass_env = ["A"]
 log_max = "1 MiB"
+approve = "trial"
+approve_timeout = "30m"
+approve_default = "reject"
 [objective]
 maximize = "m"
 [[constraint]]
@@ -254,6 +257,9 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[study]", "seed", "seed = 1", "seed = 2"),
         (Live, "[study]", "pass_env", "[\"A\"]", "[\"B\"]"),
         (Live, "[study]", "log_max", "1 MiB", "2 MiB"),
+        (Live, "[study]", "approve", "approve = \"trial\"", "approve = \"parameter\""),
+        (Live, "[study]", "approve_timeout", "30m", "31m"),
+        (Live, "[study]", "approve_default", "\"reject\"", "\"approve\""),
         (Live, "[objective]", "maximize", "maximize = \"m\"", "maximize = \"b\""),
         (Live, "[objective]", "minimize", "maximize", "minimize"),
         (Live, "[[constraint]]", "metric", "metric = \"a\"", "metric = \"b\""),

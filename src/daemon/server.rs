@@ -170,12 +170,18 @@ impl Server {
         match counted.flatten() {
             None => refuse(&stream, Refusal::Busy),
             Some(counted) => {
-                connections.spawn(Arc::clone(self).connection(stream, right, counted));
+                let peer = (uid, right);
+                connections.spawn(Arc::clone(self).connection(stream, peer, counted));
             }
         }
     }
 
-    async fn connection(self: Arc<Self>, mut stream: UnixStream, right: Right, _counted: Counted) {
+    async fn connection(
+        self: Arc<Self>,
+        mut stream: UnixStream,
+        (uid, right): (Uid, Right),
+        _counted: Counted,
+    ) {
         // Only what a slow reader costs depends on it.
         let _ = sockopt::set_socket_send_buffer_size(&stream, BUFFER);
         let Ok(Ok(version)) = timeout(HELLO, greet(&mut stream)).await else {
@@ -186,7 +192,11 @@ impl Server {
             half: output,
             leave: self.leave.subscribe(),
         };
-        let peer = Peer { right, version };
+        let peer = Peer {
+            uid,
+            right,
+            version,
+        };
         let mut leave = self.leave.subscribe();
         // Any error ends the connection: after it no byte has a meaning.
         loop {
@@ -323,6 +333,8 @@ pub fn framed(reply: &Reply) -> Vec<u8> {
 /// Who asks.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer {
+    /// Who, for the system.
+    pub uid: Uid,
     /// What it may do.
     pub right: Right,
     /// The version of the protocol.

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use super::amend;
 use super::decide::{self, Context, Decision, Effect, State, Urgency};
+use super::{amend, approve};
 use crate::exec::order::missing_runs;
 use crate::model::amendment::Amendments;
-use crate::model::event::{Event, Fact};
+use crate::model::approval::{By, Ends};
+use crate::model::event::Event;
 use crate::model::params::Params;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Trial, TrialId};
@@ -44,6 +45,10 @@ pub enum Change {
     Plan(Params),
     /// Go by the spec with these.
     Amend(Amendments),
+    /// Try what is proposed, or these instead.
+    Approve(Option<Params>),
+    /// Do not, and end what is said.
+    Reject(Ends),
 }
 
 /// Whether a wish can be granted.
@@ -82,12 +87,15 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             }
         }
         Steer::Resume => match study.phase() {
-            Phase::Done(reason) => Admit::Deny(Refusal::Done(reason.clone())),
-            // The advisor is tried again.
-            Phase::Active if study.consultations().is_silent() => {
+            Phase::Done(_) if study.ended_by_user() => {
                 Admit::Accept(Accepted::Resumed, Change::Resume)
             }
-            Phase::Active => Admit::Ignore(Accepted::Resumed),
+            Phase::Done(reason) => Admit::Deny(Refusal::Done(reason.clone())),
+            // The advisor is tried again.
+            Phase::Active | Phase::AwaitingApproval if study.consultations().is_silent() => {
+                Admit::Accept(Accepted::Resumed, Change::Resume)
+            }
+            Phase::Active | Phase::AwaitingApproval => Admit::Ignore(Accepted::Resumed),
             Phase::Paused(_) => Admit::Accept(Accepted::Resumed, Change::Resume),
         },
         Steer::Skip(None) => match study.running() {
@@ -116,6 +124,8 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         }
         Steer::Enqueue { values, again } => enqueue(study, values, *again, running_number),
         Steer::Amend(edits) => amend::admit(study, edits),
+        Steer::Approve { number, instead } => approve::approve(study, *number, instead),
+        Steer::Reject { number, end } => approve::reject(study, *number, *end),
     }
 }
 
@@ -201,6 +211,7 @@ fn unplanned_baseline(study: &Study, params: &Params) -> Option<Params> {
 pub(super) fn steer(
     state: &mut State,
     steer: &Steer,
+    by: By,
     context: &Context<'_>,
     decision: &mut Decision,
 ) -> Reply {
@@ -208,24 +219,21 @@ pub(super) fn steer(
         Admit::Deny(refusal) => Reply::Refused(refusal),
         Admit::Ignore(answer) => Reply::Ignored(answer),
         Admit::Accept(answer, change) => {
-            carry_out(state, change, context, decision);
+            carry_out(state, change, by, context, decision);
             Reply::Accepted(answer)
         }
     }
 }
 
-fn carry_out(state: &mut State, change: Change, context: &Context<'_>, decision: &mut Decision) {
+fn carry_out(
+    state: &mut State,
+    change: Change,
+    by: By,
+    context: &Context<'_>,
+    decision: &mut Decision,
+) {
     let mut study = Study::clone(&state.study);
-    let mut tell = |study: &mut Study, event: Event| {
-        let fact = Fact {
-            at: context.now,
-            event,
-        };
-        // What was admitted fits.
-        if study.apply(&fact).is_ok() {
-            decision.facts.push(fact);
-        }
-    };
+    let mut tell = |study: &mut Study, event| decide::tell(study, event, context, decision);
     match change {
         Change::Pause(interrupt) => {
             if !matches!(study.phase(), Phase::Paused(_)) {
@@ -247,6 +255,12 @@ fn carry_out(state: &mut State, change: Change, context: &Context<'_>, decision:
             }
         }
         Change::Amend(amendments) => tell(&mut study, Event::SpecAmended { amendments }),
+        Change::Approve(instead) => {
+            for event in approve::given(&study, by, instead) {
+                tell(&mut study, event);
+            }
+        }
+        Change::Reject(ends) => tell(&mut study, Event::ApprovalRefused { by, ends }),
         Change::Resume => tell(&mut study, Event::Resumed),
         Change::Reopen(trial) => tell(&mut study, Event::TrialReopened { trial }),
         Change::Plan(params) => {
@@ -276,6 +290,7 @@ mod tests {
 
     use super::*;
     use crate::base::clock::Timestamp;
+    use crate::model::event::Fact;
     use crate::model::spec::SamplerKind;
     use crate::search::simulation;
 

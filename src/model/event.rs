@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::Name;
 use super::advice::Advice;
 use super::amendment::Amendments;
+use super::approval::{By, Ends, Proposal};
 use super::choice::Choice;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
@@ -178,6 +179,27 @@ pub enum Event {
         /// That in its starts since.
         after: f64,
     },
+    /// The sampler proposes a trial that somebody has to approve of first.
+    ApprovalAsked(Arc<Proposal>),
+    /// The proposal that waits is tried.
+    ApprovalGiven {
+        /// Who wants it.
+        by: By,
+        /// What is tried instead of what was proposed.
+        instead: Option<Params>,
+    },
+    /// The proposal that waits is not tried.
+    ApprovalRefused {
+        /// Who does not want it.
+        by: By,
+        /// What else ends with it.
+        ends: Ends,
+    },
+    /// The proposal that waits is none any more.
+    ApprovalWithdrawn {
+        /// Why, for people.
+        reason: String,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
@@ -250,6 +272,10 @@ impl Event {
             Self::TrialPruned { .. } => "trial-pruned",
             Self::TrialDeferred { .. } => "trial-deferred",
             Self::Drifted { .. } => "drifted",
+            Self::ApprovalAsked(_) => "approval-asked",
+            Self::ApprovalGiven { .. } => "approval-given",
+            Self::ApprovalRefused { .. } => "approval-refused",
+            Self::ApprovalWithdrawn { .. } => "approval-withdrawn",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
@@ -282,6 +308,10 @@ impl Event {
             | Self::Warned { trial, .. } => Some(*trial),
             Self::Opened { .. }
             | Self::HostSeen { .. }
+            | Self::ApprovalAsked(_)
+            | Self::ApprovalGiven { .. }
+            | Self::ApprovalRefused { .. }
+            | Self::ApprovalWithdrawn { .. }
             | Self::Paused { .. }
             | Self::Resumed
             | Self::SpecAmended { .. }

@@ -19,6 +19,7 @@
 pub mod advice;
 mod advisor;
 pub mod amendment;
+pub mod approval;
 pub mod choice;
 mod confidence;
 pub mod domain;

@@ -133,6 +133,8 @@ pub enum Kind {
     Crashed,
     /// Something that should not be: a fault of the host, bad runs.
     Abnormal,
+    /// What is proposed waits for approval.
+    Approval,
     /// No further trial is started.
     Paused,
     /// There is nothing left to do.
@@ -141,7 +143,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Start,
         Self::Heartbeat,
         Self::TrialDone,
@@ -150,6 +152,7 @@ impl Kind {
         Self::Timeout,
         Self::Crashed,
         Self::Abnormal,
+        Self::Approval,
         Self::Paused,
         Self::Done,
     ];
@@ -165,6 +168,7 @@ impl Kind {
             Self::Timeout => "timeout",
             Self::Crashed => "crashed",
             Self::Abnormal => "abnormal",
+            Self::Approval => "approval",
             Self::Paused => "paused",
             Self::Done => "done",
         }

@@ -183,6 +183,29 @@ impl Space {
     /// # Errors
     /// Everything that is wrong.
     pub fn check(&self, given: &BTreeMap<String, Value>) -> Result<Params, Vec<ParamsError>> {
+        self.fill(given, |_| None)
+    }
+
+    /// `params` with values from a person changed, as by [`check`](Self::check).
+    /// What this makes active gets its base value, what it makes meaningless is
+    /// dropped.
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub fn change(
+        &self,
+        params: &Params,
+        given: &BTreeMap<String, Value>,
+    ) -> Result<Params, Vec<ParamsError>> {
+        self.fill(given, |name| params.get(name).cloned())
+    }
+
+    /// What is not given is as in `rest`, or has its base value.
+    fn fill(
+        &self,
+        given: &BTreeMap<String, Value>,
+        rest: impl Fn(&str) -> Option<Value>,
+    ) -> Result<Params, Vec<ParamsError>> {
         let mut errors: Vec<ParamsError> = given
             .keys()
             .filter(|name| self.parameter(name).is_none())
@@ -211,10 +234,9 @@ impl Space {
         }
         let params = self
             .assemble(|parameter| {
-                Ok(admitted
-                    .get(&parameter.name)
-                    .unwrap_or(&parameter.base)
-                    .clone())
+                let given = admitted.get(&parameter.name).cloned();
+                let rest = || rest(&parameter.name).unwrap_or_else(|| parameter.base.clone());
+                Ok(given.unwrap_or_else(rest))
             })
             .map_err(|error| vec![error])?;
         let inactive = self.parameters.iter().filter(|parameter| {

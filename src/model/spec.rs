@@ -7,6 +7,7 @@ use super::Name;
 pub use super::advisor::{
     Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
 };
+use super::approval::Approval;
 use super::metric::{Constraint, Objective};
 use super::notify::Notify;
 use super::space::Space;
@@ -32,6 +33,8 @@ pub struct Spec {
     pub budget: Budget,
     /// How to choose what is tried.
     pub search: Search,
+    /// What must be approved before it is tried.
+    pub approval: Approval,
     /// How the winner is confirmed.
     pub confirm: Confirm,
     /// What may vary, with the base values.
@@ -151,6 +154,14 @@ impl SamplerKind {
         Self::Random,
         Self::Advisor,
     ];
+
+    /// Whether it tunes one parameter after the other.
+    pub const fn goes_by_parameter(self) -> bool {
+        match self {
+            Self::Coordinate | Self::Advisor => true,
+            Self::Model | Self::Tpe | Self::Grid | Self::Random => false,
+        }
+    }
 
     /// Its name in a spec.
     pub const fn name(self) -> &'static str {

@@ -1,6 +1,7 @@
 //! The state of a study: what its events add up to.
 
 mod advised;
+mod approvals;
 mod merit;
 
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use std::time::Duration;
 use super::Name;
 use super::advice::Consultations;
 use super::amendment::{Amendments, Unfit};
+use super::approval::Approvals;
 use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
 use super::host::Host;
@@ -28,6 +30,9 @@ use crate::base::clock::Timestamp;
 pub enum Phase {
     /// It goes on.
     Active,
+    /// What the sampler proposes is not tried before somebody approves of it,
+    /// and there is nothing else to do.
+    AwaitingApproval,
     /// No new trial is started.
     Paused(String),
     /// There is nothing left to do.
@@ -62,6 +67,7 @@ pub struct Study {
     levels: Levels,
     host_faults: u32,
     outbox: Arc<Outbox>,
+    approvals: Arc<Approvals>,
     host: Option<Arc<Host>>,
     consultations: Consultations,
 }
@@ -112,6 +118,7 @@ impl Study {
             levels: Levels::default(),
             host_faults: 0,
             outbox: Arc::default(),
+            approvals: Arc::default(),
             host: None,
             consultations: Consultations::default(),
         }
@@ -354,6 +361,10 @@ impl Study {
         if matches!(fact.event, Event::SittingEnded { .. }) && self.judges_by_noise() {
             self.judge_all();
         }
+        if applied.is_ok() {
+            self.take_up_approval(fact);
+            self.find_phase();
+        }
         applied
     }
 
@@ -362,6 +373,11 @@ impl Study {
             Event::StepStarted { .. } => {}
             Event::Opened { .. } => self.consultations.try_anew(),
             Event::Advised(advice) => self.consultations.add(advice),
+            // See `take_up_approval`.
+            Event::ApprovalAsked(_)
+            | Event::ApprovalGiven { .. }
+            | Event::ApprovalRefused { .. }
+            | Event::ApprovalWithdrawn { .. } => {}
             Event::TrialPlanned {
                 trial,
                 params,
@@ -608,6 +624,7 @@ impl Study {
         self.unfit = unfit;
         self.spec = Arc::new(spec);
         self.revision += 1;
+        Arc::make_mut(&mut self.approvals).refit(&self.spec.space);
         self.by_params = ByParams::new();
         for trial in self.trials.iter() {
             let params = self.spec.space.completed(&trial.params);

@@ -85,6 +85,7 @@ const fn may_matter(event: &Event) -> bool {
             | Event::SittingEnded { .. }
             | Event::Drifted { .. }
             | Event::Advised(_)
+            | Event::ApprovalAsked(_)
             | Event::Paused { .. }
             | Event::Done { .. }
     )
@@ -107,6 +108,11 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
                 lines.extend([words.counts(study), words.standing(study)]);
             }
             vec![of_study(Kind::Start, words.start(study), lines)]
+        }
+        Event::ApprovalAsked(proposal) => {
+            let mut lines = words.proposal(study, proposal);
+            lines.extend([words.standing(study), words.answer_hint()]);
+            vec![of_study(Kind::Approval, words.asked(proposal), lines)]
         }
         Event::Paused { reason, by_user } => {
             let lines = vec![

@@ -1,6 +1,8 @@
 //! What messages say, in English and Chinese.
 
+use crate::base::quantity::show_duration;
 use crate::model::advice::UNANSWERED_MAX;
+use crate::model::approval::{Overdue, Proposal};
 use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
@@ -11,6 +13,7 @@ use crate::report::overview::{Gain, changes, gain};
 use crate::report::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent,
 };
+use crate::report::proposal;
 use crate::report::retrial::{DRIFT_HINT, drifted, fresh_starts};
 
 /// Title and text of a test.
@@ -82,6 +85,10 @@ impl Words {
 
     pub(super) fn heartbeat(self, study: &Study) -> String {
         match (study.phase(), study.running()) {
+            (Phase::AwaitingApproval, None) => self.say(
+                "still here, and waiting for approval".to_owned(),
+                "仍在运行，等待批准".to_owned(),
+            ),
             (Phase::Paused(_), None) => self.say(
                 "still here, and paused".to_owned(),
                 "仍在运行，已暂停".to_owned(),
@@ -187,6 +194,59 @@ impl Words {
                 "调参顾问连续 {UNANSWERED_MAX} 次没有回答，不再询问；重启、reload 或 autotunectl \
                  resume 之后再次询问"
             ),
+        )
+    }
+
+    pub(super) fn asked(self, proposal: &Proposal) -> String {
+        let number = proposal.number;
+        match &proposal.parameter {
+            Some(parameter) => {
+                let parameter = clean(parameter);
+                self.say(
+                    format!("approval wanted: proposal {number}, {parameter}"),
+                    format!("等待批准：第 {number} 个提议，参数 {parameter}"),
+                )
+            }
+            None => self.say(
+                format!("approval wanted: proposal {number}"),
+                format!("等待批准：第 {number} 个提议"),
+            ),
+        }
+    }
+
+    /// What a proposal changes, of what, and until when it can be answered.
+    pub(super) fn proposal(self, study: &Study, proposal: &Proposal) -> Vec<String> {
+        let changes = proposal::changes(study, proposal);
+        let mut lines: Vec<String> = match changes.len() {
+            0..=CHANGES => changes.iter().map(change).collect(),
+            _ => vec![cut(&difference(&changes), 1000)],
+        };
+        if let Some(trial) = proposal.against {
+            lines.push(self.say(
+                format!("else as in trial {trial}"),
+                format!("其余与第 {trial} 个试验相同"),
+            ));
+        }
+        if let Some(timeout) = study.spec().approval.timeout {
+            let time = show_duration(timeout);
+            let (english, chinese) = match study.spec().approval.overdue {
+                Overdue::Approve => ("it is tried", "将直接试验"),
+                Overdue::Reject => ("something else is proposed", "将放弃并另行提议"),
+                Overdue::Pause => ("the study is paused", "将暂停调参"),
+            };
+            lines.push(self.say(
+                format!("without an answer within {time} {english}"),
+                format!("若 {time} 内无人答复，{chinese}"),
+            ));
+        }
+        lines
+    }
+
+    pub(super) fn answer_hint(self) -> String {
+        let (yes, no) = ("autotunectl approve", "autotunectl reject");
+        self.say(
+            format!("to answer: {yes}, {no}"),
+            format!("答复：{yes} 或 {no}"),
         )
     }
 

@@ -13,6 +13,7 @@ pub mod credit;
 pub mod host_check;
 pub mod overview;
 pub mod phrase;
+pub mod proposal;
 pub mod remaining;
 #[cfg(test)]
 mod report_tests;

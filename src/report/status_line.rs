@@ -44,6 +44,9 @@ fn now(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
                 format!("confirming the best, after {after}")
             }
             Phase::Active => format!("choosing what to try next, after {after}"),
+            Phase::AwaitingApproval => {
+                format!("waiting for approval, after {after}: autotunectl approve")
+            }
             Phase::Paused(reason) => format!("paused after {after}: {}", clean(reason)),
             Phase::Done(reason) => format!("done after {after}: {}", clean(reason)),
         };

@@ -45,6 +45,7 @@ pub fn headline(overview: &Overview) -> Block {
     let phase = match (&overview.phase, &overview.next) {
         (Phase::Paused(reason), _) => format!("is paused: {}", sentence(reason)),
         (Phase::Done(reason), _) => format!("is done: {}", sentence(reason)),
+        (Phase::AwaitingApproval, _) => "waits for approval: autotunectl status".to_owned(),
         (Phase::Active, Some(Ask::Exhausted(why))) => {
             format!("has nothing left to try: {}", sentence(why))
         }

@@ -15,6 +15,9 @@
 //! all have had theirs                  ->  Exhausted
 //! ```
 //!
+//! A value that a user refuses is a round, too, and one that the user gives
+//! instead; a parameter that the user has ended is over.
+//!
 //! Every ask replays this from the history: which advice a trial came of is
 //! kept with the trial, so a restart changes nothing, and a question that was
 //! never answered is asked again. Advice is looked at once more before it is
@@ -208,17 +211,21 @@ impl<'a> Walk<'a> {
     /// comes next where they are not over.
     fn rounds(&self, parameter: &Parameter, most: u32) -> (usize, Option<Next>) {
         let mut rounds = 0;
+        let is_ended = self.study.is_ended(&parameter.name);
         for (number, advice) in self.on(parameter) {
             let tried = match &advice.answer {
                 Ok(Answer::Enough) => return (rounds, None),
                 Ok(Answer::Params(params)) => self.study.trial_of(params).map(|trial| trial.id),
                 _ => None,
             };
-            if tried.or(self.came_of.get(&number).copied()).is_some() {
+            // What a user refused would else be asked for again and again.
+            let is_refused = matches!(&advice.answer, Ok(Answer::Params(params))
+                if self.study.is_rejected(params));
+            if is_refused || tried.or(self.came_of.get(&number).copied()).is_some() {
                 rounds += 1;
                 continue;
             }
-            if rounds >= most as usize {
+            if rounds >= most as usize || is_ended {
                 return (rounds, None);
             }
             if let (Ok(Answer::Params(params)), Question::Value { base, .. }) =
@@ -234,7 +241,7 @@ impl<'a> Walk<'a> {
         }
         // Of a list nothing may be left that could be proposed.
         let is_list = matches!(parameter.domain, Domain::Values(_));
-        if rounds >= most as usize || (is_list && self.nearest(parameter).is_none()) {
+        if is_ended || rounds >= most as usize || (is_list && self.nearest(parameter).is_none()) {
             return (rounds, None);
         }
         let question = Question::Value {
@@ -262,9 +269,7 @@ impl<'a> Walk<'a> {
             let kept = from.get(&parameter.name).unwrap_or(&parameter.base);
             params.get(&parameter.name).is_none_or(|own| own == kept)
         };
-        space.allows(params)
-            && self.study.trial_of(params).is_none()
-            && protected.into_iter().all(is_kept)
+        space.allows(params) && self.study.is_new(params) && protected.into_iter().all(is_kept)
     }
 
     /// The best params with the nearest value of one parameter that was not
@@ -278,7 +283,7 @@ impl<'a> Walk<'a> {
         let own = place(&self.best)?;
         let off = |params: &Params| place(params).map_or(f64::INFINITY, |at| (at - own).abs());
         coordinate::variations(self.study, &self.best, parameter)
-            .filter(|params| self.study.trial_of(params).is_none())
+            .filter(|params| self.study.is_new(params))
             .min_by(|a, b| off(a).total_cmp(&off(b)))
     }
 }

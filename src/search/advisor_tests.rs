@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::simulation::{self, Answer, Simulation, fails, int, list, space, speed};
 use super::{Ask, ask, choice};
 use crate::model::advice::{Answer as Advised, Question};
+use crate::model::approval::{Approve, By, Ends};
 use crate::model::choice::Rule;
 use crate::model::domain::Scale;
 use crate::model::event::Event;
@@ -162,6 +163,61 @@ fn what_somebody_tried_meanwhile_is_not_tried_again() {
         panic!("it was the first round");
     };
     assert_eq!(base, two, "it is the best");
+}
+
+/// A user's no is a round, and to a whole parameter its end; nothing that was
+/// refused is proposed again.
+#[test]
+fn what_a_user_refuses_is_not_tried() {
+    let mut spec = spec();
+    spec.approval.of = Approve::Trial;
+    let mut simulation = Simulation::new(spec);
+    simulation.run(1, digits);
+    let refuse = |simulation: &mut Simulation, params: &Params, ends| {
+        let study = &simulation.study;
+        let rule = choice(study, params);
+        let proposal = study.to_approve(params, rule.as_deref());
+        let proposal = proposal.expect("it asks");
+        simulation.happen(Event::ApprovalAsked(proposal.into()));
+        let by = By::Timeout;
+        simulation.happen(Event::ApprovalRefused { by, ends });
+    };
+    simulation.advise(Question::Plan, Err("nobody".to_owned()));
+    let mut refused = Vec::new();
+    for round in 0..2 {
+        let Ask::Consult(question) = ask(&simulation.study) else {
+            panic!("round {round} of A is due");
+        };
+        let baseline = three_lists().baseline().expect("no rules");
+        let answer = value(&baseline, "A", if round == 0 { "3" } else { "2" });
+        simulation.advise(question, answer);
+        let Ask::Try(params) = ask(&simulation.study) else {
+            panic!("it is proposed");
+        };
+        refuse(&mut simulation, &params, Ends::Proposal);
+        refused.push(params);
+    }
+    let Ask::Consult(Question::Value { parameter, base }) = ask(&simulation.study) else {
+        panic!("nothing of A is left");
+    };
+    assert_eq!(&*parameter, "B");
+    let answer = value(&base, "B", "5");
+    simulation.advise(Question::Value { parameter, base }, answer);
+    let Ask::Try(params) = ask(&simulation.study) else {
+        panic!("it is proposed");
+    };
+    refuse(&mut simulation, &params, Ends::Parameter("B".into()));
+    assert!(matches!(
+        ask(&simulation.study),
+        Ask::Consult(Question::Value { parameter, .. }) if &*parameter == "C"
+    ));
+    let said = play(&mut simulation, digits, |_| Err("nobody".to_owned()));
+    assert_eq!(said.len(), 3, "{said:?}");
+    assert!(
+        refused
+            .iter()
+            .all(|params| simulation.study.trial_of(params).is_none())
+    );
 }
 
 /// Beside another sampler: about the share that is wanted, the same after a

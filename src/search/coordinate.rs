@@ -8,7 +8,8 @@
 //! base = the baseline, seen = its number
 //! for each pass, for each parameter that is active in the base:
 //!     the group = the base with every value of the parameter in turn
-//!     one of the group is not in the history  ->  Try it
+//!     one of the group is not in the history  ->  Try it, unless a user has
+//!            refused it or ended the parameter
 //!     seen = the highest number in the group, if above seen
 //!     a trial up to seen is not settled       ->  Wait
 //!     base = the best of the trials 1 to seen; of equals the base, then the
@@ -31,7 +32,8 @@
 //! competes, and a trial from before a restart counts like any other.
 //!
 //! # Details
-//! - A value whose params break a rule is left out of its group.
+//! - A value whose params break a rule, or that a user has refused, is left out
+//!   of its group. What the user tried instead is in it.
 //! - While nothing is feasible, the base is the trial that misses the
 //!   constraints least ([`Study::violation`]), of equals the one with the
 //!   better objective. A failed trial never is, except the baseline for want
@@ -42,10 +44,11 @@
 
 use super::Ask;
 use super::standing::Standing;
+use crate::model::choice::Rule;
 use crate::model::params::Params;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
-use crate::model::trial::TrialId;
+use crate::model::trial::{Origin, TrialId};
 
 /// What to try next. Costs one look at each trial, and the making of all
 /// params of all groups so far.
@@ -141,16 +144,51 @@ impl<'a> Walk<'a> {
         if self.base.get(&parameter.name).is_none() {
             return Ok(());
         }
+        let is_ended = self.study.is_ended(&parameter.name);
         for candidate in variations(self.study, &self.base.clone(), parameter) {
+            // Also when a user tries after all what was refused: it comes too
+            // late for its group.
+            if self.study.is_rejected(&candidate) {
+                continue;
+            }
             match self.study.trial_of(&candidate) {
+                None if is_ended => {}
                 None => return Err(Ask::Try(candidate)),
                 Some(trial) => self.seen = self.seen.max(trial.id.0 as usize),
             }
         }
+        self.see_replacements(&parameter.name);
         while self.judged < self.seen {
             self.judge_next()?;
         }
         Ok(())
+    }
+
+    /// Counts what users have tried instead of what the group proposed.
+    fn see_replacements(&mut self, parameter: &str) {
+        let study = self.study;
+        if study.rejected().next().is_none() {
+            return;
+        }
+        let Some(base) = study.trial_of(&self.base).map(|trial| trial.id) else {
+            return;
+        };
+        let rule = Rule::Coordinate { base };
+        for trial in study.trials().iter() {
+            let chosen = trial
+                .choice
+                .as_ref()
+                .is_some_and(|choice| choice.rule == rule);
+            if chosen && trial.origin == Origin::User {
+                let params = study.params_of(trial);
+                let varied = params.get(parameter);
+                let varied =
+                    varied.map(|value| study.spec().space.with(&self.base, parameter, value));
+                if varied == Some(Ok(params)) {
+                    self.seen = self.seen.max(trial.id.0 as usize);
+                }
+            }
+        }
     }
 
     /// Looks beyond what the walk has needed for a trial that beats the base,

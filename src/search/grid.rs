@@ -1,7 +1,7 @@
 //! Every combination, the last parameter turning fastest.
 //!
 //! An ask begins behind the newest trial of the sampler that is on the grid,
-//! goes round once, and takes the first combination that was not tried. (The
+//! goes round once, and takes the first combination that was neither tried nor refused. (The
 //! baseline does not count as newest: it comes first wherever it stands.) So a
 //! whole study makes two rounds, whatever others have tried meanwhile: an ask
 //! costs a few looks, not one for every trial before it, and only the ask that
@@ -24,7 +24,7 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
         .map(|trial| study.params_of(trial))
         .filter(|params| params != baseline)
         .find_map(|params| lattice.position(&params));
-    let untried = |params: &_| study.trial_of(params).is_none();
+    let untried = |params: &_| study.is_new(params);
     let next = match newest {
         Some(position) => lattice.round_from(position).find(untried),
         None => lattice.all().find(untried),

@@ -21,7 +21,8 @@
 //! - [`ask`] depends on the [`Study`] alone. Its random numbers come from the
 //!   study's seed and the number of trials so far, so a restart, which reads
 //!   the same journal, gets the same answer.
-//! - The baseline is asked first, and no params are asked twice.
+//! - The baseline is asked first, and no params are asked twice. What a user
+//!   has refused is asked no more: see [`Study::is_new`].
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
 
@@ -59,7 +60,7 @@ use crate::model::trial::TrialId;
 /// What a sampler wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ask {
-    /// A trial of these params, which were not tried before.
+    /// A trial of these params, which were neither tried nor refused before.
     Try(Params),
     /// Further runs of this trial, which racing has put off.
     Run(TrialId),

@@ -2,7 +2,7 @@
 //! equal chances, a range's points evenly on its scale. (The two ends of a range
 //! of whole numbers come half as often as their neighbours: points are rounded.)
 //!
-//! A draw that breaks a rule or was tried before is drawn again. Where the
+//! A draw that breaks a rule, was tried before or was refused is drawn again. Where the
 //! space is small, the last combinations are then found by going through all
 //! of it, so that such a space is tried to its end and no draw is lost to
 //! luck.
@@ -35,7 +35,7 @@ pub(super) fn ask(study: &Study) -> Ask {
     for _ in 0..draws {
         let drawn = space.choose(|parameter| parameter.domain.at(generator.random()));
         if let Ok(params) = drawn
-            && study.trial_of(&params).is_none()
+            && study.is_new(&params)
         {
             return Ask::Try(params);
         }
@@ -45,9 +45,7 @@ pub(super) fn ask(study: &Study) -> Ask {
             "{DRAWS_LARGE} random draws gave nothing new that keeps the rules"
         ));
     };
-    let untried = lattice
-        .all()
-        .filter(|params| study.trial_of(params).is_none());
+    let untried = lattice.all().filter(|params| study.is_new(params));
     match pick(untried, &mut generator) {
         Some(params) => Ask::Try(params),
         None => Ask::Exhausted("every combination of the space has been tried".to_owned()),

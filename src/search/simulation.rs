@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::model::advice::{Advice, Answer as Advised, Question};
+use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
@@ -79,6 +80,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
             racing: true,
             recheck: Some(0),
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),

@@ -63,7 +63,7 @@ pub(super) fn ask(study: &Study) -> Ask {
             good.draw(axis, parameter, &mut random)
         });
         let Ok(params) = drawn else { continue };
-        if study.trial_of(&params).is_some() {
+        if !study.is_new(&params) {
             continue;
         }
         let point = geometry.point(&params);
@@ -101,7 +101,12 @@ fn split(study: &Study) -> (Vec<Params>, Vec<Params>) {
     let (good, others) = ranked.split_at(count.min(GOOD_MOST));
     let every = others.len().div_ceil(OTHERS_MOST).max(1);
     let params = |(_, trial): &(_, &Arc<Trial>)| study.params_of(trial);
-    let others = others.iter().step_by(every).map(params);
+    // What a user refused is not looked for either.
+    let others = others
+        .iter()
+        .step_by(every)
+        .map(params)
+        .chain(study.rejected());
     (good.iter().map(params).collect(), others.collect())
 }
 

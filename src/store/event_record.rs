@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::advice_record::AdviceRecord;
 use super::amendment_record::AmendmentRecord;
+use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord};
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
@@ -148,6 +149,12 @@ pub(super) enum EventRecord<'a> {
         sitting: u32,
         text: Text<'a>,
     },
+    ApprovalAsked(AskedRecord<'a>),
+    ApprovalGiven(GivenRecord<'a>),
+    ApprovalRefused(RefusedRecord<'a>),
+    ApprovalWithdrawn {
+        reason: Text<'a>,
+    },
     Advised(AdviceRecord<'a>),
 }
 
@@ -164,7 +171,7 @@ pub(super) struct CutRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 26] = [
+    pub(super) const KINDS: [&'static str; 30] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -190,6 +197,10 @@ impl EventRecord<'_> {
         "notice-given-up",
         "host-seen",
         "waiting",
+        "approval-asked",
+        "approval-given",
+        "approval-refused",
+        "approval-withdrawn",
         "advised",
     ];
 }
@@ -366,6 +377,16 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 trial: trial.0,
                 sitting: *sitting,
                 text: Text::of(text),
+            },
+            Event::ApprovalAsked(proposal) => Self::ApprovalAsked(AskedRecord::of(proposal)),
+            Event::ApprovalGiven { by, instead } => {
+                Self::ApprovalGiven(GivenRecord::of(by, instead.as_ref()))
+            }
+            Event::ApprovalRefused { by, ends } => {
+                Self::ApprovalRefused(RefusedRecord::of(by, ends))
+            }
+            Event::ApprovalWithdrawn { reason } => Self::ApprovalWithdrawn {
+                reason: Text::of(reason),
             },
             Event::Advised(advice) => Self::Advised(AdviceRecord::of(advice)),
         }
@@ -574,6 +595,12 @@ impl EventRecord<'_> {
                 trial: TrialId(trial),
                 sitting,
                 text: text.as_str().into(),
+            },
+            Self::ApprovalAsked(asked) => asked.into_event(names)?,
+            Self::ApprovalGiven(given) => given.into_event(names)?,
+            Self::ApprovalRefused(refused) => refused.into_event(names),
+            Self::ApprovalWithdrawn { reason } => Event::ApprovalWithdrawn {
+                reason: reason.owned(),
             },
             Self::Advised(advice) => Event::Advised(advice.into_advice(names)?.into()),
             Self::SpecAmended { amendments } => {

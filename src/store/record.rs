@@ -244,6 +244,7 @@ mod tests {
 
     #[test]
     fn events_have_one_name() {
+        use crate::model::approval::{By, Ends};
         use crate::model::host::{Host, HostGpu};
         let trial = crate::model::trial::TrialId(7);
         let text = String::new;
@@ -307,6 +308,22 @@ mod tests {
                 after: 83.25,
             },
             Event::Resumed,
+            Event::ApprovalAsked(std::sync::Arc::new(crate::model::approval::Proposal {
+                number: 2,
+                params: crate::model::params::Params::recorded([]),
+                choice: None,
+                against: Some(trial),
+                parameter: Some("N".into()),
+            })),
+            Event::ApprovalGiven {
+                by: By::Timeout,
+                instead: Some(crate::model::params::Params::recorded([])),
+            },
+            Event::ApprovalRefused {
+                by: By::User { uid: 7, name: None },
+                ends: Ends::Parameter("N".into()),
+            },
+            Event::ApprovalWithdrawn { reason: text() },
             Event::Done { reason: text() },
             Event::Advised(std::sync::Arc::new(crate::model::advice::Advice {
                 question: crate::model::advice::Question::Summary,

@@ -36,6 +36,8 @@ pub enum MessageId {
     TrialFailed,
     /// There is a new incumbent.
     NewBest,
+    /// What is proposed waits for approval.
+    ApprovalAsked,
     /// A user has paused the study.
     Paused,
     /// The host has got in the way too often.
@@ -54,11 +56,12 @@ pub enum MessageId {
 
 impl MessageId {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Opened,
         Self::Recovered,
         Self::TrialFailed,
         Self::NewBest,
+        Self::ApprovalAsked,
         Self::Paused,
         Self::HostFaults,
         Self::Resumed,
@@ -75,6 +78,7 @@ impl MessageId {
             Self::Recovered => "6b1f3822af8a45efa63f5cabb6e88278",
             Self::TrialFailed => "24464558e01f4286ab75db8468a108ff",
             Self::NewBest => "e5e32cf58b85481b8953d907f1819415",
+            Self::ApprovalAsked => "e7e7c4edfccf4078bd99bfe004571326",
             Self::Paused => "6027838a3cdc4e3ea9a9a2345b120db2",
             Self::HostFaults => "4f3ee65c198b41b9a6914444fd33db2e",
             Self::Resumed => "5d7807384d2f4f6b87ddbc39cdc19707",

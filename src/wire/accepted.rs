@@ -48,6 +48,38 @@ pub enum Accepted {
     Amended(Amended),
     /// The spec's file was read again.
     Reloaded(Reloaded),
+    /// A proposal is tried.
+    Approved {
+        /// The proposal.
+        proposal: u32,
+        /// The number of its trial.
+        trial: u32,
+        /// The trial that runs before.
+        running: Option<u32>,
+        /// Whether the study is paused, so that it must be resumed first.
+        paused: bool,
+    },
+    /// A proposal is not tried.
+    Rejected {
+        /// The proposal.
+        proposal: u32,
+        /// What ends with it.
+        ended: Ended,
+        /// Whether the study is paused, so that it must be resumed first.
+        paused: bool,
+    },
+}
+
+/// What ends with a proposal that is not tried.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// It alone.
+    Proposal,
+    /// This parameter.
+    Parameter(String),
+    /// The study, until it is resumed.
+    Study,
 }
 
 /// What came of reading the spec's file again.

@@ -133,3 +133,15 @@ pub(super) fn leader() -> Leader {
         runs_all: 5,
     }
 }
+
+pub(super) fn proposal() -> Proposal {
+    Proposal {
+        number: 3,
+        parameter: Some(text("N")),
+        against: Some(2),
+        changes: vec![change()],
+        since: 1_763_767_212_000,
+        until: Some(1_763_767_272_000),
+        then: Some(text("pause")),
+    }
+}

@@ -22,6 +22,15 @@ fn text(text: &str) -> String {
     text.to_owned()
 }
 
+const fn approve(instead: Instead) -> Steer {
+    let number = Some(3);
+    Steer::Approve { number, instead }
+}
+
+const fn reject(end: End) -> Steer {
+    Steer::Reject { number: None, end }
+}
+
 fn requests() -> Vec<Request> {
     let steer = [
         Steer::Pause { now: true },
@@ -35,9 +44,16 @@ fn requests() -> Vec<Request> {
             again: true,
         },
         Steer::Amend(edits()),
+        approve(Instead::Nothing),
+        approve(Instead::Value(text("0.5"))),
+        approve(Instead::Values(vec![(text("N"), text("2"))])),
+        reject(End::Proposal),
+        reject(End::Parameter),
+        reject(End::Study),
     ];
     let until = [
         Until::Done,
+        Until::Approval,
         Until::Best(Some(2)),
         Until::Paused,
         Until::Trial(300),
@@ -289,6 +305,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
         advisor: Some(advisor()),
+        proposal: Some(samples::proposal()),
     }))
 }
 
@@ -351,6 +368,7 @@ fn replies() -> Vec<Reply> {
             Gain::NoBaseline,
         ),
         status(Phase::Done { reason: reason() }, Doing::Ready, Gain::None),
+        status(Phase::AwaitingApproval, Doing::Ready, Gain::None),
         active(Doing::Step { step: step() }),
         active(Doing::Ending),
         active(Doing::WarmUp { step: step() }),
@@ -478,6 +496,10 @@ fn replies() -> Vec<Reply> {
         },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
+        Refusal::NothingProposed,
+        Refusal::OtherProposal(3),
+        Refusal::SeveralParameters(vec![text("A"), text("B")]),
+        Refusal::NoOrder(text("model")),
     ];
     all.extend(refusals.map(Reply::Refused));
     all
@@ -492,7 +514,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 8] {
+fn answers() -> [Accepted; 12] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -528,7 +550,24 @@ fn answers() -> [Accepted; 8] {
             paused: false,
             done: true,
         }),
+        Accepted::Approved {
+            proposal: 3,
+            trial: 5,
+            running,
+            paused: false,
+        },
+        rejected(Ended::Proposal),
+        rejected(Ended::Parameter(text("N"))),
+        rejected(Ended::Study),
     ]
+}
+
+const fn rejected(ended: Ended) -> Accepted {
+    Accepted::Rejected {
+        proposal: 3,
+        ended,
+        paused: true,
+    }
 }
 
 /// A line for each: the message as JSON, and its bytes.

@@ -76,4 +76,12 @@ pub enum Refusal {
     },
     /// The spec has no `[advisor]`.
     NoAdvisor,
+    /// Nothing waits for approval.
+    NothingProposed,
+    /// Another proposal waits: this one.
+    OtherProposal(u32),
+    /// The proposal changes these parameters, so that one value says nothing.
+    SeveralParameters(Vec<String>),
+    /// This sampler tunes no parameter by itself.
+    NoOrder(String),
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
 pub use super::advisor::{Advice, Advisor, AdvisorAnswer, AdvisorTested, Asking, Credit};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
@@ -144,6 +144,8 @@ pub struct Status {
     pub drift: Option<Drift>,
     /// The advisor, where the spec has one.
     pub advisor: Option<Advisor>,
+    /// What waits for approval.
+    pub proposal: Option<Proposal>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -183,6 +185,28 @@ pub enum Phase {
     },
     /// The search is over, and its winner is being confirmed.
     Confirming,
+    /// What the sampler proposes waits for approval.
+    AwaitingApproval,
+}
+
+/// What waits for approval.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its number.
+    pub number: u32,
+    /// The parameter that is being tuned, where the sampler goes through them
+    /// one by one.
+    pub parameter: Option<String>,
+    /// The trial that it is a change of.
+    pub against: Option<u32>,
+    /// How it differs from that.
+    pub changes: Vec<Change>,
+    /// Since when it waits.
+    pub since: i64,
+    /// Until when; `None` for no limit, and while the study is paused.
+    pub until: Option<i64>,
+    /// What happens then: `approve`, `reject` or `pause`.
+    pub then: Option<String>,
 }
 
 /// Numbers of trials.

@@ -93,6 +93,43 @@ pub enum Steer {
     },
     /// Change the spec: all of it, or nothing.
     Amend(Vec<Edit>),
+    /// Try what is proposed.
+    Approve {
+        /// The proposal; `None` for the one that waits.
+        number: Option<u32>,
+        /// What of it is changed before.
+        instead: Instead,
+    },
+    /// Do not try what is proposed.
+    Reject {
+        /// The proposal; `None` for the one that waits.
+        number: Option<u32>,
+        /// What ends with it.
+        end: End,
+    },
+}
+
+/// What of a proposal is changed. Variants are only added at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Instead {
+    /// Nothing.
+    Nothing,
+    /// The value of the one parameter that it changes.
+    Value(String),
+    /// These: names with the texts of their values.
+    Values(Vec<(String, String)>),
+}
+
+/// What ends with a proposal that is not tried. Variants are only added at the
+/// end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum End {
+    /// It alone.
+    Proposal,
+    /// The parameter that is being tuned.
+    Parameter,
+    /// The study.
+    Study,
 }
 
 /// One change of the spec; texts are as a user writes them. Variants are only
@@ -219,4 +256,6 @@ pub enum Until {
     Paused,
     /// This trial is settled.
     Trial(u32),
+    /// Something waits for approval.
+    Approval,
 }

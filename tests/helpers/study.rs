@@ -11,6 +11,7 @@ use autotune::base::random::{Generator, generator};
 use autotune::model::Name;
 use autotune::model::advice::{Advice, Answer, Question, Usage};
 use autotune::model::amendment::{Amendment, Amendments};
+use autotune::model::approval::{Approval, By, Ends, Proposal};
 use autotune::model::choice::{Choice, Expected, Forecast, Rule};
 use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
@@ -151,6 +152,7 @@ pub(crate) fn spec() -> Spec {
             racing: true,
             recheck: Some(0),
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space: Space::new(parameters, Vec::new()).expect("a space"),
         steps: vec![
@@ -352,6 +354,16 @@ impl Story {
         }
     }
 
+    fn wild_by(&mut self) -> By {
+        if self.random.random() {
+            return By::Timeout;
+        }
+        By::User {
+            uid: self.random.random(),
+            name: self.random.random::<bool>().then(|| self.nasty().into()),
+        }
+    }
+
     /// A trial in which anything may happen, with every kind of event and
     /// texts that are hard to keep.
     pub(crate) fn wild_trial(&mut self) -> Vec<Fact> {
@@ -391,6 +403,26 @@ impl Story {
         let choice = self.wild_choice();
         let advice = self.wild_advice(&params);
         facts.push(self.fact(Event::Advised(advice.into())));
+        let proposal = Proposal {
+            number: self.random.random(),
+            params: params.clone(),
+            choice: Some(Box::new(choice.clone())),
+            against: self.random.random::<bool>().then_some(trial),
+            parameter: self.random.random::<bool>().then(|| self.nasty().into()),
+        };
+        facts.push(self.fact(Event::ApprovalAsked(Arc::new(proposal))));
+        let instead = Some(params.clone());
+        let (given, refused) = (self.wild_by(), self.wild_by());
+        facts.push(self.fact(Event::ApprovalGiven { by: given, instead }));
+        let ends = [
+            Ends::Proposal,
+            Ends::Parameter(self.nasty().into()),
+            Ends::Study,
+        ];
+        let ends = ends.choose(&mut self.random).expect("three").clone();
+        facts.push(self.fact(Event::ApprovalRefused { by: refused, ends }));
+        let reason = self.nasty();
+        facts.push(self.fact(Event::ApprovalWithdrawn { reason }));
         facts.push(self.fact(Event::TrialPlanned {
             trial,
             params,

@@ -17,9 +17,13 @@ pub fn changes(study: &Study, trial: &Trial) -> Vec<Change> {
     let Ok(start) = space.baseline() else {
         return Vec::new();
     };
-    let changes = overview::changes(space, &start, &study.params_of(trial)).into_iter();
+    wired(overview::changes(space, &start, &study.params_of(trial)))
+}
+
+/// Changes as they are sent.
+pub fn wired(changes: Vec<overview::Change>) -> Vec<Change> {
     let text = |value: Option<crate::model::value::Value>| value.map(|value| value.to_string());
-    let changes = changes.map(|change| Change {
+    let changes = changes.into_iter().map(|change| Change {
         name: change.name.to_string(),
         from: text(change.from),
         to: text(change.to),

@@ -24,6 +24,7 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 
 pub use self::reload::reloaded;
+pub use self::steer::user;
 pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
@@ -97,7 +98,7 @@ pub async fn handle(
         Request::AdvisorTest => advisor::test(context).await,
         Request::Reload => reload::answer(context).await,
         Request::Doctor => doctor::answer(context).await,
-        Request::Steer(steer) => steer::answer(context, steer).await,
+        Request::Steer(steer) => steer::answer(context, peer, steer).await,
     };
     exchange.output.send(&reply).await
 }

@@ -9,7 +9,7 @@ use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::credit;
 use crate::report::remaining::remaining;
-use crate::report::retrial;
+use crate::report::{self, retrial};
 use crate::search::confirm;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Credit, Doing, HeldUp, Reply, Running, Status, Waiting};
@@ -83,6 +83,7 @@ pub fn answer(context: &Context) -> Reply {
             is_share: drift.is_share,
         }),
         advisor: advisor(view),
+        proposal: proposal(study),
     }))
 }
 
@@ -123,6 +124,22 @@ fn advisor(view: &View) -> Option<reply::Advisor> {
     })
 }
 
+fn proposal(study: &Study) -> Option<reply::Proposal> {
+    let pending = study.pending()?;
+    let proposal = &pending.proposal;
+    let until = study.pending_until();
+    let changes = report::proposal::changes(study, proposal);
+    Some(reply::Proposal {
+        number: proposal.number,
+        parameter: proposal.parameter.as_ref().map(ToString::to_string),
+        against: proposal.against.map(|trial| trial.0),
+        changes: common::wired(changes),
+        since: pending.since.as_millis(),
+        until: until.map(|(until, _)| until.as_millis()),
+        then: until.map(|(_, overdue)| overdue.name().to_owned()),
+    })
+}
+
 fn held_up(study: &Study) -> Option<HeldUp> {
     let (trial, failure, at) = study.held_up()?;
     let again = at.as_millis() + milliseconds(study.spec().host.fault_wait).cast_signed();
@@ -140,6 +157,7 @@ fn phase(study: &Study) -> reply::Phase {
     match study.phase() {
         Phase::Active if confirm::is_under_way(study) => reply::Phase::Confirming,
         Phase::Active => reply::Phase::Active,
+        Phase::AwaitingApproval => reply::Phase::AwaitingApproval,
         Phase::Paused(reason) => reply::Phase::Paused {
             reason: reason.clone(),
             by_user: study.paused_by_user(),

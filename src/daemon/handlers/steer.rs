@@ -2,23 +2,37 @@
 
 use std::time::Duration;
 
+use nix::unistd::{Uid, User};
 use tokio::sync::oneshot;
 
 use super::Context;
 use crate::daemon::decide::{Input, Urgency};
+use crate::daemon::server::Peer;
 use crate::daemon::steer::{Admit, admit};
+use crate::model::approval::By;
 use crate::wire::reply::{Refusal, Reply};
 use crate::wire::request::Steer;
 
 /// How long a client waits for the disk.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-pub async fn answer(context: &Context, steer: Steer) -> Reply {
+pub async fn answer(context: &Context, peer: Peer, steer: Steer) -> Reply {
     if let Steer::Stop { now } = steer {
         return stop(context, now);
     }
     let (reply, answer) = oneshot::channel();
-    decided(context, Input::Request { steer, reply }, answer).await
+    let by = user(peer.uid).await;
+    decided(context, Input::Request { steer, by, reply }, answer).await
+}
+
+/// A user and the name of that; finding it may take a server's answer.
+pub async fn user(uid: Uid) -> By {
+    let found = tokio::task::spawn_blocking(move || User::from_uid(uid)).await;
+    let found = found.ok().and_then(Result::ok).flatten();
+    By::User {
+        uid: uid.as_raw(),
+        name: found.map(|user| user.name.into()),
+    }
 }
 
 /// Hands an input to the dispatcher and waits for its answer.

@@ -39,6 +39,7 @@ fn settled(view: &View, until: Until) -> Option<Reply> {
         Until::Done => matches!(study.phase(), Phase::Done(_)),
         Until::Best(than) => study.incumbent().map(|now| now.id.0) != than,
         Until::Paused => matches!(study.phase(), Phase::Paused(_)) && study.running().is_none(),
+        Until::Approval => *study.phase() == Phase::AwaitingApproval,
         Until::Trial(number) => study
             .trial(TrialId(number))
             .is_some_and(|trial| trial.is_settled()),

@@ -31,7 +31,7 @@ const ANYWHERE: usize = 400;
 /// How far the neighbours in a range are, as shares of it.
 const STEPS: [f64; 5] = [0.01, 0.03, 0.1, 0.2, 0.4];
 
-/// Finds params that were not tried and keep the rules, each once.
+/// Finds params that were neither tried nor refused and keep the rules, each once.
 pub(super) struct Candidates<'a> {
     study: &'a Study,
     geometry: &'a Geometry,
@@ -104,9 +104,9 @@ impl<'a> Candidates<'a> {
         near
     }
 
-    /// `None` where it was tried or found before.
+    /// `None` where it was tried, refused or found before.
     fn take(&mut self, params: Params) -> Option<Params> {
-        let new = self.study.trial_of(&params).is_none() && self.found.insert(params.clone());
+        let new = self.study.is_new(&params) && self.found.insert(params.clone());
         new.then_some(params)
     }
 }

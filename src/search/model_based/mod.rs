@@ -20,7 +20,7 @@
 //! parameters drawn anew. A study of more than 140 trials is learned
 //! from that many of them: the best, the newest, and the rest evenly.
 //!
-//! A trial that is planned or runs counts as a lie: as if it had come out
+//! A trial that is planned or runs, or one that a user refused, counts as a lie: as if it had come out
 //! average (D. Ginsbourger, R. Le Riche and L. Carraro, Kriging is well-suited
 //! to parallelize optimization, 2010: the constant liar), so that no two that
 //! run at a time look for the same thing.
@@ -88,7 +88,7 @@ fn half_changed(study: &Study, baseline: &Params, random: &mut Generator) -> Opt
             let kept = own.filter(|_| random.random_bool(0.5));
             kept.unwrap_or_else(|| parameter.domain.at(random.random()))
         });
-        drawn.ok().filter(|params| study.trial_of(params).is_none())
+        drawn.ok().filter(|params| study.is_new(params))
     })
 }
 

@@ -179,6 +179,11 @@ impl<'a> History<'a, '_> {
         let average = sum / samples.len().max(1) as f64;
         let lie = |trial: &Trial| !trial.is_settled() && study.objective(trial).is_none();
         samples.extend(self.samples(|trial| lie(trial).then_some((average, noise.run))));
+        samples.extend(study.rejected().map(|params| Sample {
+            point: self.geometry.point(&params),
+            value: average,
+            noise: noise.run,
+        }));
         let belief = Belief::learn(self.geometry, &samples, Clip::Low)?;
         let feasible = self
             .trials

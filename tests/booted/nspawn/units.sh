@@ -12,7 +12,7 @@ for unit in autotune.service autotune@.service; do
     echo \"\$said\" | tail -1"
   inside "systemd-analyze security --no-pager --offline=yes /usr/lib/systemd/system/$unit | tail -1"
 done
-check "the catalog has eleven events" '[ "$(journalctl --list-catalog | grep -c " autotune: ")" = 11 ]'
+check "the catalog has twelve events" '[ "$(journalctl --list-catalog | grep -c " autotune: ")" = 12 ]'
 check "man shows the pages" 'for page in autotune autotuned autotunectl autotune.toml; do
   man $page | head -1 | grep -i "^$page"; done'
 
