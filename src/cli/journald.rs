@@ -87,6 +87,9 @@ impl Entries {
                 let said = Said::of(Priority::Notice, MessageId::Recovered, message);
                 self.write_of(said, trial);
             }
+            Update::Asking(about) => {
+                self.write(Said::info(format!("asking the advisor for {about}")));
+            }
             Update::Warning(message) => self.write(Said {
                 priority: Priority::Warning,
                 ..Said::info(message)

@@ -111,6 +111,10 @@ impl Progress {
                     "{DIM}clearing up what is left of trial {trial}{DIM:#}"
                 ));
             }
+            Update::Asking(about) => {
+                let doing = format!("asking the advisor for {about}");
+                self.doing = Some((doing, Instant::now()));
+            }
             Update::Warning(text) => self.note(&text),
             Update::Answer(text) => self.line(&text),
             Update::DiskTrouble(text) => {
@@ -287,6 +291,7 @@ impl Progress {
                 return;
             }
             Event::Advised(advice) => {
+                self.doing = None;
                 match (news(study, advice), &advice.answer) {
                     (Some(text), Ok(_)) => self.line(&format!("{DIM}{text}{DIM:#}")),
                     (Some(text), Err(_)) => self.note(&text),

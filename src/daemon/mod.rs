@@ -136,6 +136,8 @@ pub enum Update {
     },
     /// A fact that is on disk, and the study with it.
     Fact(Fact, Arc<Study>),
+    /// The advisor is asked, for this.
+    Asking(String),
     /// Something that the owner should know and that changes nothing.
     Warning(String),
     /// The answer to something that the owner has asked for by a signal.

@@ -28,10 +28,10 @@ impl Dispatcher {
     /// Asks; the answer comes as an [`Input::Consulted`].
     pub(super) fn consult(&mut self, question: Question) {
         let study = Arc::clone(&self.state.study);
-        self.board.asking(Some(Asking {
-            about: subject(&question),
-            since: clock::now(),
-        }));
+        let about = subject(&question);
+        self.tell(Update::Asking(about.clone()));
+        let since = clock::now();
+        self.board.asking(Some(Asking { about, since }));
         let inquiry = Inquiry {
             way: Arc::clone(&self.way),
             dialogue: self.folders.dialogue(),
