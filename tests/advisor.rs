@@ -4,7 +4,6 @@
 #[path = "notify/receiver.rs"]
 #[allow(dead_code, reason = "the tests of [notify] use all of it")]
 mod receiver;
-#[allow(dead_code, reason = "each test uses its part of it")]
 mod support;
 
 use nix::sys::signal::Signal;

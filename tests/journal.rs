@@ -424,6 +424,9 @@ fn the_second_format_stays_readable() {
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
     assert_eq!(seen.facts, 61);
+    // What was asked and answered.
+    assert!(study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
+    assert_eq!((study.rejected().count(), study.pending()), (3, None));
     let cut = study.trials()[3].pruned_by_racing();
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));

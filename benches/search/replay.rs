@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::generator;
+use autotune::model::approval::Approval;
 use autotune::model::event::{Event, Fact};
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notify::Notify;
@@ -504,6 +505,7 @@ pub fn spec(
             racing: contestant.racing,
             recheck: None,
         },
+        approval: Approval::default(),
         confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],

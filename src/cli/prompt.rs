@@ -30,9 +30,11 @@ use crate::wire::request::{End, Instead, Steer};
 /// How often a job in the background looks whether it is in front again.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Whether there is somebody to be asked.
+/// Whether there is somebody to be asked: not where another program has the
+/// terminal.
 pub(super) fn is_possible() -> bool {
-    io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal()
+    let terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
+    terminal && io::stderr().is_terminal() && is_in_front()
 }
 
 /// Asks at the terminal.

@@ -119,7 +119,11 @@ pub(super) fn rejected(proposal: u32, ended: &Ended, paused: bool) -> String {
             "no further value of {} is proposed; the sampler goes on to the next parameter{then}",
             clean(name)
         ),
-        Ended::Study => "the study is ended; to go on: autotunectl resume".to_owned(),
+        Ended::Study => {
+            "the study is ended; to go on: autotunectl resume, or, where the daemon ends, start \
+                         it again"
+                .to_owned()
+        }
     }
 }
 

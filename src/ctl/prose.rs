@@ -106,8 +106,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             clean(&names.join(", "))
         ),
         Refusal::NoOrder(sampler) => format!(
-            "the sampler {} changes any parameters at a time, and has none to end: leave \
-             --parameter out",
+            "the sampler {} has no order of parameters, and none to end: leave --parameter out",
             clean(sampler)
         ),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {

@@ -437,7 +437,13 @@ pub(super) fn next(
     } else if let Some(trial) = study.unsettled() {
         sit(study, trial.id, Purpose::Measure, context, decision);
     } else if study.ended_by_user() {
-        let reason = "a user ended it; to go on: autotunectl resume".to_owned();
+        let Company { served, stay, .. } = state.company;
+        let how = if served && stay {
+            "; to go on: autotunectl resume"
+        } else {
+            ""
+        };
+        let reason = format!("a user ended it{how}");
         done(state, study, reason, context, decision);
     } else if waits {
         await_answer(state, study, context, decision);
@@ -529,8 +535,9 @@ fn done(
     approve::withdraw(&mut study, Some(&reason), context, decision);
     let study = &study;
     // What was done stays done, unless something else has won since, or more is
-    // wanted.
-    if !(was_done && study.is_concluded())
+    // wanted. What a user ended is over at once.
+    let is_over = was_done && study.is_concluded() || study.ended_by_user();
+    if !is_over
         && time_used_up(study, context.now).is_none()
         && let Some((trial, purpose)) = search::confirm::next(study)
     {

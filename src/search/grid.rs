@@ -1,12 +1,13 @@
 //! Every combination, the last parameter turning fastest.
 //!
 //! An ask begins behind the newest trial of the sampler that is on the grid,
-//! goes round once, and takes the first combination that was neither tried nor refused. (The
-//! baseline does not count as newest: it comes first wherever it stands.) So a
-//! whole study makes two rounds, whatever others have tried meanwhile: an ask
-//! costs a few looks, not one for every trial before it, and only the ask that
-//! finds the grid exhausted looks at all of it. Going round rather than only
-//! on finds what a change of the spec has put before that trial.
+//! goes round once, and takes the first combination that was neither tried nor
+//! refused. (The baseline does not count as newest: it comes first wherever it
+//! stands.) So a whole study makes two rounds, whatever others have tried
+//! meanwhile: an ask costs a few looks, not one for every trial before it, and
+//! only the ask that finds the grid exhausted looks at all of it. Going round
+//! rather than only on finds what a change of the spec has put before that
+//! trial.
 
 use super::Ask;
 use super::lattice::Lattice;

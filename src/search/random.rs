@@ -2,10 +2,10 @@
 //! equal chances, a range's points evenly on its scale. (The two ends of a range
 //! of whole numbers come half as often as their neighbours: points are rounded.)
 //!
-//! A draw that breaks a rule, was tried before or was refused is drawn again. Where the
-//! space is small, the last combinations are then found by going through all
-//! of it, so that such a space is tried to its end and no draw is lost to
-//! luck.
+//! A draw that breaks a rule, was tried before or was refused is drawn again.
+//! Where the space is small, the last combinations are then found by going
+//! through all of it, so that such a space is tried to its end and no draw is
+//! lost to luck.
 
 use rand::RngExt;
 

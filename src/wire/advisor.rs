@@ -110,7 +110,7 @@ pub struct AdvisorAnswer {
 /// Values for the golden bytes.
 #[cfg(test)]
 pub(super) mod golden {
-    use super::{Advice, Advisor, Asking, Credit};
+    use super::{Advice, Advisor, AdvisorAnswer, AdvisorTested, Asking, Credit};
 
     pub fn advisor() -> Advisor {
         Advisor {
@@ -138,6 +138,23 @@ pub(super) mod golden {
                 improvements: 2,
                 gain: 1.5,
             }],
+        }
+    }
+
+    pub fn tested() -> AdvisorTested {
+        AdvisorTested {
+            base_url: "http://h/v1".to_owned(),
+            model: "m".to_owned(),
+            key: Some("k".to_owned()),
+            answer: Some(AdvisorAnswer {
+                model: "m-1".to_owned(),
+                format: "json_schema".to_owned(),
+                keeps_format: true,
+                took: 300,
+                tokens: 70_000,
+                estimated: false,
+            }),
+            error: Some("r".to_owned()),
         }
     }
 

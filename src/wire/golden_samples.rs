@@ -145,3 +145,20 @@ pub(super) fn proposal() -> Proposal {
         then: Some(text("pause")),
     }
 }
+
+pub(super) const fn approve(instead: Instead) -> Steer {
+    let number = Some(3);
+    Steer::Approve { number, instead }
+}
+
+pub(super) const fn reject(end: End) -> Steer {
+    Steer::Reject { number: None, end }
+}
+
+pub(super) const fn rejected(ended: Ended) -> Accepted {
+    Accepted::Rejected {
+        proposal: 3,
+        ended,
+        paused: true,
+    }
+}

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::WireError;
-use super::advisor::golden::{advice, advisor};
+use super::advisor::golden::{advice, advisor, tested};
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
@@ -16,19 +16,10 @@ use super::retrial::golden::{DRIFT, confirmation};
 #[path = "golden_samples.rs"]
 mod samples;
 
-use self::samples::{detail, importance, leader};
+use self::samples::{approve, detail, importance, leader, proposal, reject, rejected};
 
 fn text(text: &str) -> String {
     text.to_owned()
-}
-
-const fn approve(instead: Instead) -> Steer {
-    let number = Some(3);
-    Steer::Approve { number, instead }
-}
-
-const fn reject(end: End) -> Steer {
-    Steer::Reject { number: None, end }
 }
 
 fn requests() -> Vec<Request> {
@@ -305,7 +296,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
         advisor: Some(advisor()),
-        proposal: Some(samples::proposal()),
+        proposal: Some(proposal()),
     }))
 }
 
@@ -427,20 +418,7 @@ fn replies() -> Vec<Reply> {
             took: 300,
         }]),
         Reply::Importance(Box::new(importance())),
-        Reply::AdvisorTested(Box::new(AdvisorTested {
-            base_url: text("http://h/v1"),
-            model: text("m"),
-            key: Some(text("k")),
-            answer: Some(AdvisorAnswer {
-                model: text("m-1"),
-                format: text("json_schema"),
-                keeps_format: true,
-                took: 300,
-                tokens: 70_000,
-                estimated: false,
-            }),
-            error: Some(reason()),
-        })),
+        Reply::AdvisorTested(Box::new(tested())),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {
@@ -560,14 +538,6 @@ fn answers() -> [Accepted; 12] {
         rejected(Ended::Parameter(text("N"))),
         rejected(Ended::Study),
     ]
-}
-
-const fn rejected(ended: Ended) -> Accepted {
-    Accepted::Rejected {
-        proposal: 3,
-        ended,
-        paused: true,
-    }
 }
 
 /// A line for each: the message as JSON, and its bytes.

@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`accepted`], [`space`], [`doctor`], [`explain`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -40,6 +40,7 @@ pub mod frame;
 #[cfg(test)]
 mod golden_tests;
 pub mod hello;
+pub mod proposal;
 mod racing;
 mod refusal;
 pub mod reply;

@@ -10,6 +10,7 @@ pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
+pub use super::proposal::Proposal;
 pub use super::racing::{Cut, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
@@ -187,26 +188,6 @@ pub enum Phase {
     Confirming,
     /// What the sampler proposes waits for approval.
     AwaitingApproval,
-}
-
-/// What waits for approval.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Proposal {
-    /// Its number.
-    pub number: u32,
-    /// The parameter that is being tuned, where the sampler goes through them
-    /// one by one.
-    pub parameter: Option<String>,
-    /// The trial that it is a change of.
-    pub against: Option<u32>,
-    /// How it differs from that.
-    pub changes: Vec<Change>,
-    /// Since when it waits.
-    pub since: i64,
-    /// Until when; `None` for no limit, and while the study is paused.
-    pub until: Option<i64>,
-    /// What happens then: `approve`, `reject` or `pause`.
-    pub then: Option<String>,
 }
 
 /// Numbers of trials.

@@ -129,6 +129,18 @@ impl Study {
 
     /// Takes up an event about approval; others change nothing here.
     pub(super) fn take_up_approval(&mut self, fact: &Fact) {
+        let matters = match &fact.event {
+            Event::ApprovalAsked(_)
+            | Event::ApprovalGiven { .. }
+            | Event::ApprovalRefused { .. }
+            | Event::ApprovalWithdrawn { .. }
+            | Event::Resumed => true,
+            Event::TrialPlanned { .. } => self.pending().is_some(),
+            _ => false,
+        };
+        if !matters {
+            return;
+        }
         let approvals = Arc::make_mut(&mut self.approvals);
         let space = &self.spec.space;
         match &fact.event {

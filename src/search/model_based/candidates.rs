@@ -31,7 +31,8 @@ const ANYWHERE: usize = 400;
 /// How far the neighbours in a range are, as shares of it.
 const STEPS: [f64; 5] = [0.01, 0.03, 0.1, 0.2, 0.4];
 
-/// Finds params that were neither tried nor refused and keep the rules, each once.
+/// Finds params that were neither tried nor refused and keep the rules, each
+/// once.
 pub(super) struct Candidates<'a> {
     study: &'a Study,
     geometry: &'a Geometry,

@@ -20,10 +20,10 @@
 //! parameters drawn anew. A study of more than 140 trials is learned
 //! from that many of them: the best, the newest, and the rest evenly.
 //!
-//! A trial that is planned or runs, or one that a user refused, counts as a lie: as if it had come out
-//! average (D. Ginsbourger, R. Le Riche and L. Carraro, Kriging is well-suited
-//! to parallelize optimization, 2010: the constant liar), so that no two that
-//! run at a time look for the same thing.
+//! A trial that is planned or runs, and what a user refused, counts as a lie: as
+//! if it had come out average (D. Ginsbourger, R. Le Riche and L. Carraro,
+//! Kriging is well-suited to parallelize optimization, 2010: the constant liar),
+//! so that no two that run at a time look for the same thing.
 //!
 //! Nothing is kept between two asks: all is computed from the history, with
 //! random numbers of the study's seed and the number of trials.
