@@ -18,7 +18,7 @@ pub fn advised(advice: &Advice) -> String {
         }
         (Ok(Answer::Plan { priority, .. }), _) => {
             let names: Vec<String> = priority.iter().map(|name| clean(name)).collect();
-            format!("the advisor's plan: {}, in this order", names.join(", "))
+            format!("the advisor's plan is {}", names.join(", then "))
         }
         (Ok(Answer::Params(params)), Question::Value { parameter, .. }) => {
             let value = params.get(parameter).map(ToString::to_string);
