@@ -425,7 +425,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 66);
+    assert_eq!(seen.facts, 72);
     // What was asked and answered.
     assert!(study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
     assert_eq!((study.rejected().count(), study.pending()), (3, None));
@@ -474,6 +474,9 @@ fn the_second_format_stays_readable() {
     let drift = study.drift().expect("it was seen");
     let share = 5000.0 / 5940.43 - 1.0;
     assert!((drift.amount - share).abs() < 1e-12, "{drift:?}");
+    insta::assert_debug_snapshot!("advice", study.advice());
+    assert_eq!(study.consultations().usage().tokens(), 2987);
+    assert!(!study.consultations().is_silent());
 }
 
 proptest! {

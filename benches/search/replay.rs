@@ -168,6 +168,7 @@ pub fn play(
                 stopped = Some(replay.cost / table.pass(startup));
                 break;
             }
+            Ask::Consult(_) => anyhow::bail!("there is nobody to ask"),
             Ask::Wait => anyhow::bail!("nothing is unsettled, and still it waits"),
         }
     }

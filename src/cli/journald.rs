@@ -13,6 +13,7 @@ use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
+use crate::report::advice::news;
 use crate::report::artifacts;
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
@@ -87,6 +88,9 @@ impl Entries {
                 let message = format!("clearing up what an earlier daemon left of trial {trial}");
                 let said = Said::of(Priority::Notice, MessageId::Recovered, message);
                 self.write_of(said, trial);
+            }
+            Update::Asking(about) => {
+                self.write(Said::info(format!("asking the advisor for {about}")));
             }
             Update::Warning(message) => self.write(Said {
                 priority: Priority::Warning,
@@ -314,6 +318,13 @@ impl Entries {
             Event::SpecReloaded { .. } => Said {
                 priority: Priority::Notice,
                 ..Said::info("the spec was read again".to_owned())
+            },
+            Event::Advised(advice) => Said {
+                priority: match advice.answer {
+                    Ok(_) => Priority::Info,
+                    Err(_) => Priority::Warning,
+                },
+                ..Said::info(news(study, advice)?)
             },
             Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),
             Event::Done { reason } => {

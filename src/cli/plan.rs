@@ -15,6 +15,7 @@ use crate::base::wrap::wrap;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Origin;
+use crate::report::advice::subject;
 use crate::report::phrase::{clean, counted};
 use crate::search::count::{self, Planned};
 use crate::search::{Ask, ask};
@@ -208,6 +209,7 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
         (SamplerKind::Coordinate, None) => ", if none of them is better than the first",
         (SamplerKind::Coordinate, Some(_)) => ", if none of them is better than the best so far",
         (SamplerKind::Model | SamplerKind::Tpe, _) => ", as long as nothing is learned from them",
+        (SamplerKind::Advisor, _) => ", before the advisor is asked",
         (SamplerKind::Grid | SamplerKind::Random, _) => "",
     };
     let title = if begun == 0 {
@@ -235,6 +237,7 @@ fn write_next(out: &mut impl Write, study: &Study, first: usize) -> std::io::Res
     if preview.is_empty() && study.unsettled().is_none() {
         let why = match ask(study) {
             Ask::Exhausted(why) => why,
+            Ask::Consult(question) => format!("the advisor is asked for {}", subject(&question)),
             _ => "the budget is used up".to_owned(),
         };
         writeln!(out, "      nothing: {}", clean(&why))?;

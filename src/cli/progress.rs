@@ -20,6 +20,7 @@ use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
+use crate::report::advice::news;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::proposal;
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
@@ -111,6 +112,10 @@ impl Progress {
                 self.line(&format!(
                     "{DIM}clearing up what is left of trial {trial}{DIM:#}"
                 ));
+            }
+            Update::Asking(about) => {
+                let doing = format!("asking the advisor for {about}");
+                self.doing = Some((doing, Instant::now()));
             }
             Update::Warning(text) => self.note(&text),
             Update::Answer(text) => self.line(&text),
@@ -308,6 +313,15 @@ impl Progress {
             Event::NoticeGivenUp { .. } => {
                 if let Some(text) = undelivered(&fact.event) {
                     self.note(&text);
+                }
+                return;
+            }
+            Event::Advised(advice) => {
+                self.doing = None;
+                match (news(study, advice), &advice.answer) {
+                    (Some(text), Ok(_)) => self.line(&format!("{DIM}{text}{DIM:#}")),
+                    (Some(text), Err(_)) => self.note(&text),
+                    (None, _) => {}
                 }
                 return;
             }

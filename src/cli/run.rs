@@ -68,6 +68,10 @@ pub struct Args {
     /// Stay when nothing is left to do, or when the host is in the way
     #[arg(long)]
     stay: bool,
+    /// Ask no language model, whatever the spec says: the sampler `advisor` then
+    /// goes through the parameters by itself
+    #[arg(long)]
+    no_advisor: bool,
     /// Begin anew; what there is so far moves to `former`, beside the journal
     #[arg(long)]
     fresh: bool,
@@ -103,6 +107,7 @@ impl Args {
             socket: None,
             no_socket: false,
             stay: false,
+            no_advisor: false,
             fresh: false,
             dry_run: false,
             skip_existing: false,
@@ -211,6 +216,7 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         output_dir,
         socket,
         stay: args.stay,
+        offline: args.no_advisor,
         secrets,
         terminal,
     };

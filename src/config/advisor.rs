@@ -31,6 +31,7 @@ const LONGEST_ABOUT: usize = 8192;
 pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Option<Advisor> {
     let mut section = section?;
     let folder = r.folder.clone();
+    let enabled = section.take("enabled");
     let base_url = section.take("base_url");
     let model = section.require(r, "model", "\"gpt-4o-mini\"");
     let api_key = section.take("api_key");
@@ -96,6 +97,7 @@ pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Option<A
         Some(about.trim().to_owned())
     });
     Some(Advisor {
+        enabled: enabled.and_then(|node| node.truth(r)).unwrap_or(true),
         base_url: url?.as_str().trim_end_matches('/').to_owned(),
         model: model?.filled_text(r)?.to_owned(),
         api_key,

@@ -42,7 +42,7 @@
 //! | | `gpus` | whole number, 1 or more: how many GPUs a trial has | as many as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1 |
 //! | | `converged` | number from 0 to 1: `model` ends the study when it promises a smaller share of improvement; 0: never | 0.001 |
 //! | | `converged_asks` | whole number, 1 or more: so many times in a row | 10 |
-//! | `[search]` | `sampler` | `model`, `tpe`, `coordinate`, `grid`, `random` | `model` |
+//! | `[search]` | `sampler` | `model`, `tpe`, `coordinate`, `grid`, `random`, `advisor` | `model` |
 //! | | `passes` | 1 to 1000: how often `coordinate` goes round | 1 |
 //! | | `levels` | 2 to 1000: how many points of a range are tried | 5 |
 //! | | `racing` | whether a trial that cannot win any more is ended before its last run | `true` |
@@ -103,7 +103,8 @@
 //! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
 //! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
 //! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
-//! | `[advisor]` | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
+//! | `[advisor]` | `enabled` | whether it is asked | `true` |
+//! | | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
 //! | | `model` | the model's name there | required |
 //! | | `api_key` | secret: the key; `false`: none is sent | the credential `openai_api_key`, `.env` in the workdir, the variable `OPENAI_API_KEY` |
 //! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
@@ -510,7 +511,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
+    let has_advisor = advisor.is_some();
     let advisor = advisor::read(r, advisor);
+
+    study::advised(r, &search, sampler.as_ref(), has_advisor);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
     let declared = space::read(r, base, space_section);
@@ -612,7 +616,7 @@ fn warn_of_extent(
         || budget.gpu_time.is_some();
     let is_endless = sizes.iter().any(Option::is_none) && !is_limited;
     let has_end = match search.sampler {
-        SamplerKind::Coordinate | SamplerKind::Grid => true,
+        SamplerKind::Coordinate | SamplerKind::Grid | SamplerKind::Advisor => true,
         SamplerKind::Model => budget.converged.is_some(),
         SamplerKind::Tpe | SamplerKind::Random => false,
     };

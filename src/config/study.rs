@@ -312,6 +312,20 @@ pub(super) fn search(
     (search, place, median)
 }
 
+/// A sampler that asks somebody needs somebody to ask.
+pub(super) fn advised(
+    r: &mut Reader<'_>,
+    search: &Search,
+    sampler: Option<&Range<usize>>,
+    has_advisor: bool,
+) {
+    if let (SamplerKind::Advisor, Some(span), false) = (search.sampler, sampler, has_advisor) {
+        let message = "the sampler `advisor` needs to know whom to ask";
+        let help = "for instance: [advisor] with model = \"gpt-4o-mini\"; see autotune.toml(5)";
+        r.error_help(span, message, help);
+    }
+}
+
 pub(super) fn confirm(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Confirm {
     let Some(mut section) = section else {
         return Confirm::default();

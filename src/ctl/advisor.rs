@@ -34,7 +34,7 @@ Examples:
 The daemon sends it, with its key, proxy and sandbox. It takes some hundred
 tokens. The exit code is 1 when no answer comes.")]
     Test {
-        /// Send it from here, by the [advisor] of this spec
+        /// Send it from here, by the `[advisor]` of this spec
         #[arg(long, value_name = "PATH")]
         spec: Option<PathBuf>,
     },

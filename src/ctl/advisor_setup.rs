@@ -42,7 +42,7 @@ small request tries it; one that the server refuses is not stored. It goes where
 which systemd hands to the service as it starts), and else into .env in the
 workdir of the study (mode 0600).")]
 pub(super) struct Setup {
-    /// The spec with the [advisor] [default: /etc/autotune/autotune.toml, or
+    /// The spec with the `[advisor]` [default: /etc/autotune/autotune.toml, or
     /// NAME.toml there with -i NAME]
     #[arg(long, value_name = "PATH")]
     spec: Option<PathBuf>,

@@ -10,8 +10,8 @@ use crate::report::phrase::{clean, clean_lines, counted};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
-    Artifacts, ArtifactsState, Change, Confirmation, Gain, Leader, Measured, Metric, Objective,
-    Param, Refusal, Summary,
+    Advice, Artifacts, ArtifactsState, Change, Confirmation, Gain, Leader, Measured, Metric,
+    Objective, Param, Refusal, Summary,
 };
 
 /// What became of logs that are not there any more.
@@ -307,6 +307,20 @@ pub fn assignment(param: &Param) -> String {
         return format!("{}={value}", param.name);
     }
     format!("{}='{}'", param.name, value.replace('\'', r"'\''"))
+}
+
+/// What the advisor said of a trial, line by line.
+pub fn advice(advice: &Advice) -> Vec<String> {
+    let mut lines = Vec::new();
+    if let Some(comment) = &advice.comment {
+        lines.push(format!("\"{}\"", clean(comment)));
+    }
+    if let Some(why) = &advice.failed {
+        lines.push(format!("none for {}: {}", clean(&advice.about), clean(why)));
+    }
+    let refused = advice.refused.iter();
+    lines.extend(refused.map(|why| format!("an answer was refused: {}", clean(why))));
+    lines
 }
 
 #[cfg(test)]

@@ -53,6 +53,8 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         "sampler" => "chosen by the sampler",
         "imported" => "taken over from a results file",
         "user" => "wanted by a user",
+        "advisor" => "proposed by the advisor",
+        "fallback" => "the next value, since the advisor was of no help",
         other => other,
     };
     let mut shown = vec![
@@ -60,6 +62,13 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         ("outcome", prose::below(&outcome, NAMES)),
         ("origin", clean(by)),
     ];
+    let advice = trial
+        .choice
+        .as_ref()
+        .and_then(|choice| choice.advice.as_ref());
+    for line in advice.map(prose::advice).unwrap_or_default() {
+        shown.push(("advice", prose::below(&line, NAMES)));
+    }
     if !row.changes.is_empty() {
         shown.push(("changes", prose::changes(&row.changes)));
     }

@@ -11,7 +11,7 @@ use crate::report::phrase::{clean, counted, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
-use crate::wire::reply::{Doing, HeldUp, Phase, Reply, Running, Status};
+use crate::wire::reply::{Advisor, Doing, HeldUp, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
 pub async fn carry_out(session: &mut Session) -> Result<Exit, Trouble> {
@@ -51,6 +51,9 @@ fn text(status: &Status, color: bool) -> String {
             let line = format!("{} {}", curves::newest(curve), curves::sparkline(curve));
             add("", line.trim_end().to_owned());
         }
+    }
+    if let Some(advisor) = &status.advisor {
+        add("advisor", advisor_text(status.now, advisor));
     }
     if let Some(held_up) = &status.held_up {
         add("held up", held_up_text(status.now, held_up));
@@ -192,6 +195,52 @@ fn running_text(status: &Status, running: &Running) -> String {
         counted(running.runs_all.into(), "run"),
         prose::since(status.now, running.since),
     )
+}
+
+/// Whom it asks for what, and what came of all questions.
+fn advisor_text(now: i64, advisor: &Advisor) -> String {
+    let model = clean(&advisor.model);
+    let doing = match (&advisor.asking, &advisor.barred) {
+        (Some(asking), _) => format!(
+            "asking the advisor ({model}) for {}, {}",
+            clean(&asking.about),
+            prose::since(now, asking.since)
+        ),
+        (None, Some(why)) => format!("{model} is not asked: {}", clean(why)),
+        (None, None) => model,
+    };
+    let mut parts = vec![doing];
+    if advisor.questions > 0 {
+        parts.push(format!(
+            "{}: {} of use, {} by the fall-back",
+            counted(advisor.questions.into(), "question"),
+            advisor.accepted,
+            advisor.fallbacks
+        ));
+    }
+    if advisor.refused > 0 {
+        parts.push(format!(
+            "{} refused",
+            counted(advisor.refused.into(), "answer")
+        ));
+    }
+    let tokens = advisor.prompt_tokens + advisor.completion_tokens;
+    if tokens > 0 {
+        let most = advisor.tokens_most.map(|most| format!(" of {most}"));
+        let cost = advisor
+            .cost
+            .map(|cost| format!(" for {}", significant(cost, 3)));
+        let (most, cost) = (most.unwrap_or_default(), cost.unwrap_or_default());
+        parts.push(format!("{tokens}{most} tokens{cost}"));
+    }
+    if let Some(trouble) = advisor
+        .trouble
+        .as_ref()
+        .filter(|_| advisor.barred.is_none())
+    {
+        parts.push(format!("the last: {}", clean(trouble)));
+    }
+    parts.join("; ")
 }
 
 fn time(status: &Status) -> String {

@@ -67,6 +67,8 @@ enum Shown {
     Cause,
     /// What made it fail, in a sentence
     Failure,
+    /// What the advisor said of it, or why it was of no help
+    Advice,
 }
 
 /// What is shown when nothing is chosen; of the constraints the first.
@@ -190,6 +192,7 @@ fn text(trials: &Trials, chosen: &[Shown], color: bool) -> String {
         Shown::Elapsed => vec![Column::right("TIME")],
         Shown::Cause => vec![Column::left("CAUSE")],
         Shown::Failure => vec![Column::left("FAILURE").flexible()],
+        Shown::Advice => vec![Column::left("ADVICE").folded()],
     });
     let mut table = Table::new(columns);
     for row in &trials.rows {
@@ -232,6 +235,7 @@ fn cells(shown: Shown, row: &TrialRow, constraints: usize) -> Vec<Cell> {
         Shown::Elapsed => prose::duration(row.elapsed).into(),
         Shown::Cause => Cell::from(row.cause.as_deref().unwrap_or_default()),
         Shown::Failure => Cell::from(row.failure.as_deref().unwrap_or_default()),
+        Shown::Advice => Cell::from(row.advice.as_deref().map(clean).unwrap_or_default()),
     };
     vec![one]
 }

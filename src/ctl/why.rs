@@ -71,6 +71,10 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     };
     add("changes", &prose::changes(&row.changes));
     add("chosen", &chosen(trial));
+    let advice = trial.choice.as_ref().and_then(|c| c.advice.as_ref());
+    for line in advice.map(prose::advice).unwrap_or_default() {
+        add("advice", &line);
+    }
     let expected = trial.choice.as_ref().and_then(|c| c.expected.as_ref());
     for (index, line) in expected.map(lines).unwrap_or_default().iter().enumerate() {
         add(if index == 0 { "expected" } else { "" }, line);
@@ -111,6 +115,12 @@ fn rule(choice: &Choice) -> String {
         }
         "grid" => "the next combination of the grid; grid expects no number".to_owned(),
         "random" => "a combination at random, of which no number is expected".to_owned(),
+        "advisor" => {
+            let about = choice.advice.as_ref().map(|advice| clean(&advice.about));
+            let about = about.unwrap_or_else(|| "advice".to_owned());
+            format!("the advisor was asked for {about}, and proposed it")
+        }
+        "fallback" => "the nearest value that was not tried: the advisor was of no help".to_owned(),
         other => clean(other),
     }
 }

@@ -114,7 +114,12 @@ pub(super) fn given(study: &Study, by: By, instead: Option<Params>) -> Vec<Event
         // It is of the same group, but nobody expected anything of it.
         Some(params) => {
             let rule = proposal.choice.as_ref().map(|choice| choice.rule);
-            let rule = rule.filter(|rule| matches!(rule, Rule::Coordinate { .. }));
+            let rule = rule.filter(|rule| {
+                matches!(
+                    rule,
+                    Rule::Coordinate { .. } | Rule::Advisor { .. } | Rule::Fallback { .. }
+                )
+            });
             let expected = None;
             let choice = rule.map(|rule| Box::new(Choice { rule, expected }));
             (params, Origin::User, choice)

@@ -23,6 +23,10 @@ pub struct View {
     pub facts: u64,
     /// What the running sitting does, and since when.
     pub doing: Option<(Doing, Timestamp)>,
+    /// What the advisor is asked.
+    pub asking: Option<Asking>,
+    /// Whether the advisor is done without, whatever the spec says.
+    pub offline: bool,
     /// Whether an end was asked for.
     pub stopping: bool,
     /// What the disk says, while it takes no facts.
@@ -32,6 +36,15 @@ pub struct View {
     /// See [`View::trials_most`]: counting a large space takes long, and only
     /// another spec changes it.
     trials_most: Arc<OnceLock<Option<u64>>>,
+}
+
+/// A question to the advisor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// What it is about: `the next value of learning_rate`.
+    pub about: String,
+    /// Since when.
+    pub since: Timestamp,
 }
 
 impl View {
@@ -72,11 +85,13 @@ pub struct Reader {
 
 impl Board {
     /// A board for a study whose journal has so many facts.
-    pub fn new(study: Arc<Study>, facts: u64) -> Self {
+    pub fn new(study: Arc<Study>, facts: u64, offline: bool) -> Self {
         let (views, _) = watch::channel(View {
             study,
             facts,
             doing: None,
+            asking: None,
+            offline,
             stopping: false,
             disk_trouble: None,
             leaving: false,
@@ -131,6 +146,11 @@ impl Board {
     pub fn ending(&self, now: Timestamp) {
         self.views
             .send_modify(|view| view.doing = Some((Doing::Ending, now)));
+    }
+
+    /// The advisor is asked, or has answered.
+    pub fn asking(&self, asking: Option<Asking>) {
+        self.views.send_modify(|view| view.asking = asking);
     }
 
     /// An end was asked for.

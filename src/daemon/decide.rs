@@ -7,10 +7,11 @@ use tokio::sync::oneshot;
 
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
+use super::keeping::{self, Keeping};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, reload, steer};
+use super::{approve, consult, reload, steer};
 use crate::base::clock::Timestamp;
-use crate::model::artifacts::{ArtifactsChange, Fate};
+use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
@@ -36,22 +37,16 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
+    /// Whether the advisor is thinking.
+    pub consulting: bool,
+    /// Whether the advisor is done without, whatever the spec says.
+    pub offline: bool,
     /// Whether a pause is running.
     pub resting: bool,
     /// The copy of the best trial's artifacts that is being made.
     pub keeping: Option<Keeping>,
     /// Who can be waited for when there is nothing to do.
     pub company: Company,
-}
-
-/// A copy of the best trial's artifacts that is being made. Until there is one
-/// no other trial begins, which could write over them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Keeping {
-    /// The trial.
-    pub trial: TrialId,
-    /// Why it has to be tried again, for people.
-    pub trouble: Option<String>,
 }
 
 /// Whether somebody can ask and steer.
@@ -228,44 +223,24 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 }
                 Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
                 Ask::Wait => {}
+                Ask::Consult(question) => {
+                    consult::consult(state, &study, question, context, &mut decision);
+                }
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
         Input::Artifacts { trial, change } => {
-            let known = state.study.trial(trial);
-            let known = known.and_then(|trial| trial.artifacts.as_deref());
-            let is_over = known.is_none_or(|known| known.fate != Fate::There);
-            if is_over && matches!(change, ArtifactsChange::Deleted { .. }) {
-                // Another look has removed them already.
-                return decision;
-            }
-            let mut study = Study::clone(&state.study);
-            let of_copy = matches!(
-                change,
-                ArtifactsChange::Kept { .. } | ArtifactsChange::Lost { .. }
-            );
-            let event = Event::Artifacts { trial, change };
-            let at = context.now;
-            let fact = Fact { at, event };
-            if let Err(error) = study.apply(&fact) {
-                decision.effects.push(Effect::Warn(error.to_string()));
-                return decision;
-            }
-            decision.facts.push(fact);
-            if of_copy && let Some(keeping) = state.keeping.take() {
-                if keeping.trouble.is_some() {
-                    decision.effects.push(Effect::Disk(None));
-                }
-                next(state, &study, context, &mut decision);
-            }
+            keeping::became(state, trial, change, context, &mut decision);
         }
-        Input::KeepingWaits(trouble) => {
-            if let Some(keeping) = &mut state.keeping
-                && keeping.trouble.as_ref() != Some(&trouble)
-            {
-                keeping.trouble = Some(trouble.clone());
-                decision.effects.push(Effect::Disk(Some(trouble)));
-            }
+        Input::KeepingWaits(trouble) => keeping::waits(state, trouble, &mut decision),
+        Input::Consulted {
+            trials,
+            revision,
+            advice,
+        } => {
+            let study = &state.study;
+            let is_old = trials != study.trials().len() || revision != study.revision();
+            consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
         Input::HeartbeatDue => decision.facts = notify::heartbeat(&state.study, context.now),
@@ -490,7 +465,7 @@ pub(super) fn next(
         done(state, study, reason, context, decision);
     } else if waits {
         await_answer(state, study, context, decision);
-    } else if state.asking {
+    } else if state.asking || state.consulting {
         // The answer comes.
     } else if let Some(trial) = search::drift::due(study) {
         sit(study, trial, Purpose::Check, context, decision);
@@ -567,7 +542,7 @@ fn idle(state: &State, decision: &mut Decision) -> bool {
 }
 
 fn done(
-    state: &State,
+    state: &mut State,
     study: &Study,
     reason: String,
     context: &Context<'_>,
@@ -593,7 +568,14 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    idle(state, decision);
+    if state.consulting {
+        // The answer comes, and is on record then.
+    } else if consult::lacks_summary(state, study) {
+        state.consulting = true;
+        decision.effects.push(Effect::Consult(Question::Summary));
+    } else {
+        idle(state, decision);
+    }
 }
 
 fn pause_reason(study: &Study) -> String {

@@ -57,6 +57,8 @@ impl Table {
                 study,
                 stopping: None,
                 asking: false,
+                consulting: false,
+                offline: false,
                 resting: false,
                 keeping: None,
                 company: Company::default(),

@@ -311,7 +311,7 @@ mod tests {
             space,
             SamplerKind::Grid,
         ))));
-        let board = Board::new(Arc::clone(&study), 0);
+        let board = Board::new(Arc::clone(&study), 0, false);
         let now = clock::now();
         let stamp = Stamp {
             study: "s".to_owned(),

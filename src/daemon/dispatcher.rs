@@ -12,6 +12,7 @@
 //! - A disk that takes no facts stops everything that needs new ones; the
 //!   facts are kept and written as soon as it does.
 
+mod consulting;
 mod ending;
 pub(super) mod keeping;
 
@@ -24,6 +25,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use self::consulting::Way;
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
 use super::folders::Folders;
@@ -76,6 +78,9 @@ pub struct Dispatcher {
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
     running: Option<Running>,
+    consulting: Option<JoinHandle<()>>,
+    /// The way to the advisor.
+    way: Way,
     forgetting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
@@ -93,7 +98,11 @@ struct Running {
 impl Dispatcher {
     /// A dispatcher for a study whose journal `records` has open. `urgent`
     /// brings the wishes to end; with `has_gpus` trials wait for the memory of
-    /// the host's GPUs.
+    /// the host's GPUs; `offline` does without the advisor.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is one thing that it is made of"
+    )]
     pub fn new(
         study: Study,
         records: Records,
@@ -102,10 +111,11 @@ impl Dispatcher {
         updates: mpsc::UnboundedSender<Update>,
         company: Company,
         has_gpus: bool,
+        offline: bool,
     ) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
         let study = Arc::new(study);
-        let board = Board::new(Arc::clone(&study), records.facts());
+        let board = Board::new(Arc::clone(&study), records.facts(), offline);
         let pulse = Pulse::new(study.spec());
         let secret_env = order::secret_env(study.spec());
         let mut disk_look = interval(DISK_LOOK);
@@ -117,6 +127,8 @@ impl Dispatcher {
                 study,
                 stopping: None,
                 asking: false,
+                consulting: false,
+                offline,
                 resting: false,
                 keeping: None,
                 company,
@@ -136,6 +148,8 @@ impl Dispatcher {
             updates,
             board,
             running: None,
+            consulting: None,
+            way: Way::default(),
             forgetting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
@@ -179,6 +193,7 @@ impl Dispatcher {
                 Err(error) => break Err(error),
             }
         };
+        self.forget_consulting();
         if let Some(running) = self.running.take() {
             running.control.stop();
             let _ = running.task.await;
@@ -316,10 +331,16 @@ impl Dispatcher {
                 self.pulse.allow(&spec);
                 self.secret_env.extend(order::secret_env(&spec));
                 study.rewrite(spec);
+                self.way = Way::default();
             }
             if fact.event == Event::Resumed {
                 // Whoever wants it to go on finds the GPUs good enough.
                 self.gpus.iter_mut().for_each(Vec::clear);
+                // And perhaps has stored another key.
+                self.way = Way::default();
+            }
+            if matches!(fact.event, Event::Advised(_)) {
+                self.board.asking(None);
             }
             self.records.follow(fact, &self.state.study);
             self.board.took(fact, &self.state.study);
@@ -471,6 +492,7 @@ impl Dispatcher {
                 let (study, sender) = (Arc::clone(&self.state.study), self.sender.clone());
                 tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
+            Effect::Consult(question) => self.consult(question),
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
             Effect::EndSitting(urgency) => {
                 if let Some(running) = &self.running {

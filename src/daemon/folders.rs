@@ -64,6 +64,11 @@ impl Folders {
         entries.map(|entry| entry.path()).filter(is_ours).collect()
     }
 
+    /// What the advisor was asked and said.
+    pub fn dialogue(&self) -> PathBuf {
+        self.output.join("reports").join("advisor.jsonl")
+    }
+
     /// A trial's own folder, for what its steps make.
     pub fn trial(&self, trial: TrialId) -> PathBuf {
         self.journal.join(TRIALS).join(trial_name(trial))

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 use crate::base::clock::Timestamp;
 use crate::exec::report::{Report, SittingResult};
 use crate::model::Name;
+use crate::model::advice::{Advice, Question};
 use crate::model::approval::By;
 use crate::model::artifacts::ArtifactsChange;
 use crate::model::choice::Choice;
@@ -61,6 +62,15 @@ pub enum Input {
         ask: Ask,
         /// Why it wants the trial that it wants.
         choice: Option<Box<Choice>>,
+    },
+    /// The advisor has answered, or cannot be asked.
+    Consulted {
+        /// How many trials there were when it was asked.
+        trials: usize,
+        /// How often the spec was amended by then.
+        revision: u32,
+        /// What came of it.
+        advice: Advice,
     },
     /// A pause is over.
     Wake,
@@ -144,6 +154,8 @@ pub enum Urgency {
 pub enum Effect {
     /// Ask the sampler.
     Ask,
+    /// Ask the advisor.
+    Consult(Question),
     /// Start a runner.
     StartSitting {
         /// The trial.

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | [`decide`] | what to do: pure |
 //! | [`input`] | what can come to the dispatcher, and what it has done then |
+//! | [`consult`], `dialogue` | asking the advisor: whether, and what was said |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
 //! | `starting` | starts a runner for it |
@@ -19,7 +20,7 @@
 //! | [`service`] | what systemd is told |
 //! | [`notifier`], `delivery` | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
-//! | [`keeper`], [`discard`] | the copy of the best trial's artifacts, and the end of the others' |
+//! | [`keeping`], [`keeper`], [`discard`] | the copy of the best trial's artifacts, and the end of the others' |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -27,8 +28,10 @@ pub mod amend;
 mod approve;
 pub mod board;
 mod budget;
+pub mod consult;
 pub mod decide;
 mod delivery;
+mod dialogue;
 pub mod discard;
 pub mod dispatcher;
 pub mod folders;
@@ -36,6 +39,7 @@ mod handlers;
 mod host;
 pub mod input;
 pub mod keeper;
+pub mod keeping;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;
@@ -95,6 +99,8 @@ pub struct Options {
     pub socket: SocketWish,
     /// Whether to stay when there is nothing left to do.
     pub stay: bool,
+    /// Whether to do without the advisor, whatever the spec says.
+    pub offline: bool,
     /// The secrets of the spec's channels.
     pub secrets: Secrets,
     /// The wishes of whoever is shown the proposals; `None` where nobody is.
@@ -134,6 +140,8 @@ pub enum Update {
     },
     /// A fact that is on disk, and the study with it.
     Fact(Fact, Arc<Study>),
+    /// The advisor is asked, for this.
+    Asking(String),
     /// Something that the owner should know and that changes nothing.
     Warning(String),
     /// The answer to something that the owner has asked for by a signal.
@@ -194,6 +202,7 @@ pub async fn run(
         output_dir,
         socket,
         stay,
+        offline,
         secrets,
         terminal,
     } = options;
@@ -263,6 +272,7 @@ pub async fn run(
             updates.clone(),
             company,
             matches!(gpus, Some(Seen::Gpus { .. })),
+            offline,
         );
         let stamp = Stamp {
             study: spec.name.clone(),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use insta::assert_snapshot;
 
 use crate::base::clock::Timestamp;
+use crate::model::advice::{Advice, Question};
 use crate::model::approval::Proposal;
 use crate::model::event::{Event, Fact};
 use crate::model::notice::Notice;
@@ -177,6 +178,33 @@ fn a_notice_follows_its_fact() {
             let late = of_next.contains(&before.event.name());
             assert!(!late, "{} after {}", notice.title, before.event.name());
         }
+    }
+}
+
+/// By the last of its questions, and not again by those that are never sent.
+#[test]
+fn a_silent_advisor_is_told_of_once() {
+    for (language, words) in [
+        (Language::English, "3 questions in a row unanswered"),
+        (Language::Chinese, "连续 3 次没有回答"),
+    ] {
+        let mut study = Study::new(Arc::new(told(language)));
+        let mut notices = Vec::new();
+        for requests in [1, 1, 1, 0, 0] {
+            let mut advice = Advice::none(Question::Plan, "it answers 401".to_owned());
+            advice.usage.requests = requests;
+            let at = Timestamp::from_millis(1);
+            let event = Event::Advised(advice.into());
+            for fact in with_notices(&study, vec![Fact { at, event }]) {
+                study.apply(&fact).expect("it fits");
+                if let Event::NoticeQueued(notice) = fact.event {
+                    notices.push(notice);
+                }
+            }
+        }
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(notices[0].title.contains(words), "{}", notices[0].title);
+        assert_eq!(notices[0].text, "it answers 401");
     }
 }
 

@@ -43,6 +43,8 @@ fn state_of(spec: Spec) -> State {
         study: Arc::new(Study::new(Arc::new(spec))),
         stopping: None,
         asking: false,
+        consulting: false,
+        offline: false,
         resting: false,
         keeping: None,
         company: Company::default(),
@@ -157,6 +159,7 @@ journal = "journal"
 [catalogue]
 ms_swift = "3.0"
 [advisor]
+enabled = true
 base_url = "http://localhost:9/v1"
 model = "gpt"
 api_key = { credential = "key" }
@@ -357,6 +360,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[notify.heartbeat]", "trials", "trials = 7", "trials = 6"),
         (Live, "[notify.heartbeat]", "interval", "\"7s\"", "\"6s\""),
         (Live, "[notify.trial_done]", "every", "every = 7", "every = 6"),
+        (Live, "[advisor]", "enabled", "enabled = true", "enabled = false"),
         (Live, "[advisor]", "base_url", "localhost:9", "localhost:8"),
         (Live, "[advisor]", "model", "\"gpt\"", "\"gpt-2\""),
         (Live, "[advisor]", "api_key", "{ credential = \"key\" }", "false"),

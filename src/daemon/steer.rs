@@ -91,6 +91,10 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
                 Admit::Accept(Accepted::Resumed, Change::Resume)
             }
             Phase::Done(reason) => Admit::Deny(Refusal::Done(reason.clone())),
+            // The advisor is tried again.
+            Phase::Active | Phase::AwaitingApproval if study.consultations().is_silent() => {
+                Admit::Accept(Accepted::Resumed, Change::Resume)
+            }
             Phase::Active | Phase::AwaitingApproval => Admit::Ignore(Accepted::Resumed),
             Phase::Paused(_) => Admit::Accept(Accepted::Resumed, Change::Resume),
         },

@@ -12,7 +12,7 @@ use crate::model::spec::Advisor;
 /// What is not there, as this user and in this environment; nothing at all
 /// where nobody advises.
 pub fn look(advisor: Option<&Advisor>, workdir: &Path) -> Vec<Finding> {
-    let Some(advisor) = advisor else {
+    let Some(advisor) = advisor.filter(|advisor| advisor.enabled) else {
         return Vec::new();
     };
     let url = reqwest::Url::parse(&advisor.base_url).ok();

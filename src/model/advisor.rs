@@ -11,6 +11,8 @@ use crate::base::secret::Source;
 /// The language model that may advise, and how far.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Advisor {
+    /// Whether it is asked at all; the fall-back takes its place otherwise.
+    pub enabled: bool,
     /// Where its endpoint is, without `/chat/completions` and without a slash
     /// at the end: `https://api.openai.com/v1`.
     pub base_url: String,

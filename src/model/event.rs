@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::advice::Advice;
 use super::amendment::Amendments;
 use super::approval::{By, Ends, Proposal};
 use super::artifacts::ArtifactsChange;
@@ -251,6 +252,8 @@ pub enum Event {
         /// The checkpoint.
         checkpoint: Name,
     },
+    /// The advisor was asked something.
+    Advised(Arc<Advice>),
     /// Somebody is to be told something.
     NoticeQueued(Arc<Notice>),
     /// A channel's receiver has accepted notices.
@@ -308,6 +311,7 @@ impl Event {
             Self::Done { .. } => "done",
             Self::Artifacts { change, .. } => change.name(),
             Self::TaskResumed { .. } => "task-resumed",
+            Self::Advised(_) => "advised",
             Self::NoticeQueued(_) => "notice-queued",
             Self::NoticeDelivered { .. } => "notice-delivered",
             Self::NoticeGivenUp { .. } => "notice-given-up",
@@ -346,6 +350,7 @@ impl Event {
             | Self::SpecAmended { .. }
             | Self::SpecReloaded { .. }
             | Self::Done { .. }
+            | Self::Advised(_)
             | Self::NoticeQueued(_)
             | Self::NoticeDelivered { .. }
             | Self::NoticeGivenUp { .. } => None,

@@ -156,22 +156,25 @@ pub enum SamplerKind {
     Grid,
     /// Combinations at random.
     Random,
+    /// One parameter after the other, as a language model advises.
+    Advisor,
 }
 
 impl SamplerKind {
     /// Every sampler.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Model,
         Self::Tpe,
         Self::Coordinate,
         Self::Grid,
         Self::Random,
+        Self::Advisor,
     ];
 
     /// Whether it tunes one parameter after the other.
     pub const fn goes_by_parameter(self) -> bool {
         match self {
-            Self::Coordinate => true,
+            Self::Coordinate | Self::Advisor => true,
             Self::Model | Self::Tpe | Self::Grid | Self::Random => false,
         }
     }
@@ -184,6 +187,7 @@ impl SamplerKind {
             Self::Coordinate => "coordinate",
             Self::Grid => "grid",
             Self::Random => "random",
+            Self::Advisor => "advisor",
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The state of a study: what its events add up to.
 
+mod advised;
 mod approvals;
 mod keeping;
 mod merit;
@@ -9,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::advice::Consultations;
 use super::amendment::{Amendments, Unfit};
 use super::approval::Approvals;
 use super::artifacts::Kept;
@@ -71,6 +73,7 @@ pub struct Study {
     approvals: Arc<Approvals>,
     host: Option<Arc<Host>>,
     kept: Option<Kept>,
+    consultations: Consultations,
 }
 
 /// An event that does not fit what came before it.
@@ -122,6 +125,7 @@ impl Study {
             approvals: Arc::default(),
             host: None,
             kept: None,
+            consultations: Consultations::default(),
         }
     }
 
@@ -277,33 +281,6 @@ impl Study {
         trial.summary(&self.spec.objective.metric)
     }
 
-    /// How far a trial misses the constraints: the sum of the amounts, each as
-    /// a share of its bound so that they can be added. `None` when a metric is
-    /// missing.
-    pub fn violation(&self, trial: &Trial) -> Option<f64> {
-        self.spec
-            .constraints
-            .iter()
-            .try_fold(0.0, |sum, constraint| {
-                let mean = trial.summary(&constraint.metric)?.mean;
-                let needed = self.needed(trial, constraint);
-                let amount = needed.violation(mean);
-                let bound = needed.min.filter(|min| mean < min.get()).or(needed.max);
-                let scale = bound
-                    .map_or(1.0, |bound| bound.get().abs())
-                    .max(f64::MIN_POSITIVE);
-                Some(sum + if amount == 0.0 { 0.0 } else { amount / scale })
-            })
-    }
-
-    /// What the good runs of a trial amount to once it has all of them.
-    pub fn judge(&self, trial: &Trial) -> Outcome {
-        match self.violation(trial) {
-            Some(violation) if violation > 0.0 => Outcome::Infeasible,
-            _ => Outcome::Complete,
-        }
-    }
-
     /// What somebody is to be told and has not been told yet.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
@@ -371,7 +348,9 @@ impl Study {
 
     fn take_up(&mut self, fact: &Fact) -> Result<(), StudyError> {
         match &fact.event {
-            Event::Opened { .. } | Event::StepStarted { .. } => {}
+            Event::StepStarted { .. } => {}
+            Event::Opened { .. } => self.consultations.try_anew(),
+            Event::Advised(advice) => self.consultations.add(advice),
             // See `take_up_approval`.
             Event::ApprovalAsked(_)
             | Event::ApprovalGiven { .. }
@@ -395,6 +374,7 @@ impl Study {
                 self.trials.push(planned);
                 let params = self.spec.space.completed(params);
                 self.by_params.insert(params, *trial);
+                self.consultations.trial_planned();
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }
@@ -561,10 +541,11 @@ impl Study {
             Event::Resumed => {
                 self.phase = Phase::Active;
                 self.host_faults = 0;
+                self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
             // Whoever has read the file brings it: see `rewrite`.
-            Event::SpecReloaded { .. } => {}
+            Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {
                 self.phase = Phase::Done(reason.clone());
                 self.concluded = self.conclusion();

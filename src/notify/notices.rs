@@ -10,6 +10,7 @@ use crate::model::notify::Kind;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
+use crate::report::phrase::clean;
 
 /// `facts`, which are about to be true of `study`, each followed by the
 /// notices that come of it.
@@ -83,6 +84,7 @@ const fn may_matter(event: &Event) -> bool {
         Event::Opened { .. }
             | Event::SittingEnded { .. }
             | Event::Drifted { .. }
+            | Event::Advised(_)
             | Event::ApprovalAsked(_)
             | Event::Paused { .. }
             | Event::Done { .. }
@@ -130,6 +132,12 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
                 lines.extend(words.changes(study, best));
             }
             vec![of_study(Kind::Done, words.done(reason), lines)]
+        }
+        // Once: by the last of those questions.
+        Event::Advised(advice) if advice.is_unanswered() && study.consultations().is_silent() => {
+            let lines = advice.answer.as_ref().err().map(|why| clean(why));
+            let title = words.advisor_silent();
+            vec![of_study(Kind::Abnormal, title, lines.into_iter().collect())]
         }
         Event::Drifted {
             trial,

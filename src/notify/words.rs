@@ -1,12 +1,14 @@
 //! What messages say, in English and Chinese.
 
 use crate::base::quantity::show_duration;
+use crate::model::advice::UNANSWERED_MAX;
 use crate::model::approval::{Overdue, Proposal};
 use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId, log_name};
+use crate::report::advice::silent;
 use crate::report::overview::{Gain, changes, gain};
 use crate::report::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent,
@@ -190,6 +192,16 @@ impl Words {
         self.say(
             DRIFT_HINT.to_owned(),
             "是 GPU 降频，还是有别的程序占用？此后的比较已作修正".to_owned(),
+        )
+    }
+
+    pub(super) fn advisor_silent(self) -> String {
+        self.say(
+            format!("the advisor: {}", silent()),
+            format!(
+                "调参顾问连续 {UNANSWERED_MAX} 次没有回答，不再询问；重启、reload 或 autotunectl \
+                 resume 之后再次询问"
+            ),
         )
     }
 

@@ -5,10 +5,13 @@
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
 //! study to one line, [`curves`] says what runs have told, [`retrial`] what was
-//! measured beside the search, [`artifacts`] what became of what trials made.
+//! measured beside the search, [`artifacts`] what became of what trials made,
+//! [`advice`] what the advisor had to say, [`credit`] what came of it.
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
+pub mod advice;
 pub mod artifacts;
+pub mod credit;
 pub mod curves;
 pub mod host_check;
 pub mod overview;

@@ -5,6 +5,7 @@
 
 use std::collections::HashSet;
 
+use super::advice::subject;
 use super::overview::{Failed, Gain, Measured, Missing, Overview};
 use super::phrase::{
     change, clean, constraint, counted, cut, difference, figures, mean_and_spread, percent, saved,
@@ -92,6 +93,10 @@ pub fn headline(overview: &Overview) -> Block {
     }
     if let Some(Ask::Run(trial)) = &overview.next {
         let next = format!("Next are further runs of trial {trial}.");
+        lines.extend(wrap("", "", &next));
+    }
+    if let Some(Ask::Consult(question)) = &overview.next {
+        let next = format!("Next the advisor is asked for {}.", subject(question));
         lines.extend(wrap("", "", &next));
     }
     Block {

@@ -100,6 +100,20 @@ fn go(walk: &mut Walk<'_>) -> Ask {
     })
 }
 
+/// The params that differ from `base` in one parameter, a level of it each, in
+/// order. What breaks a rule is left out.
+pub(super) fn variations(
+    study: &Study,
+    base: &Params,
+    parameter: &Parameter,
+) -> impl Iterator<Item = Params> {
+    let spec = study.spec();
+    let own = base.get(&parameter.name);
+    let levels = parameter.domain.levels(spec.search.levels).into_iter();
+    let others = levels.filter(move |value| Some(value) != own);
+    others.filter_map(|value| spec.space.with(base, &parameter.name, &value).ok())
+}
+
 struct Walk<'a> {
     study: &'a Study,
     base: Params,
@@ -127,19 +141,11 @@ impl<'a> Walk<'a> {
     /// # Errors
     /// The ask that it stops at.
     fn group(&mut self, parameter: &Parameter) -> Result<(), Ask> {
-        let spec = self.study.spec();
-        let Some(own) = self.base.get(&parameter.name) else {
+        if self.base.get(&parameter.name).is_none() {
             return Ok(());
-        };
+        }
         let is_ended = self.study.is_ended(&parameter.name);
-        for value in parameter.domain.levels(spec.search.levels) {
-            if value == *own {
-                continue;
-            }
-            // What breaks a rule is no candidate.
-            let Ok(candidate) = spec.space.with(&self.base, &parameter.name, &value) else {
-                continue;
-            };
+        for candidate in variations(self.study, &self.base.clone(), parameter) {
             // Also when a user tries after all what was refused: it comes too
             // late for its group.
             if self.study.is_rejected(&candidate) {

@@ -1,7 +1,7 @@
 //! How many trials a study makes at most, and which come first.
 
-use super::Ask;
 use super::lattice::{ENUMERABLE, Lattice};
+use super::{Ask, advisor};
 use crate::base::clock::Timestamp;
 use crate::model::event::{Event, Fact};
 use crate::model::outcome::{Failure, FailureKind, Outcome};
@@ -50,6 +50,8 @@ impl Planned {
 /// - `coordinate`: the baseline, and in each pass every value but the base's
 ///   own of each parameter. Conditions, rules, repeats and an early end make
 ///   it less.
+/// - `advisor`: the baseline, the base of the plan, and each round of as many
+///   parameters as the plan may have.
 /// - `grid`: exact up to 100,000 combinations; beyond that the product,
 ///   without the rules and conditions that make it less.
 /// - `model`, `tpe`, `random`: exact where a space has up to 100,000 combinations, since it is
@@ -61,6 +63,7 @@ pub fn trials(spec: &Spec) -> Planned {
             let passes = u64::from(spec.search.passes.max(1));
             Planned::AtMost(pass.saturating_mul(passes).saturating_add(1))
         }
+        SamplerKind::Advisor => Planned::AtMost(advisor::most(spec)),
         SamplerKind::Grid => {
             let lattice = Lattice::of_levels(&spec.space, spec.search.levels);
             match lattice.product() {

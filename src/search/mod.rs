@@ -2,6 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
+//! | `advisor` | what a language model proposes |
 //! | [`coordinate`] | one parameter after the other, from the best so far |
 //! | [`grid`] | every combination |
 //! | [`random`] | combinations at random |
@@ -25,6 +26,9 @@
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
 
+mod advisor;
+#[cfg(test)]
+mod advisor_tests;
 pub mod confirm;
 mod converged;
 pub mod coordinate;
@@ -46,6 +50,7 @@ mod standing;
 pub mod statistics;
 mod tpe;
 
+use crate::model::advice::Question;
 use crate::model::choice::{Choice, Expected, Rule};
 use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
@@ -62,6 +67,8 @@ pub enum Ask {
     /// An answer to what it asked before: a trial that is not settled decides
     /// how it goes on.
     Wait,
+    /// An answer of the advisor's: the next ask looks at what it said.
+    Consult(Question),
     /// Nothing any more; the reason, as a sentence without its full stop.
     Exhausted(String),
 }
@@ -102,6 +109,9 @@ fn asked(study: &Study) -> (Ask, Option<Expected>) {
     if let Some(trial) = racing::challenged(study) {
         return (Ask::Run(trial), None);
     }
+    if let Some((ask, _)) = advisor::propose(study, &baseline) {
+        return (ask, None);
+    }
     let mut expected = None;
     let asked = match study.spec().search.sampler {
         SamplerKind::Model => {
@@ -113,6 +123,7 @@ fn asked(study: &Study) -> (Ask, Option<Expected>) {
         SamplerKind::Coordinate => coordinate::ask(study, &baseline),
         SamplerKind::Grid => grid::ask(study, &baseline),
         SamplerKind::Random => random::ask(study),
+        SamplerKind::Advisor => advisor::next(study, &baseline).0,
     };
     if let Some(expected) = &expected
         && let Some(reason) = converged::reason(study, expected)
@@ -137,6 +148,12 @@ fn choice(study: &Study, params: &Params, expected: Option<Expected>) -> Option<
     if *params == baseline {
         return None;
     }
+    if let Some((Ask::Try(proposed), Some(rule))) = advisor::propose(study, &baseline)
+        && proposed == *params
+    {
+        let expected = None;
+        return Some(Box::new(Choice { rule, expected }));
+    }
     let rule = match study.spec().search.sampler {
         SamplerKind::Model if model_based::opens(study) => Rule::Opening,
         SamplerKind::Model => Rule::Model,
@@ -147,6 +164,7 @@ fn choice(study: &Study, params: &Params, expected: Option<Expected>) -> Option<
         },
         SamplerKind::Grid => Rule::Grid,
         SamplerKind::Random => Rule::Random,
+        SamplerKind::Advisor => advisor::next(study, &baseline).1?,
     };
     Some(Box::new(Choice { rule, expected }))
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::model::advice::{Advice, Answer as Advised, Question};
 use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
@@ -15,7 +16,8 @@ use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use crate::model::params::Params;
 use crate::model::space::{Parameter, Space};
 use crate::model::spec::{
-    Budget, Confirm, Control, FileNames, HostCare, Limits, Retention, SamplerKind, Search, Spec,
+    Advisor, Budget, Confirm, Control, FileNames, HostCare, Key, Language, Limits, Prompts,
+    Retention, SamplerKind, Search, Spec,
 };
 use crate::model::step::{Marks, MetricRule, MetricSource, Step, StepKind};
 use crate::model::study::Study;
@@ -101,6 +103,28 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         retention: Retention::default(),
         advisor: None,
         digest: String::new(),
+    }
+}
+
+/// An advisor that is asked about three parameters, three times each.
+pub(crate) fn advisor() -> Advisor {
+    Advisor {
+        enabled: true,
+        base_url: "http://127.0.0.1:1/v1".to_owned(),
+        model: "made-up".to_owned(),
+        api_key: Key::None,
+        ca: None,
+        temperature: None,
+        timeout: Duration::from_secs(9),
+        max_tokens: None,
+        answer_tokens: 100,
+        price: None,
+        max_priority_params: 3,
+        rounds_per_param: 3,
+        share: 0.0,
+        language: Language::English,
+        about: None,
+        prompts: Prompts::default(),
     }
 }
 
@@ -242,11 +266,13 @@ impl Simulation {
         self.facts.push(fact);
     }
 
-    /// Plans a trial and leaves it at that. Why it was chosen is kept where a
-    /// study can converge.
+    /// Plans a trial and leaves it at that. Why it was chosen is kept where that
+    /// decides about later ones.
     pub(crate) fn plan(&mut self, params: &Params, origin: Origin) -> TrialId {
         let trial = self.study.next_id();
-        let explains = self.study.spec().budget.converged.is_some();
+        let spec = self.study.spec();
+        let advised = spec.advisor.is_some() || spec.search.sampler == SamplerKind::Advisor;
+        let explains = spec.budget.converged.is_some() || advised;
         let choice = match origin {
             Origin::Sampler if explains => explained(&self.study).1,
             _ => None,
@@ -258,6 +284,13 @@ impl Simulation {
             choice,
         });
         trial
+    }
+
+    /// The advisor answers.
+    pub(crate) fn advise(&mut self, question: Question, answer: Result<Advised, String>) {
+        let mut advice = Advice::none(question, String::new());
+        advice.answer = answer;
+        self.happen(Event::Advised(advice.into()));
     }
 
     /// Works on a planned trial until it is settled.
@@ -407,6 +440,9 @@ impl Simulation {
                         failed => failed,
                     };
                     self.work(id, &answer);
+                }
+                Ask::Consult(question) => {
+                    self.advise(question, Err("nobody is asked".to_owned()));
                 }
                 Ask::Exhausted(why) => return (asked, Some(why)),
                 Ask::Wait => panic!("nothing is unsettled, and still it waits"),

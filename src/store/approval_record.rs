@@ -63,7 +63,7 @@ impl<'a> AskedRecord<'a> {
     pub(super) fn of(proposal: &'a Proposal) -> Self {
         Self {
             number: proposal.number,
-            params: pairs(&proposal.params),
+            params: Scalar::pairs(&proposal.params),
             choice: proposal.choice.as_deref().map(ChoiceRecord::of),
             against: proposal.against.map(|trial| trial.0),
             parameter: proposal.parameter.as_deref().map(Text::of),
@@ -73,7 +73,7 @@ impl<'a> AskedRecord<'a> {
     pub(super) fn into_event(self, names: &mut Interner) -> Result<Event, String> {
         Ok(Event::ApprovalAsked(Arc::new(Proposal {
             number: self.number,
-            params: params(self.params, names)?,
+            params: self.params.into_params(names)?,
             choice: self.choice.map(|choice| Box::new(choice.into_choice())),
             against: self.against.map(TrialId),
             parameter: self.parameter.map(|name| names.name(name.as_str())),
@@ -85,12 +85,12 @@ impl<'a> GivenRecord<'a> {
     pub(super) fn of(by: &'a By, instead: Option<&'a Params>) -> Self {
         Self {
             by: ByRecord::of(by),
-            instead: instead.map(pairs),
+            instead: instead.map(Scalar::pairs),
         }
     }
 
     pub(super) fn into_event(self, names: &mut Interner) -> Result<Event, String> {
-        let instead = self.instead.map(|instead| params(instead, names));
+        let instead = self.instead.map(|instead| instead.into_params(names));
         Ok(Event::ApprovalGiven {
             by: self.by.into_by(names),
             instead: instead.transpose()?,
@@ -142,26 +142,4 @@ impl<'a> ByRecord<'a> {
             Self::Timeout => By::Timeout,
         }
     }
-}
-
-/// Params as a record has them.
-pub(super) fn pairs(params: &Params) -> Pairs<'_, Scalar<'_>> {
-    let values = params.iter();
-    Pairs(
-        values
-            .map(|(name, value)| (Text::of(name), Scalar::of(value)))
-            .collect(),
-    )
-}
-
-/// The params of a record.
-///
-/// # Errors
-/// What no value can be.
-pub(super) fn params(pairs: Pairs<'_, Scalar<'_>>, names: &mut Interner) -> Result<Params, String> {
-    let values = pairs.0.into_iter().map(|(name, value)| {
-        let name = names.name(name.as_str());
-        value.into_value(names).map(|value| (name, value))
-    });
-    Ok(Params::recorded(values.collect::<Result<Vec<_>, _>>()?))
 }

@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::advice_record::AdviceRecord;
 use super::amendment_record::AmendmentRecord;
-use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord, pairs, params as params_of};
+use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord};
 use super::artifacts_record::{DeletedRecord, FoundRecord, KeptRecord, LostRecord, ResumedRecord};
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
@@ -148,11 +149,12 @@ pub(super) enum EventRecord<'a> {
     ArtifactsLost(LostRecord<'a>),
     ArtifactsDeleted(DeletedRecord),
     TaskResumed(ResumedRecord<'a>),
+    Advised(AdviceRecord<'a>),
 }
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 35] = [
+    pub(super) const KINDS: [&'static str; 36] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -188,6 +190,7 @@ impl EventRecord<'_> {
         "artifacts-lost",
         "artifacts-deleted",
         "task-resumed",
+        "advised",
     ];
 }
 
@@ -204,7 +207,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 choice,
             } => Self::TrialPlanned {
                 trial: trial.0,
-                params: pairs(params),
+                params: Scalar::pairs(params),
                 origin: OriginRecord::of(*origin),
                 choice: choice.as_deref().map(ChoiceRecord::of),
             },
@@ -369,6 +372,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 step,
                 checkpoint,
             } => Self::TaskResumed(ResumedRecord::of(*trial, *sitting, step, checkpoint)),
+            Event::Advised(advice) => Self::Advised(AdviceRecord::of(advice)),
         }
     }
 }
@@ -390,7 +394,7 @@ impl EventRecord<'_> {
                 choice,
             } => Event::TrialPlanned {
                 trial: TrialId(trial),
-                params: params_of(params, names)?,
+                params: params.into_params(names)?,
                 origin: origin.origin(),
                 choice: choice.map(|choice| Box::new(choice.into_choice())),
             },
@@ -561,6 +565,7 @@ impl EventRecord<'_> {
             Self::ArtifactsLost(lost) => lost.into_event(),
             Self::ArtifactsDeleted(deleted) => deleted.into_event(),
             Self::TaskResumed(resumed) => resumed.into_event(names),
+            Self::Advised(advice) => Event::Advised(advice.into_advice(names)?.into()),
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));

@@ -9,7 +9,7 @@ use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
 use crate::model::trial::{
-    Cut, MedianReached, Origin, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId,
+    Cut, MedianReached, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId,
 };
 use crate::model::value::Finite;
 
@@ -156,11 +156,14 @@ impl From<&Choice> for reply::Choice {
             Rule::Coordinate { base } => ("coordinate", Some(base.0)),
             Rule::Grid => ("grid", None),
             Rule::Random => ("random", None),
+            Rule::Advisor { .. } => ("advisor", None),
+            Rule::Fallback { .. } => ("fallback", None),
         };
         Self {
             rule: rule.to_owned(),
             base,
             varied: Vec::new(),
+            advice: None,
             expected: choice.expected.as_ref().map(|expected| reply::Expected {
                 objective: expected.objective.map(Into::into),
                 improvement: expected.improvement,
@@ -245,15 +248,5 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Measure => "measure",
         Purpose::Check => "check",
         Purpose::Confirm { .. } => "confirm",
-    }
-}
-
-/// Who wanted a trial, in one word.
-pub const fn origin(origin: Origin) -> &'static str {
-    match origin {
-        Origin::Baseline => "baseline",
-        Origin::Sampler => "sampler",
-        Origin::Imported => "imported",
-        Origin::User => "user",
     }
 }

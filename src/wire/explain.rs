@@ -4,13 +4,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::reply::{Change, Measured, Objective};
+use super::reply::{Advice, Change, Measured, Objective};
 
 /// Why a sampler chose the params of a trial.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// By which rule: `opening`, `model`, `tpe`, `coordinate`, `grid`,
-    /// `random`.
+    /// `random`, `advisor`, `fallback`.
     pub rule: String,
     /// The trial that `coordinate` varied.
     pub base: Option<u32>,
@@ -18,6 +18,8 @@ pub struct Choice {
     pub varied: Vec<String>,
     /// What a model expected.
     pub expected: Option<Expected>,
+    /// What the advisor said, where it was asked.
+    pub advice: Option<Advice>,
 }
 
 /// What a model expected of a trial.

@@ -122,6 +122,7 @@ fn choice() -> Choice {
             starts: None,
             time: Some(300),
         }),
+        advice: Some(advice()),
     }
 }
 

@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use proptest::prelude::*;
 
 use super::WireError;
+use super::advisor::golden::{advice, advisor, tested};
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
@@ -239,6 +240,7 @@ fn row() -> TrialRow {
             summary: summary(),
         }],
         cause: Some(text("gpu-out-of-memory")),
+        advice: Some(text("more")),
     }
 }
 
@@ -306,6 +308,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         }),
         confirmation: Some(confirmation()),
         drift: Some(DRIFT),
+        advisor: Some(advisor()),
         proposal: Some(proposal()),
     }))
 }
@@ -433,20 +436,7 @@ fn replies() -> Vec<Reply> {
             took: 300,
         }]),
         Reply::Importance(Box::new(importance())),
-        Reply::AdvisorTested(Box::new(AdvisorTested {
-            base_url: text("http://h/v1"),
-            model: text("m"),
-            key: Some(text("k")),
-            answer: Some(AdvisorAnswer {
-                model: text("m-1"),
-                format: text("json_schema"),
-                keeps_format: true,
-                took: 300,
-                tokens: 70_000,
-                estimated: false,
-            }),
-            error: Some(reason()),
-        })),
+        Reply::AdvisorTested(Box::new(tested())),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {

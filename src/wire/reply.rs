@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
-pub use super::advisor::{AdvisorAnswer, AdvisorTested};
+pub use super::advisor::{Advice, Advisor, AdvisorAnswer, AdvisorTested, Asking, Credit};
 pub use super::artifacts::{Artifacts, ArtifactsState};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
@@ -144,6 +144,8 @@ pub struct Status {
     pub confirmation: Option<Confirmation>,
     /// How far the host has drifted, where it has.
     pub drift: Option<Drift>,
+    /// The advisor, where the spec has one.
+    pub advisor: Option<Advisor>,
     /// What waits for approval.
     pub proposal: Option<Proposal>,
     /// What the best trial has made.
@@ -435,7 +437,8 @@ pub struct TrialRow {
     /// `complete`, `infeasible`, `pruned`, `failed`; before that `planned`,
     /// `running`, `interrupted`, `held up`.
     pub outcome: String,
-    /// Who wanted it: `baseline`, `sampler`, `imported`, `user`.
+    /// Who wanted it: `baseline`, `sampler`, `imported`, `user`; `advisor` where
+    /// the advisor has proposed it, `fallback` where it was of no help.
     pub origin: String,
     /// How it differs from the starting params.
     pub changes: Vec<Change>,
@@ -459,6 +462,9 @@ pub struct TrialRow {
     pub metrics: Vec<Metric>,
     /// What the failure is called: the cause that a log names, or its kind.
     pub cause: Option<String>,
+    /// Why the advisor has proposed it, in its own words, or why it was of no
+    /// help.
+    pub advice: Option<String>,
 }
 
 /// The metric of a constraint.

@@ -26,6 +26,7 @@ pub(super) const KEY: &str = "sk-hunter2";
 /// The settings of an advisor, as `[advisor]` has them by itself.
 pub(super) fn advisor(base_url: &str) -> Advisor {
     Advisor {
+        enabled: true,
         base_url: base_url.to_owned(),
         model: "a-model".to_owned(),
         api_key: Key::Usual,

@@ -8,10 +8,10 @@ use crate::model::metric::Constraint;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Origin, SittingEnd, Trial};
-use crate::report::overview;
 use crate::report::retrial::Confirmed;
+use crate::report::{credit, overview};
 use crate::search::statistics::Interval;
-use crate::wire::convert::{self, milliseconds};
+use crate::wire::convert::milliseconds;
 use crate::wire::reply::{
     Artifacts, ArtifactsState, Change, Checked, Confirmation, Gain, Leader, Measured, Metric,
     TrialRow,
@@ -160,7 +160,7 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
     TrialRow {
         trial: trial.id.0,
         outcome: row.word.to_owned(),
-        origin: convert::origin(trial.origin).to_owned(),
+        origin: credit::origin(trial).to_owned(),
         changes: changes(study, trial),
         objective: row.objective.map(Into::into),
         constraints: constraints.collect(),
@@ -172,6 +172,10 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
         startup: trial.startup().map(milliseconds),
         metrics: metrics(study, trial),
         cause: failure(trial).map(cause),
+        advice: study.advice_of(trial).and_then(|advice| {
+            let why = advice.answer.as_ref().err();
+            advice.comment.as_ref().or(why).cloned()
+        }),
     }
 }
 

@@ -3,15 +3,17 @@
 use super::{Context, common, notify};
 use crate::base::clock;
 use crate::daemon::board::View;
+use crate::daemon::consult::barred;
 use crate::daemon::decide::HOST_FAULTS_MAX;
 use crate::model::curve::Curve;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
+use crate::report::credit;
 use crate::report::remaining::remaining;
 use crate::report::{self, curves, retrial};
 use crate::search::confirm;
 use crate::wire::convert::milliseconds;
-use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
+use crate::wire::reply::{self, Counts, Credit, Doing, HeldUp, Reply, Running, Status, Waiting};
 
 /// So many trials that wait are told.
 const WAITING: usize = 20;
@@ -84,8 +86,46 @@ pub fn answer(context: &Context) -> Reply {
             amount: drift.amount,
             is_share: drift.is_share,
         }),
+        advisor: advisor(view),
         proposal: proposal(study),
     }))
+}
+
+fn advisor(view: &View) -> Option<reply::Advisor> {
+    let study = &view.study;
+    let advisor = study.spec().advisor.as_ref()?;
+    let answers = credit::answers(study);
+    let usage = study.consultations().usage();
+    let credits = credit::credits(study).into_iter().map(|credit| Credit {
+        origin: credit.origin.to_owned(),
+        trials: credit.trials,
+        feasible: credit.feasible,
+        improvements: credit.improvements,
+        gain: credit.gain,
+    });
+    Some(reply::Advisor {
+        model: advisor.model.clone(),
+        asking: view.asking.as_ref().map(|asking| reply::Asking {
+            about: asking.about.clone(),
+            since: asking.since.as_millis(),
+        }),
+        barred: barred(study, view.offline),
+        questions: answers.questions,
+        accepted: answers.accepted,
+        refused: answers.refused,
+        fallbacks: answers.fallbacks,
+        outdated: answers.outdated,
+        requests: usage.requests,
+        prompt_tokens: usage.prompt_tokens,
+        completion_tokens: usage.completion_tokens,
+        tokens_most: advisor.max_tokens,
+        cost: advisor.cost(&usage),
+        trouble: study
+            .advice()
+            .last()
+            .and_then(|last| last.answer.clone().err()),
+        credit: credits.collect(),
+    })
 }
 
 fn proposal(study: &Study) -> Option<reply::Proposal> {

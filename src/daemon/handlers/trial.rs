@@ -9,6 +9,7 @@ use crate::base::clock;
 use crate::model::choice::Choice;
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId, log_name};
+use crate::report::advice::subject;
 use crate::report::curves::spread;
 use crate::wire::convert;
 use crate::wire::reply::{self, LogTail, Refusal, Reply, TrialDetail};
@@ -86,6 +87,12 @@ fn why(study: &Study, trial: &Trial, choice: &Choice) -> reply::Choice {
         let varied = study.params_of(trial).difference(&study.params_of(base));
         why.varied = varied.iter().map(ToString::to_string).collect();
     }
+    why.advice = study.advice_of(trial).map(|advice| reply::Advice {
+        about: subject(&advice.question),
+        comment: advice.comment.clone(),
+        failed: advice.answer.as_ref().err().cloned(),
+        refused: advice.refused.clone(),
+    });
     why
 }
 

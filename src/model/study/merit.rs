@@ -23,6 +23,33 @@ impl Study {
         self.levels.summary(trial, metric)
     }
 
+    /// How far a trial misses the constraints: the sum of the amounts, each as
+    /// a share of its bound so that they can be added. `None` when a metric is
+    /// missing.
+    pub fn violation(&self, trial: &Trial) -> Option<f64> {
+        self.spec
+            .constraints
+            .iter()
+            .try_fold(0.0, |sum, constraint| {
+                let mean = trial.summary(&constraint.metric)?.mean;
+                let needed = self.needed(trial, constraint);
+                let amount = needed.violation(mean);
+                let bound = needed.min.filter(|min| mean < min.get()).or(needed.max);
+                let scale = bound
+                    .map_or(1.0, |bound| bound.get().abs())
+                    .max(f64::MIN_POSITIVE);
+                Some(sum + if amount == 0.0 { 0.0 } else { amount / scale })
+            })
+    }
+
+    /// What the good runs of a trial amount to once it has all of them.
+    pub fn judge(&self, trial: &Trial) -> Outcome {
+        match self.violation(trial) {
+            Some(violation) if violation > 0.0 => Outcome::Infeasible,
+            _ => Outcome::Complete,
+        }
+    }
+
     /// How far the host has drifted, where it has.
     pub fn drift(&self) -> Option<Drift> {
         self.levels.latest()
