@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::base::wrap::wrap;
-use crate::report::phrase::{clean, clean_lines, counted};
+use crate::report::phrase::{clean, clean_lines, counted, shell};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
@@ -251,12 +251,7 @@ pub fn confirmation(confirmation: &Confirmation) -> String {
 
 /// `NAME=VALUE` for a shell.
 pub fn assignment(param: &Param) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c);
-    let value = &param.value;
-    if !value.is_empty() && value.chars().all(plain) {
-        return format!("{}={value}", param.name);
-    }
-    format!("{}='{}'", param.name, value.replace('\'', r"'\''"))
+    format!("{}={}", param.name, shell(&param.value))
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update, starting};
 use crate::base::{clock, file, random};
 use crate::exec::handle::Control;
-use crate::exec::order::{self, Order};
+use crate::exec::order::Order;
 use crate::exec::release::{GpuOrder, Level};
 use crate::exec::report::{Report, SittingResult};
 use crate::model::event::{Event, Fact};
@@ -104,7 +104,7 @@ impl Dispatcher {
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts());
         let pulse = Pulse::new(study.spec());
-        let secret_env = order::secret_env(study.spec());
+        let secret_env = study.spec().secret_env();
         let mut disk_look = interval(DISK_LOOK);
         disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let sweeper = Sweeper::new(folders.clone());
@@ -304,7 +304,7 @@ impl Dispatcher {
                 && let Some(spec) = spec.take()
             {
                 self.pulse.allow(&spec);
-                self.secret_env.extend(order::secret_env(&spec));
+                self.secret_env.extend(spec.secret_env());
                 study.rewrite(spec);
             }
             if fact.event == Event::Resumed {

@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
-use crate::base::secret::Source;
 use crate::model::spec::Spec;
 use crate::model::step::{
     Marks, MetricRule, MetricSource, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind, Which,
@@ -226,17 +225,6 @@ pub struct OrderError {
     pub source: TemplateError,
 }
 
-/// The variables of the daemon's environment in which the spec finds secrets.
-pub fn secret_env(spec: &Spec) -> Vec<String> {
-    let sources = spec.notify.sources();
-    let names = sources.filter_map(|source| match source {
-        // Who has written such a file has often read it into a shell, too.
-        Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
-        _ => None,
-    });
-    names.collect()
-}
-
 impl Order {
     /// The order for the sitting of that number of `trial`: all of its runs that
     /// have not been run yet, or one of each step where the sitting is not to
@@ -266,7 +254,7 @@ impl Order {
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
             pass_env: spec.pass_env.clone(),
-            secret_env: secret_env(spec),
+            secret_env: spec.secret_env(),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,

@@ -9,6 +9,7 @@ use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
+use crate::base::secret::Source;
 
 /// A checked study spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -272,6 +273,16 @@ impl Spec {
     /// The step of that name.
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| &*step.name == name)
+    }
+
+    /// The variables of the daemon's environment in which the spec finds secrets.
+    pub fn secret_env(&self) -> Vec<String> {
+        let names = self.notify.sources().filter_map(|source| match source {
+            // Who has written such a file has often read it into a shell, too.
+            Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        names.collect()
     }
 
     /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many

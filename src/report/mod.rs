@@ -5,9 +5,16 @@
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
 //! study to one line, [`retrial`] says what was measured beside the search.
+//! What is written into a file is made in two steps: [`document`] takes the study
+//! to sections of paragraphs and tables, in Chinese, English or both;
+//! [`markdown`] and [`html`] make a page of that.
+//!
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
+mod discretion;
+pub mod document;
 pub mod host_check;
+pub mod markdown;
 pub mod overview;
 pub mod phrase;
 pub mod remaining;
@@ -16,3 +23,4 @@ mod report_tests;
 pub mod retrial;
 pub mod status_line;
 pub mod text;
+mod words;
