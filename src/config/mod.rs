@@ -73,6 +73,8 @@
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
 //! | `[files]` | `results`, `best`, `status`, `logs` | names within the output folder | those of [`FileNames`](crate::model::spec::FileNames) |
+//! | | `best_model` | folder of the best trial's artifacts, within the output folder | `artifacts/best` |
+//! | | `report` | name of a report within the output folder, with `{time}` in it and .md at its end | `reports/report-{time}.md` |
 //! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
 //! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
 //! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |

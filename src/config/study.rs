@@ -379,11 +379,16 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         ("best", &mut files.best),
         ("status", &mut files.status),
         ("logs", &mut files.logs),
+        ("best_model", &mut files.best_model),
+        ("report", &mut files.report),
     ];
     for (key, place) in places {
         if let Some(node) = section.take(key)
             && let Some(name) = file_name(r, &node)
         {
+            if key == "report" && !good_report(r, &node, name) {
+                continue;
+            }
             *place = name.to_owned();
             given.push((key, node.span));
         }
@@ -400,10 +405,12 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         ("best", &files.best),
         ("status", &files.status),
         ("logs", &files.logs),
+        ("best_model", &files.best_model),
+        ("report", &files.report),
     ];
     let journal = files.journal.iter().map(|name| ("journal", name));
     let all: Vec<(&str, &String)> = named.into_iter().chain(journal).collect();
-    let is_folder = |key: &str| matches!(key, "logs" | "journal");
+    let is_folder = |key: &str| matches!(key, "logs" | "best_model" | "journal");
     for (key, span) in given {
         let Some((_, own)) = all.iter().find(|(other, _)| *other == key) else {
             continue;
@@ -423,6 +430,18 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         }
     }
     files
+}
+
+/// Checks the name of a report, which has a place for the time.
+fn good_report(r: &mut Reader<'_>, node: &Node<'_>, name: &str) -> bool {
+    let rest = name.replacen("{time}", "", 1);
+    let is_good = rest.len() < name.len() && !rest.contains(['{', '}']);
+    if !is_good || !name.ends_with(".md") {
+        let message = format!("`{name}` must have `{{time}}` once and end in .md");
+        let help = "as in \"docs/reports/agent_run_report_{time}.md\"";
+        r.error_help(&node.span, message, help);
+    }
+    is_good && name.ends_with(".md")
 }
 
 fn file_name<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Option<&'a str> {

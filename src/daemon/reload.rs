@@ -73,6 +73,7 @@ fn needs_restart(old: &Spec, new: &Spec) -> Vec<String> {
         ("[files] best", had.best == has.best),
         ("[files] status", had.status == has.status),
         ("[files] logs", had.logs == has.logs),
+        ("[files] best_model", had.best_model == has.best_model),
         ("[files] journal", had.journal == has.journal),
     ];
     let differ = parts.into_iter().filter(|(_, same)| !same);

@@ -145,6 +145,8 @@ results = "results"
 best = "best"
 status = "status"
 logs = "logs"
+best_model = "model"
+report = "r-{time}.md"
 journal = "journal"
 [catalogue]
 ms_swift = "3.0"
@@ -286,6 +288,8 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[files]", "best", "\"best\"", "\"b\""),
         (Restart, "[files]", "status", "\"status\"", "\"s2\""),
         (Restart, "[files]", "logs", "\"logs\"", "\"l\""),
+        (Restart, "[files]", "best_model", "\"model\"", "\"m\""),
+        (Live, "[files]", "report", "r-{time}", "q-{time}"),
         (Restart, "[files]", "journal", "\"journal\"", "\"j\""),
         (Live, "[catalogue]", "ms_swift", "\"3.0\"", "\"4.6.0\""),
         (Live, "[notify]", "language", "\"en\"", "\"zh\""),

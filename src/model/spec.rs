@@ -214,6 +214,10 @@ pub struct FileNames {
     pub status: String,
     /// The folder of the steps' output.
     pub logs: String,
+    /// The folder of the best trial's artifacts.
+    pub best_model: String,
+    /// A report on the study; `{time}` in it is when that was written.
+    pub report: String,
     /// The folder of the journal and of what belongs to it; the output folder
     /// itself when `None`.
     pub journal: Option<String>,
@@ -237,6 +241,8 @@ impl Default for FileNames {
             best: "best_params.json".to_owned(),
             status: "tune_status.json".to_owned(),
             logs: "tune_server_logs".to_owned(),
+            best_model: "artifacts/best".to_owned(),
+            report: "reports/report-{time}.md".to_owned(),
             journal: None,
         }
     }
