@@ -423,7 +423,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 45);
+    assert_eq!(seen.facts, 51);
     let cut = study.trials()[3].pruned_by_racing();
     let cut = cut.and_then(|pruning| pruning.cut.as_ref()).expect("a cut");
     assert_eq!((cut.mark, cut.parts, cut.share), (1, Some(4), 0.25));
@@ -448,6 +448,9 @@ fn the_second_format_stays_readable() {
     let drift = study.drift().expect("it was seen");
     let share = 5000.0 / 5940.43 - 1.0;
     assert!((drift.amount - share).abs() < 1e-12, "{drift:?}");
+    insta::assert_debug_snapshot!("advice", study.advice());
+    assert_eq!(study.consultations().usage().tokens(), 2987);
+    assert_eq!(study.consultations().unanswered(), 1);
 }
 
 proptest! {

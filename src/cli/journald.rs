@@ -12,6 +12,7 @@ use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
+use crate::report::advice::advised;
 use crate::report::overview::{Gain, gain, misses};
 use crate::report::phrase::pruning as why_pruned;
 use crate::report::phrase::{
@@ -280,6 +281,13 @@ impl Entries {
             Event::SpecReloaded { .. } => Said {
                 priority: Priority::Notice,
                 ..Said::info("the spec was read again".to_owned())
+            },
+            Event::Advised(advice) => Said {
+                priority: match advice.answer {
+                    Ok(_) => Priority::Info,
+                    Err(_) => Priority::Warning,
+                },
+                ..Said::info(advised(advice))
             },
             Event::Resumed => Said::of(Priority::Notice, MessageId::Resumed, "resumed".to_owned()),
             Event::Done { reason } => {

@@ -18,6 +18,7 @@ use crate::daemon::Update;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
+use crate::report::advice::advised;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
 use crate::search::count;
@@ -243,6 +244,13 @@ impl Progress {
             Event::NoticeGivenUp { .. } => {
                 if let Some(text) = undelivered(&fact.event) {
                     self.note(&text);
+                }
+                return;
+            }
+            Event::Advised(advice) => {
+                match advice.answer {
+                    Ok(_) => self.line(&format!("{DIM}{}{DIM:#}", advised(advice))),
+                    Err(_) => self.note(&advised(advice)),
                 }
                 return;
             }

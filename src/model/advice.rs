@@ -2,6 +2,8 @@
 //! of it. Nothing here is the model's own text but comments: what it proposes
 //! is checked params, like everybody's.
 
+use std::sync::Arc;
+
 use super::Name;
 use super::params::Params;
 
@@ -40,6 +42,9 @@ pub enum Answer {
     Enough,
     /// To [`Question::Summary`]: a text for people, without control characters.
     Summary(String),
+    /// To any question: the study had changed by the time the answer came. It
+    /// is not used, and the question is asked anew.
+    Outdated,
 }
 
 /// A question and what came of it.
@@ -68,4 +73,85 @@ pub struct Usage {
     pub prompt_tokens: u64,
     /// Tokens of the answers, as the server counts them.
     pub completion_tokens: u64,
+}
+
+impl Advice {
+    /// Whether the server was asked and gave no answer at all, not even one
+    /// that had to be refused: it cannot be reached, or lets nobody in.
+    pub fn is_unanswered(&self) -> bool {
+        let nothing = self.refused.is_empty() && self.usage.completion_tokens == 0;
+        self.usage.requests > 0 && self.answer.is_err() && nothing
+    }
+}
+
+impl Usage {
+    /// Both kinds of tokens together.
+    pub const fn tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+
+    fn add(&mut self, more: Self) {
+        self.requests = self.requests.saturating_add(more.requests);
+        self.prompt_tokens = self.prompt_tokens.saturating_add(more.prompt_tokens);
+        self.completion_tokens = self
+            .completion_tokens
+            .saturating_add(more.completion_tokens);
+    }
+}
+
+/// All advice that a study has had. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Consultations {
+    all: Arc<Vec<Arc<Advice>>>,
+    /// How many there were when the last trial was planned.
+    before_trial: usize,
+    unanswered: u32,
+    usage: Usage,
+}
+
+impl Consultations {
+    /// All advice, in order; the first has the number 1.
+    pub fn all(&self) -> &[Arc<Advice>] {
+        &self.all
+    }
+
+    /// Those since the last trial was planned.
+    pub fn since_trial(&self) -> &[Arc<Advice>] {
+        &self.all[self.before_trial..]
+    }
+
+    /// The advice of that number, from 1.
+    pub fn of(&self, number: u32) -> Option<&Arc<Advice>> {
+        self.all.get((number as usize).checked_sub(1)?)
+    }
+
+    /// How many in a row, the latest ones, the server left
+    /// [unanswered](Advice::is_unanswered). What may mend it begins anew: a
+    /// start of the daemon, a reload of the spec, `resume`.
+    pub const fn unanswered(&self) -> u32 {
+        self.unanswered
+    }
+
+    /// What all of them took together.
+    pub const fn usage(&self) -> Usage {
+        self.usage
+    }
+
+    pub(super) fn add(&mut self, advice: &Arc<Advice>) {
+        self.usage.add(advice.usage);
+        if advice.is_unanswered() {
+            self.unanswered += 1;
+        } else if advice.usage.requests > 0 {
+            self.unanswered = 0;
+        }
+        Arc::make_mut(&mut self.all).push(Arc::clone(advice));
+    }
+
+    pub(super) fn trial_planned(&mut self) {
+        self.before_trial = self.all.len();
+    }
+
+    pub(super) const fn try_anew(&mut self) {
+        self.unanswered = 0;
+    }
 }

@@ -33,6 +33,17 @@ pub enum Rule {
     Grid,
     /// A combination at random.
     Random,
+    /// What the advisor proposed.
+    Advisor {
+        /// In the study's advice of this number, from 1.
+        advice: u32,
+    },
+    /// The nearest value of one parameter that was not tried yet, since the
+    /// advisor was of no help.
+    Fallback {
+        /// Why not: see the study's advice of this number, from 1.
+        advice: u32,
+    },
 }
 
 /// What a model expected of params.

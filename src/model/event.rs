@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::advice::Advice;
 use super::amendment::Amendments;
 use super::choice::Choice;
 use super::host::Host;
@@ -202,6 +203,8 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// The advisor was asked something.
+    Advised(Arc<Advice>),
     /// Somebody is to be told something.
     NoticeQueued(Arc<Notice>),
     /// A channel's receiver has accepted notices.
@@ -252,6 +255,7 @@ impl Event {
             Self::SpecAmended { .. } => "spec-amended",
             Self::SpecReloaded { .. } => "spec-reloaded",
             Self::Done { .. } => "done",
+            Self::Advised(_) => "advised",
             Self::NoticeQueued(_) => "notice-queued",
             Self::NoticeDelivered { .. } => "notice-delivered",
             Self::NoticeGivenUp { .. } => "notice-given-up",
@@ -283,6 +287,7 @@ impl Event {
             | Self::SpecAmended { .. }
             | Self::SpecReloaded { .. }
             | Self::Done { .. }
+            | Self::Advised(_)
             | Self::NoticeQueued(_)
             | Self::NoticeDelivered { .. }
             | Self::NoticeGivenUp { .. } => None,

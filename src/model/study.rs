@@ -1,11 +1,13 @@
 //! The state of a study: what its events add up to.
 
+mod advised;
 mod merit;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
+use super::advice::Consultations;
 use super::amendment::{Amendments, Unfit};
 use super::drift::{Change, Levels};
 use super::event::{Event, Fact, port_busy};
@@ -61,6 +63,7 @@ pub struct Study {
     host_faults: u32,
     outbox: Arc<Outbox>,
     host: Option<Arc<Host>>,
+    consultations: Consultations,
 }
 
 /// An event that does not fit what came before it.
@@ -110,6 +113,7 @@ impl Study {
             host_faults: 0,
             outbox: Arc::default(),
             host: None,
+            consultations: Consultations::default(),
         }
     }
 
@@ -355,7 +359,9 @@ impl Study {
 
     fn take_up(&mut self, fact: &Fact) -> Result<(), StudyError> {
         match &fact.event {
-            Event::Opened { .. } | Event::StepStarted { .. } => {}
+            Event::StepStarted { .. } => {}
+            Event::Opened { .. } => self.consultations.try_anew(),
+            Event::Advised(advice) => self.consultations.add(advice),
             Event::TrialPlanned {
                 trial,
                 params,
@@ -374,6 +380,7 @@ impl Study {
                 self.trials.push(planned);
                 let params = self.spec.space.completed(params);
                 self.by_params.insert(params, *trial);
+                self.consultations.trial_planned();
                 if matches!(self.phase, Phase::Done(_)) {
                     self.phase = Phase::Active;
                 }
@@ -538,10 +545,11 @@ impl Study {
             Event::Resumed => {
                 self.phase = Phase::Active;
                 self.host_faults = 0;
+                self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
             // Whoever has read the file brings it: see `rewrite`.
-            Event::SpecReloaded { .. } => {}
+            Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {
                 self.phase = Phase::Done(reason.clone());
                 self.concluded = self.conclusion();

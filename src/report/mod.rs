@@ -4,13 +4,15 @@
 //! The split: [`overview`] takes the study to plain data, with a row for each
 //! trial that the caller lays out as a table to its terminal; [`text`] takes
 //! the overview to finished paragraphs of at most 80 columns, [`status_line`] the
-//! study to one line, [`retrial`] says what was measured beside the search.
+//! study to one line, [`retrial`] says what was measured beside the search,
+//! [`advice`] what the advisor had to say.
 //! What is written into a file is made in two steps: [`document`] takes the study
 //! to sections of paragraphs and tables, in Chinese, English or both;
-//! [`markdown`] and [`html`] make a page of that.
+//! [`markdown`] makes a page of that.
 //!
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
+pub mod advice;
 mod discretion;
 pub mod document;
 pub mod host_check;

@@ -25,6 +25,8 @@ enum RuleRecord {
     Coordinate { base: u32 },
     Grid,
     Random,
+    Advisor { advice: u32 },
+    Fallback { advice: u32 },
 }
 
 #[derive(Serialize, Deserialize)]
@@ -58,6 +60,8 @@ impl<'a> ChoiceRecord<'a> {
                 Rule::Coordinate { base } => RuleRecord::Coordinate { base: base.0 },
                 Rule::Grid => RuleRecord::Grid,
                 Rule::Random => RuleRecord::Random,
+                Rule::Advisor { advice } => RuleRecord::Advisor { advice },
+                Rule::Fallback { advice } => RuleRecord::Fallback { advice },
             },
             expected: choice.expected.as_ref().map(|expected| ExpectedRecord {
                 objective: expected.objective.map(|of| ForecastRecord {
@@ -90,6 +94,8 @@ impl<'a> ChoiceRecord<'a> {
                 },
                 RuleRecord::Grid => Rule::Grid,
                 RuleRecord::Random => Rule::Random,
+                RuleRecord::Advisor { advice } => Rule::Advisor { advice },
+                RuleRecord::Fallback { advice } => Rule::Fallback { advice },
             },
             expected: self.expected.map(|expected| Expected {
                 objective: expected.objective.map(|of| Forecast {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::advice_record::AdviceRecord;
 use super::amendment_record::AmendmentRecord;
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
@@ -14,7 +15,6 @@ use super::text::{Interner, Pairs, Scalar, Text};
 use crate::model::amendment::Amendments;
 use crate::model::event::Event;
 use crate::model::metric::Metrics;
-use crate::model::params::Params;
 use crate::model::trial::{Cut, Mark, Pruning, Run, TrialId};
 use crate::model::value::Finite;
 
@@ -148,6 +148,7 @@ pub(super) enum EventRecord<'a> {
         sitting: u32,
         text: Text<'a>,
     },
+    Advised(AdviceRecord<'a>),
 }
 
 /// Where in a run racing has ended it.
@@ -163,7 +164,7 @@ pub(super) struct CutRecord<'a> {
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 25] = [
+    pub(super) const KINDS: [&'static str; 26] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -189,6 +190,7 @@ impl EventRecord<'_> {
         "notice-given-up",
         "host-seen",
         "waiting",
+        "advised",
     ];
 }
 
@@ -205,12 +207,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 choice,
             } => Self::TrialPlanned {
                 trial: trial.0,
-                params: Pairs(
-                    params
-                        .iter()
-                        .map(|(name, value)| (Text::of(name), Scalar::of(value)))
-                        .collect(),
-                ),
+                params: Scalar::pairs(params),
                 origin: OriginRecord::of(*origin),
                 choice: choice.as_deref().map(ChoiceRecord::of),
             },
@@ -370,6 +367,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 sitting: *sitting,
                 text: Text::of(text),
             },
+            Event::Advised(advice) => Self::Advised(AdviceRecord::of(advice)),
         }
     }
 }
@@ -389,19 +387,12 @@ impl EventRecord<'_> {
                 params,
                 origin,
                 choice,
-            } => {
-                let values = params.0.into_iter().map(|(name, value)| {
-                    let name = names.name(name.as_str());
-                    value.into_value(names).map(|value| (name, value))
-                });
-                let values: Vec<_> = values.collect::<Result<_, _>>()?;
-                Event::TrialPlanned {
-                    trial: TrialId(trial),
-                    params: Params::recorded(values),
-                    origin: origin.origin(),
-                    choice: choice.map(|choice| Box::new(choice.into_choice())),
-                }
-            }
+            } => Event::TrialPlanned {
+                trial: TrialId(trial),
+                params: params.into_params(names)?,
+                origin: origin.origin(),
+                choice: choice.map(|choice| Box::new(choice.into_choice())),
+            },
             Self::SittingStarted {
                 trial,
                 sitting,
@@ -584,6 +575,7 @@ impl EventRecord<'_> {
                 sitting,
                 text: text.as_str().into(),
             },
+            Self::Advised(advice) => Event::Advised(advice.into_advice(names)?.into()),
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));

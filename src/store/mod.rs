@@ -2,7 +2,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | [`record`], `event_record`, `amendment_record`, `choice_record`, `outcome_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
+//! | [`record`], `event_record`, `advice_record`, `amendment_record`, `choice_record`, `outcome_record`, `host_record`, `text` | the lines of the journal, their checksums, their types |
 //! | [`journal`] | the journal: open, append, read |
 //! | [`page`] | a page of the journal, for those who follow it |
 //! | [`lock`] | one daemon a folder |
@@ -31,6 +31,7 @@
 //! - The types that are written stand here, in this room: a change of `model`
 //!   is never by accident a change of a format.
 
+mod advice_record;
 mod amendment_record;
 mod choice_record;
 pub mod error;

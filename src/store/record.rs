@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`; `run` of `step-started`; `purpose` of `sitting-started`; `choice` of `trial-planned` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `advised`; `run` of `step-started`; `purpose` of `sitting-started`; `choice` of `trial-planned` |
 
 use std::fmt;
 
@@ -308,6 +308,13 @@ mod tests {
             },
             Event::Resumed,
             Event::Done { reason: text() },
+            Event::Advised(std::sync::Arc::new(crate::model::advice::Advice {
+                question: crate::model::advice::Question::Summary,
+                answer: Ok(crate::model::advice::Answer::Summary(text())),
+                comment: None,
+                refused: Vec::new(),
+                usage: crate::model::advice::Usage::default(),
+            })),
             Event::NoticeQueued(std::sync::Arc::new(crate::model::notice::Notice {
                 id: crate::model::notice::NoticeId(1),
                 kind: crate::model::notify::Kind::Best,

@@ -11,6 +11,7 @@ use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 
 use crate::model::Name;
+use crate::model::params::Params;
 use crate::model::value::{Finite, Value};
 
 /// Keeps one copy of each short text that comes again and again: without it a
@@ -101,6 +102,16 @@ impl<'a> Scalar<'a> {
             Value::Float(number) => Self::Float(number.get()),
             Value::Text(text) => Self::Text(Text::of(text)),
         }
+    }
+
+    /// Params, each value under its name.
+    pub(super) fn pairs(params: &'a Params) -> Pairs<'a, Self> {
+        let values = params.iter();
+        Pairs(
+            values
+                .map(|(name, value)| (Text::of(name), Self::of(value)))
+                .collect(),
+        )
     }
 
     pub(super) fn into_value(self, names: &mut Interner) -> Result<Value, String> {
@@ -198,5 +209,17 @@ impl<'de: 'a, 'a, V: Deserialize<'de>> Deserialize<'de> for Pairs<'a, V> {
             }
         }
         deserializer.deserialize_map(Reader(PhantomData)).map(Self)
+    }
+}
+
+impl Pairs<'_, Scalar<'_>> {
+    /// The params that [`Scalar::pairs`] was given.
+    pub(super) fn into_params(self, names: &mut Interner) -> Result<Params, String> {
+        let values = self.0.into_iter().map(|(name, value)| {
+            let name = names.name(name.as_str());
+            value.into_value(names).map(|value| (name, value))
+        });
+        let values: Vec<_> = values.collect::<Result<_, _>>()?;
+        Ok(Params::recorded(values))
     }
 }

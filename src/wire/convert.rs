@@ -106,6 +106,8 @@ impl From<&Choice> for reply::Choice {
             Rule::Coordinate { base } => ("coordinate", Some(base.0)),
             Rule::Grid => ("grid", None),
             Rule::Random => ("random", None),
+            Rule::Advisor { .. } => ("advisor", None),
+            Rule::Fallback { .. } => ("fallback", None),
         };
         Self {
             rule: rule.to_owned(),

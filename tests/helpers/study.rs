@@ -9,6 +9,7 @@ use std::time::Duration;
 use autotune::base::clock::Timestamp;
 use autotune::base::random::{Generator, generator};
 use autotune::model::Name;
+use autotune::model::advice::{Advice, Answer, Question, Usage};
 use autotune::model::amendment::{Amendment, Amendments};
 use autotune::model::choice::{Choice, Expected, Forecast, Rule};
 use autotune::model::domain::{Domain, Scale};
@@ -293,8 +294,10 @@ impl Story {
             Rule::Coordinate { base },
             Rule::Grid,
             Rule::Random,
+            Rule::Advisor { advice: 1 },
+            Rule::Fallback { advice: u32::MAX },
         ];
-        let rule = *rules.choose(&mut self.random).expect("six");
+        let rule = *rules.choose(&mut self.random).expect("eight");
         let some = self.random.random_bool(0.5);
         let forecast = Forecast {
             mean: 5e-324,
@@ -310,6 +313,41 @@ impl Story {
         };
         let expected = self.random.random_bool(0.7).then_some(expected);
         Choice { rule, expected }
+    }
+
+    fn wild_advice(&mut self, params: &Params) -> Advice {
+        let parameter = Name::from(self.nasty());
+        let questions = [
+            Question::Plan,
+            Question::Value {
+                parameter: parameter.clone(),
+                base: params.clone(),
+            },
+            Question::Params,
+            Question::Summary,
+        ];
+        let answers = [
+            Ok(Answer::Plan {
+                base: params.clone(),
+                priority: vec![parameter],
+            }),
+            Ok(Answer::Params(params.clone())),
+            Ok(Answer::Enough),
+            Ok(Answer::Summary(self.nasty())),
+            Ok(Answer::Outdated),
+            Err(self.nasty()),
+        ];
+        Advice {
+            question: questions.choose(&mut self.random).expect("four").clone(),
+            answer: answers.choose(&mut self.random).expect("six").clone(),
+            comment: self.random.random::<bool>().then(|| self.nasty()),
+            refused: vec![self.nasty()],
+            usage: Usage {
+                requests: self.random.random(),
+                prompt_tokens: self.random.random(),
+                completion_tokens: 0,
+            },
+        }
     }
 
     /// A trial in which anything may happen, with every kind of event and
@@ -349,6 +387,8 @@ impl Story {
         .choose(&mut self.random)
         .expect("four");
         let choice = self.wild_choice();
+        let advice = self.wild_advice(&params);
+        facts.push(self.fact(Event::Advised(advice.into())));
         facts.push(self.fact(Event::TrialPlanned {
             trial,
             params,
