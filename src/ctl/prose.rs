@@ -84,6 +84,7 @@ pub fn refusal(refusal: &Refusal) -> String {
                 clean(&known.join(", "))
             )
         }
+        Refusal::NotWritten(why) => clean(why),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }

@@ -28,6 +28,7 @@ use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urge
 use super::folders::Folders;
 use super::notifier::Troubles;
 use super::records::{Records, written};
+use super::reporter;
 use super::service::Pulse;
 use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update, starting};
@@ -75,6 +76,7 @@ pub struct Dispatcher {
     board: Board,
     running: Option<Running>,
     forgetting: Option<JoinHandle<()>>,
+    reporting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
     /// What was in use of the GPUs before the trials; `None` where there are
@@ -133,6 +135,7 @@ impl Dispatcher {
             board,
             running: None,
             forgetting: None,
+            reporting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
             gpus: has_gpus.then(Vec::new),
@@ -182,6 +185,7 @@ impl Dispatcher {
             (Ok(()), Some(troubles)) => self.last_deliveries(troubles).await,
             (left, _) => left,
         };
+        self.await_report().await;
         self.refuse_the_rest();
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
@@ -315,6 +319,13 @@ impl Dispatcher {
             self.board.took(fact, &self.state.study);
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
         }
+        let study = &self.state.study;
+        if facts
+            .iter()
+            .any(|fact| reporter::is_due(&fact.event, study))
+        {
+            self.report();
+        }
         let may_give_up = |fact: &Fact| {
             use Event::{Opened, SittingEnded, SpecReloaded};
             matches!(
@@ -344,6 +355,23 @@ impl Dispatcher {
                 let _ = updates.send(Update::Warning(text));
             }
         });
+    }
+
+    /// Writes the reports of a study that is done, where it holds nobody up.
+    fn report(&mut self) {
+        let (study, updates) = (Arc::clone(&self.state.study), self.updates.clone());
+        let (output, before) = (self.folders.output().to_owned(), self.reporting.take());
+        self.reporting = Some(tokio::spawn(async move {
+            // Reports of the same end replace each other: the last is the newest.
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let written = move || reporter::conclude(&study, clock::now(), &output);
+            let written = tokio::task::spawn_blocking(written).await;
+            if let Ok(Err(trouble)) = written {
+                let _ = updates.send(Update::Warning(trouble));
+            }
+        }));
     }
 
     /// Waits until the disk has room for a sitting: one that fails for want of

@@ -1,5 +1,7 @@
 //! In which form a report of a study is written.
 
+use std::str::FromStr;
+
 /// The languages of a report.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Languages {
@@ -35,10 +37,14 @@ impl Languages {
             Self::Chinese => "zh",
         }
     }
+}
 
-    /// That of the name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
+impl FromStr for Languages {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        known.ok_or("there are zh, en and both")
     }
 }
 
@@ -53,9 +59,13 @@ impl Format {
             Self::Html => "html",
         }
     }
+}
 
-    /// That of the name.
-    pub fn named(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.name() == name)
+impl FromStr for Format {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        let known = Self::ALL.into_iter().find(|known| known.name() == name);
+        known.ok_or("there are md and html")
     }
 }

@@ -17,7 +17,8 @@ pub const WITHHELD: &str = "[withheld]";
 /// Names of secrets, by their words: `HF_TOKEN`, `--api-key`, `db.password`, but
 /// not `max_tokens` or `KEYS`.
 static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let words = "token|secret|password|passwd|passphrase|credentials?|api_?key|access_?key|auth";
+    let words =
+        "token|secret|password|passwd|passphrase|credentials?|api[_-]?key|access[_-]?key|auth";
     Regex::new(&format!("(?i)(?:^|[^a-z])(?:{words})(?:$|[^a-z])")).ok()
 });
 

@@ -15,6 +15,8 @@
 pub mod advice;
 mod discretion;
 pub mod document;
+#[cfg(test)]
+mod document_tests;
 pub mod host_check;
 pub mod markdown;
 pub mod overview;

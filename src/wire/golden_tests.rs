@@ -9,6 +9,7 @@ use super::WireError;
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
+use super::report::{Format, Languages, ReportQuery};
 use super::request::*;
 use super::retrial::golden::{DRIFT, confirmation};
 
@@ -55,6 +56,11 @@ fn requests() -> Vec<Request> {
         Request::Doctor,
         Request::Importance(None),
         Request::Importance(Some(text("BATCH"))),
+        Request::Report(ReportQuery {
+            languages: Languages::Chinese,
+            format: Format::Html,
+            keep: true,
+        }),
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -405,6 +411,9 @@ fn replies() -> Vec<Reply> {
             took: 300,
         }]),
         Reply::Importance(Box::new(importance())),
+        Reply::Report(b"# tps".to_vec()),
+        Reply::ReportKept(text("/s/reports/report.md")),
+        Reply::Refused(Refusal::NotWritten(text("disk full"))),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {

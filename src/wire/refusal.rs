@@ -65,4 +65,6 @@ pub enum Refusal {
         /// With so many it becomes the best.
         runs_all: u32,
     },
+    /// A file cannot be written, for this reason.
+    NotWritten(String),
 }

@@ -53,6 +53,10 @@ pub enum Reply {
     Doctor(Doctor),
     /// To [`super::request::Request::Importance`].
     Importance(Box<Importance>),
+    /// Bytes of a report; more may follow, up to [`Reply::End`].
+    Report(Vec<u8>),
+    /// A report was written to this file.
+    ReportKept(String),
 }
 
 /// Who answers.

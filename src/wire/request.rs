@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::report::ReportQuery;
+
 /// One request. Variants are only added at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
@@ -38,6 +40,8 @@ pub enum Request {
     Doctor,
     /// What do the parameters matter? Of this one, at each of its values.
     Importance(Option<String>),
+    /// A report; streamed, unless it is to be kept.
+    Report(ReportQuery),
 }
 
 impl Request {
@@ -57,6 +61,8 @@ impl Request {
             | Self::Channels
             | Self::Doctor
             | Self::Importance(_) => true,
+            // One that is kept may be written twice.
+            Self::Report(query) => !query.keep,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
         }
     }

@@ -76,6 +76,7 @@ fn script(teller: &Teller<'_>, best: &Trial) -> String {
         ("study", spec.name.clone()),
         ("trial", best.id.to_string()),
         ("sitting", "1".to_owned()),
+        ("run", "1".to_owned()),
         ("part", "1".to_owned()),
         ("parts", "1".to_owned()),
         ("output_dir", teller.output_dir.display().to_string()),
@@ -142,10 +143,15 @@ fn command(step: &Step, values: &BTreeMap<String, String>) -> String {
         .iter()
         .map(|w| shell(&clean(w)))
         .collect();
-    let kind = match step.kind {
-        StepKind::Service(_) => "service",
-        StepKind::Task { .. } => "task",
-        StepKind::Measure { .. } => "measure",
+    let (kind, behind) = match step.kind {
+        // It stays, and what comes after it needs it.
+        StepKind::Service(_) => ("service", " &"),
+        StepKind::Task { .. } => ("task", ""),
+        StepKind::Measure { .. } => ("measure", ""),
     };
-    format!("{}  # {kind}: {}", words.join(" "), clean(&step.name))
+    format!(
+        "{}{behind}  # {kind}: {}",
+        words.join(" "),
+        clean(&step.name)
+    )
 }

@@ -8,7 +8,9 @@ use crate::model::domain::Domain;
 use crate::model::metric::Summary;
 use crate::model::value::{Finite, Value};
 use crate::report::phrase::{clean, figures};
-use crate::search::model_based::importance::{At, Importance, NEEDED, importance, measured};
+use crate::search::model_based::importance::{
+    At, Effect, Importance, NEEDED, importance, measured,
+};
 
 /// Of so many parameters each value is told.
 const TOLD: usize = 8;
@@ -39,10 +41,23 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         blocks.push(Block::Table(observed(teller)));
         return teller.section("effects", title, blocks);
     };
-    let explained = match found.explained {
-        nothing if nothing <= 0.0 => None,
-        some => Some(whole_percent(some)),
-    };
+    if found.explained <= 0.0 {
+        let text = words.text(
+            format!(
+                "A model that learned from {trials} trials explained nothing of what trials differ \
+                 by that it had not seen, so that its estimates are left out. This is what was \
+                 observed. Other parameters differ between these trials, too: no value is better \
+                 for that alone."
+            ),
+            format!(
+                "由 {trials} 个试验训练的模型未能解释未见过的试验之间的差异，其估计从略。以下为\
+                 观察值：这些试验的其他参数也不相同，不能仅凭此断定某个取值更好。"
+            ),
+        );
+        let blocks = vec![text, Block::Table(observed(teller))];
+        return teller.section("effects", title, blocks);
+    }
+    let explained = whole_percent(found.explained);
     let mut blocks = vec![
         words.text(
             format!(
@@ -57,19 +72,12 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
                  的试验重新训练的模型中十之有九所在的区间。"
             ),
         ),
-        match explained {
-            Some(share) => words.text(
-                format!(
-                    "Of what trials differ by that it had not seen, the model explained {share}."
-                ),
-                format!("对未见过的试验，模型解释了其差异的 {share}。"),
+        words.text(
+            format!(
+                "Of what trials differ by that it had not seen, the model explained {explained}."
             ),
-            None => words.text(
-                "Of what trials differ by that it had not seen, the model explained nothing: do \
-                 not rely on this.",
-                "对未见过的试验，模型未能解释其差异：请勿依赖以下结果。",
-            ),
-        },
+            format!("对未见过的试验，模型解释了其差异的 {explained}。"),
+        ),
         Block::Table(shares(teller, &found)),
         Block::Table(values(teller, &found)),
     ];
@@ -101,6 +109,17 @@ fn range(share: &Forecast) -> String {
     format!("{:.0} … {:.0} %", 100.0 * share.low, 100.0 * share.high)
 }
 
+/// The parameters that may be more than one value.
+fn varied<'a>(teller: &'a Teller<'_>, found: &'a Importance) -> impl Iterator<Item = &'a Effect> {
+    let space = &teller.study.spec().space;
+    let is_fixed = |name: &str| {
+        let parameter = space.parameter(name);
+        parameter.is_some_and(|parameter| parameter.domain.size() == Some(1))
+    };
+    let effects = found.parameters.iter();
+    effects.filter(move |effect| !is_fixed(&effect.name))
+}
+
 fn shares(teller: &Teller<'_>, found: &Importance) -> Table {
     let words = teller.words;
     let mut table = Table::new(
@@ -111,7 +130,7 @@ fn shares(teller: &Teller<'_>, found: &Importance) -> Table {
             number_column(words.label("9 of 10 models", "十之有九")),
         ],
     );
-    for effect in &found.parameters {
+    for effect in varied(teller, found) {
         let share = &effect.share;
         table.row(vec![
             clean(&effect.name),
@@ -139,7 +158,7 @@ fn values(teller: &Teller<'_>, found: &Importance) -> Table {
             number_column(words.label("9 of 10 models", "十之有九")),
         ],
     );
-    for effect in found.parameters.iter().take(TOLD) {
+    for effect in varied(teller, found).take(TOLD) {
         for marginal in &effect.values {
             let at = match &marginal.at {
                 At::Value(value) => teller.value(&effect.name, value),

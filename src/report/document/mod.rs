@@ -28,13 +28,13 @@ mod trials;
 
 use std::path::Path;
 
-use super::discretion;
 use super::overview::{self, Change};
 use super::phrase::{clean, cut, shown};
 use super::words::Words;
+use super::{discretion, markdown};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
-use crate::model::form::Languages;
+use crate::model::form::{Format, Languages};
 use crate::model::notify::Language;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
@@ -203,6 +203,19 @@ impl Document {
             sections: sections.into_iter().flatten().collect(),
         }
     }
+
+    /// The report as a file has it.
+    pub fn page(&self, format: Format) -> String {
+        match format {
+            Format::Markdown | Format::Html => markdown::page(self),
+        }
+    }
+}
+
+/// When the last sitting of a study was over; `None` where none is.
+pub fn ended(study: &Study) -> Option<Timestamp> {
+    let sittings = study.trials().iter().flat_map(|trial| &trial.sittings);
+    sittings.filter_map(|sitting| sitting.ended).max()
 }
 
 /// What the sections are made from.
@@ -287,15 +300,17 @@ impl Teller<'_> {
         }
     }
 
-    /// The metrics to tell of, at most so many: the objective, those of the
-    /// constraints, then the others.
+    /// The metrics that any trial has, at most so many: the objective, those of
+    /// the constraints, then the others.
     fn metrics(&self, most: usize) -> Vec<Name> {
         let spec = self.study.spec();
         let first = std::iter::once(&spec.objective.metric);
         let second = spec.constraints.iter().map(|constraint| &constraint.metric);
         let mut metrics: Vec<Name> = Vec::new();
         for name in first.chain(second).chain(spec.metrics()) {
-            if metrics.len() < most && !metrics.contains(name) {
+            let mut trials = self.study.trials().iter();
+            let is_new = metrics.len() < most && !metrics.contains(name);
+            if is_new && trials.any(|trial| trial.measurements(name).next().is_some()) {
                 metrics.push(name.clone());
             }
         }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Block, Mark, Row, Section, Table, Teller, number_column, text_column};
+use super::{Block, Mark, Row, Section, Table, Teller, advice, number_column, text_column};
 use crate::base::quantity::show_duration;
 use crate::model::choice::{Choice, Rule};
 use crate::model::metric::Summary;
@@ -36,6 +36,12 @@ pub(super) fn table(teller: &Teller<'_>) -> Option<Section> {
         number_column(words.label("took", "耗时")),
         text_column(words.label("why it was tried", "选择理由")),
     ]);
+    let advised = !study.advice().is_empty();
+    if advised {
+        columns.push(text_column(
+            words.label("the advisor's words", "顾问的说明"),
+        ));
+    }
     let mut table = Table::new(words.label("Trials", "试验"), columns);
     for trial in study.trials() {
         let is_best = study.incumbent().is_some_and(|best| best.id == trial.id);
@@ -58,6 +64,9 @@ pub(super) fn table(teller: &Teller<'_>) -> Option<Section> {
             show_duration(trial.elapsed(teller.now)),
             why(teller, trial),
         ]);
+        if advised {
+            cells.push(advice::comment(teller, trial));
+        }
         table.marked(cells, mark);
     }
     if table.rows.is_empty() {
@@ -107,10 +116,9 @@ fn outcome(teller: &Teller<'_>, trial: &Trial) -> String {
     if let Some(found) = trial.pruned_by_racing() {
         let mean = figures(found.mean, 4);
         let needed = figures(found.needed, 4);
-        text += &match found.rival {
-            Some(rival) => format!(": {} {mean}, {rival}: {needed}", clean(&found.metric)),
-            None => format!(": {} {mean}, {needed}", clean(&found.metric)),
-        };
+        let rival = found.rival.map(|rival| format!(" ({rival})"));
+        text += &format!(": {} {mean} vs {needed}", clean(&found.metric));
+        text += &rival.unwrap_or_default();
     }
     text
 }
@@ -133,6 +141,11 @@ fn chosen(teller: &Teller<'_>, choice: &Choice) -> String {
         Rule::Tpe => ("like the good ones", "近似于好的试验"),
         Rule::Coordinate { .. } => ("the next value of one parameter", "单个参数的下一取值"),
         Rule::Grid => ("the next combination", "下一个组合"),
+        Rule::Advisor { .. } => ("the advisor proposed it", "顾问提出"),
+        Rule::Fallback { .. } => (
+            "the nearest value not tried yet: the advisor was of no help",
+            "最近的未尝试取值（顾问未能给出建议）",
+        ),
         Rule::Random => ("at random", "随机"),
     };
     let rule = teller.words.label(english, chinese);
@@ -289,13 +302,18 @@ fn by_value(teller: &Teller<'_>, failed: &[(&Trial, &Failure)]) -> Table {
             *broke += u32::from(failed.iter().any(|(one, _)| one.id == trial.id));
         }
     }
+    let share = |tried: u32, broke: u32| f64::from(broke) / f64::from(tried.max(1));
+    let settled = study.counts().all() - study.counts().unsettled;
+    let usual = share(settled, failed.len() as u32);
+    // Where no more fail than anywhere there is nothing to look for.
     let mut counts: Vec<_> = counts
         .into_iter()
-        .filter(|(_, (_, broke))| *broke > 0)
+        .filter(|(_, (tried, broke))| share(*tried, *broke) > usual)
         .collect();
     counts.sort_by(|(_, a), (_, b)| {
-        let share = |(tried, broke): (u32, u32)| f64::from(broke) / f64::from(tried);
-        share(*b).total_cmp(&share(*a)).then(b.1.cmp(&a.1))
+        share(b.0, b.1)
+            .total_cmp(&share(a.0, a.1))
+            .then(b.1.cmp(&a.1))
     });
     let mut table = Table::new(
         words.label("By value", "按参数取值"),
@@ -314,7 +332,7 @@ fn by_value(teller: &Teller<'_>, failed: &[(&Trial, &Failure)]) -> Table {
             value,
             tried.to_string(),
             broke.to_string(),
-            percent(f64::from(broke) / f64::from(tried)),
+            percent(share(tried, broke)),
         ]);
     }
     table
