@@ -14,6 +14,10 @@ pub fn page(document: &Document) -> String {
 fn section_text(section: &Section) -> String {
     let blocks = section.blocks.iter().map(block);
     let blocks: Vec<String> = blocks.filter(|text| !text.is_empty()).collect();
+    if blocks.is_empty() {
+        // It has plots alone.
+        return String::new();
+    }
     format!("\n## {}\n\n{}", escape(&section.title), blocks.join("\n"))
 }
 
@@ -39,6 +43,7 @@ fn block(block: &Block) -> String {
             });
             lines.collect()
         }
+        Block::Figure(_) => String::new(),
     }
 }
 

@@ -8,7 +8,7 @@
 //! [`advice`] what the advisor had to say.
 //! What is written into a file is made in two steps: [`document`] takes the study
 //! to sections of paragraphs and tables, in Chinese, English or both;
-//! [`markdown`] makes a page of that.
+//! [`markdown`] and [`html`] make a page of that.
 //!
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
@@ -18,6 +18,7 @@ pub mod document;
 #[cfg(test)]
 mod document_tests;
 pub mod host_check;
+pub mod html;
 pub mod markdown;
 pub mod overview;
 pub mod phrase;

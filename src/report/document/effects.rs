@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Block, Section, Table, Teller, number_column, text_column};
+use super::{Bars, Block, Figure, Section, Table, Teller, figures, number_column, text_column};
 use crate::model::choice::Forecast;
 use crate::model::domain::Domain;
 use crate::model::metric::Summary;
@@ -14,6 +14,8 @@ use crate::search::model_based::importance::{
 
 /// Of so many parameters each value is told.
 const TOLD: usize = 8;
+/// So many parameters are drawn.
+const DRAWN: usize = 12;
 /// So many pairs are told.
 const PAIRS: usize = 5;
 /// Pairs below this share are not worth a line.
@@ -38,6 +40,7 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
                  仅列出观察值：这些试验的其他参数也不相同，不能仅凭此断定某个取值更好。"
             ),
         )];
+        blocks.extend(panels(teller, None));
         blocks.push(Block::Table(observed(teller)));
         return teller.section("effects", title, blocks);
     };
@@ -54,7 +57,9 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
                  观察值：这些试验的其他参数也不相同，不能仅凭此断定某个取值更好。"
             ),
         );
-        let blocks = vec![text, Block::Table(observed(teller))];
+        let mut blocks = vec![text];
+        blocks.extend(panels(teller, None));
+        blocks.push(Block::Table(observed(teller)));
         return teller.section("effects", title, blocks);
     }
     let explained = whole_percent(found.explained);
@@ -78,9 +83,11 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
             ),
             format!("对未见过的试验，模型解释了其差异的 {explained}。"),
         ),
+        bars(teller, &found),
         Block::Table(shares(teller, &found)),
-        Block::Table(values(teller, &found)),
     ];
+    blocks.extend(panels(teller, Some(&found)));
+    blocks.push(Block::Table(values(teller, &found)));
     let pairs = found.pairs.iter().filter(|(.., share)| share.mean >= PAIR);
     let pairs: Vec<_> = pairs.take(PAIRS).collect();
     if !pairs.is_empty() {
@@ -118,6 +125,38 @@ fn varied<'a>(teller: &'a Teller<'_>, found: &'a Importance) -> impl Iterator<It
     };
     let effects = found.parameters.iter();
     effects.filter(move |effect| !is_fixed(&effect.name))
+}
+
+/// The shares, drawn.
+fn bars(teller: &Teller<'_>, found: &Importance) -> Block {
+    let words = teller.words;
+    let bars = varied(teller, found).take(DRAWN).map(|effect| {
+        let Forecast { mean, low, high } = effect.share;
+        (clean(&effect.name), mean, low, high)
+    });
+    Block::Figure(Figure::Bars(Bars {
+        title: words.label("Importance, estimated", "重要性（估计）"),
+        description: words.label(
+            "A model's estimate from trials that the sampler chose, no experiment. The thin line \
+             is where 9 of 10 models lie.",
+            "模型依据采样器所选试验的估计，并非受控实验。细线为十之有九的模型所在的区间。",
+        ),
+        bars: bars.collect(),
+    }))
+}
+
+/// The trials over the values of each parameter; those that matter most where
+/// that is known, else those that come first.
+fn panels(teller: &Teller<'_>, found: Option<&Importance>) -> Option<Block> {
+    let space = &teller.study.spec().space;
+    match found {
+        Some(found) => {
+            let names = varied(teller, found).map(|effect| &*effect.name);
+            let known = names.filter_map(|name| space.parameter(name));
+            figures::effects(teller, known.take(DRAWN))
+        }
+        None => figures::effects(teller, space.parameters().iter().take(DRAWN)),
+    }
 }
 
 fn shares(teller: &Teller<'_>, found: &Importance) -> Table {

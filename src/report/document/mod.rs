@@ -7,11 +7,14 @@
 //! | `headline` | what came out |
 //! | `setup` | what was tuned and how, and on what |
 //! | `compared` | the baseline beside the best |
-//! | `trials` | every trial, what failed, what missed a constraint |
+//! | `trials` | how it went, every trial, what missed a constraint |
+//! | `failures` | what failed |
 //! | `effects` | what the parameters matter |
 //! | `time` | what it took |
 //! | `apply` | how to use it |
 //! | `advice` | what a language model had to do with it |
+//!
+//! `figures` holds what there is to be drawn.
 //!
 //! Texts of others (names, values, what programs printed, what a language model
 //! wrote) are in it as they are but for control characters; a renderer escapes
@@ -21,6 +24,8 @@ mod advice;
 mod apply;
 mod compared;
 mod effects;
+mod failures;
+mod figures;
 mod headline;
 mod setup;
 mod time;
@@ -28,10 +33,14 @@ mod trials;
 
 use std::path::Path;
 
+pub use self::figures::{
+    Axis, AxisKind, Bars, Figure, Lane, LaneKind, Line, LineKind, Map, Point, Scatter, Spread,
+    State, Timeline,
+};
 use super::overview::{self, Change};
 use super::phrase::{clean, cut, shown};
 use super::words::Words;
-use super::{discretion, markdown};
+use super::{discretion, html, markdown};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::form::{Format, Languages};
@@ -68,7 +77,7 @@ pub struct Section {
 }
 
 /// A piece of a section.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Block {
     /// A paragraph, once in each language.
     Text(Vec<Phrase>),
@@ -80,6 +89,8 @@ pub enum Block {
     Code(String),
     /// The words of somebody else, a paragraph a line.
     Quote(String),
+    /// A plot, where there can be one; tables say the same.
+    Figure(Figure),
 }
 
 /// A text in a language.
@@ -185,7 +196,8 @@ impl Document {
             compared::section(&teller),
             compared::changes(&teller),
             apply::section(&teller),
-            trials::failures(&teller),
+            trials::history(&teller),
+            failures::section(&teller),
             trials::infeasible(&teller),
             effects::section(&teller),
             time::section(&teller),
@@ -207,7 +219,8 @@ impl Document {
     /// The report as a file has it.
     pub fn page(&self, format: Format) -> String {
         match format {
-            Format::Markdown | Format::Html => markdown::page(self),
+            Format::Markdown => markdown::page(self),
+            Format::Html => html::page(self),
         }
     }
 }

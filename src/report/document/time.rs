@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Block, Section, Table, Teller, number_column, text_column};
+use super::{Block, Section, Table, Teller, figures, number_column, text_column};
 use crate::base::clock::Timestamp;
 use crate::base::quantity::show_duration;
 use crate::model::outcome::Outcome;
@@ -95,7 +95,9 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
             ),
         ));
     }
-    let mut blocks = vec![Block::Facts(facts), Block::Table(table(teller, &spent))];
+    let mut blocks = vec![Block::Facts(facts)];
+    blocks.extend(figures::timeline(teller));
+    blocks.push(Block::Table(table(teller, &spent)));
     if let Some(drift) = study.drift() {
         let metric = clean(&study.spec().objective.metric);
         let size = match drift.is_share {
