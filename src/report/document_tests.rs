@@ -18,7 +18,7 @@ use crate::model::params::Params;
 use crate::model::spec::SamplerKind;
 use crate::model::template::Template;
 use crate::model::trial::{Origin, Purpose};
-use crate::search::simulation::{Answer as Does, Simulation, list, measure, space, spec};
+use crate::search::simulation::{Answer as Does, Simulation, fails, list, measure, space, spec};
 
 /// A study with something of everything in it.
 pub(super) fn serving() -> Simulation {
@@ -272,4 +272,111 @@ fn studies_that_have_not_come_far() {
         page.contains("speed is 0 % better than the baseline's, by single runs"),
         "{page}"
     );
+}
+
+/// Fails where an element is not closed, closed twice, or has what no element may
+/// have.
+fn assert_well_formed(page: &str) {
+    let tag = Regex::new(r#"<(/?)([a-zA-Z][\w:-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(/?)>"#);
+    let tag = tag.expect("a pattern");
+    let body = page.strip_prefix("<!DOCTYPE html>").expect("a type");
+    // The style is no markup.
+    let (head, rest) = body.split_once("<style>").expect("a style");
+    let (_, rest) = rest.split_once("</style>").expect("its end");
+    let mut open: Vec<&str> = Vec::new();
+    for part in [head, rest] {
+        for found in tag.captures_iter(part) {
+            let name = found.get(2).expect("a name").as_str();
+            match (&found[1], &found[4]) {
+                ("/", _) => assert_eq!(open.pop(), Some(name), "closes what is not open"),
+                (_, "/") => {}
+                _ => open.push(name),
+            }
+        }
+        let text = tag.replace_all(part, "");
+        assert!(!text.contains(['<', '>']), "{}", text.trim());
+        let entity = Regex::new("&(amp|lt|gt|quot|#39);").expect("a pattern");
+        assert!(
+            !entity.replace_all(&text, "").contains('&'),
+            "{}",
+            text.trim()
+        );
+    }
+    assert_eq!(open, [""; 0], "not closed");
+}
+
+#[test]
+fn pages_are_well_formed_and_need_nothing_else() {
+    for languages in Languages::ALL {
+        for simulation in [serving(), hostile()] {
+            let page = page(&simulation, languages, Format::Html);
+            assert_well_formed(&page);
+            let lower = page.to_lowercase();
+            for reach in [
+                "<script", "src=", "@import", "url(", "<link", "<img", "onload=",
+            ] {
+                assert!(!lower.contains(reach), "{reach}");
+            }
+            let links = Regex::new("href=\"([^\"]*)\"").expect("a pattern");
+            assert!(
+                links
+                    .captures_iter(&page)
+                    .all(|link| link[1].starts_with('#'))
+            );
+            assert!(!page.contains("hunter2"));
+        }
+    }
+}
+
+#[test]
+fn a_page_has_its_figures() {
+    let page = page(&serving(), Languages::English, Format::Html);
+    for title in [
+        "<title>speed over the trials</title>",
+        "<title>speed against quality</title>",
+        "<title>MAX_NUM_SEQS</title>",
+        "<title>The time, from left to right</title>",
+        "<title>Where it breaks</title>",
+        // One that is hovered over says what it is.
+        "<title>5: infeasible 7100; MAX_NUM_SEQS: 512 → 1536</title>",
+    ] {
+        assert!(page.contains(title), "{title}");
+    }
+}
+
+/// A study of so many trials.
+fn large(trials: usize) -> Simulation {
+    let values: Vec<String> = (1..=20).map(|value| value.to_string()).collect();
+    let values = values.join(" ");
+    let names = [
+        "GPU_MEMORY",
+        "MAX_NUM_SEQS",
+        "MAX_NUM_BATCHED_TOKENS",
+        "BLOCK_SIZE",
+    ];
+    let parameters = names.map(|name| list(name, &values, "")).into();
+    let mut spec = spec(space(parameters, &[]), SamplerKind::Grid);
+    spec.steps = vec![measure("measure", 2, &["speed", "quality"])];
+    let mut simulation = Simulation::new(spec);
+    let number = |params: &Params, name: &str| {
+        params
+            .get(name)
+            .and_then(|value| value.number())
+            .expect("a number")
+    };
+    simulation.run(trials, |params| {
+        let speed = number(params, "BLOCK_SIZE") * 10.0 + number(params, "MAX_NUM_BATCHED_TOKENS");
+        match number(params, "BLOCK_SIZE") as u32 % 7 {
+            3 => fails(),
+            _ => Does::Runs(vec![(speed, 0.4 + speed / 1000.0), (speed + 0.5, 0.6)]),
+        }
+    });
+    simulation
+}
+
+#[test]
+fn a_page_of_a_thousand_trials_is_below_a_megabyte() {
+    let page = page(&large(1000), Languages::Both, Format::Html);
+    assert_well_formed(&page);
+    assert!(page.len() < 1 << 20, "{} bytes", page.len());
 }

@@ -193,10 +193,10 @@ impl Document {
         let name = clean(&study.spec().name);
         let sections = [
             headline::section(&teller),
+            trials::history(&teller),
             compared::section(&teller),
             compared::changes(&teller),
             apply::section(&teller),
-            trials::history(&teller),
             failures::section(&teller),
             trials::infeasible(&teller),
             effects::section(&teller),

@@ -8,7 +8,7 @@ use super::escape;
 use crate::report::document::State;
 
 /// How wide a column of text is drawn.
-const COLUMN: f64 = 6.7;
+const COLUMN: f64 = 7.8;
 
 /// A drawing.
 pub(super) struct Svg {
