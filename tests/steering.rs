@@ -164,7 +164,7 @@ fn a_threshold_moves_the_best_and_its_file() {
     assert!(study.out("best_params.json.old-1").exists());
     let settings = good(&study, &["set"]);
     assert!(
-        settings.contains("constraint.score.max *  0.5"),
+        settings.contains("constraint.score.max *       0.5"),
         "{settings}"
     );
     let back = good(&study, &["set", "--reset"]);

@@ -21,7 +21,7 @@ use crate::model::trial::{Purpose, TrialId};
 use crate::report::advice::advised;
 use crate::report::phrase::{clean_lines, counted, undelivered};
 use crate::report::retrial::{self, DRIFT_HINT, drifted};
-use crate::search::count;
+use crate::search::{confirm, count};
 use crate::term::color::{ACCENT, BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 
@@ -294,6 +294,7 @@ impl Progress {
     fn message(&self, study: &Study) -> String {
         let Some(trial) = study.running() else {
             return match study.phase() {
+                Phase::Active if confirm::is_under_way(study) => "confirming the best".to_owned(),
                 Phase::Active => "choosing what to try next".to_owned(),
                 Phase::Paused(_) => "paused; to go on: autotunectl resume".to_owned(),
                 Phase::Done(reason) => format!("done: {reason}; it stays for what comes"),

@@ -481,9 +481,22 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
     Ok(match setting {
         Setting::Min(metric, _) => Setting::Min(metric.clone(), bound()?),
         Setting::Max(metric, _) => Setting::Max(metric.clone(), bound()?),
+        Setting::Confidence(metric, _) if text == "mean" => {
+            Setting::Confidence(metric.clone(), None)
+        }
+        Setting::Confidence(metric, _) => match text.parse::<f64>() {
+            Ok(number) if (0.5..1.0).contains(&number) => {
+                Setting::Confidence(metric.clone(), Finite::new(number))
+            }
+            _ => return Err(wrong("`mean`, or 0.5 or more and less than 1")),
+        },
         Setting::Runs(step, _) => match text.parse() {
             Ok(runs @ 1..=1000) => Setting::Runs(step.clone(), runs),
             _ => return Err(wrong("a whole number from 1 to 1000")),
+        },
+        Setting::Recheck(_) => match text.parse() {
+            Ok(trials) => Setting::Recheck(trials),
+            _ => return Err(wrong("a whole number; 0 is never")),
         },
         Setting::ConfirmRuns(_) => match text.parse() {
             Ok(runs @ 0..=1000) => Setting::ConfirmRuns(runs),

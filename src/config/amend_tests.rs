@@ -276,6 +276,8 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         (&["set", "quality.max", "0.4"], "leave nothing between them"),
         (&["set", "racing", "yes"], "`true` or `false`"),
         (&["set", "confirm.runs", "none"], "from 0 to 1000"),
+        (&["set", "recheck", "often"], "a whole number; 0 is never"),
+        (&["set", "confidence", "1"], "`mean`, or 0.5 or more"),
         (&["reset", "BACH"], "did you mean `BATCH`?"),
         (&["unset", "x"], "shows them all"),
     ];

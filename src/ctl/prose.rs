@@ -53,6 +53,15 @@ pub fn refusal(refusal: &Refusal) -> String {
             )
         }
         Refusal::NotSettled(trial) => format!("trial {trial} is not over yet"),
+        Refusal::Beside {
+            trial,
+            purpose,
+            setting,
+        } => format!(
+            "trial {trial} is over already; what runs is {}, and `autotunectl set {setting}=0` \
+             ends such runs after this one",
+            clean(purpose)
+        ),
         Refusal::Settled(trial) => format!("trial {trial} is over already"),
         Refusal::NothingToRepeat(trial) => {
             format!("trial {trial} has all its runs, and all are good")

@@ -116,6 +116,7 @@ fn phase(status: &Status) -> String {
         return "is being stopped".to_owned();
     }
     match &status.phase {
+        Phase::Confirming => "has ended its search, and confirms the best".to_owned(),
         Phase::Active => "goes on".to_owned(),
         Phase::Paused { reason, by_user } => {
             let after = match &status.running {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::spec::{Budget, Confirm};
 use crate::model::trial::Purpose;
+use crate::wire::reply::Refusal;
 
 /// Two values: 1, the start, has a speed of 10, 2 one of 20.
 fn contest(confirm: u32, budget: Budget) -> Table {
@@ -268,7 +269,10 @@ fn an_answer_that_comes_while_a_winner_is_confirmed_starts_nothing() {
     assert_eq!(table.state.study.trials().len(), 2);
     // Nor can a trial that is settled be skipped.
     let skip = steer::admit(&table.state.study, None, &Steer::Skip(None));
-    assert!(matches!(skip, steer::Admit::Deny(_)), "{skip:?}");
+    let steer::Admit::Deny(Refusal::Beside { setting, .. }) = skip else {
+        panic!("{skip:?}")
+    };
+    assert_eq!(setting, "confirm.runs");
 }
 
 #[test]

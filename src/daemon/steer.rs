@@ -10,8 +10,9 @@ use crate::model::amendment::Amendments;
 use crate::model::event::{Event, Fact};
 use crate::model::params::Params;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Trial, TrialId};
+use crate::model::trial::{Origin, Purpose, Trial, TrialId};
 use crate::model::value::Value;
+use crate::report::retrial;
 use crate::wire::reply::{Accepted, Refusal, Reply};
 use crate::wire::request::Steer;
 
@@ -87,11 +88,11 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         },
         Steer::Skip(None) => match study.running() {
             None => Admit::Deny(Refusal::NothingRuns),
-            Some(trial) => skip(trial),
+            Some(trial) => skip(study, trial),
         },
         Steer::Skip(Some(number)) => match study.trial(TrialId(*number)) {
             None => Admit::Deny(Refusal::NoSuchTrial(*number)),
-            Some(trial) => skip(trial),
+            Some(trial) => skip(study, trial),
         },
         Steer::Retry(number) => {
             let Some(trial) = study.trial(TrialId(*number)) else {
@@ -114,7 +115,7 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
     }
 }
 
-fn skip(trial: &Trial) -> Admit {
+fn skip(study: &Study, trial: &Trial) -> Admit {
     let answer = Accepted::Skipped {
         trial: trial.id.0,
         running: trial.running().is_some(),
@@ -122,10 +123,25 @@ fn skip(trial: &Trial) -> Admit {
     if trial.skipped {
         Admit::Ignore(answer)
     } else if trial.is_settled() {
-        Admit::Deny(Refusal::Settled(trial.id.0))
+        Admit::Deny(runs_beside(study, trial).unwrap_or(Refusal::Settled(trial.id.0)))
     } else {
         Admit::Accept(answer, Change::Skip(trial.id))
     }
+}
+
+/// That a settled trial runs for something else than its outcome.
+fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
+    let sitting = trial.running()?;
+    let setting = match sitting.purpose {
+        Purpose::Measure => return None,
+        Purpose::Check => "search.recheck",
+        Purpose::Confirm { .. } => "confirm.runs",
+    };
+    Some(Refusal::Beside {
+        trial: trial.id.0,
+        purpose: retrial::purpose(study, sitting)?,
+        setting: setting.to_owned(),
+    })
 }
 
 fn enqueue(study: &Study, given: &[(String, String)], again: bool, running: Option<u32>) -> Admit {
@@ -257,7 +273,6 @@ mod tests {
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::model::spec::SamplerKind;
-    use crate::model::trial::Purpose;
     use crate::search::simulation;
 
     fn study() -> Study {

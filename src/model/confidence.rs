@@ -7,10 +7,13 @@
 //! by its mean: it may only lead by that, and is judged again once it has them
 //! all.
 
+use std::collections::HashMap;
+
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::metric::Constraint;
-use super::noise::Noise;
+use super::noise::{self, Noise};
+use super::outcome::Outcome;
 use super::study::Study;
 use super::trial::Trial;
 use super::value::Finite;
@@ -58,11 +61,56 @@ impl Study {
             .try_fold(1.0, |least: f64, chance| Some(least.min(chance?)))
     }
 
+    /// As [`judge`](Self::judge), for one of many trials: `bars` holds what those
+    /// before had to keep.
+    pub(super) fn judge_of_many(&self, trial: &Trial, bars: &mut Bars) -> Outcome {
+        let mut misses = false;
+        for (index, constraint) in self.spec().constraints.iter().enumerate() {
+            let Some(summary) = trial.summary(&constraint.metric) else {
+                return Outcome::Complete;
+            };
+            let needed = bars.needed(self, index, constraint, trial);
+            misses |= needed.violation(summary.mean) > 0.0;
+        }
+        if misses {
+            Outcome::Infeasible
+        } else {
+            Outcome::Complete
+        }
+    }
+
     /// Whether any bound is to be met with a confidence: what comes of a trial
     /// then changes with what others tell about the noise.
     pub(super) fn judges_by_noise(&self) -> bool {
         let mut constraints = self.spec().constraints.iter();
         constraints.any(|constraint| constraint.confidence.is_some())
+    }
+}
+
+/// What the means of trials have to keep, by what is known of the noise at one
+/// time: it is the same of trials with as many runs from as many starts, and a
+/// quantile takes longer than all the rest of a judgement.
+#[derive(Default)]
+pub(super) struct Bars(HashMap<Measuring, Constraint>);
+
+/// Which constraint, how many runs, from how many starts, and whether runs are
+/// put off.
+type Measuring = (usize, usize, u32, bool);
+
+impl Bars {
+    fn needed(
+        &mut self,
+        study: &Study,
+        index: usize,
+        constraint: &Constraint,
+        trial: &Trial,
+    ) -> &Constraint {
+        let metric = &*constraint.metric;
+        let runs = trial.measurements(metric).count();
+        let starts = noise::starts(trial, metric);
+        self.0
+            .entry((index, runs, starts, trial.deferred))
+            .or_insert_with(|| study.needed(trial, constraint))
     }
 }
 

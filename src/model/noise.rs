@@ -199,7 +199,7 @@ impl Noise {
     /// The variance of the mean of a trial's good runs of `metric`.
     pub fn of_mean(&self, trial: &Trial, metric: &str) -> f64 {
         let runs = trial.measurements(metric).count() as f64;
-        self.run / runs.max(1.0) + self.start / starts(trial, metric)
+        self.run / runs.max(1.0) + self.start / f64::from(starts(trial, metric))
     }
 
     /// How far a trial's mean is ahead of that of another. As far as runs of one
@@ -233,7 +233,8 @@ impl Noise {
         } else {
             1.0 / count + 1.0 / whole
         };
-        let starts = 1.0 / starts(trial, metric) + 1.0 / starts(rival, metric);
+        let once = |trial| 1.0 / f64::from(starts(trial, metric));
+        let starts = once(trial) + once(rival);
         let error = |run: f64, start: f64| (run * runs + start * starts).sqrt();
         Some(Lead {
             distance: self.scaled(mean(&own)?) - self.scaled(needed),
@@ -259,14 +260,14 @@ impl Noise {
 }
 
 /// In how many sittings a metric was measured; 1 at least.
-fn starts(trial: &Trial, metric: &str) -> f64 {
-    let (mut starts, mut last) = (0.0, None);
+pub(super) fn starts(trial: &Trial, metric: &str) -> u32 {
+    let (mut starts, mut last) = (0, None);
     for (sitting, _) in trial.measurements_by_sitting(metric) {
         if last.replace(sitting) != Some(sitting) {
-            starts += 1.0;
+            starts += 1;
         }
     }
-    f64::max(starts, 1.0)
+    starts.max(1)
 }
 
 /// The good measurements of a metric with the numbers of their runs.

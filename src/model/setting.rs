@@ -17,6 +17,9 @@ pub enum Setting {
     Min(Name, Option<Finite>),
     /// The most that a metric may be.
     Max(Name, Option<Finite>),
+    /// With what confidence a metric keeps its bounds, 0.5 to 1; `None` where the
+    /// mean decides.
+    Confidence(Name, Option<Finite>),
     /// How many runs of a measure step count; 1 to 1000.
     Runs(Name, u32),
     /// See [`super::spec::Budget::trials`]; 1 or more.
@@ -31,6 +34,8 @@ pub enum Setting {
     Converged(Option<Finite>),
     /// See [`super::spec::Search::racing`].
     Racing(bool),
+    /// See [`super::spec::Search::recheck`]; 0 is never.
+    Recheck(u32),
     /// See [`super::spec::Confirm::runs`]; 0 to 1000.
     ConfirmRuns(u32),
 }
@@ -50,6 +55,9 @@ impl Setting {
             let found = spec.constraints.iter().find(|c| c.metric == *metric);
             all.push(Self::Min(metric.clone(), found.and_then(|c| c.min)));
             all.push(Self::Max(metric.clone(), found.and_then(|c| c.max)));
+            if let Some(found) = found {
+                all.push(Self::Confidence(metric.clone(), found.confidence));
+            }
         }
         for step in &spec.steps {
             if let StepKind::Measure { runs, .. } = step.kind {
@@ -63,6 +71,7 @@ impl Setting {
         let under = spec.budget.converged.map(|converged| converged.under);
         all.push(Self::Converged(under.and_then(Finite::new)));
         all.push(Self::Racing(spec.search.racing));
+        all.push(Self::Recheck(spec.recheck()));
         all.push(Self::ConfirmRuns(spec.confirm_runs()));
         all
     }
@@ -72,6 +81,7 @@ impl Setting {
         match self {
             Self::Min(metric, _) => format!("constraint.{metric}.min"),
             Self::Max(metric, _) => format!("constraint.{metric}.max"),
+            Self::Confidence(metric, _) => format!("constraint.{metric}.confidence"),
             Self::Runs(step, _) => format!("step.{step}.runs"),
             Self::BudgetTrials(_) => "budget.trials".to_owned(),
             Self::BudgetRuns(_) => "budget.runs".to_owned(),
@@ -79,11 +89,12 @@ impl Setting {
             Self::BudgetGpuHours(_) => "budget.gpu_hours".to_owned(),
             Self::Converged(_) => "budget.converged".to_owned(),
             Self::Racing(_) => "search.racing".to_owned(),
+            Self::Recheck(_) => "search.recheck".to_owned(),
             Self::ConfirmRuns(_) => "confirm.runs".to_owned(),
         }
     }
 
-    /// Its value as a user writes it: `40`, `12h`, `none`.
+    /// Its value as a user writes it: `40`, `12h`, `none`, `mean`.
     pub fn value(&self) -> String {
         fn text<T: ToString>(value: Option<T>) -> String {
             value.map_or("none".to_owned(), |value| value.to_string())
@@ -92,7 +103,12 @@ impl Setting {
             Self::Min(_, bound) | Self::Max(_, bound) | Self::Converged(bound) => {
                 text(bound.map(Finite::get))
             }
-            Self::Runs(_, runs) | Self::ConfirmRuns(runs) => runs.to_string(),
+            Self::Confidence(_, confidence) => {
+                confidence.map_or("mean".to_owned(), |number| number.get().to_string())
+            }
+            Self::Runs(_, count) | Self::Recheck(count) | Self::ConfirmRuns(count) => {
+                count.to_string()
+            }
             Self::BudgetTrials(most) | Self::BudgetRuns(most) => text(*most),
             Self::BudgetWall(wall) => text(wall.map(show_duration)),
             Self::BudgetGpuHours(time) => text(time.map(|time| time.as_secs_f64() / 3600.0)),
@@ -119,6 +135,13 @@ impl Setting {
             Self::Max(metric, bound) => {
                 return bound_of(spec, metric, |constraint| constraint.max = *bound);
             }
+            Self::Confidence(metric, confidence) => {
+                let mut constraints = spec.constraints.iter_mut();
+                let Some(found) = constraints.find(|found| found.metric == *metric) else {
+                    return false;
+                };
+                found.confidence = *confidence;
+            }
             Self::Runs(name, count) => {
                 let mut steps = spec.steps.iter_mut().filter(|step| step.name == *name);
                 let Some(StepKind::Measure { runs, .. }) = steps.next().map(|step| &mut step.kind)
@@ -139,6 +162,7 @@ impl Setting {
                 });
             }
             Self::Racing(on) => spec.search.racing = *on,
+            Self::Recheck(trials) => spec.search.recheck = Some(*trials),
             Self::ConfirmRuns(runs) => spec.confirm.runs = Some(*runs),
         }
         true

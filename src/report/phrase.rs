@@ -135,7 +135,10 @@ pub fn change(change: &Change) -> String {
 
 /// A word as a shell takes it: quoted where it must be.
 pub fn shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c);
+    // Before a command `NAME=` would set a variable; an option may have it.
+    let is_option = word.starts_with('-');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c) || (is_option && c == '=');
     if !word.is_empty() && word.chars().all(plain) {
         return word.to_owned();
     }

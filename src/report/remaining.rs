@@ -7,6 +7,7 @@ use super::phrase::counted;
 use crate::base::clock::Timestamp;
 use crate::base::quantity::show_duration;
 use crate::model::study::{Phase, Study};
+use crate::search::confirm;
 
 /// The most that a study still takes: less, where racing or convergence ends
 /// it sooner.
@@ -31,6 +32,8 @@ pub enum End {
     GpuTime(Duration),
     /// There are no more combinations than these.
     Space(u64),
+    /// The search is over, and its winner is being confirmed.
+    Confirmation,
 }
 
 impl fmt::Display for End {
@@ -44,6 +47,7 @@ impl fmt::Display for End {
                 write!(f, "budget of {hours} GPU hours")
             }
             Self::Space(most) => write!(f, "space of {}", counted(*most, "trial")),
+            Self::Confirmation => f.write_str("confirmation"),
         }
     }
 }
@@ -63,6 +67,15 @@ pub fn remaining(study: &Study, now: Timestamp, most: Option<u64>) -> Option<Rem
     let begun = study
         .running()
         .map_or(Duration::ZERO, |trial| trial.elapsed(now));
+    let confirmation = confirm::time_left(study);
+    if confirm::is_under_way(study) {
+        let sitting = study.running().and_then(|trial| trial.running());
+        let begun = sitting.map_or(Duration::ZERO, |sitting| now.since(sitting.started));
+        return Some(Remaining {
+            time: confirmation.saturating_sub(begun),
+            by: End::Confirmation,
+        });
+    }
     let trial = busy.saturating_sub(begun).checked_div(settled);
     let trial = trial.filter(|trial| !trial.is_zero());
     let run = busy.checked_div(study.runs());
@@ -71,7 +84,7 @@ pub fn remaining(study: &Study, now: Timestamp, most: Option<u64>) -> Option<Rem
     };
     let to_try = |most: u64| {
         let left = times(trial, most.saturating_sub(settled.into()));
-        left.map(|left| left.saturating_sub(begun))
+        left.map(|left| left.saturating_sub(begun) + confirmation)
     };
     let ends = [
         budget
@@ -80,7 +93,8 @@ pub fn remaining(study: &Study, now: Timestamp, most: Option<u64>) -> Option<Rem
         most.map(|most| (End::Space(most), to_try(most))),
         budget.runs.map(|most| {
             let left = most.saturating_sub(study.runs());
-            (End::Runs(most), times(run, left.into()))
+            let time = times(run, left.into());
+            (End::Runs(most), time.map(|time| time + confirmation))
         }),
         budget
             .wall
@@ -105,9 +119,11 @@ pub fn remaining(study: &Study, now: Timestamp, most: Option<u64>) -> Option<Rem
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::event::Event;
+    use crate::model::params::Params;
     use crate::model::spec::SamplerKind;
-    use crate::model::trial::Origin;
-    use crate::search::simulation::{Simulation, list, space, spec, speed};
+    use crate::model::trial::{Origin, Purpose, TrialId};
+    use crate::search::simulation::{Simulation, list, measure, space, spec, speed};
 
     /// Some trials of 3 seconds each, a fact a second.
     fn tried(change: impl FnOnce(&mut crate::model::spec::Spec), trials: usize) -> Simulation {
@@ -152,6 +168,48 @@ mod tests {
     }
 
     #[test]
+    fn what_is_found_is_confirmed_in_the_end() {
+        let tried = |starts: u32| {
+            tried(
+                |spec| {
+                    spec.budget.trials = Some(6);
+                    spec.confirm.runs = Some(starts);
+                    spec.steps = vec![measure("measure", 1, &["speed", "quality"])];
+                },
+                0,
+            )
+        };
+        let (mut without, mut with) = (tried(0), tried(2));
+        let faster = |params: &Params| {
+            let value = params.key().trim_start_matches("A=").parse();
+            speed(value.expect("a number"))
+        };
+        without.run(4, faster);
+        with.run(4, faster);
+        let confirmation = confirm::time_left(&with.study);
+        assert!(confirmation > Duration::ZERO);
+        let time = |simulation: &Simulation| {
+            let now = simulation.facts.last().expect("facts").at;
+            remaining(&simulation.study, now, None).expect("known").time
+        };
+        assert_eq!(time(&with), time(&without) + confirmation);
+        // Once it is under way it is all that is left.
+        let baseline = TrialId(1);
+        let winner = with.study.incumbent().expect("a best trial").id;
+        with.happen(Event::SittingStarted {
+            trial: baseline,
+            sitting: 2,
+            purpose: Purpose::Confirm { baseline, winner },
+            token: String::new(),
+            boot_id: "".into(),
+        });
+        let now = with.facts.last().expect("facts").at;
+        let found = remaining(&with.study, now, None).expect("known");
+        assert_eq!(found.by, End::Confirmation);
+        assert_eq!(found.time, confirmation);
+    }
+
+    #[test]
     fn rests_count_and_what_nothing_tells_is_not_known() {
         let four = tried(|spec| spec.host.cooldown = Duration::from_secs(10), 4);
         assert_eq!(
@@ -167,14 +225,14 @@ mod tests {
         let mut four = tried(|spec| spec.budget.trials = Some(6), 4);
         let params = four.study.spec().space.baseline().expect("params");
         let trial = four.plan(&params, Origin::User);
-        four.happen(crate::model::event::Event::SittingStarted {
+        four.happen(Event::SittingStarted {
             trial,
             sitting: 1,
-            purpose: crate::model::trial::Purpose::Measure,
+            purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
         });
-        four.happen(crate::model::event::Event::Resumed);
+        four.happen(Event::Resumed);
         assert_eq!(
             left(&four, None),
             Some((3, "budget of 6 trials".to_owned()))

@@ -5,6 +5,7 @@ use super::phrase::{clean, counted, cut, difference, figures, percent};
 use super::retrial;
 use crate::model::params::Params;
 use crate::model::study::{Phase, Study};
+use crate::search::confirm;
 
 /// What changes takes at most so many columns.
 const CHANGES: usize = 60;
@@ -39,6 +40,9 @@ fn now(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
             return format!("trial {} is held up: {why}", trial.id);
         }
         return match study.phase() {
+            Phase::Active if confirm::is_under_way(study) => {
+                format!("confirming the best, after {after}")
+            }
             Phase::Active => format!("choosing what to try next, after {after}"),
             Phase::Paused(reason) => format!("paused after {after}: {}", clean(reason)),
             Phase::Done(reason) => format!("done after {after}: {}", clean(reason)),

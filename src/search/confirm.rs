@@ -27,7 +27,7 @@ use std::time::Duration;
 use super::statistics::{Comparison, compare};
 use crate::model::metric::{Constraint, Summary};
 use crate::model::outcome::Outcome;
-use crate::model::study::Study;
+use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
 
 /// How far the comparison of the incumbent with the baseline is.
@@ -124,14 +124,36 @@ pub fn next(study: &Study) -> Option<(TrialId, Purpose)> {
     Some((next.id, purpose))
 }
 
+/// Whether the search is over and its winner is being confirmed.
+pub fn is_under_way(study: &Study) -> bool {
+    *study.phase() == Phase::Active
+        && study.unsettled().is_none()
+        && Confirmation::of(study).is_some_and(|found| !found.is_over())
+}
+
 /// About how long it takes in all: as long as a start and a run of each of the
 /// two took so far.
 pub fn time(study: &Study) -> Duration {
+    time_of(study, |_| study.spec().confirm_runs())
+}
+
+/// About how long what is to come of it takes.
+pub fn time_left(study: &Study) -> Duration {
     let Some((baseline, winner)) = pair(study) else {
         return Duration::ZERO;
     };
-    let each = [baseline, winner].map(|trial| time_of_start(study, trial));
-    study.spec().confirm_runs() * each.into_iter().sum::<Duration>()
+    let purpose = purpose(baseline, winner);
+    let wanted = study.spec().confirm_runs();
+    time_of(study, |trial| {
+        wanted.saturating_sub(trial.held(purpose).count() as u32)
+    })
+}
+
+fn time_of(study: &Study, starts: impl Fn(&Trial) -> u32) -> Duration {
+    let both = pair(study).map(|(baseline, winner)| [baseline, winner]);
+    let both = both.into_iter().flatten();
+    both.map(|trial| starts(trial) * time_of_start(study, trial))
+        .sum()
 }
 
 /// About how long a start of a trial with one run of each step takes.

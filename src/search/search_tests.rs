@@ -14,7 +14,7 @@ use crate::model::params::Params;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
-use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, SittingEnd, Trial, TrialId};
 use crate::model::value::{Finite, Value};
 
 fn keys(params: &[Params]) -> Vec<String> {
@@ -346,6 +346,9 @@ fn a_bound_is_kept_with_confidence_or_not_at_all() {
     );
     assert_eq!(study.incumbent().map(|best| best.id.0), Some(1));
     assert_eq!((study.counts().complete, study.counts().infeasible), (7, 0));
+    // All together are judged as each would be.
+    let alone = |trial: &Arc<Trial>| Some(study.judge(trial)) == trial.outcome;
+    assert!(study.trials().iter().all(alone));
     // By the mean it had been feasible all the while.
     let mut spec = Spec::clone(study.spec());
     spec.constraints[0].confidence = None;

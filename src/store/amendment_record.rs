@@ -67,6 +67,10 @@ pub(super) enum SettingRecord<'a> {
         metric: Text<'a>,
         bound: Option<f64>,
     },
+    Confidence {
+        metric: Text<'a>,
+        confidence: Option<f64>,
+    },
     Runs {
         step: Text<'a>,
         runs: u32,
@@ -77,6 +81,7 @@ pub(super) enum SettingRecord<'a> {
     BudgetGpuNs(Option<u64>),
     Converged(Option<f64>),
     Racing(bool),
+    Recheck(u32),
     ConfirmRuns(u32),
 }
 
@@ -195,6 +200,10 @@ impl<'a> SettingRecord<'a> {
                 metric: Text::of(metric),
                 bound: bound.map(Finite::get),
             },
+            Setting::Confidence(metric, confidence) => Self::Confidence {
+                metric: Text::of(metric),
+                confidence: confidence.map(Finite::get),
+            },
             Setting::Runs(step, runs) => Self::Runs {
                 step: Text::of(step),
                 runs: *runs,
@@ -209,6 +218,7 @@ impl<'a> SettingRecord<'a> {
             }
             Setting::Converged(under) => Self::Converged(under.map(Finite::get)),
             Setting::Racing(on) => Self::Racing(*on),
+            Setting::Recheck(trials) => Self::Recheck(*trials),
             Setting::ConfirmRuns(runs) => Self::ConfirmRuns(*runs),
         }
     }
@@ -227,6 +237,9 @@ impl<'a> SettingRecord<'a> {
             Self::Max { metric, bound } => {
                 Setting::Max(names.name(metric.as_str()), finite(bound)?)
             }
+            Self::Confidence { metric, confidence } => {
+                Setting::Confidence(names.name(metric.as_str()), finite(confidence)?)
+            }
             Self::Runs { step, runs } => Setting::Runs(names.name(step.as_str()), runs),
             Self::BudgetTrials(most) => Setting::BudgetTrials(most),
             Self::BudgetRuns(most) => Setting::BudgetRuns(most),
@@ -234,6 +247,7 @@ impl<'a> SettingRecord<'a> {
             Self::BudgetGpuNs(time) => Setting::BudgetGpuHours(time.map(Duration::from_nanos)),
             Self::Converged(under) => Setting::Converged(finite(under)?),
             Self::Racing(on) => Setting::Racing(on),
+            Self::Recheck(trials) => Setting::Recheck(trials),
             Self::ConfirmRuns(runs) => Setting::ConfirmRuns(runs),
         })
     }

@@ -461,6 +461,11 @@ fn replies() -> Vec<Reply> {
             runs: 1,
             runs_all: 5,
         },
+        Refusal::Beside {
+            trial: 9,
+            purpose: reason(),
+            setting: "confirm.runs".to_owned(),
+        },
         Refusal::LogsGone(3),
         Refusal::Unanswered,
     ];

@@ -65,6 +65,15 @@ pub enum Refusal {
         /// With so many it becomes the best.
         runs_all: u32,
     },
+    /// The trial is settled, and runs beside the search.
+    Beside {
+        /// The trial.
+        trial: u32,
+        /// What for, in words.
+        purpose: String,
+        /// The setting that ends such runs.
+        setting: String,
+    },
     /// A file cannot be written, for this reason.
     NotWritten(String),
 }

@@ -180,6 +180,8 @@ pub enum Phase {
         /// Why.
         reason: String,
     },
+    /// The search is over, and its winner is being confirmed.
+    Confirming,
 }
 
 /// Numbers of trials.

@@ -8,6 +8,7 @@ use crate::model::study::{Phase, Study};
 use crate::model::trial::Trial;
 use crate::report::remaining::remaining;
 use crate::report::retrial;
+use crate::search::confirm;
 use crate::wire::convert::milliseconds;
 use crate::wire::reply::{self, Counts, Doing, HeldUp, Reply, Running, Status, Waiting};
 
@@ -97,6 +98,7 @@ fn held_up(study: &Study) -> Option<HeldUp> {
 
 fn phase(study: &Study) -> reply::Phase {
     match study.phase() {
+        Phase::Active if confirm::is_under_way(study) => reply::Phase::Confirming,
         Phase::Active => reply::Phase::Active,
         Phase::Paused(reason) => reply::Phase::Paused {
             reason: reason.clone(),

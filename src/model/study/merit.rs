@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::Study;
+use crate::model::confidence::Bars;
 use crate::model::drift::{Drift, Levels};
 use crate::model::metric::Summary;
 use crate::model::outcome::Outcome;
@@ -116,14 +117,22 @@ impl Study {
 
     /// Judges all trials by what is known of the noise now.
     pub(super) fn judge_all(&mut self) {
-        let mut changed = false;
-        for index in 0..self.trials.len() {
-            let id = TrialId(index as u32 + 1);
-            changed |= self.judge_anew(id);
+        let mut bars = Bars::default();
+        let judged = self.trials.iter().filter(|trial| is_judged(trial));
+        let outcomes = judged.map(|trial| (trial, self.judge_of_many(trial, &mut bars)));
+        let changed = outcomes.filter(|(trial, outcome)| trial.outcome.as_ref() != Some(outcome));
+        let changed: Vec<_> = changed
+            .map(|(trial, outcome)| (trial.id, outcome))
+            .collect();
+        if changed.is_empty() {
+            return;
         }
-        if changed {
-            self.tally = Tally::of(&self.trials);
+        for (id, outcome) in changed {
+            if let Ok(trial) = self.edit(id) {
+                trial.outcome = Some(outcome);
+            }
         }
+        self.tally = Tally::of(&self.trials);
         self.find_incumbent();
     }
 
@@ -133,7 +142,7 @@ impl Study {
         let Some(trial) = self.trial(id) else {
             return false;
         };
-        if !matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible)) {
+        if !is_judged(trial) {
             return false;
         }
         let outcome = Some(self.judge(trial));
@@ -143,4 +152,9 @@ impl Study {
         }
         changed
     }
+}
+
+/// Whether the constraints decide what came of it.
+fn is_judged(trial: &Trial) -> bool {
+    matches!(trial.outcome, Some(Outcome::Complete | Outcome::Infeasible))
 }

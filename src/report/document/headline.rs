@@ -62,7 +62,8 @@ fn kept<'a>(
         let summary = best.summary(&wanted.metric)?;
         let mut text = mean_and_spread(&summary);
         if let Some(sure) = teller.study.confidence(best, wanted) {
-            let sure = percent(sure);
+            // Nothing that was measured is certain.
+            let sure = percent(sure.min(0.999));
             text += " (";
             text += &words.label(
                 &format!("kept with a confidence of {sure}"),
@@ -215,7 +216,9 @@ impl Measured {
             (Some(false), None) => {
                 ", by the runs of the search itself: that cannot be told from noise.".to_owned()
             }
-            (None, None) => ", by single runs: that cannot be told from noise.".to_owned(),
+            (None, None) => {
+                "; one of the two has a single run: that cannot be told from noise.".to_owned()
+            }
         };
         text
     }
@@ -240,7 +243,7 @@ impl Measured {
                                    带有运气成分，实际收益可能略低。"
                 .to_owned(),
             (Some(false), None) => "，依据搜索过程中的评测：不能与噪声区分。".to_owned(),
-            (None, None) => "，依据单次评测：不能与噪声区分。".to_owned(),
+            (None, None) => "，其中一方只有一次评测：不能与噪声区分。".to_owned(),
         };
         text
     }

@@ -188,7 +188,7 @@ pub(super) fn infeasible(teller: &Teller<'_>) -> Option<Section> {
     }
     teller.section(
         "infeasible",
-        ("What missed a constraint", "未达约束的试验"),
+        ("What missed a constraint", "未满足的约束"),
         vec![Block::Table(table)],
     )
 }

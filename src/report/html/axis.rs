@@ -58,8 +58,18 @@ impl Scale {
         };
         numbers
             .into_iter()
-            .map(|number| (number, figures(number, 6)))
+            .map(|number| (number, text(number)))
             .collect()
+    }
+}
+
+/// A round number in short: `0.2`, `5000`, `3e-5`.
+fn text(number: f64) -> String {
+    // Without what a step too many has left at its end.
+    let rounded: f64 = format!("{number:.5e}").parse().unwrap_or(number);
+    match rounded.abs() {
+        size if size == 0.0 || (1e-3..1e6).contains(&size) => figures(rounded, 6),
+        _ => format!("{rounded:e}"),
     }
 }
 
@@ -148,10 +158,7 @@ mod tests {
         };
         assert_eq!(texts(1.0, 1000.0, 5), "1 10 100 1000");
         assert_eq!(texts(4.0, 64.0, 6), "5 10 20 50");
-        assert_eq!(
-            texts(1e-5, 1e-3, 6),
-            "1.00000e-5 3.00000e-5 0.0001 0.0003 0.001"
-        );
+        assert_eq!(texts(1e-5, 1e-3, 6), "1e-5 3e-5 1e-4 3e-4 0.001");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::axis::Scale;
 use super::escape;
-use super::svg::{Anchor, Svg, class, shape, short, width};
+use super::svg::{Anchor, Svg, class, shape, short, small, width};
 use crate::base::quantity::show_duration;
 use crate::report::document::{
     AxisKind, Bars, Figure, LaneKind, Line, LineKind, Map, Point, Scatter, State, Timeline,
@@ -283,11 +283,11 @@ fn points(svg: &mut Svg, points: &[Point], place: impl Fn(&Point) -> (f64, f64))
             let path = paths
                 .entry(rank(point.state).unwrap_or_default())
                 .or_default();
-            *path += &shape(point.state, x, y);
+            *path += &small(point.state, x, y);
         }
     }
     for (rank, data) in paths {
-        svg.path(class(State::ALL[rank]), &data, "");
+        svg.path(&format!("{} many", class(State::ALL[rank])), &data, "");
     }
 }
 

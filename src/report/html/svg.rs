@@ -164,3 +164,14 @@ pub(super) fn shape(state: State, x: f64, y: f64) -> String {
         }
     }
 }
+
+/// The same, smaller, where there are very many of them.
+pub(super) fn small(state: State, x: f64, y: f64) -> String {
+    let at = |dx: f64, dy: f64| format!("M{} {}", short(x + dx), short(y + dy));
+    match state {
+        State::Infeasible => at(0.0, -3.0) + "l2.6 4.6h-5.2z",
+        State::Pruned => at(-2.0, 0.0) + "h4",
+        State::Failed => at(-2.0, -2.0) + "l4 4m0-4l-4 4",
+        State::Complete | State::Baseline | State::Best => shape(state, x, y),
+    }
+}

@@ -106,10 +106,8 @@ impl<'a> Promise<'a> {
         let times = self.time.of(&places, &starts);
         for ((promise, chance), time) in promises.iter_mut().zip(&starts).zip(times) {
             *promise += chance.ln() - time.ln();
-            // Numbers beyond what can be computed with promise nothing.
-            if promise.is_nan() {
-                *promise = f64::NEG_INFINITY;
-            }
+            // Numbers beyond what can be computed with promise next to nothing.
+            *promise = promise.max(f64::MIN);
         }
         promises
     }
