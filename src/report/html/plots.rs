@@ -253,7 +253,10 @@ fn x_axis(
         }
     }
     if !is_named {
-        let most = ((right - left) / 70.0) as usize;
+        // As many as have room beside each other.
+        let probe = scale.ticks(3, found.x.kind == AxisKind::Whole);
+        let widest = probe.iter().map(|(_, text)| width(text)).fold(16.0, f64::max);
+        let most = ((right - left) / (widest + 22.0)) as usize;
         for (number, text) in scale.ticks(most, found.x.kind == AxisKind::Whole) {
             let x = scale.at(number);
             svg.line("grid", (x, top), (x, bottom));
