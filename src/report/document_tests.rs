@@ -227,6 +227,7 @@ pub(super) fn hostile() -> Simulation {
 #[test]
 fn hostile_texts_are_no_markup() {
     let page = markdown(&hostile(), Languages::Both);
+    let escaped = Regex::new(r"\\.").expect("a pattern");
     let mut in_code = false;
     let mut columns = None;
     for line in page.lines() {
@@ -236,7 +237,7 @@ fn hostile_texts_are_no_markup() {
             continue;
         }
         // What a backslash stands before is a letter like any other.
-        let bare = Regex::new(r"\\.").expect("a pattern").replace_all(line, "");
+        let bare = escaped.replace_all(line, "");
         for markup in ["<", "](", "`", "://", "&amp", "_x_"] {
             assert!(!bare.contains(markup), "{markup}: {line}");
         }
@@ -279,6 +280,7 @@ fn studies_that_have_not_come_far() {
 fn assert_well_formed(page: &str) {
     let tag = Regex::new(r#"<(/?)([a-zA-Z][\w:-]*)((?:\s+[\w:-]+="[^"<]*")*)\s*(/?)>"#);
     let tag = tag.expect("a pattern");
+    let entity = Regex::new("&(amp|lt|gt|quot|#39);").expect("a pattern");
     let body = page.strip_prefix("<!DOCTYPE html>").expect("a type");
     // The style is no markup.
     let (head, rest) = body.split_once("<style>").expect("a style");
@@ -295,7 +297,6 @@ fn assert_well_formed(page: &str) {
         }
         let text = tag.replace_all(part, "");
         assert!(!text.contains(['<', '>']), "{}", text.trim());
-        let entity = Regex::new("&(amp|lt|gt|quot|#39);").expect("a pattern");
         assert!(
             !entity.replace_all(&text, "").contains('&'),
             "{}",
@@ -307,6 +308,7 @@ fn assert_well_formed(page: &str) {
 
 #[test]
 fn pages_are_well_formed_and_need_nothing_else() {
+    let links = Regex::new("href=\"([^\"]*)\"").expect("a pattern");
     for languages in Languages::ALL {
         for simulation in [serving(), hostile()] {
             let page = page(&simulation, languages, Format::Html);
@@ -317,7 +319,6 @@ fn pages_are_well_formed_and_need_nothing_else() {
             ] {
                 assert!(!lower.contains(reach), "{reach}");
             }
-            let links = Regex::new("href=\"([^\"]*)\"").expect("a pattern");
             assert!(
                 links
                     .captures_iter(&page)

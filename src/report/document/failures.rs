@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Block, Figure, Map, Section, Table, Teller, number_column, text_column};
+use super::{Block, Figure, Map, Section, Table, Teller, Tried, number_column, text_column};
 use crate::model::domain::Domain;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::trial::{Trial, log_name};
@@ -14,6 +14,8 @@ const TOLD: usize = 12;
 const MESSAGE: usize = 200;
 /// So many values are told at which trials fail.
 const VALUES: usize = 15;
+/// A value on the map takes at most so many columns.
+const VALUE: usize = 16;
 /// A parameter of more values has no place on the map.
 const MAPPED: usize = 24;
 
@@ -57,7 +59,7 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
     for (trial, failure) in &failed {
         table.row(vec![
             trial.id.to_string(),
-            teller.from_start(trial),
+            teller.differences(trial),
             cut(&clean(failure.message.trim()), MESSAGE),
             log(teller, trial, failure),
         ]);
@@ -155,22 +157,25 @@ fn map(teller: &Teller<'_>) -> Map {
         if values.len() > MAPPED {
             continue;
         }
-        let mut counts = vec![(0, 0); values.len()];
+        let mut cells: Vec<Tried> = values
+            .iter()
+            .map(|value| Tried {
+                value: cut(&teller.value(&parameter.name, value), VALUE),
+                trials: 0,
+                failed: 0,
+            })
+            .collect();
         for trial in study.trials().iter().filter(|trial| trial.is_settled()) {
             let params = study.params_of(trial);
             let value = params.get(&parameter.name);
             let place = value.and_then(|value| values.iter().position(|known| known == value));
-            if let Some((tried, broke)) = place.and_then(|place| counts.get_mut(place)) {
-                *tried += 1;
-                *broke += u32::from(matches!(trial.outcome, Some(Outcome::Failed(_))));
+            if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
+                cell.trials += 1;
+                cell.failed += u32::from(matches!(trial.outcome, Some(Outcome::Failed(_))));
             }
         }
-        let named = values.iter().zip(counts).map(|(value, (tried, broke))| {
-            let value = cut(&teller.value(&parameter.name, value), 16);
-            (value, tried, broke)
-        });
-        let cells: Vec<(String, u32, u32)> = named.filter(|(_, tried, _)| *tried > 0).collect();
-        let breaks = cells.iter().any(|(_, _, broke)| *broke > 0);
+        cells.retain(|cell| cell.trials > 0);
+        let breaks = cells.iter().any(|cell| cell.failed > 0);
         if cells.len() > 1 && breaks {
             rows.push((clean(&parameter.name), cells));
         }
@@ -189,17 +194,16 @@ fn map(teller: &Teller<'_>) -> Map {
 fn by_value(teller: &Teller<'_>, map: &Map, failed: u32) -> Table {
     let words = teller.words;
     let counts = teller.study.counts();
-    let share = |tried: u32, broke: u32| f64::from(broke) / f64::from(tried.max(1));
-    let usual = share(counts.all() - counts.unsettled, failed);
+    let settled = counts.all() - counts.unsettled;
+    let usual = f64::from(failed) / f64::from(settled.max(1));
     let rows = map.rows.iter();
     let all = rows.flat_map(|(name, cells)| cells.iter().map(move |cell| (name, cell)));
     // Where no more fail than anywhere there is nothing to look for.
-    let mut found: Vec<_> = all
-        .filter(|(_, (_, tried, broke))| share(*tried, *broke) > usual)
-        .collect();
-    found.sort_by(|(_, (_, tried, broke)), (_, (_, others, lost))| {
-        let shares = share(*others, *lost).total_cmp(&share(*tried, *broke));
-        shares.then(lost.cmp(broke))
+    let mut found: Vec<_> = all.filter(|(_, cell)| cell.share() > usual).collect();
+    found.sort_by(|(_, a), (_, b)| {
+        b.share()
+            .total_cmp(&a.share())
+            .then(b.failed.cmp(&a.failed))
     });
     let mut table = Table::new(
         words.label("By value", "按参数取值"),
@@ -211,13 +215,13 @@ fn by_value(teller: &Teller<'_>, map: &Map, failed: u32) -> Table {
             number_column(words.label("share", "比例")),
         ],
     );
-    for (name, (value, tried, broke)) in found.into_iter().take(VALUES) {
+    for (name, cell) in found.into_iter().take(VALUES) {
         table.row(vec![
             name.clone(),
-            value.clone(),
-            tried.to_string(),
-            broke.to_string(),
-            percent(share(*tried, *broke)),
+            cell.value.clone(),
+            cell.trials.to_string(),
+            cell.failed.to_string(),
+            percent(cell.share()),
         ]);
     }
     table

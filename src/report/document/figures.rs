@@ -1,7 +1,10 @@
-//! What there is to be drawn, as numbers and names.
+//! What there is to be drawn of a study.
 
 use std::collections::BTreeMap;
 
+use super::figure::{
+    Axis, AxisKind, Figure, Lane, LaneKind, Line, LineKind, Point, Scatter, Spread, State, Timeline,
+};
 use super::{Block, Teller};
 use crate::model::domain::{Domain, Scale};
 use crate::model::metric::{Constraint, Direction, Summary};
@@ -17,210 +20,6 @@ const TITLED: usize = 500;
 const VALUE: usize = 14;
 /// So many values of a list have room under an axis.
 const VALUES: usize = 40;
-
-/// A plot.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Figure {
-    /// Points over two axes.
-    Scatter(Scatter),
-    /// Several small ones, of one kind.
-    Panels {
-        /// What is in all of them.
-        legend: Vec<(State, String)>,
-        /// The plots.
-        panels: Vec<Scatter>,
-    },
-    /// Bars with how sure they are.
-    Bars(Bars),
-    /// What was done when.
-    Timeline(Timeline),
-    /// At which values how many trials fail.
-    Map(Map),
-}
-
-/// Points over two axes.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Scatter {
-    /// What it shows.
-    pub title: String,
-    /// How to read it.
-    pub description: String,
-    /// The axis below.
-    pub x: Axis,
-    /// The axis to the left.
-    pub y: Axis,
-    /// The points.
-    pub points: Vec<Point>,
-    /// Those that have a place on the axis below alone.
-    pub rug: Vec<Point>,
-    /// The lines.
-    pub lines: Vec<Line>,
-    /// Means with what they spread by.
-    pub spreads: Vec<Spread>,
-    /// What the points mean.
-    pub legend: Vec<(State, String)>,
-}
-
-/// An axis.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Axis {
-    /// What is on it.
-    pub label: String,
-    /// How it is divided.
-    pub kind: AxisKind,
-}
-
-/// See [`Axis::kind`].
-#[derive(Clone, Debug, PartialEq)]
-pub enum AxisKind {
-    /// Numbers, by equal differences.
-    Linear,
-    /// Whole numbers, by equal differences.
-    Whole,
-    /// Numbers above 0, by equal ratios.
-    Log,
-    /// Names at 0, 1, 2, ….
-    Names(Vec<String>),
-}
-
-/// A point, which stands for a trial.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Point {
-    /// Its place to the right.
-    pub x: f64,
-    /// Its place upwards.
-    pub y: f64,
-    /// What came of it.
-    pub state: State,
-    /// What is told of it; nothing where there are very many.
-    pub title: String,
-}
-
-/// What came of a trial, as it is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum State {
-    /// It counts.
-    Complete,
-    /// It misses a constraint.
-    Infeasible,
-    /// It was ended early.
-    Pruned,
-    /// It failed.
-    Failed,
-    /// It is the baseline.
-    Baseline,
-    /// It is the best.
-    Best,
-}
-
-impl State {
-    /// All that there are, in the order in which they are drawn.
-    pub const ALL: [Self; 6] = [
-        Self::Pruned,
-        Self::Failed,
-        Self::Infeasible,
-        Self::Complete,
-        Self::Baseline,
-        Self::Best,
-    ];
-}
-
-/// A line.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Line {
-    /// What it is.
-    pub kind: LineKind,
-    /// What it is called.
-    pub label: String,
-    /// Its corners.
-    pub points: Vec<(f64, f64)>,
-}
-
-/// See [`Line::kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineKind {
-    /// What was the best, in steps.
-    Incumbent,
-    /// The trials that no other beats in both.
-    Front,
-    /// A bound: through the whole plot at its one corner, upright.
-    Bound,
-}
-
-/// A mean with what it spreads by.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Spread {
-    /// Its place to the right.
-    pub x: f64,
-    /// The mean less the spread.
-    pub low: f64,
-    /// The mean.
-    pub mean: f64,
-    /// The mean and the spread.
-    pub high: f64,
-}
-
-/// Shares with how sure they are.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bars {
-    /// What it shows.
-    pub title: String,
-    /// How to read it.
-    pub description: String,
-    /// Names, with shares of 0 to 1: what it is, and between what it is.
-    pub bars: Vec<(String, f64, f64, f64)>,
-}
-
-/// What was done when.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Timeline {
-    /// What it shows.
-    pub title: String,
-    /// How to read it.
-    pub description: String,
-    /// How long it is, in seconds.
-    pub length: f64,
-    /// What there is to be done.
-    pub lanes: Vec<Lane>,
-}
-
-/// One kind of work, and when it was done.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Lane {
-    /// Which.
-    pub kind: LaneKind,
-    /// What it is called.
-    pub name: String,
-    /// From and to, in seconds, in order.
-    pub stretches: Vec<(f64, f64)>,
-}
-
-/// See [`Lane::kind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LaneKind {
-    /// Starting services.
-    Startup,
-    /// Runs of the search.
-    Runs,
-    /// Fresh starts and checks.
-    Beside,
-    /// What broke before it measured anything.
-    Broken,
-    /// Warming up, ending, waiting.
-    Other,
-}
-
-/// At which values how many trials fail.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Map {
-    /// What it shows.
-    pub title: String,
-    /// How to read it.
-    pub description: String,
-    /// The parameters, each with its values: how many had it, and how many of
-    /// those failed.
-    pub rows: Vec<(String, Vec<(String, u32, u32)>)>,
-}
 
 fn state(teller: &Teller<'_>, trial: &Trial) -> Option<State> {
     let is = |other: Option<&std::sync::Arc<Trial>>| other.is_some_and(|one| one.id == trial.id);
@@ -241,7 +40,7 @@ fn title(teller: &Teller<'_>, trial: &Trial) -> String {
     let measured = teller.study.objective(trial);
     let measured = measured.map(|summary| format!(" {}", mean_and_spread(&summary)));
     let measured = measured.unwrap_or_default();
-    let (outcome, differs) = (teller.outcome(trial), teller.from_start(trial));
+    let (outcome, differs) = (teller.outcome(trial), teller.differences(trial));
     cut(
         &format!("{}: {outcome}{measured}; {differs}", trial.id),
         300,

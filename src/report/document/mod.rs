@@ -14,7 +14,7 @@
 //! | `apply` | how to use it |
 //! | `advice` | what a language model had to do with it |
 //!
-//! `figures` holds what there is to be drawn.
+//! `figure` says what can be drawn, `figures` makes it of a study.
 //!
 //! Texts of others (names, values, what programs printed, what a language model
 //! wrote) are in it as they are but for control characters; a renderer escapes
@@ -25,6 +25,7 @@ mod apply;
 mod compared;
 mod effects;
 mod failures;
+mod figure;
 mod figures;
 mod headline;
 mod setup;
@@ -33,9 +34,9 @@ mod trials;
 
 use std::path::Path;
 
-pub use self::figures::{
+pub use self::figure::{
     Axis, AxisKind, Bars, Figure, Lane, LaneKind, Line, LineKind, Map, Point, Scatter, Spread,
-    State, Timeline,
+    State, Timeline, Tried,
 };
 use super::overview::{self, Change};
 use super::phrase::{clean, cut, shown};
@@ -279,7 +280,7 @@ impl Teller<'_> {
     }
 
     /// How a trial's params differ from the starting ones.
-    fn from_start(&self, trial: &Trial) -> String {
+    fn differences(&self, trial: &Trial) -> String {
         let params = self.study.params_of(trial);
         let Some(start) = &self.start else {
             let each = params.iter();

@@ -92,7 +92,7 @@ fn changed(teller: &Teller<'_>, trial: &Trial) -> String {
             let differs = teller.difference(&base, &params);
             format!("{differs} ({id})")
         }
-        None => teller.from_start(trial),
+        None => teller.differences(trial),
     }
 }
 
@@ -177,7 +177,7 @@ pub(super) fn infeasible(teller: &Teller<'_>) -> Option<Section> {
     let trials = study.trials().iter();
     for trial in trials.filter(|trial| trial.outcome == Some(Outcome::Infeasible)) {
         let id = trial.id.to_string();
-        let cells = vec![id, teller.from_start(trial), missed(teller, trial)];
+        let cells = vec![id, teller.differences(trial), missed(teller, trial)];
         table.rows.push(Row {
             cells,
             mark: Mark::None,

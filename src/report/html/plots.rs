@@ -42,7 +42,7 @@ pub(super) fn figure(page: &mut String, figure: &Figure) {
                 page,
                 "{}</small></figcaption>\n{}",
                 escape(&first.description),
-                states(legend)
+                states(legend, "")
             );
             *page += "<div class=\"panels\">\n";
             for panel in panels {
@@ -79,36 +79,38 @@ fn framed(page: &mut String, title: &str, description: &str, class: &str, inner:
 
 /// What the points and lines of a plot mean.
 fn legend(found: &Scatter) -> String {
-    let mut text = states(&found.legend);
-    let lines = found.lines.iter().map(|line| {
-        let name = match line.kind {
-            LineKind::Incumbent => "incumbent",
-            LineKind::Front => "front",
-            LineKind::Bound => "bound",
-        };
-        let label = escape(&line.label);
-        format!(
-            "<span><svg viewBox=\"0 0 18 14\" aria-hidden=\"true\"><path class=\"{name}\" \
-             d=\"M0 7h18\"/></svg> {label}</span> "
-        )
-    });
+    let lines = found
+        .lines
+        .iter()
+        .map(|line| key(line_class(line.kind), "M0 7h18", &line.label));
     let mut lines: Vec<String> = lines.collect();
     lines.dedup();
-    if let Some(at) = text.rfind("</div>") {
-        text.insert_str(at, &lines.concat());
-    }
-    text
+    states(&found.legend, &lines.concat())
 }
 
-fn states(legend: &[(State, String)]) -> String {
-    let each = legend.iter().map(|(state, label)| {
-        let (name, shape, label) = (class(*state), shape(*state, 9.0, 7.5), escape(label));
-        format!(
-            "<span><svg viewBox=\"0 0 18 14\" aria-hidden=\"true\"><path class=\"{name}\" \
-             d=\"{shape}\"/></svg> {label}</span> "
-        )
-    });
-    format!("<div class=\"legend\">{}</div>\n", each.collect::<String>())
+/// What the points mean, with further keys after theirs.
+fn states(legend: &[(State, String)], more: &str) -> String {
+    let each = legend.iter();
+    let each = each.map(|(state, label)| key(class(*state), &shape(*state, 9.0, 7.5), label));
+    let keys: String = each.collect();
+    format!("<div class=\"legend\">{keys}{more}</div>\n")
+}
+
+/// A sign with what it means.
+fn key(class: &str, data: &str, label: &str) -> String {
+    let label = escape(label);
+    format!(
+        "<span><svg viewBox=\"0 0 18 14\" aria-hidden=\"true\"><path class=\"{class}\" \
+         d=\"{data}\"/></svg> {label}</span> "
+    )
+}
+
+const fn line_class(kind: LineKind) -> &'static str {
+    match kind {
+        LineKind::Incumbent => "incumbent",
+        LineKind::Front => "front",
+        LineKind::Bound => "bound",
+    }
 }
 
 /// The least and the most of some numbers.
@@ -191,8 +193,9 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
                     svg.line("bound", (place(*x), top), (place(*x), bottom));
                 }
             }
-            LineKind::Incumbent => svg.path("incumbent", &polyline(line, &place, &y), ""),
-            LineKind::Front => svg.path("front", &polyline(line, &place, &y), ""),
+            kind @ (LineKind::Incumbent | LineKind::Front) => {
+                svg.path(line_class(kind), &polyline(line, &place, &y), "");
+            }
         }
     }
     let spot = |point: &Point| (place(point.x), y.at(point.y));
@@ -255,7 +258,10 @@ fn x_axis(
     if !is_named {
         // As many as have room beside each other.
         let probe = scale.ticks(3, found.x.kind == AxisKind::Whole);
-        let widest = probe.iter().map(|(_, text)| width(text)).fold(16.0, f64::max);
+        let widest = probe
+            .iter()
+            .map(|(_, text)| width(text))
+            .fold(16.0, f64::max);
         let most = ((right - left) / (widest + 22.0)) as usize;
         for (number, text) in scale.ticks(most, found.x.kind == AxisKind::Whole) {
             let x = scale.at(number);
@@ -437,15 +443,14 @@ fn map(found: &Map) -> String {
         let mut x = left;
         let first = y;
         let mut boxes = Vec::new();
-        for (value, tried, broke) in cells {
-            let text = format!("{value}: {broke}/{tried}");
+        for cell in cells {
+            let text = format!("{}: {}/{}", cell.value, cell.failed, cell.trials);
             let size = width(&text) + 16.0;
             if x + size > wide && x > left {
                 x = left;
                 y += row;
             }
-            let share = f64::from(*broke) / f64::from((*tried).max(1));
-            boxes.push(((x, y), size, share, text));
+            boxes.push(((x, y), size, cell.share(), text));
             x += size + gap;
         }
         places.push((name, first, boxes));
