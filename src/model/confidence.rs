@@ -2,7 +2,7 @@
 //!
 //! The true mean of a trial meets a bound with a confidence of 90 % where its
 //! measured mean is beyond the bound by the 90 % quantile of Student's t times
-//! the mean's standard error: by the [`noise`](super::noise) of the whole study,
+//! the mean's standard error: by the [`noise`] of the whole study,
 //! as far as it was measured. A trial of which racing has put runs off is judged
 //! by its mean: it may only lead by that, and is judged again once it has them
 //! all.

@@ -1,6 +1,6 @@
 //! A report of a study as data: sections of paragraphs, tables and figures, in
-//! one or two languages, from which [`markdown`](super::markdown) and
-//! [`html`](super::html) make pages.
+//! one or two languages, from which [`markdown`] and
+//! [`html`] make pages.
 //!
 //! | file | sections |
 //! |---|---|
