@@ -24,13 +24,14 @@
 //!
 //! | room | what | may import (besides `base`) |
 //! |---|---|---|
+//! | [`advisor`] | asking a language model; its answers are checked like everybody's | model |
 //! | [`base`] | time, durations, atomic files, seeded random numbers | – |
 //! | [`model`] | the words above as values; pure | – |
 //! | [`search`] | samplers over a read-only history, statistics; pure, seeded | model |
 //! | [`catalogue`] | what the arguments of ms-swift are, and which make sense together; pure | model |
 //! | [`config`] | text to a checked spec, with a position for every complaint | model, catalogue |
 //! | [`exec`] | one sitting of a trial, in a process of its own | model |
-//! | [`doctor`] | is there on this host what a study needs? | model, exec, notify, report, systemd |
+//! | [`doctor`] | is there on this host what a study needs? | model, advisor, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
 //! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
@@ -42,7 +43,7 @@
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
-//! | [`ctl`] | `autotunectl`'s verbs | model, catalogue, config, wire, report, term |
+//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, wire, report, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!
@@ -68,6 +69,7 @@
 //!   server has threads of its own, and waits for no reader.
 //! - No `model` type is serialised: `store`, `exec` and `wire` own their formats.
 
+pub mod advisor;
 pub mod base;
 pub mod catalogue;
 pub mod cli;

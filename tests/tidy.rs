@@ -13,8 +13,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("catalogue", &["model"]),
     ("config", &["model", "catalogue"]),
     ("exec", &["model"]),
-    ("doctor", &["model", "exec", "notify", "report", "systemd"]),
+    (
+        "doctor",
+        &["model", "advisor", "exec", "notify", "report", "systemd"],
+    ),
     ("store", &["model"]),
+    ("advisor", &["model"]),
     ("supervise", &[]),
     ("setup", &["doctor"]),
     ("report", &["model", "search"]),
@@ -24,7 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
-            "notify",
+            "notify", "advisor",
         ],
     ),
     (
@@ -45,12 +49,21 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "supervise",
             "systemd",
             "notify",
+            "advisor",
         ],
     ),
     ("wire", &["model"]),
     (
         "ctl",
-        &["model", "catalogue", "config", "wire", "report", "term"],
+        &[
+            "model",
+            "advisor",
+            "catalogue",
+            "config",
+            "wire",
+            "report",
+            "term",
+        ],
     ),
 ];
 

@@ -522,6 +522,7 @@ pub fn spec(
         notify: Notify::default(),
         log_max: 1,
         retention: Retention::default(),
+        advisor: None,
         digest: String::new(),
     })
 }

@@ -111,6 +111,7 @@ impl Table {
                 domain: Domain::values(values.clone())?,
                 base: values[*base].clone(),
                 when: None,
+                tunable: true,
             })
         });
         let parameters = parameters.collect::<Result<_>>()?;

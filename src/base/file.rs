@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
 /// Replaces `path` by `contents`, readable by everybody who may enter its
@@ -14,12 +14,39 @@ use std::path::Path;
 /// Whatever the file system answers; the old file is then untouched and the
 /// temporary one is gone.
 pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
+    replace_by(path, contents, 0o644, |_| Ok(()))
+}
+
+/// Replaces `path` by `contents`, which nobody but its owner can read: whoever
+/// owns the old file or, where there is none, its folder.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_private(path: &Path, contents: &[u8]) -> io::Result<()> {
+    let owner = std::fs::metadata(path).or_else(|_| std::fs::metadata(folder_of(path)))?;
+    replace_by(path, contents, 0o600, |new| {
+        let own = new.metadata()?;
+        // Root alone may give a file away.
+        if own.uid() == owner.uid() || own.uid() != 0 {
+            return Ok(());
+        }
+        fchown(new, Some(owner.uid()), Some(owner.gid()))
+    })
+}
+
+fn replace_by(
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+    finish: impl FnOnce(&File) -> io::Result<()>,
+) -> io::Result<()> {
     let folder = folder_of(path);
     let mut file = tempfile::Builder::new()
         .prefix(".")
         .suffix(".new")
-        .permissions(std::fs::Permissions::from_mode(0o644))
+        .permissions(std::fs::Permissions::from_mode(mode))
         .tempfile_in(folder)?;
+    finish(file.as_file())?;
     file.write_all(contents)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
@@ -90,6 +117,17 @@ mod tests {
         assert_eq!(std::fs::read(&path).expect("read back"), b"two");
         let names = std::fs::read_dir(folder.path()).expect("list").count();
         assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn a_private_file_is_private_whatever_it_was() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join(".env");
+        replace(&path, b"open").expect("first write");
+        replace_private(&path, b"secret").expect("second write");
+        let found = std::fs::metadata(&path).expect("its metadata");
+        assert_eq!(found.mode() & 0o777, 0o600);
+        assert_eq!(std::fs::read(&path).expect("read back"), b"secret");
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! Shared primitives that stand below every other room: time, durations,
 //! sizes, atomic file replacement, HTTP clients, secrets, owners, seeded random
-//! numbers, inherited signals and lines that fit.
+//! numbers, inherited signals, text that can be shown and lines that fit.
 
 pub mod clock;
+pub mod dotenv;
 pub mod exports;
 pub mod file;
 pub mod http;
@@ -12,4 +13,5 @@ pub mod quantity;
 pub mod random;
 pub mod secret;
 pub mod signal;
+pub mod text;
 pub mod wrap;

@@ -1,6 +1,6 @@
 //! Files that hold secrets: read only where nobody but their owner can.
 
-use std::fs::OpenOptions;
+use std::fs::{Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -44,6 +44,18 @@ pub enum PrivateError {
 /// # Errors
 /// See [`PrivateError`].
 pub fn read(path: &Path) -> Result<String, PrivateError> {
+    read_if(path, |found| found.mode() & 0o066 == 0)
+}
+
+/// The same of a file that others may read: only for what is no secret in it.
+///
+/// # Errors
+/// See [`PrivateError`].
+pub fn read_open(path: &Path) -> Result<String, PrivateError> {
+    read_if(path, |_| true)
+}
+
+fn read_if(path: &Path, good: impl Fn(&Metadata) -> bool) -> Result<String, PrivateError> {
     let unreadable = |source| PrivateError::Unreadable {
         path: path.to_owned(),
         source,
@@ -58,7 +70,7 @@ pub fn read(path: &Path) -> Result<String, PrivateError> {
     if !found.is_file() {
         return Err(PrivateError::NotAFile(path.to_owned()));
     }
-    if found.mode() & 0o066 != 0 {
+    if !good(&found) {
         return Err(PrivateError::Open(path.to_owned()));
     }
     let mut bytes = Vec::new();

@@ -113,6 +113,9 @@ pub enum SecretError {
     /// Nothing is in it, or not text.
     #[error("{0} is empty, or no text: write the secret into it, as one line")]
     Empty(String),
+    /// It cannot be a key of an HTTP endpoint.
+    #[error("{0} holds something else than a key: write the key alone into it, as one line")]
+    NoKey(String),
 }
 
 impl fmt::Display for Source {

@@ -108,10 +108,15 @@ impl<'a> Draft<'a> {
     /// Where that cannot be: with the way out.
     pub fn set_domain(&mut self, name: &str, text: &str) -> Checked {
         let parameter = self.parameter(name)?;
-        let (domain, when) = domain(name, text)?;
-        if when.is_some() {
+        let Written {
+            domain,
+            when,
+            tunable,
+        } = written(name, text)?;
+        let others = [(when.is_some(), "when"), (tunable.is_some(), "tunable")];
+        if let Some((_, key)) = others.iter().find(|(given, _)| *given) {
             return Err(format!(
-                "the condition of `{name}` cannot be changed while it runs: leave `when` out"
+                "of `{name}` only the domain can be changed while it runs: leave `{key}` out"
             ));
         }
         if domain.admit(&parameter.base).is_err() {
@@ -145,7 +150,11 @@ impl<'a> Draft<'a> {
             return Err(format!("there are {MOST} parameters already"));
         }
         self.check_name(name)?;
-        let (mut domain, own) = domain(name, text)?;
+        let Written {
+            mut domain,
+            when: own,
+            tunable,
+        } = written(name, text)?;
         let base = match &domain {
             Domain::Values(values) => {
                 let base = value_like(values.first(), base)
@@ -173,6 +182,7 @@ impl<'a> Draft<'a> {
             domain,
             base,
             when,
+            tunable: tunable.unwrap_or(true),
         };
         self.check_condition(&parameter)?;
         self.put(Amendment::Parameter(parameter))
@@ -423,7 +433,14 @@ fn value_like(other: Option<&Value>, text: &str) -> Checked<Value> {
 }
 
 /// A domain as `[space]` has it, with its condition.
-fn domain(name: &str, text: &str) -> Checked<(Domain, Option<Expression>)> {
+/// What a text says of a parameter.
+struct Written {
+    domain: Domain,
+    when: Option<Expression>,
+    tunable: Option<bool>,
+}
+
+fn written(name: &str, text: &str) -> Checked<Written> {
     let text = format!("{name} = {}", text.trim());
     let mut r = Reader::new(&text, Path::new("/"));
     let Some(table) = parse(&mut r, &text) else {
@@ -435,10 +452,13 @@ fn domain(name: &str, text: &str) -> Checked<(Domain, Option<Expression>)> {
     let [node] = &nodes[..] else {
         return Err(format!("`{name}` takes one domain"));
     };
-    let (domain, when) = space::domain(&mut r, node);
+    let varied = space::varied(&mut r, node);
     first_error(r)?;
-    let domain = domain.ok_or_else(|| format!("`{name}` has no values"))?;
-    Ok((domain, when.map(|(when, _)| when)))
+    Ok(Written {
+        domain: (varied.domain).ok_or_else(|| format!("`{name}` has no values"))?,
+        when: varied.when.map(|(when, _)| when),
+        tunable: varied.tunable,
+    })
 }
 
 fn condition(text: &str) -> Checked<Expression> {

@@ -52,6 +52,7 @@
 //! | | `.float` | `[lowest, highest]` | |
 //! | | `.log` | `true`: points of a range at equal ratios | `false` |
 //! | | `.when` | condition on parameters above, `train_type == 'lora'` | always active |
+//! | | `.tunable` | `false`: the advisor may not choose its value | `true` |
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
@@ -94,6 +95,21 @@
 //! | `[notify.heartbeat]` | `trials` | whole number: a heartbeat after so many trials; 0 for none | 0 |
 //! | | `interval` | duration, 1 s or more: a heartbeat after so much time; 0 for none | `0s` |
 //! | `[notify.trial_done]` | `every` | 1 or more: every how many trials one is told of | 1 |
+//! | `[advisor]` | `base_url` | address of an OpenAI-compatible endpoint, without `/chat/completions` | `https://api.openai.com/v1` |
+//! | | `model` | the model's name there | required |
+//! | | `api_key` | secret: the key; `false`: none is sent | the credential `openai_api_key`, `.env` in the workdir, the variable `OPENAI_API_KEY` |
+//! | | `ca` | path of a file of certificates (PEM) that are trusted besides the system's | none |
+//! | | `temperature` | number from 0 to 2 | left to the server |
+//! | | `timeout` | duration above 0: how long an answer may take | `120s` |
+//! | | `max_tokens` | whole number, 2000 or more: tokens of the whole study, questions and answers; 0 for no limit | 500000 |
+//! | | `answer_tokens` | 16 to 1000000: tokens of an answer | 4096 |
+//! | | `price` | `{ prompt, completion }`: what a million tokens cost | none |
+//! | | `max_priority_params` | 1 to 1000: so many parameters its plan may name | 3 |
+//! | | `rounds_per_param` | 1 to 1000: so many trials each of them gets | 3 |
+//! | | `share` | number from 0 to 1: the share of proposals that are its own where another sampler is the study's | 0 |
+//! | | `language` | `en`, `zh`, `both`: of its comments | `en` |
+//! | | `about` | text: what is tuned | none |
+//! | | `prompt_file` | `{ system, plan, value, params, summary }`: paths of files of templates over [`PROMPT_NAMES`](crate::model::spec::PROMPT_NAMES) | texts of its own |
 //! | `secret` | `credential` | a file of this name in /etc/autotune/credentials, which systemd hands on | one of these three is required |
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
@@ -128,6 +144,9 @@
 //! | | `.jsonl`, `.pointer` | template of the file; JSON pointer into its last record that has it | |
 //! | | `.optional` | whether a run without it is good all the same | `false` |
 
+mod advisor;
+#[cfg(test)]
+mod advisor_tests;
 mod amend;
 #[cfg(test)]
 mod amend_tests;
@@ -176,7 +195,7 @@ use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
 use crate::model::space::Space;
-use crate::model::spec::{SamplerKind, Search, Spec};
+use crate::model::spec::{Advisor, SamplerKind, Search, Spec};
 use crate::model::step::Step;
 
 /// The largest spec, in bytes.
@@ -378,6 +397,36 @@ pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
     Ok((name, notify))
 }
 
+/// Reads `[advisor]` of the spec at `path`, and the folder where its steps run;
+/// whatever else is wrong with it.
+///
+/// # Errors
+/// What is wrong with that section, or why the file could not be read.
+pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> {
+    let text = read_text(path)?;
+    let origin = Origin::of(path);
+    let mut r = Reader::new(&text, &origin.folder);
+    let table = parse(&mut r, &text);
+    let mut root = table
+        .as_ref()
+        .map(|table| Section::new("a spec", table, 0..0));
+    let mut section = |r: &mut Reader<'_>, key: &'static str| {
+        let node = root.as_mut()?.take(key)?;
+        node.section(r, &format!("[{key}]"))
+    };
+    let advisor = section(&mut r, "advisor");
+    let advisor = advisor::read(&mut r, advisor);
+    let workdir = section(&mut r, "study").and_then(|mut study| study.take("workdir"));
+    let folder = r.folder.clone();
+    let workdir = workdir.and_then(|node| study::path(&mut r, &node, &folder));
+    if r.failed() {
+        let shown = r.shown();
+        let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
+        return Err(Refusal::Wrong(complaints));
+    }
+    Ok((workdir.unwrap_or(folder), advisor))
+}
+
 fn parse<'t>(r: &mut Reader<'_>, text: &'t str) -> Option<DeTable<'t>> {
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -444,6 +493,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
+    let advisor = section(r, "advisor");
     let catalogue = section(r, "catalogue");
     let mut sections = |r: &mut Reader<'_>, key: &'static str| {
         let node = root.take(key);
@@ -473,6 +523,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
+    let advisor = advisor::read(r, advisor);
 
     let space_span = space_section.as_ref().map(|section| section.span.clone());
     let declared = space::read(r, base, space_section);
@@ -534,6 +585,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         notify,
         log_max: study.log_max,
         retention,
+        advisor,
         digest: hexadecimal(&r.digest.clone().finalize()),
     })
 }

@@ -72,12 +72,15 @@ struct Base<'a> {
     value: Option<Value>,
 }
 
-/// A parameter of `[space]`.
-struct Varied<'a> {
-    name: &'a str,
-    /// `None` when it has an error.
-    domain: Option<Domain>,
-    when: Option<(Expression, Range<usize>)>,
+/// What `[space]` says of a parameter.
+pub(super) struct Varied<'a> {
+    pub(super) name: &'a str,
+    /// What it may be; `None` when that has an error.
+    pub(super) domain: Option<Domain>,
+    /// Where it has a meaning.
+    pub(super) when: Option<Condition>,
+    /// Whether the advisor may choose its value, where it says so.
+    pub(super) tunable: Option<bool>,
 }
 
 pub(super) fn read(
@@ -109,12 +112,7 @@ pub(super) fn read(
     let mut varied = Vec::new();
     for node in space {
         parameter_name(r, &node);
-        let (domain, when) = domain(r, &node);
-        varied.push(Varied {
-            name: node.key,
-            domain,
-            when,
-        });
+        varied.push(self::varied(r, &node));
     }
     Declared {
         places,
@@ -147,10 +145,17 @@ fn assemble(r: &mut Reader<'_>, bases: &[Base<'_>], varied: Vec<Varied<'_>>) -> 
             domain: Domain::values(vec![value.clone()]).ok()?,
             base: value,
             when: None,
+            tunable: false,
         })
     };
     declared.parameters.extend(asked.iter().filter_map(fixed));
-    for Varied { name, domain, when } in varied {
+    for one in varied {
+        let Varied {
+            name,
+            domain,
+            when,
+            tunable,
+        } = one;
         let mut good = true;
         if let Some((when, span)) = &when {
             for asked in when.names() {
@@ -168,6 +173,7 @@ fn assemble(r: &mut Reader<'_>, bases: &[Base<'_>], varied: Vec<Varied<'_>>) -> 
                 domain,
                 base,
                 when,
+                tunable: tunable.unwrap_or(true),
             });
         }
     }
@@ -255,37 +261,42 @@ fn place_base(
 
 type Condition = (Expression, Range<usize>);
 
-/// What a parameter of `[space]` may be, and where it has a meaning.
-pub(super) fn domain(r: &mut Reader<'_>, node: &Node<'_>) -> (Option<Domain>, Option<Condition>) {
+/// What is said of a parameter.
+pub(super) fn varied<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Varied<'a> {
     use toml::de::DeValue;
     let examples = "[1, 2, 4], { int = [1, 64] } or { float = [0.1, 0.9] }";
+    let mut varied = Varied {
+        name: node.key,
+        domain: None,
+        when: None,
+        tunable: None,
+    };
     match node.value {
-        DeValue::Array(_) => (list(r, node), None),
-        DeValue::Table(_) => match node.section(r, &format!("`{}`", node.key)) {
-            Some(section) => table(r, node, section),
-            None => (None, None),
-        },
+        DeValue::Array(_) => varied.domain = list(r, node),
+        DeValue::Table(_) => {
+            if let Some(section) = node.section(r, &format!("`{}`", node.key)) {
+                table(r, node, section, &mut varied);
+            }
+        }
         _ => {
             let message = format!("`{}` must say which values to try", node.key);
             let help = format!("for instance {examples}; a value that stays goes into [base]");
             r.error_help(&node.span, message, help.as_str());
-            (None, None)
         }
     }
+    varied
 }
 
-fn table(
-    r: &mut Reader<'_>,
-    node: &Node<'_>,
-    mut section: Section<'_>,
-) -> (Option<Domain>, Option<Condition>) {
+fn table(r: &mut Reader<'_>, node: &Node<'_>, mut section: Section<'_>, varied: &mut Varied<'_>) {
     let kinds = [
         section.take("values"),
         section.take("int"),
         section.take("float"),
     ];
     let log = section.take("log");
-    let when = section.take("when").and_then(|node| condition(r, &node));
+    let when = section.take("when");
+    varied.when = when.and_then(|node| condition(r, &node));
+    varied.tunable = section.take("tunable").and_then(|node| node.truth(r));
     section.finish(r);
     let given: Vec<&Node<'_>> = kinds.iter().flatten().collect();
     let [one] = given[..] else {
@@ -298,11 +309,11 @@ fn table(
             node.key
         );
         r.error(span, message);
-        return (None, when);
+        return;
     };
     let is_log = log.as_ref().and_then(|node| node.truth(r)).unwrap_or(false);
     let scale = if is_log { Scale::Log } else { Scale::Linear };
-    let domain = match one.key {
+    varied.domain = match one.key {
         "values" => {
             if let Some(log) = &log {
                 r.error(
@@ -317,7 +328,6 @@ fn table(
         _ => float_ends(r, one)
             .and_then(|(low, high)| accept(r, &one.span, Domain::float(low, high, scale))),
     };
-    (domain, when)
 }
 
 fn accept(

@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sha2::Digest;
@@ -280,6 +280,13 @@ fn good_file_name(r: &mut Reader<'_>, span: &Range<usize>, name: &str) -> bool {
 }
 
 fn template_file(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<Template> {
+    let (_, source) = template_text(r, node)?;
+    text::check(r, &node.span, &source, known)
+}
+
+/// What is in the file of a template that `node` names, which belongs to the
+/// spec.
+pub(super) fn template_text(r: &mut Reader<'_>, node: &Node<'_>) -> Option<(PathBuf, String)> {
     let folder = r.folder.clone();
     let path = study::path(r, node, &folder)?;
     let mut text = Vec::new();
@@ -305,7 +312,7 @@ fn template_file(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Option<T
         r.error(&node.span, message);
         return None;
     };
-    text::check(r, &node.span, &source, known)
+    Some((path, source))
 }
 
 /// What a container's client starts is not below it, and is not found by

@@ -12,6 +12,8 @@
 //! | `prose` | refusals, params and metrics in words |
 //! | the others | a verb, or a few that are alike |
 
+mod advisor;
+mod advisor_setup;
 mod amend;
 mod best;
 mod doctor;
@@ -103,6 +105,7 @@ Examples:
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
+  autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
   autotunectl init vllm           a spec to start from; needs no daemon";
 
@@ -119,6 +122,7 @@ Examples:
   autotunectl space               what may be tried; change it
   autotunectl set                 limits and budgets; change them
   autotunectl notify test         who is told, and does it arrive?
+  autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
   autotunectl init vllm           a spec to start from; needs no daemon
 
@@ -157,6 +161,7 @@ enum Verb {
     Space(space::Args),
     Set(set::Args),
     Notify(notify::Args),
+    Advisor(advisor::Args),
     Wait(wait::Args),
     /// Looks whether the host has what the study needs, with the daemon's eyes
     #[command(after_help = "\
@@ -210,8 +215,10 @@ impl Cli {
             .enable_all()
             .build();
         let instance = self.common.instance.as_deref();
-        let socket = instance.map(socket::of_instance).or(self.common.socket);
+        let socket = instance.map(socket::of_instance);
+        let socket = socket.or(self.common.socket);
         let mut session = Session::new(socket, self.common.json);
+        session.instance = self.common.instance;
         let result = match runtime {
             Ok(runtime) => runtime.block_on(carry_out(self.verb, &mut session)),
             Err(error) => Err(Trouble::Io(error)),
@@ -244,6 +251,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Space(args) => space::carry_out(session, args).await,
         Verb::Set(args) => set::carry_out(session, args).await,
         Verb::Notify(args) => notify::carry_out(session, args).await,
+        Verb::Advisor(args) => advisor::carry_out(session, args).await,
         Verb::Wait(args) => wait::carry_out(session, &args).await,
         Verb::Doctor => doctor::carry_out(session).await,
         Verb::Ping => ping::ping(session).await,

@@ -79,6 +79,9 @@ pub fn refusal(refusal: &Refusal) -> String {
             "keeping the old spec: {} cannot change while the daemon runs; restart it for that",
             parts.join(", ")
         ),
+        Refusal::NoAdvisor => {
+            "nobody advises: the spec has no [advisor]; autotune.toml(5) shows how".to_owned()
+        }
         Refusal::NoSuchChannel(known) if known.is_empty() => {
             "nobody can be told: the spec has no [[notify.channel]]; autotune.toml(5) shows how"
                 .to_owned()

@@ -79,6 +79,8 @@ fn ended(end: &EndOfStream) -> &'static str {
 pub struct Session {
     socket: Option<PathBuf>,
     client: Option<Client>,
+    /// The study of the service that is meant, where there are several.
+    pub instance: Option<String>,
     /// Whether to print JSON.
     pub json: bool,
     /// Whether to colour what is printed.
@@ -93,6 +95,7 @@ impl Session {
         Self {
             socket,
             client: None,
+            instance: None,
             json,
             color: wanted(Choice::Auto, &io::stdout()),
             terminal: io::stdout().is_terminal(),

@@ -111,7 +111,7 @@ runs = 9
 N = 1
 [space]
 N = [1, 2]
-V = { values = [1, 2], when = "N == 1" }
+V = { values = [1, 2], when = "N == 1", tunable = true }
 I = { int = [1, 8], log = false }
 F = { float = [1, 8] }
 [[rule]]
@@ -150,6 +150,21 @@ report = "r-{time}.md"
 journal = "journal"
 [catalogue]
 ms_swift = "3.0"
+[advisor]
+base_url = "http://localhost:9/v1"
+model = "gpt"
+api_key = { credential = "key" }
+ca = "/authority"
+temperature = 0.25
+timeout = "9s"
+max_tokens = 9000
+answer_tokens = 900
+price = { prompt = 1, completion = 2 }
+max_priority_params = 4
+rounds_per_param = 5
+share = 0.5
+language = "both"
+about = "a thing"
 [notify]
 language = "en"
 [notify.heartbeat]
@@ -264,6 +279,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[space]", ".float", "float = [1, 8]", "float = [1, 9]"),
         (Live, "[space]", ".log", "log = false", "log = true"),
         (Live, "[space]", ".when", "N == 1", "N == 2"),
+        (Live, "[space]", ".tunable", "tunable = true", "tunable = false"),
         (Live, "[[rule]]", "require", "N <= I", "N < I + 1"),
         (Live, "[env]", "NAME", "E = \"1\"", "E = \"2\""),
         (Live, "[host]", "port_wait", "port_wait = \"1s\"", "port_wait = \"2s\""),
@@ -311,6 +327,21 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[notify.heartbeat]", "trials", "trials = 7", "trials = 6"),
         (Live, "[notify.heartbeat]", "interval", "\"7s\"", "\"6s\""),
         (Live, "[notify.trial_done]", "every", "every = 7", "every = 6"),
+        (Live, "[advisor]", "base_url", "localhost:9", "localhost:8"),
+        (Live, "[advisor]", "model", "\"gpt\"", "\"gpt-2\""),
+        (Live, "[advisor]", "api_key", "{ credential = \"key\" }", "false"),
+        (Live, "[advisor]", "ca", "\"/authority\"", "\"/other\""),
+        (Live, "[advisor]", "temperature", "temperature = 0.25", "temperature = 0"),
+        (Live, "[advisor]", "timeout", "\"9s\"", "\"8s\""),
+        (Live, "[advisor]", "max_tokens", "max_tokens = 9000", "max_tokens = 0"),
+        (Live, "[advisor]", "answer_tokens", "answer_tokens = 900", "answer_tokens = 800"),
+        (Live, "[advisor]", "price", "prompt = 1,", "prompt = 3,"),
+        (Live, "[advisor]", "max_priority_params", "params = 4", "params = 3"),
+        (Live, "[advisor]", "rounds_per_param", "param = 5", "param = 4"),
+        (Live, "[advisor]", "share", "share = 0.5", "share = 0.25"),
+        (Live, "[advisor]", "language", "\"both\"", "\"zh\""),
+        (Live, "[advisor]", "about", "a thing", "another"),
+        (Live, "[advisor]", "prompt_file", "about = \"a thing\"", "about = \"a thing\"\nprompt_file = { plan = \"/dev/null\" }"),
         // Refused by `handlers::reload`, which knows the secrets that were read.
         (Live, "secret", "credential", "{ credential = \"url\" }", "{ credential = \"u\" }"),
         (Live, "secret", "file", "\"/url\"", "\"/u\""),

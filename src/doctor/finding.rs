@@ -33,6 +33,8 @@ pub enum Check {
     Certificates,
     /// What the channels of `[notify]` need.
     Notify,
+    /// What the advisor of `[advisor]` needs.
+    Advisor,
     /// Whether the system's journal takes what is said.
     Journald,
     /// Which systemd there is.
@@ -57,6 +59,7 @@ impl Check {
             Self::Containers => "containers",
             Self::Certificates => "certificates",
             Self::Notify => "notify",
+            Self::Advisor => "advisor",
             Self::Journald => "journald",
             Self::Systemd => "systemd",
         }

@@ -12,12 +12,14 @@
 //! | [`host`] | memory, open files, the clock, certificates |
 //! | [`ports`], [`gpus`] | what others may hold |
 //! | [`notify`] | secrets and certificates of the channels |
+//! | [`advisor`] | key and certificates of the advisor |
 //! | [`service`], [`limits`] | cgroups, journald, systemd, containers; the limits of the spec |
 //! | [`side_by_side`] | all of it at once, for so long at most |
 //!
 //! Looking changes nothing, but for a file and a cgroup that are made and removed
 //! to see whether they can be.
 
+pub mod advisor;
 pub mod disk;
 pub mod finding;
 pub mod folders;
@@ -91,7 +93,7 @@ pub fn before_start(study: &Study) -> Examined {
         Check::Containers,
         Check::Systemd,
     ];
-    let says_nothing = study.spec.notify.channels.is_empty();
+    let says_nothing = study.spec.notify.channels.is_empty() && study.spec.advisor.is_none();
     let mut looks = looks_for(Some(study));
     looks.0.retain(|look| {
         let is_needed = look.check() != Check::Certificates || !says_nothing;
@@ -135,6 +137,8 @@ fn looks_for(study: Option<&Study>) -> Looks {
         let containers = with(|spec, _| service::look_at_containers(spec));
         add(Check::Containers, containers);
         add(Check::Notify, with(|spec, _| notify::look(&spec.notify)));
+        let advisor = |spec: &Spec, _: &Path| advisor::look(spec.advisor.as_ref(), &spec.workdir);
+        add(Check::Advisor, with(advisor));
     }
     add(
         Check::Memory,

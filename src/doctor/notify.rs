@@ -2,10 +2,10 @@
 //! secrets, and the certificates that they name.
 
 use super::finding::{Check, Finding};
+use crate::base::http::certificates_in;
 use crate::base::private::PrivateError;
 use crate::base::secret::SecretError;
 use crate::model::notify::{Channel, Notify};
-use crate::notify::certificates_in;
 use crate::report::phrase::counted;
 
 /// What is not there, as this user and in this environment; nothing at all
@@ -45,7 +45,7 @@ fn look_at(channel: &Channel) -> Vec<Finding> {
 }
 
 /// What is wrong, and the way out.
-fn parted(error: &SecretError) -> (String, String) {
+pub(super) fn parted(error: &SecretError) -> (String, String) {
     let text = error.to_string();
     let unreadable = matches!(
         error,

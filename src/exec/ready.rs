@@ -69,7 +69,9 @@ impl<'a> Readiness<'a> {
         let target = match &order.check {
             CheckOrder::Http { url, .. } => {
                 let parsed = Url::parse(url).map_err(|_| ReadyError::Address(url.clone()))?;
-                let port = parsed.port_or_known_default().filter(|_| is_local(&parsed));
+                let port = parsed
+                    .port_or_known_default()
+                    .filter(|_| http::is_local(&parsed));
                 Target::Http { url: parsed, port }
             }
             CheckOrder::Tcp { address } => {
@@ -255,12 +257,6 @@ fn accepts(ranges: &[(u16, u16)], status: u16) -> bool {
     ranges
         .iter()
         .any(|(low, high)| (*low..=*high).contains(&status))
-}
-
-fn is_local(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
-    let parsed = host.parse::<std::net::IpAddr>();
-    host == "localhost" || parsed.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// The innermost error, which says what happened: "connection refused".

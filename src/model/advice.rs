@@ -75,7 +75,34 @@ pub struct Usage {
     pub completion_tokens: u64,
 }
 
+impl Usage {
+    /// Tokens of questions and answers together.
+    pub const fn tokens(&self) -> u64 {
+        self.prompt_tokens.saturating_add(self.completion_tokens)
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        let add = |own: &mut u64, more: u64| *own = own.saturating_add(more);
+        add(&mut self.requests, other.requests);
+        add(&mut self.prompt_tokens, other.prompt_tokens);
+        add(&mut self.completion_tokens, other.completion_tokens);
+    }
+}
+
 impl Advice {
+    /// That there is none, and why.
+    pub fn none(question: Question, why: String) -> Self {
+        Self {
+            question,
+            answer: Err(why),
+            comment: None,
+            refused: Vec::new(),
+            usage: Usage::default(),
+        }
+    }
+
     /// Whether the server was asked and gave no answer at all, not even one
     /// that had to be refused: it cannot be reached, or lets nobody in.
     pub fn is_unanswered(&self) -> bool {
@@ -84,20 +111,8 @@ impl Advice {
     }
 }
 
-impl Usage {
-    /// Both kinds of tokens together.
-    pub const fn tokens(&self) -> u64 {
-        self.prompt_tokens.saturating_add(self.completion_tokens)
-    }
-
-    fn add(&mut self, more: Self) {
-        self.requests = self.requests.saturating_add(more.requests);
-        self.prompt_tokens = self.prompt_tokens.saturating_add(more.prompt_tokens);
-        self.completion_tokens = self
-            .completion_tokens
-            .saturating_add(more.completion_tokens);
-    }
-}
+/// So many questions in a row that the server left unanswered are enough.
+pub const UNANSWERED_MAX: u32 = 3;
 
 /// All advice that a study has had. Cheap to clone.
 #[derive(Clone, Debug, Default)]
@@ -125,11 +140,12 @@ impl Consultations {
         self.all.get((number as usize).checked_sub(1)?)
     }
 
-    /// How many in a row, the latest ones, the server left
-    /// [unanswered](Advice::is_unanswered). What may mend it begins anew: a
-    /// start of the daemon, a reload of the spec, `resume`.
-    pub const fn unanswered(&self) -> u32 {
-        self.unanswered
+    /// Whether the server left so many questions in a row
+    /// [unanswered](Advice::is_unanswered) that it is not asked any more. What
+    /// may mend it begins anew: a start of the daemon, a reload of the spec,
+    /// `resume`.
+    pub const fn is_silent(&self) -> bool {
+        self.unanswered >= UNANSWERED_MAX
     }
 
     /// What all of them took together.
@@ -138,7 +154,7 @@ impl Consultations {
     }
 
     pub(super) fn add(&mut self, advice: &Arc<Advice>) {
-        self.usage.add(advice.usage);
+        self.usage += advice.usage;
         if advice.is_unanswered() {
             self.unanswered += 1;
         } else if advice.usage.requests > 0 {

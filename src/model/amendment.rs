@@ -347,12 +347,13 @@ impl fmt::Display for Amendment {
                 domain,
                 base,
                 when,
+                tunable,
             }) => {
                 write!(f, "new parameter {name}: {domain}, base {base}")?;
-                match when {
-                    Some(when) => write!(f, ", when {when}"),
-                    None => Ok(()),
+                if let Some(when) = when {
+                    write!(f, ", when {when}")?;
                 }
+                f.write_str(if *tunable { "" } else { ", not the advisor's" })
             }
             Self::Domain { parameter, domain } => write!(f, "{parameter}: {domain}"),
             Self::Value {

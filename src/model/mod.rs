@@ -18,6 +18,7 @@
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
 pub mod advice;
+mod advisor;
 pub mod amendment;
 pub mod choice;
 mod confidence;

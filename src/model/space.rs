@@ -20,6 +20,16 @@ pub struct Parameter {
     /// Where it has a meaning; everywhere when `None`. Where it has none it is
     /// not part of the params.
     pub when: Option<Expression>,
+    /// Whether the advisor may choose its value.
+    pub tunable: bool,
+}
+
+impl Parameter {
+    /// Whether the advisor has a say in it: one that only ever has one value is
+    /// nobody's to choose.
+    pub fn is_tunable(&self) -> bool {
+        self.tunable && self.domain.size() != Some(1)
+    }
 }
 
 /// All that may vary, and what must hold between the values.
@@ -402,6 +412,7 @@ mod tests {
             base: domain.default_value(),
             domain,
             when: when.map(|when| Expression::new(when).expect("a condition")),
+            tunable: true,
         }
     }
 
@@ -414,6 +425,7 @@ mod tests {
                 base: Value::Int(8),
                 domain: rank,
                 when: Some(Expression::new("train_type == 'lora'").expect("a condition")),
+                tunable: true,
             },
             list("SOFT", &["64", "96", "256"], None),
             list("HARD", &["192", "256"], None),

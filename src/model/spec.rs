@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Name;
+pub use super::advisor::{
+    Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
+};
 use super::metric::{Constraint, Objective};
 use super::notify::Notify;
 use super::space::Space;
@@ -55,6 +58,8 @@ pub struct Spec {
     pub log_max: u64,
     /// How long the output of trials is kept.
     pub retention: Retention,
+    /// The language model that may advise.
+    pub advisor: Option<Advisor>,
     /// SHA-256 of the spec's text, in hexadecimal.
     pub digest: String,
 }
@@ -283,12 +288,22 @@ impl Spec {
 
     /// The variables of the daemon's environment in which the spec finds secrets.
     pub fn secret_env(&self) -> Vec<String> {
-        let names = self.notify.sources().filter_map(|source| match source {
+        let advisor = self.advisor.iter();
+        let key = advisor
+            .clone()
+            .filter_map(|advisor| match &advisor.api_key {
+                Key::At(source) => Some(source),
+                Key::Usual | Key::None => None,
+            });
+        let sources = self.notify.sources().chain(key);
+        let names = sources.filter_map(|source| match source {
             // Who has written such a file has often read it into a shell, too.
             Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
             _ => None,
         });
-        names.collect()
+        // Whoever has an advisor may have it there, whether it is used or not.
+        let usual = advisor.map(|_| KEY_VARIABLE.to_owned());
+        names.chain(usual).collect()
     }
 
     /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many

@@ -29,13 +29,24 @@ pub struct Template {
 
 /// Why a template is refused or cannot be filled in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TemplateError(pub(super) String);
+#[error("{text}")]
+pub struct TemplateError {
+    text: String,
+    line: usize,
+}
 
 impl TemplateError {
     pub(super) fn from_engine(error: &minijinja::Error) -> Self {
         let detail = error.detail().map(str::to_owned);
-        Self(detail.unwrap_or_else(|| error.kind().to_string()))
+        Self {
+            text: detail.unwrap_or_else(|| error.kind().to_string()),
+            line: error.line().unwrap_or(1),
+        }
+    }
+
+    /// The line of the template that it is about, from 1.
+    pub const fn line(&self) -> usize {
+        self.line
     }
 }
 
@@ -72,15 +83,16 @@ impl Template {
             .names
             .iter()
             .find(|name| !values.contains_key(&***name));
-        ENGINE
-            .render_str(&self.source, values)
-            .map_err(|error| match missing {
-                Some(name) => TemplateError(format!(
+        ENGINE.render_str(&self.source, values).map_err(|error| {
+            let mut error = TemplateError::from_engine(&error);
+            if let Some(name) = missing {
+                error.text = format!(
                     "`{name}` has no value here (a parameter that is not active?): \
-                 {{% if {name} is defined %}}…{{% endif %}} leaves a part out"
-                )),
-                None => TemplateError::from_engine(&error),
-            })
+                         {{% if {name} is defined %}}…{{% endif %}} leaves a part out"
+                );
+            }
+            error
+        })
     }
 }
 

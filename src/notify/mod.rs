@@ -27,7 +27,6 @@ mod test;
 mod webhook;
 mod words;
 
-pub use self::http::certificates_in;
 pub use self::message::{Message, Stamp};
 pub use self::notices::{heartbeat, with_notices};
 pub use self::receiver::{Hope, Receiver, SendError, Sent};

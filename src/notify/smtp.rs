@@ -19,9 +19,9 @@ use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
 use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use lettre::transport::smtp::response::Response;
 
-use super::http::{BAD_CERTIFICATE, UNTRUSTED};
 use super::message::Message;
 use super::receiver::{SendError, Sent};
+use crate::base::http::{BAD_CERTIFICATE, UNTRUSTED};
 use crate::base::secret::Secret;
 use crate::model::notice::Refused;
 use crate::model::notify::{Security, Smtp};

@@ -1,8 +1,7 @@
 //! The words and numbers that sentences and cells are made of.
 
-use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
-
 use super::overview::Change;
+pub use crate::base::text::{clean, clean_lines, cut};
 use crate::model::event::Event;
 use crate::model::metric::{Constraint, Summary};
 use crate::model::trial::Pruning;
@@ -156,53 +155,6 @@ pub fn shown(value: &Value) -> String {
     }
 }
 
-/// Text of other programs on one line, without colours and with escapes for
-/// the control characters in it: it must not steer a terminal.
-pub fn clean(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut letters = text.chars().peekable();
-    while let Some(letter) = letters.next() {
-        if letter == '\u{1b}' && letters.next_if_eq(&'[').is_some() {
-            // A control sequence ends with a letter from `@` on (ECMA-48).
-            while letters.next().is_some_and(|l| (' '..'@').contains(&l)) {}
-        } else if letter.is_control() || is_direction(letter) {
-            clean.extend(letter.escape_default());
-        } else {
-            clean.push(letter);
-        }
-    }
-    clean
-}
-
-/// The same for a text of several lines, which stay lines.
-pub fn clean_lines(text: &str) -> String {
-    let lines: Vec<String> = text.lines().map(clean).collect();
-    lines.join("\n")
-}
-
-/// Letters that turn the direction of writing, which can make a text look like
-/// another one.
-const fn is_direction(letter: char) -> bool {
-    matches!(letter, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-}
-
-/// At most `columns` columns of a text, with `…` for what is missing.
-pub fn cut(text: &str, columns: usize) -> String {
-    if text.width() <= columns {
-        return text.to_owned();
-    }
-    let mut kept = String::new();
-    let mut width = 1;
-    for letter in text.chars() {
-        width += letter.width().unwrap_or(0);
-        if width > columns {
-            break;
-        }
-        kept.push(letter);
-    }
-    kept + "…"
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,12 +234,5 @@ mod tests {
             Some("racing saved 31.5 of 120 runs")
         );
         assert_eq!(saved(89.0, 0.0), None);
-    }
-
-    #[test]
-    fn cuts_by_columns() {
-        assert_eq!(cut("abcdef", 6), "abcdef");
-        assert_eq!(cut("abcdef", 4), "abc…");
-        assert_eq!(cut("句号句号", 6), "句号…");
     }
 }

@@ -245,6 +245,7 @@ fn random_ends_a_small_space_and_never_a_large_one() {
         base: domain.default_value(),
         domain,
         when: None,
+        tunable: true,
     });
     let large = spec(space(parameters.clone(), &[]), SamplerKind::Random);
     assert_eq!(trials(&large), Planned::Unlimited);

@@ -42,6 +42,7 @@ fn parameter(name: &str, domain: Domain, when: &str) -> Parameter {
         base: domain.default_value(),
         domain,
         when: (!when.is_empty()).then(|| Expression::new(when).expect("a condition")),
+        tunable: true,
     }
 }
 
@@ -95,6 +96,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        advisor: None,
         digest: String::new(),
     }
 }

@@ -23,6 +23,9 @@ pub(super) enum AmendmentRecord<'a> {
         base: Scalar<'a>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         when: Option<Text<'a>>,
+        /// Absent in journals from before there was an advisor.
+        #[serde(default = "yes", skip_serializing_if = "Clone::clone")]
+        tunable: bool,
     },
     Domain {
         parameter: Text<'a>,
@@ -85,6 +88,10 @@ pub(super) enum SettingRecord<'a> {
     ConfirmRuns(u32),
 }
 
+const fn yes() -> bool {
+    true
+}
+
 impl<'a> AmendmentRecord<'a> {
     pub(super) fn of(amendment: &'a Amendment) -> Self {
         match amendment {
@@ -93,11 +100,13 @@ impl<'a> AmendmentRecord<'a> {
                 domain,
                 base,
                 when,
+                tunable,
             }) => Self::Parameter {
                 parameter: Text::of(name),
                 domain: DomainRecord::of(domain),
                 base: Scalar::of(base),
                 when: when.as_ref().map(|when| Text::of(when.source())),
+                tunable: *tunable,
             },
             Amendment::Domain { parameter, domain } => Self::Domain {
                 parameter: Text::of(parameter),
@@ -128,6 +137,7 @@ impl<'a> AmendmentRecord<'a> {
                 domain,
                 base,
                 when,
+                tunable,
             } => {
                 let when = when.map(|when| Expression::new(when.as_str()));
                 Amendment::Parameter(Parameter {
@@ -135,6 +145,7 @@ impl<'a> AmendmentRecord<'a> {
                     domain: domain.into_domain(names)?,
                     base: base.into_value(names)?,
                     when: when.transpose().map_err(|error| error.to_string())?,
+                    tunable,
                 })
             }
             Self::Domain { parameter, domain } => Amendment::Domain {

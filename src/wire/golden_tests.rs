@@ -54,6 +54,7 @@ fn requests() -> Vec<Request> {
         Request::NotifyTest(None),
         Request::NotifyTest(Some(text("mail"))),
         Request::Doctor,
+        Request::AdvisorTest,
         Request::Importance(None),
         Request::Importance(Some(text("BATCH"))),
         Request::Report(ReportQuery {
@@ -411,6 +412,20 @@ fn replies() -> Vec<Reply> {
             took: 300,
         }]),
         Reply::Importance(Box::new(importance())),
+        Reply::AdvisorTested(Box::new(AdvisorTested {
+            base_url: text("http://h/v1"),
+            model: text("m"),
+            key: Some(text("k")),
+            answer: Some(AdvisorAnswer {
+                model: text("m-1"),
+                format: text("json_schema"),
+                keeps_format: true,
+                took: 300,
+                tokens: 70_000,
+                estimated: false,
+            }),
+            error: Some(reason()),
+        })),
         Reply::Report(b"# tps".to_vec()),
         Reply::ReportKept(text("/s/reports/report.md")),
         Reply::Refused(Refusal::NotWritten(text("disk full"))),
@@ -456,6 +471,7 @@ fn replies() -> Vec<Reply> {
         Refusal::NeedsRestart(vec![reason()]),
         Refusal::NoSuchChannel(vec![text("mail")]),
         Refusal::NoSuchParameter(vec![text("BATCH")]),
+        Refusal::NoAdvisor,
         Refusal::OnlyLeads {
             trial: 3,
             runs: 1,

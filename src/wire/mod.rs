@@ -29,6 +29,7 @@
 //! - A reply that can grow is paged or streamed.
 
 pub mod accepted;
+mod advisor;
 mod channel;
 pub mod client;
 pub mod codec;

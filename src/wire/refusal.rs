@@ -74,6 +74,8 @@ pub enum Refusal {
         /// The setting that ends such runs.
         setting: String,
     },
+    /// The spec has no `[advisor]`.
+    NoAdvisor,
     /// A file cannot be written, for this reason.
     NotWritten(String),
 }

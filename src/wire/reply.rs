@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Reloaded};
+pub use super::advisor::{AdvisorAnswer, AdvisorTested};
 pub use super::channel::{Channel, GivenUp, Refused, Tested, Trouble};
 pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
@@ -53,6 +54,8 @@ pub enum Reply {
     Doctor(Doctor),
     /// To [`super::request::Request::Importance`].
     Importance(Box<Importance>),
+    /// To [`super::request::Request::AdvisorTest`].
+    AdvisorTested(Box<AdvisorTested>),
     /// Bytes of a report; more may follow, up to [`Reply::End`].
     Report(Vec<u8>),
     /// A report was written to this file.

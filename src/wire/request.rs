@@ -40,6 +40,8 @@ pub enum Request {
     Doctor,
     /// What do the parameters matter? Of this one, at each of its values.
     Importance(Option<String>),
+    /// Send the advisor a small request.
+    AdvisorTest,
     /// A report; streamed, unless it is to be kept.
     Report(ReportQuery),
 }
@@ -63,7 +65,7 @@ impl Request {
             | Self::Importance(_) => true,
             // One that is kept may be written twice.
             Self::Report(query) => !query.keep,
-            Self::Steer(_) | Self::Reload | Self::NotifyTest(_) => false,
+            Self::Steer(_) | Self::Reload | Self::NotifyTest(_) | Self::AdvisorTest => false,
         }
     }
 }

@@ -59,6 +59,7 @@ fn parameter(name: &str, domain: Domain) -> Parameter {
         base: domain.default_value(),
         domain,
         when: None,
+        tunable: true,
     }
 }
 
@@ -172,6 +173,7 @@ pub(crate) fn spec() -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        advisor: None,
         digest: "9b1c2f".repeat(10) + "0a1b",
     }
 }
@@ -498,6 +500,7 @@ impl Story {
                 domain: float,
                 base,
                 when: Some(Expression::new("CHUNKED == true").expect("a condition")),
+                tunable: false,
             }),
             Amendment::Domain {
                 parameter: "MAX_NUM_SEQS".into(),

@@ -67,7 +67,7 @@ fn study_and_objective() {
         ),
         ("[[constraint]]", "[constraint]"),
         ("[objective]", "[objektive]"),
-        ("[study]", "[advisor]\n[study]"),
+        ("[study]", "[monitor]\n[study]"),
         ("metric = \"accuracy\"", "metric = \"ok\""),
         ("name = \"qwen-serving\"", "name = \"a\u{1b}b\""),
     ]);

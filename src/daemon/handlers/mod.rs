@@ -1,5 +1,6 @@
 //! The answers to clients: one file a request.
 
+mod advisor;
 mod best;
 mod common;
 mod doctor;
@@ -83,7 +84,11 @@ pub async fn handle(
         Request::Space(offset) => space::answer(&context.board.view().study, offset),
         Request::Settings => settings::answer(&context.board.view().study),
         Request::Channels => notify::answer(context),
-        Request::Steer(_) | Request::Reload | Request::NotifyTest(_) | Request::Doctor
+        Request::Steer(_)
+        | Request::Reload
+        | Request::NotifyTest(_)
+        | Request::AdvisorTest
+        | Request::Doctor
             if peer.right < Right::Steer =>
         {
             Reply::Refused(Refusal::NotAllowed)
@@ -91,6 +96,7 @@ pub async fn handle(
         Request::Report(query) => return report::stream(context, peer, query, exchange).await,
         Request::Importance(name) => importance::answer(context, name).await,
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
+        Request::AdvisorTest => advisor::test(context).await,
         Request::Reload => reload::answer(context).await,
         Request::Doctor => doctor::answer(context).await,
         Request::Steer(steer) => steer::answer(context, steer).await,

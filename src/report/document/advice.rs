@@ -43,6 +43,9 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
             format!("{} + {}", usage.prompt_tokens, usage.completion_tokens),
         ),
     ];
+    if let Some(advisor) = &study.spec().advisor {
+        facts.insert(0, (words.label("model", "模型"), clean(&advisor.model)));
+    }
     let plan = advice.iter().rev().find_map(|one| match &one.answer {
         Ok(Answer::Plan { priority, .. }) => Some((priority, one.comment.as_deref())),
         _ => None,
