@@ -41,6 +41,13 @@ impl Timestamp {
             .to_string()
     }
 
+    /// Local time to the second for names of files: `20261121-234012`.
+    pub fn compact(self) -> String {
+        self.zoned(TimeZone::system())
+            .strftime("%Y%m%d-%H%M%S")
+            .to_string()
+    }
+
     fn zoned(self, zone: TimeZone) -> jiff::Zoned {
         jiff::Timestamp::from_millisecond(self.0)
             .unwrap_or(jiff::Timestamp::UNIX_EPOCH)

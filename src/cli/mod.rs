@@ -13,6 +13,7 @@ mod notify_failed;
 mod plan;
 mod progress;
 mod prompt;
+mod report;
 mod run;
 mod selftest;
 mod selftest_notify;
@@ -66,6 +67,7 @@ Examples:
   autotuned try study.toml BATCH=32   one trial by hand
   autotuned run study.toml            tune, until the budget is used up
   autotuned view DIR                  what a study has found so far
+  autotuned report DIR                the same as a page, for others
   autotuned selftest                  does all of it work on this machine?
 
 A spec is a TOML file that says how to start, measure and vary a program:
@@ -104,6 +106,7 @@ enum Verb {
     Convert(convert::Args),
     Try(trial::Args),
     View(view::Args),
+    Report(report::Args),
     NotifyFailed(notify_failed::Args),
     Selftest(selftest::Args),
     Setup(setup::Args),
@@ -172,6 +175,7 @@ impl Cli {
             Verb::Convert(args) => convert::carry_out(&args),
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
+            Verb::Report(args) => report::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Selftest(args) => selftest::carry_out(&args),
             Verb::Setup(args) => setup::carry_out(&args),

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::base::clock;
 use crate::model::amendment::Amendments;
+use crate::model::form::Format;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::space::Space;
@@ -12,11 +13,12 @@ use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Sitting, SittingEnd, Trial};
 use crate::model::value::Value;
+use crate::report::document;
 use crate::report::overview::{self, Overview, misses};
 use crate::report::phrase::{clean, cut, pruning, shown};
 use crate::report::retrial;
 use crate::report::text::{self, Block};
-use crate::store::journal;
+use crate::store::{journal, reports};
 use crate::term::color::{BAD, BOLD, DIM, GOOD};
 use crate::term::number::{self, FIGURES};
 use crate::term::width::{fold, pad_right as pad, shorten as truncate};
@@ -275,6 +277,13 @@ pub fn write_findings(
         ("program output", path(&names.logs)),
         ("journal", journal.display().to_string()),
     ]);
+    // What a study leaves when it is done, and not before.
+    let report = document::ended(study).map(|at| {
+        let path = reports::path(output_dir, names, Format::Markdown, at);
+        ("report", path)
+    });
+    let report = report.filter(|(_, path)| path.exists());
+    files.extend(report.map(|(what, path)| (what, path.display().to_string())));
     let files: Vec<(String, String)> = files
         .into_iter()
         .map(|(what, path)| (what.to_owned(), path))

@@ -30,24 +30,26 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let folder = match journal_dir(&args.dir) {
-        Ok(folder) => folder,
-        Err(text) => return Exit::Usage.say_text(&text),
-    };
-    let text = match spec_copy::text(&folder) {
-        Ok(text) => text,
-        Err(error) => return exit_of_journal(&error).say(&error),
-    };
+    match open(&args.dir) {
+        Ok((study, output)) => Exit::of_output(show(&study, &output)),
+        Err(exit) => exit,
+    }
+}
+
+/// The study whose files are in `dir`, read from there, with its output folder.
+///
+/// # Errors
+/// How the program is to end, said.
+pub(super) fn open(dir: &Path) -> Result<(Study, PathBuf), Exit> {
+    let folder = journal_dir(dir).map_err(|text| Exit::Usage.say_text(&text))?;
+    let of_journal = |error| exit_of_journal(&error).say(&error);
+    let text = spec_copy::text(&folder).map_err(of_journal)?;
     let origin = Origin::of(&folder.join("spec.toml"));
-    let checked = match config::check(&text, &origin) {
-        Ok(checked) => checked,
-        Err(complaints) => return Exit::Spec.say_text(&complaints.to_string()),
-    };
-    let study = match journal::view(&folder, Arc::new(checked.spec)) {
-        Ok((study, _)) => study,
-        Err(error) => return exit_of_journal(&error).say(&error),
-    };
-    Exit::of_output(show(&study, output_dir(&folder, &study.spec().files)))
+    let checked = config::check(&text, &origin)
+        .map_err(|complaints| Exit::Spec.say_text(&complaints.to_string()))?;
+    let (study, _) = journal::view(&folder, Arc::new(checked.spec)).map_err(of_journal)?;
+    let output = output_dir(&folder, &study.spec().files).to_owned();
+    Ok((study, output))
 }
 
 /// The folder of the journal of the study whose files are in `dir`: that, or in

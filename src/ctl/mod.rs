@@ -28,6 +28,7 @@ mod persist;
 mod ping;
 mod presets;
 mod prose;
+mod report;
 mod session;
 mod set;
 mod show;
@@ -99,6 +100,7 @@ Examples:
   autotunectl show 7              why did trial 7 fail?
   autotunectl why 7               why was it tried, and what came?
   autotunectl importance          what do the parameters matter?
+  autotunectl report              all of it as a page, for others
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -116,6 +118,7 @@ Examples:
   autotunectl show 7              why did trial 7 fail?
   autotunectl why 7               why was it tried, and what came?
   autotunectl importance          what do the parameters matter?
+  autotunectl report              all of it as a page, for others
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -146,6 +149,7 @@ enum Verb {
     Show(show::Args),
     Why(why::Args),
     Importance(importance::Args),
+    Report(report::Args),
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -239,6 +243,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Show(args) => show::carry_out(session, &args).await,
         Verb::Why(args) => why::carry_out(session, &args).await,
         Verb::Importance(args) => importance::carry_out(session, &args).await,
+        Verb::Report(args) => report::carry_out(session, &args).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,

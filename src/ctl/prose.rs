@@ -6,7 +6,7 @@ use crate::base::clock::Timestamp;
 use crate::base::quantity;
 use crate::base::wrap::wrap;
 use crate::report::artifacts::extent;
-use crate::report::phrase::{clean, clean_lines, counted};
+use crate::report::phrase::{clean, clean_lines, counted, shell};
 use crate::report::retrial::{Confirmed, fresh_starts};
 use crate::term::number;
 use crate::wire::reply::{
@@ -110,6 +110,7 @@ pub fn refusal(refusal: &Refusal) -> String {
             "the sampler {} has no order of parameters, and none to end: leave --parameter out",
             clean(sampler)
         ),
+        Refusal::NotWritten(why) => clean(why),
         Refusal::NotRecorded(trouble) if trouble.is_empty() => {
             "the daemon did not record it in time; it may still do so".to_owned()
         }
@@ -301,12 +302,7 @@ pub fn confirmation(confirmation: &Confirmation) -> String {
 
 /// `NAME=VALUE` for a shell.
 pub fn assignment(param: &Param) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c);
-    let value = &param.value;
-    if !value.is_empty() && value.chars().all(plain) {
-        return format!("{}={value}", param.name);
-    }
-    format!("{}='{}'", param.name, value.replace('\'', r"'\''"))
+    format!("{}={}", param.name, shell(&param.value))
 }
 
 /// What the advisor said of a trial, line by line.

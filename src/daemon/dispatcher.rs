@@ -12,6 +12,7 @@
 //! - A disk that takes no facts stops everything that needs new ones; the
 //!   facts are kept and written as soon as it does.
 
+mod beginning;
 mod consulting;
 mod ending;
 pub(super) mod keeping;
@@ -31,20 +32,18 @@ use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urge
 use super::folders::Folders;
 use super::notifier::Troubles;
 use super::records::{Records, written};
+use super::reporter;
 use super::service::Pulse;
 use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update, approve, starting};
 use crate::base::clock::Timestamp;
 use crate::base::{clock, file, random};
 use crate::exec::handle::Control;
-use crate::exec::order::{self, Order};
-use crate::exec::release::{GpuOrder, Level};
-use crate::exec::report::{Report, SittingResult};
+use crate::exec::release::Level;
+use crate::exec::report::Report;
 use crate::model::event::{Event, Fact};
-use crate::model::outcome::FailureKind;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
-use crate::model::trial::TrialId;
 use crate::store::error::AppendError;
 use crate::store::spec_copy;
 use crate::systemd::notify;
@@ -82,6 +81,7 @@ pub struct Dispatcher {
     /// The way to the advisor.
     way: Way,
     forgetting: Option<JoinHandle<()>>,
+    reporting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
     copying: Option<keeping::Copying>,
@@ -117,7 +117,7 @@ impl Dispatcher {
         let study = Arc::new(study);
         let board = Board::new(Arc::clone(&study), records.facts(), offline);
         let pulse = Pulse::new(study.spec());
-        let secret_env = order::secret_env(study.spec());
+        let secret_env = study.spec().secret_env();
         let mut disk_look = interval(DISK_LOOK);
         disk_look.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let sweeper = Sweeper::new(folders.clone());
@@ -151,6 +151,7 @@ impl Dispatcher {
             consulting: None,
             way: Way::default(),
             forgetting: None,
+            reporting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
             copying: None,
@@ -205,6 +206,7 @@ impl Dispatcher {
             (Ok(()), Some(troubles)) => self.last_deliveries(troubles).await,
             (left, _) => left,
         };
+        self.await_report().await;
         self.refuse_the_rest();
         if let Some(forgetting) = self.forgetting.take() {
             let _ = forgetting.await;
@@ -329,7 +331,7 @@ impl Dispatcher {
                 && let Some(spec) = spec.take()
             {
                 self.pulse.allow(&spec);
-                self.secret_env.extend(order::secret_env(&spec));
+                self.secret_env.extend(spec.secret_env());
                 study.rewrite(spec);
                 self.way = Way::default();
             }
@@ -345,6 +347,13 @@ impl Dispatcher {
             self.records.follow(fact, &self.state.study);
             self.board.took(fact, &self.state.study);
             self.tell(Update::Fact(fact.clone(), Arc::clone(&self.state.study)));
+        }
+        let study = &self.state.study;
+        if facts
+            .iter()
+            .any(|fact| reporter::is_due(&fact.event, study))
+        {
+            self.report();
         }
         let may_give_up = |fact: &Fact| {
             use crate::model::artifacts::ArtifactsChange::Kept;
@@ -381,6 +390,23 @@ impl Dispatcher {
                 let _ = updates.send(Update::Warning(text));
             }
         });
+    }
+
+    /// Writes the reports of a study that is done, where it holds nobody up.
+    fn report(&mut self) {
+        let (study, updates) = (Arc::clone(&self.state.study), self.updates.clone());
+        let (output, before) = (self.folders.output().to_owned(), self.reporting.take());
+        self.reporting = Some(tokio::spawn(async move {
+            // Reports of the same end replace each other: the last is the newest.
+            if let Some(before) = before {
+                let _ = before.await;
+            }
+            let written = move || reporter::conclude(&study, clock::now(), &output);
+            let written = tokio::task::spawn_blocking(written).await;
+            if let Ok(Err(trouble)) = written {
+                let _ = updates.send(Update::Warning(trouble));
+            }
+        }));
     }
 
     /// Waits until the disk has room for a sitting: one that fails for want of
@@ -535,70 +561,6 @@ impl Dispatcher {
             Effect::Warn(text) => self.tell(Update::Warning(text)),
             Effect::Leave => {}
         }
-    }
-
-    fn start(&mut self, id: TrialId, sitting: u32) {
-        match self.try_start(id, sitting) {
-            Ok(running) => self.running = Some(running),
-            Err(message) => {
-                let result =
-                    SittingResult::Failed(starting::not_started(FailureKind::Died, message));
-                self.waiting.push_back(Input::SittingOver {
-                    trial: id,
-                    sitting,
-                    result,
-                });
-            }
-        }
-    }
-
-    fn try_start(&self, id: TrialId, sitting: u32) -> Result<Running, String> {
-        let study = &self.state.study;
-        let gone = || format!("trial {id} is not known");
-        let trial = study.trial(id).ok_or_else(gone)?;
-        let running = trial.running().ok_or_else(gone)?;
-        let token = running.token.clone().into_string();
-        let places = self.folders.places(id, sitting, running.purpose);
-        let mut order = Order::new(study.spec(), trial, sitting, token, &places)
-            .map_err(|error| error.to_string())?;
-        let release = study.spec().host.gpu_release;
-        let before = self.gpus.clone().filter(|_| !release.is_zero());
-        order.secret_env.clone_from(&self.secret_env);
-        order.keep = self.keep_order(study, trial, sitting);
-        order.gpu = before.map(|before| GpuOrder { release, before });
-        let (control, controlled) = Control::new().map_err(|error| error.to_string())?;
-        let folder = self.folders.sitting(id, sitting);
-        let sender = self.sender.clone();
-        let hands = Arc::clone(&self.hands);
-        let task = tokio::spawn(async move {
-            let send = |at, report| {
-                drop(sender.send(Input::Report {
-                    trial: id,
-                    sitting,
-                    at,
-                    report,
-                }));
-            };
-            let result = match starting::start(folder, order, controlled, hands).await {
-                Err(failure) => SittingResult::Failed(failure),
-                Ok(mut runner) => {
-                    while let Some((at, report)) = runner.next().await {
-                        send(at, report);
-                    }
-                    let finished = runner.finish().await;
-                    for (at, report) in finished.missed {
-                        send(at, report);
-                    }
-                    finished.result
-                }
-            };
-            let _ = sender.send(Input::SittingOver {
-                trial: id,
-                sitting,
-                result,
-            });
-        });
-        Ok(Running { control, task })
     }
 
     fn tell(&self, update: Update) {

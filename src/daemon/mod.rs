@@ -12,6 +12,7 @@
 //! | [`records`] | journal and files, on threads of their own |
 //! | [`recovery`] | after a crash |
 //! | `reload` | going by another spec without a restart: pure |
+//! | `reporter` | the reports that a study leaves when it is done |
 //! | [`steer`], [`amend`], `approve` | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | `budget` | whether a study has used up what it was given |
@@ -46,6 +47,7 @@ pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
+mod reporter;
 pub mod retention;
 pub mod rights;
 pub mod server;

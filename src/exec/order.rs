@@ -14,8 +14,7 @@ use super::checkpoint::ResumeOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
-use crate::base::secret::Source;
-use crate::model::spec::{KEY_VARIABLE, Key, Spec};
+use crate::model::spec::Spec;
 use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
 use crate::model::trial::{Purpose, Trial, log_name};
@@ -220,26 +219,6 @@ pub struct OrderError {
     pub source: TemplateError,
 }
 
-/// The variables of the daemon's environment in which the spec finds secrets.
-pub fn secret_env(spec: &Spec) -> Vec<String> {
-    let advisor = spec.advisor.iter();
-    let key = advisor
-        .clone()
-        .filter_map(|advisor| match &advisor.api_key {
-            Key::At(source) => Some(source),
-            Key::Usual | Key::None => None,
-        });
-    let sources = spec.notify.sources().chain(key);
-    let names = sources.filter_map(|source| match source {
-        // Who has written such a file has often read it into a shell, too.
-        Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
-        _ => None,
-    });
-    // Whoever has an advisor may have it there, whether it is used or not.
-    let usual = advisor.map(|_| KEY_VARIABLE.to_owned());
-    names.chain(usual).collect()
-}
-
 impl Order {
     /// The order for the sitting of that number of `trial`: all of its runs that
     /// have not been run yet, or one of each step where the sitting is not to
@@ -269,7 +248,7 @@ impl Order {
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
             pass_env: spec.pass_env.clone(),
-            secret_env: secret_env(spec),
+            secret_env: spec.secret_env(),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,

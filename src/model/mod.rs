@@ -16,6 +16,7 @@
 //! | [`amendment`], [`setting`] | what is changed in a spec while its study runs |
 //! | [`choice`] | why a sampler chose the params of a trial |
 //! | [`advice`] | what a language model is asked, and what came of it |
+//! | [`form`] | in which form a report is written |
 //! | [`event`], [`study`] | the facts of a study, and the state that they add up to |
 
 pub mod advice;
@@ -30,6 +31,7 @@ pub mod domain;
 pub mod drift;
 pub mod event;
 pub mod expression;
+pub mod form;
 pub mod host;
 pub mod metric;
 pub mod noise;

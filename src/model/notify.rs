@@ -33,6 +33,17 @@ pub enum Language {
     Chinese,
 }
 
+impl Language {
+    /// The one of two texts that is in this language. Whoever says something
+    /// gives both: what lacks one does not compile.
+    pub fn pick<T>(self, english: T, chinese: T) -> T {
+        match self {
+            Self::English => english,
+            Self::Chinese => chinese,
+        }
+    }
+}
+
 /// A way to tell somebody.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Channel {

@@ -13,6 +13,7 @@ use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
+use crate::base::secret::Source;
 
 /// A checked study spec.
 #[derive(Clone, Debug, PartialEq)]
@@ -318,6 +319,26 @@ impl Spec {
     /// The step of that name.
     pub fn step(&self, name: &str) -> Option<&Step> {
         self.steps.iter().find(|step| &*step.name == name)
+    }
+
+    /// The variables of the daemon's environment in which the spec finds secrets.
+    pub fn secret_env(&self) -> Vec<String> {
+        let advisor = self.advisor.iter();
+        let key = advisor
+            .clone()
+            .filter_map(|advisor| match &advisor.api_key {
+                Key::At(source) => Some(source),
+                Key::Usual | Key::None => None,
+            });
+        let sources = self.notify.sources().chain(key);
+        let names = sources.filter_map(|source| match source {
+            // Who has written such a file has often read it into a shell, too.
+            Source::Env(name) | Source::Exported { name, .. } => Some(name.clone()),
+            _ => None,
+        });
+        // Whoever has an advisor may have it there, whether it is used or not.
+        let usual = advisor.map(|_| KEY_VARIABLE.to_owned());
+        names.chain(usual).collect()
     }
 
     /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many

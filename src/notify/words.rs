@@ -54,10 +54,7 @@ pub(super) struct Words(pub(super) Language);
 
 impl Words {
     fn say(self, english: String, chinese: String) -> String {
-        match self.0 {
-            Language::English => english,
-            Language::Chinese => chinese,
-        }
+        self.0.pick(english, chinese)
     }
 
     pub(super) fn digest(self, count: usize, kinds: &str) -> String {

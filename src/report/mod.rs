@@ -7,13 +7,23 @@
 //! study to one line, [`curves`] says what runs have told, [`retrial`] what was
 //! measured beside the search, [`artifacts`] what became of what trials made,
 //! [`advice`] what the advisor had to say, [`credit`] what came of it.
+//! What is written into a file is made in two steps: [`document`] takes the study
+//! to sections of paragraphs and tables, in Chinese, English or both;
+//! [`markdown`] and [`html`] make a page of that.
+//!
 //! [`phrase`] holds the words that all of them, and a table's cells, are made of.
 
 pub mod advice;
 pub mod artifacts;
 pub mod credit;
 pub mod curves;
+mod discretion;
+pub mod document;
+#[cfg(test)]
+mod document_tests;
 pub mod host_check;
+pub mod html;
+pub mod markdown;
 pub mod overview;
 pub mod phrase;
 pub mod proposal;
@@ -23,3 +33,4 @@ mod report_tests;
 pub mod retrial;
 pub mod status_line;
 pub mod text;
+mod words;

@@ -143,6 +143,18 @@ pub fn change(change: &Change) -> String {
     format!("{}: {from} → {to}", clean(&change.name))
 }
 
+/// A word as a shell takes it: quoted where it must be.
+pub fn shell(word: &str) -> String {
+    // Before a command `NAME=` would set a variable; an option may have it.
+    let is_option = word.starts_with('-');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c) || (is_option && c == '=');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
 /// A value as text that can be seen: quotes around what is empty or has blanks
 /// at an end, escapes for control characters.
 pub fn shown(value: &Value) -> String {

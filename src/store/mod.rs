@@ -9,6 +9,7 @@
 //! | [`spec_copy`] | the text of the spec, kept beside the journal |
 //! | [`results`], [`status`], [`phases`] | the lines and texts of the files for other programs |
 //! | [`files`] | these files themselves: repaired at start, then appended to and replaced |
+//! | [`reports`] | the reports on a study |
 //! | [`import`] | a results file from before the study, taken up as history |
 //! | [`fresh`] | a new beginning: what there was is moved aside |
 //! | [`opening`] | all of it, in the right order |
@@ -50,6 +51,7 @@ mod outcome_record;
 pub mod page;
 pub mod phases;
 pub mod record;
+pub mod reports;
 pub mod results;
 mod run_record;
 mod scan;

@@ -232,5 +232,6 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::OtherProposal(3),
         Refusal::SeveralParameters(vec![text("A"), text("B")]),
         Refusal::NoOrder(text("model")),
+        Refusal::NotWritten(text("disk full")),
     ]
 }

@@ -10,6 +10,7 @@ use super::advisor::golden::{advice, advisor, tested};
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
 use super::reply::*;
+use super::report::{Format, Languages, ReportQuery};
 use super::request::*;
 use super::retrial::golden::{DRIFT, confirmation};
 
@@ -70,6 +71,11 @@ fn requests() -> Vec<Request> {
         Request::AdvisorTest,
         Request::Importance(None),
         Request::Importance(Some(text("BATCH"))),
+        Request::Report(ReportQuery {
+            languages: Languages::Chinese,
+            format: Format::Html,
+            keep: true,
+        }),
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -437,6 +443,8 @@ fn replies() -> Vec<Reply> {
         }]),
         Reply::Importance(Box::new(importance())),
         Reply::AdvisorTested(Box::new(tested())),
+        Reply::Report(b"# tps".to_vec()),
+        Reply::ReportKept(text("/s/reports/report.md")),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {

@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`], [`report`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -45,6 +45,7 @@ pub mod proposal;
 mod racing;
 mod refusal;
 pub mod reply;
+pub mod report;
 pub mod request;
 mod retrial;
 pub mod socket;

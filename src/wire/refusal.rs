@@ -84,4 +84,6 @@ pub enum Refusal {
     SeveralParameters(Vec<String>),
     /// This sampler tunes no parameter by itself.
     NoOrder(String),
+    /// A file cannot be written, for this reason.
+    NotWritten(String),
 }

@@ -58,6 +58,10 @@ pub enum Reply {
     Importance(Box<Importance>),
     /// To [`super::request::Request::AdvisorTest`].
     AdvisorTested(Box<AdvisorTested>),
+    /// Bytes of a report; more may follow, up to [`Reply::End`].
+    Report(Vec<u8>),
+    /// A report was written to this file.
+    ReportKept(String),
 }
 
 /// Who answers.

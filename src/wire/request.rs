@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::report::ReportQuery;
+
 /// One request. Variants are only added at the end.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Request {
@@ -40,6 +42,8 @@ pub enum Request {
     Importance(Option<String>),
     /// Send the advisor a small request.
     AdvisorTest,
+    /// A report; streamed, unless it is to be kept.
+    Report(ReportQuery),
 }
 
 impl Request {
@@ -59,6 +63,8 @@ impl Request {
             | Self::Channels
             | Self::Doctor
             | Self::Importance(_) => true,
+            // One that is kept may be written twice.
+            Self::Report(query) => !query.keep,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) | Self::AdvisorTest => false,
         }
     }

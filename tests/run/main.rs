@@ -47,6 +47,7 @@ fn redacted(study: &Study, text: &str) -> String {
     for (pattern, instead) in [
         (r"\b\d+(\.\d+)? (ms|s)\b|\b\d+m \d\ds\b", "TIME"),
         (r"\bprocess \d+", "process PID"),
+        (r"report-\d{8}-\d{6}", "report-TIME"),
         (r"127\.0\.0\.1:\d+|\bport \d+", "PORT"),
     ] {
         let pattern = Regex::new(pattern).expect("a pattern");

@@ -40,6 +40,22 @@ impl Dispatcher {
         }
     }
 
+    /// Waits for the reports of a study that is done, unless an end is asked for:
+    /// others can write them as well.
+    pub(super) async fn await_report(&mut self) {
+        let Some(mut reporting) = self.reporting.take() else {
+            return;
+        };
+        loop {
+            tokio::select! {
+                biased;
+                Some(_) = self.urgent.recv() => return,
+                () = self.pulse.due() => self.beat(),
+                _ = &mut reporting => return,
+            }
+        }
+    }
+
     /// What comes too late is not done, and whoever asks for it is told so.
     pub(super) fn refuse_the_rest(&mut self) {
         self.inputs.close();

@@ -10,6 +10,7 @@ mod log;
 mod notify;
 mod ping;
 mod reload;
+mod report;
 mod settings;
 mod space;
 mod status;
@@ -93,6 +94,7 @@ pub async fn handle(
         {
             Reply::Refused(Refusal::NotAllowed)
         }
+        Request::Report(query) => return report::stream(context, peer, query, exchange).await,
         Request::Importance(name) => importance::answer(context, name).await,
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::AdvisorTest => advisor::test(context).await,
