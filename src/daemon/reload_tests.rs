@@ -231,6 +231,10 @@ kind = "task"
 command = ["train"]
 artifacts = ["out/best"]
 resume = { checkpoint = "out/c-*", arguments = ["{{ checkpoint }}"] }
+stall_timeout = "8m"
+[step.progress]
+p = { regex = "(p)" }
+q = { jsonl = "q.jsonl", pointer = "/q", step = "/s" }
 [[step]]
 name = "eval"
 kind = "measure"
@@ -246,14 +250,6 @@ a = { json = "/a", file = "a.json" }
 o = { json = "/o", optional = false }
 b = { jsonl = "b.jsonl", pointer = "/b" }
 t = { json = "/t", file = "t.json", records = "/list", at = 6, step = "/step" }
-[[step]]
-name = "train"
-kind = "task"
-command = ["train"]
-stall_timeout = "8m"
-[step.progress]
-p = { regex = "(p)" }
-q = { jsonl = "q.jsonl", pointer = "/q", step = "/s" }
 "#;
 
 /// What becomes of a key when it differs in a file that is read again.

@@ -27,6 +27,7 @@ fn a_repo_is_tuned_in_place() {
         "eval.arguments",
         "eval.last.env",
         "mended",
+        "reports",
         "server.last.env",
         "tune_results.jsonl",
         "tune_server_logs",
