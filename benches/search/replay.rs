@@ -488,6 +488,7 @@ pub fn spec(
     };
     Ok(Spec {
         name: table.name.clone(),
+        folder: "/".into(),
         workdir: "/".into(),
         output_dir: None,
         seed,

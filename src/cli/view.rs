@@ -44,11 +44,15 @@ pub(super) fn open(dir: &Path) -> Result<(Study, PathBuf), Exit> {
     let folder = journal_dir(dir).map_err(|text| Exit::Usage.say_text(&text))?;
     let of_journal = |error| exit_of_journal(&error).say(&error);
     let text = spec_copy::text(&folder).map_err(of_journal)?;
-    let origin = Origin::of(&folder.join("spec.toml"));
+    let origin = Origin {
+        folder: spec_copy::folder_of_spec(&folder),
+        ..Origin::of(&folder.join(spec_copy::FILE))
+    };
     let checked = config::check(&text, &origin)
         .map_err(|complaints| Exit::Spec.say_text(&complaints.to_string()))?;
     let (study, _) = journal::view(&folder, Arc::new(checked.spec)).map_err(of_journal)?;
-    let output = output_dir(&folder, &study.spec().files).to_owned();
+    let output = output_dir(&folder, &study.spec().files);
+    let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
     Ok((study, output))
 }
 

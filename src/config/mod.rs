@@ -584,6 +584,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         retention,
         advisor,
         digest: hexadecimal(&r.digest.clone().finalize()),
+        folder: r.folder.clone(),
     })
 }
 

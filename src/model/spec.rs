@@ -20,6 +20,8 @@ use crate::base::secret::Source;
 pub struct Spec {
     /// The study's name: letters, digits, `-`, `_` and `.`.
     pub name: String,
+    /// Where its relative paths begin: the folder of its file; absolute.
+    pub folder: PathBuf,
     /// Where steps run; absolute.
     pub workdir: PathBuf,
     /// Where the study's files go; absolute. `None` leaves it to the program.

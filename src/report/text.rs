@@ -270,12 +270,16 @@ fn measured_gain(
             ". With a single fresh start of each it cannot be told from noise: [confirm] runs.",
         ),
         None => text.push_str(
-            ". With a single run it cannot be told from noise: let the measure step do several runs.",
+            ". With a single run it cannot be told from noise: where a step measures, let it do \
+             several runs.",
         ),
         // No run differs from its mean: an interval would say nothing.
         Some(found) if found.freedom.is_infinite() => {
             let by = confirmed.map(|starts| format!(", in {}", fresh_starts(starts)));
-            text.push_str(&format!("; the runs do not vary{}.", by.unwrap_or_default()));
+            text.push_str(&format!(
+                "; the runs do not vary{}.",
+                by.unwrap_or_default()
+            ));
         }
         Some(found) => {
             let clear = if found.is_clear() {

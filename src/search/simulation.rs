@@ -59,6 +59,7 @@ pub(crate) fn space(parameters: Vec<Parameter>, rules: &[&str]) -> Space {
 pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
     Spec {
         name: "made-up".to_owned(),
+        folder: "/".into(),
         workdir: "/".into(),
         output_dir: None,
         seed: 42,

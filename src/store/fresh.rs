@@ -43,9 +43,10 @@ pub fn set_aside(
         beside("trials"),
         beside("artifact-lists"),
         beside(spec_copy::FILE),
+        beside(spec_copy::FOLDER),
         beside(journal::FILE),
     ];
-    let has_history = [&moved[0], &moved[7]];
+    let has_history = [&moved[0], &moved[8]];
     if !has_history.iter().any(|path| path.exists()) {
         return Ok(None);
     }

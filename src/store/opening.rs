@@ -79,6 +79,7 @@ pub fn open(
     };
     let (mut journal, opened) = Journal::open(folder, &header, |fact| replay.take(fact))?;
     let former_spec = spec_copy::keep(folder, spec_text)?;
+    spec_copy::keep_folder(folder, &spec.folder)?;
     let mut imported = None;
     if opened.facts == 0 {
         imported = import::take(output_dir, &spec).map_err(StoreError::Import)?;

@@ -2,8 +2,10 @@
 //! looked at where the spec is gone or was changed, and what it went by before
 //! can be read.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
@@ -13,6 +15,32 @@ use crate::base::file;
 
 /// The copy's name in the study's folder.
 pub const FILE: &str = "spec.toml";
+
+/// The name of the file that says where the relative paths of the spec begin.
+pub const FOLDER: &str = "spec.folder";
+
+/// Keeps where the relative paths of the spec begin: in the copy's own folder
+/// they do not.
+///
+/// # Errors
+/// Whatever the file system answers.
+pub fn keep_folder(folder: &Path, of_spec: &Path) -> Result<(), JournalError> {
+    let path = folder.join(FOLDER);
+    let bytes = of_spec.as_os_str().as_bytes();
+    match fs::read(&path) {
+        Ok(known) if known == bytes => Ok(()),
+        _ => file::replace(&path, bytes).map_err(JournalError::at(&path)),
+    }
+}
+
+/// Where the relative paths of the spec of the study in `folder` begin; there
+/// itself where that was not kept.
+pub fn folder_of_spec(folder: &Path) -> PathBuf {
+    match fs::read(folder.join(FOLDER)) {
+        Ok(bytes) => PathBuf::from(OsString::from_vec(bytes)),
+        Err(_) => folder.to_owned(),
+    }
+}
 
 /// Keeps `text` as the spec of the study in `folder`. A copy of another text
 /// is kept as `spec-<first 12 digits of its SHA-256>.toml`, whose path is
@@ -61,6 +89,15 @@ fn digest(text: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paths_begin_where_the_spec_was() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        assert_eq!(folder_of_spec(folder.path()), folder.path());
+        keep_folder(folder.path(), Path::new("/data/a b")).expect("kept");
+        keep_folder(folder.path(), Path::new("/data/c")).expect("kept");
+        assert_eq!(folder_of_spec(folder.path()), Path::new("/data/c"));
+    }
 
     #[test]
     fn a_changed_spec_leaves_the_old_one_beside() {

@@ -138,6 +138,7 @@ pub(crate) fn spec() -> Spec {
     };
     Spec {
         name: "qwen-serving".to_owned(),
+        folder: "/".into(),
         workdir: "/".into(),
         output_dir: None,
         seed: 42,

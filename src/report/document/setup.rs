@@ -8,7 +8,7 @@ use crate::model::space::Parameter;
 use crate::model::spec::{Budget, SamplerKind};
 use crate::model::step::StepKind;
 use crate::report::discretion;
-use crate::report::phrase::{clean, constraint, cut, figures, shown};
+use crate::report::phrase::{clean, constraint, cut, shown};
 
 /// What the values of a parameter take at most of a line, in columns.
 const VALUES: usize = 160;
@@ -174,8 +174,7 @@ fn domain(teller: &Teller<'_>, parameter: &Parameter) -> String {
         }
         Domain::Float(range) => {
             let (low, high) = range.ends();
-            let (low, high) = (figures(low, 6), figures(high, 6));
-            format!("{low} … {high}{}", scale(range.scale()))
+            format!("{low:?} … {high:?}{}", scale(range.scale()))
         }
     }
 }
