@@ -1,4 +1,4 @@
-//! What the parameters matter.
+//! How much the parameters matter.
 
 use std::collections::BTreeMap;
 
@@ -27,11 +27,11 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
     if trials < 2 {
         return None;
     }
-    let title = ("What the parameters matter", "参数的影响");
+    let title = ("How much the parameters matter", "参数的影响");
     let Some(found) = importance(study) else {
         let mut blocks = vec![words.text(
             format!(
-                "{trials} trials have measured the objective; a model that estimates what each \
+                "{trials} trials have measured the objective; a model that estimates how much each \
                  parameter matters needs {NEEDED}. Until then this is what was observed. Other \
                  parameters differ between these trials, too: no value is better for that alone."
             ),
