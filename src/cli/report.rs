@@ -39,6 +39,8 @@ pub(super) fn carry_out(args: &Args) -> Exit {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
+    // Whoever reads the page is elsewhere.
+    let dir = std::path::absolute(&dir).unwrap_or(dir);
     let now = clock::now();
     let page = Document::of(&study, now, &dir, args.lang).page(args.format);
     let (path, written) = match &args.output {

@@ -51,8 +51,7 @@ pub(super) fn open(dir: &Path) -> Result<(Study, PathBuf), Exit> {
     let checked = config::check(&text, &origin)
         .map_err(|complaints| Exit::Spec.say_text(&complaints.to_string()))?;
     let (study, _) = journal::view(&folder, Arc::new(checked.spec)).map_err(of_journal)?;
-    let output = output_dir(&folder, &study.spec().files);
-    let output = std::path::absolute(output).unwrap_or_else(|_| output.to_owned());
+    let output = output_dir(&folder, &study.spec().files).to_owned();
     Ok((study, output))
 }
 
