@@ -142,7 +142,7 @@ fn a_run_that_tells_how_it_goes_is_ended_in_its_midst() {
     assert_eq!(cuts(&study), [json!([6, cut])]);
     assert_eq!(study.alive(), [0; 0]);
     let show = flat(&good(&study, &["show", "6"]));
-    let why = "pruned at line 1 of the progress of the first run score promises 50, \
+    let why = "pruned: at line 1 of the progress of the first run score promises 50, \
                trial 5 has 102: chance to win below 1 %";
     assert!(show.contains(why), "{show}");
     let shown: Json = serde_json::from_str(&good(&study, &["show", "6", "--json"])).expect("JSON");

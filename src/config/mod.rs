@@ -395,28 +395,12 @@ fn check_table(mut r: Reader<'_>, table: &DeTable<'_>) -> (Option<Spec>, String,
 /// whatever else is wrong with it.
 ///
 /// # Errors
-/// What is wrong with that section, or why the file could not be read.
+/// What is wrong with these, or why the file could not be read.
 pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
-    let text = read_text(path)?;
-    let origin = Origin::of(path);
-    let mut r = Reader::new(&text, &origin.folder);
-    let table = parse(&mut r, &text);
-    let mut root = table
-        .as_ref()
-        .map(|table| Section::new("a spec", table, 0..0));
-    let mut section = |r: &mut Reader<'_>, key: &'static str| {
-        let node = root.as_mut()?.take(key)?;
-        node.section(r, &format!("[{key}]"))
-    };
-    let notify = section(&mut r, "notify");
-    let notify = notify::read(&mut r, notify);
-    if r.failed() {
-        let shown = r.shown();
-        let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
-        return Err(Refusal::Wrong(complaints));
-    }
-    let study = section(&mut r, "study").and_then(|mut study| study.take("name"));
-    let name = study.and_then(|node| node.text(&mut r).map(str::to_owned));
+    let (notify, name) = read_alone(path, "notify", notify::read, |r, study| {
+        let node = study?.take("name")?;
+        node.text(r).map(str::to_owned)
+    })?;
     Ok((name, notify))
 }
 
@@ -424,8 +408,25 @@ pub fn read_notify(path: &Path) -> Result<(Option<String>, Notify), Refusal> {
 /// whatever else is wrong with it.
 ///
 /// # Errors
-/// What is wrong with that section, or why the file could not be read.
+/// What is wrong with these, or why the file could not be read.
 pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> {
+    let (advisor, workdir) = read_alone(path, "advisor", advisor::read, |r, study| {
+        let folder = r.folder.clone();
+        let node = study.and_then(|mut study| study.take("workdir"));
+        node.and_then(|node| study::path(r, &node, &folder))
+            .unwrap_or(folder)
+    })?;
+    Ok((workdir, advisor))
+}
+
+/// Reads the section `key` of the spec at `path`, and one key of `[study]`;
+/// whatever else is wrong with it.
+fn read_alone<T, S>(
+    path: &Path,
+    key: &'static str,
+    read: impl FnOnce(&mut Reader<'_>, Option<Section<'_>>) -> T,
+    of_study: impl FnOnce(&mut Reader<'_>, Option<Section<'_>>) -> S,
+) -> Result<(T, S), Refusal> {
     let text = read_text(path)?;
     let origin = Origin::of(path);
     let mut r = Reader::new(&text, &origin.folder);
@@ -437,17 +438,16 @@ pub fn read_advisor(path: &Path) -> Result<(PathBuf, Option<Advisor>), Refusal> 
         let node = root.as_mut()?.take(key)?;
         node.section(r, &format!("[{key}]"))
     };
-    let advisor = section(&mut r, "advisor");
-    let advisor = advisor::read(&mut r, advisor);
-    let workdir = section(&mut r, "study").and_then(|mut study| study.take("workdir"));
-    let folder = r.folder.clone();
-    let workdir = workdir.and_then(|node| study::path(&mut r, &node, &folder));
+    let own = section(&mut r, key);
+    let own = read(&mut r, own);
+    let study = section(&mut r, "study");
+    let of_study = of_study(&mut r, study);
     if r.failed() {
         let shown = r.shown();
         let complaints = Complaints::new(&origin.file, &shown, r.into_complaints());
         return Err(Refusal::Wrong(complaints));
     }
-    Ok((workdir.unwrap_or(folder), advisor))
+    Ok((own, of_study))
 }
 
 fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {

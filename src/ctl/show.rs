@@ -43,7 +43,7 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         outcome += ", skipped by a user";
     }
     if let Some(found) = &trial.pruning {
-        outcome += &format!(" {}", pruning(&found.into()));
+        outcome += &format!(": {}", pruning(&found.into()));
     }
     if row.is_best {
         outcome += ", the best so far";

@@ -171,7 +171,7 @@ fn percent(share: f64) -> String {
 fn came(trial: &TrialDetail, expected: Option<&Expected>) -> Vec<String> {
     let mut first = clean(&trial.row.outcome);
     if let Some(found) = &trial.pruning {
-        first += &format!(" {}", pruning(&found.into()));
+        first += &format!(": {}", pruning(&found.into()));
     }
     if let Some(failure) = &trial.row.failure {
         first += &format!(": {}", clean(failure));

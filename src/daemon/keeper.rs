@@ -36,6 +36,8 @@ use crate::model::trial::Trial;
 
 /// What says which trial a copy is of.
 pub const ABOUT: &str = "autotune.json";
+/// What says that half a copy is ours, until [`ABOUT`] does.
+const MARKER: &str = ".autotune-copy";
 /// So much room must be left for others, in bytes.
 const SPARE: u64 = 1 << 20;
 /// So much is copied between two looks at whether to go on, in bytes.
@@ -273,7 +275,7 @@ fn moves(groups: &[Group]) -> Vec<Move<'_>> {
             .collect()
     });
     let is_one_root = groups.iter().all(|group| common.starts_with(&group.root));
-    let mut taken: BTreeSet<PathBuf> = BTreeSet::from([PathBuf::from(ABOUT)]);
+    let mut taken: BTreeSet<PathBuf> = [ABOUT, MARKER].map(PathBuf::from).into();
     let mut moves = Vec::new();
     for group in groups {
         for item in &group.files {
@@ -314,6 +316,8 @@ fn copy_all(
     cancel: &AtomicBool,
 ) -> Result<(), Trouble> {
     std::fs::create_dir(new).map_err(at(new))?;
+    let marker = new.join(MARKER);
+    File::create(&marker).map_err(|error| no_room(error, 0, new, &marker))?;
     let mut left: u64 = moves.iter().map(|one| one.item.size).sum();
     let mut folders = BTreeSet::from([new.to_owned()]);
     let mut files = Vec::new();
@@ -344,6 +348,7 @@ fn copy_all(
         file.sync_all()
     });
     write.map_err(|error| no_room(error, 0, new, &path))?;
+    std::fs::remove_file(&marker).map_err(at(&marker))?;
     // The deepest first.
     for folder in folders.iter().rev() {
         file::sync_folder(folder).map_err(|error| no_room(error, 0, new, folder))?;
@@ -470,17 +475,20 @@ fn remove(folder: &Path, name: &str, order: &Order) -> Result<Option<PathBuf>, T
         return Ok(None);
     };
     let Some(about) = about(folder) else {
-        // Only a copy that was not finished has this name and says nothing.
-        let done = if data.is_dir() {
-            std::fs::remove_dir_all(folder)
-        } else {
-            std::fs::remove_file(folder)
-        };
-        return done.map(|()| None).map_err(at(folder));
+        // A copy that was not finished, or what somebody else gave this name.
+        let is_ours = data.is_dir() && folder.join(MARKER).symlink_metadata().is_ok();
+        if is_ours {
+            std::fs::remove_dir_all(folder).map_err(at(folder))?;
+        } else if std::fs::remove_dir(folder).is_err() {
+            return set_aside(folder, name).map(Some);
+        }
+        return Ok(None);
     };
     if !about.is_ours(order) {
         return set_aside(folder, name).map(Some);
     }
+    // A crash may have come between the two.
+    let _ = std::fs::remove_file(folder.join(MARKER));
     let root = inside::folder(folder).map_err(at(folder))?;
     let own = about.files.iter().map(|file| file.path.as_path());
     let mut folders = BTreeSet::new();

@@ -300,6 +300,7 @@ fn a_copy_that_a_crash_has_left_is_finished_or_removed() {
     let place = Place::new();
     let (_, order) = place.made(&["model"], || place.write("work/model", "1"));
     // Half a copy.
+    place.write("out/artifacts/.best.new/.autotune-copy", "");
     place.write("out/artifacts/.best.new/model", "half");
     keep(&order).expect("a copy");
     assert_eq!(
@@ -317,6 +318,19 @@ fn a_copy_that_a_crash_has_left_is_finished_or_removed() {
     assert_eq!(
         place.names("out/artifacts"),
         ["best/autotune.json", "best/model"]
+    );
+}
+
+#[test]
+fn what_has_the_name_of_half_a_copy_and_is_none_is_set_aside() {
+    let place = Place::new();
+    let (_, order) = place.made(&["model"], || place.write("work/model", "1"));
+    place.write("out/artifacts/.best.new/thesis", "of somebody");
+    let copied = keep(&order).expect("a copy");
+    assert_eq!(copied.aside.len(), 1);
+    assert_eq!(
+        place.names("out/artifacts"),
+        ["best.old-1/thesis", "best/autotune.json", "best/model"]
     );
 }
 
