@@ -139,7 +139,7 @@ fn a_hopeless_trial_is_pruned_and_measured_again_when_a_user_wants_it() {
         study.path("runtime/autotune/control.sock").exists()
     });
     let show = good(&study, &["show", "3"]);
-    assert!(flat(&show).contains(&format!("pruned {WHY}")), "{show}");
+    assert!(flat(&show).contains(&format!("pruned: {WHY}")), "{show}");
     assert!(
         show.lines()
             .all(|line| line.chars().count() <= 80 || line.contains('/')),
