@@ -78,6 +78,16 @@
 //! | | `age` | duration above 0: older ones are removed | no limit |
 //! | | `size` | size, 1 MiB or more: of all together; the oldest are removed first | no limit |
 //! | | `artifacts` | 1 or more: of so many of the best trials the artifacts stay where they were made; those of others are removed | those of all |
+//! | `[report]` | `language` | `en`, `zh`, `both`: of the reports that a study leaves | `both` |
+//! | | `format` | `md`, `html`, `both`: of those | `both` |
+//! | | `title` | text: their heading | one that names the study |
+//! | | `notes` | text: what else is to be said; an empty line ends a paragraph | none |
+//! | | `dialogues` | pattern of files with sample dialogues: among the best trial's artifacts, else in the workdir | none |
+//! | `[[report.dataset]]` | `name` | text: a data set that models are evaluated on | required |
+//! | | `samples` | whole number, 1 or more, or a metric: how many samples of it | none |
+//! | | `metrics` | `{ HEADING = METRIC }`: what is measured on it | required |
+//! | | `base` | `{ HEADING = METRIC or number }`: the same of the base model | the baseline's |
+//! | | `notes` | text | none |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
@@ -187,6 +197,7 @@ pub mod presets;
 mod reader;
 mod ready;
 pub mod reference;
+mod report;
 mod retention;
 mod rules;
 mod secret_lines;
@@ -478,6 +489,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = section(r, "host");
     let limits = section(r, "limits");
     let retention = section(r, "retention");
+    let report = section(r, "report");
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
@@ -508,6 +520,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
     let retention = retention::read(r, retention);
+    let (report, reported) = report::read(r, report);
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
@@ -552,6 +565,9 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             study::yielded(r, &constraint.metric, span, &yields);
             study::not_optional(r, &constraint.metric, span, &steps);
         }
+        for (metric, span) in &reported {
+            study::yielded(r, metric, span, &yields);
+        }
     }
     let sees_all = |step: &Step| step.params_in_env;
     if !r.failed() && !steps.iter().any(sees_all) {
@@ -582,6 +598,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         notify,
         log_max: study.log_max,
         retention,
+        report,
         advisor,
         digest: hexadecimal(&r.digest.clone().finalize()),
         folder: r.folder.clone(),

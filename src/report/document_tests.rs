@@ -94,7 +94,7 @@ fn serve(params: &Params) -> Does {
 
 fn page(simulation: &Simulation, languages: Languages, format: Format) -> String {
     let now = Timestamp::from_millis(9_000_000);
-    let document = Document::of(&simulation.study, now, Path::new("/s"), languages);
+    let document = Document::of(&simulation.study, now, Path::new("/s"), languages, None);
     let times = Regex::new(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d[+-]\d\d:\d\d").expect("a pattern");
     let page = document.page(format);
     times
@@ -127,7 +127,7 @@ fn each_language_is_whole() {
     let simulation = serving();
     assert!(!markdown(&simulation, Languages::English).contains(is_chinese));
     let now = Timestamp::from_millis(9_000_000);
-    let of = |languages| Document::of(&simulation.study, now, Path::new("/s"), languages);
+    let of = |languages| Document::of(&simulation.study, now, Path::new("/s"), languages, None);
     let (chinese, both) = (of(Languages::Chinese), of(Languages::Both));
     assert_eq!(chinese.sections.len(), both.sections.len());
     let texts = |document: &Document| -> Vec<String> {
