@@ -121,8 +121,19 @@ impl Texts {
             words.push(word);
             rest = after;
         }
-        words.push(rest.strip_suffix(last)?);
-        Some(words)
+        let word = rest.strip_suffix(last)?;
+        // What stands at the very end is one thing, not whatever follows.
+        let is_open = last.is_empty() && self.place(words.len()) == Place::Words;
+        let is_more = is_open && [": ", "; "].iter().any(|part| word.contains(part));
+        words.push(word);
+        (!is_more).then_some(words)
+    }
+
+    /// What stands for a word in Chinese.
+    fn place(&self, index: usize) -> Place {
+        let (parts, _) = cut(self.chinese);
+        let found = parts.into_iter().find(|part| part.1 == index);
+        found.map_or(Place::Words, |(.., place)| place)
     }
 
     fn chinese(&self, text: &str, depth: usize) -> Option<String> {
@@ -270,23 +281,7 @@ reasons! {
     /// A time.
     NOBODY_ANSWERED[1] = "nobody has answered the proposal within {0}", "{0} 内无人回应提议";
 
-    // How a process ended.
-    /// The code.
-    EXITED[1] = "exited with code {0}", "以退出码 {0} 退出";
-    /// By memory.
-    OUT_OF_MEMORY[0] = "was killed for want of memory", "因内存不足被终止";
-    /// The signal.
-    SIGNALLED[1] = "was killed by {0}", "被 {0} 终止";
-    /// A time.
-    TIME_LIMIT_OF[1] = "ran into its time limit of {0}", "超过时间限制 {0}";
-    /// A time that is not known.
-    TIME_LIMIT[0] = "ran into its time limit", "超过时间限制";
-    /// By us.
-    STOPPED[0] = "was stopped", "被停止";
-    /// In the system's words.
-    NOT_STARTED[1] = "could not be started: {0}", "无法启动：{0?}";
-
-    // What broke in a trial.
+    // What broke in a trial; those that have another within come before that.
     /// How it ended.
     DIED_UNREADY[1] = "{0} before it was ready", "就绪前{0!}";
     /// A time, and what was seen last.
@@ -295,9 +290,9 @@ reasons! {
     DIED_IN_USE[1] = "the service {0} while it was in use", "服务在使用期间{0!}";
     /// The port, and who holds it.
     PORT_IN_USE[2] = "port {0} is still in use before start, by {1}",
-        "启动前端口 {0} 仍被占用：{1}";
+        "启动前端口 {0} 仍被占用：{1?}";
     /// The port, and who holds it.
-    PORT_HELD[2] = "port {0} is held by {1}", "端口 {0} 被占用：{1}";
+    PORT_HELD[2] = "port {0} is held by {1}", "端口 {0} 被占用：{1?}";
     /// The program.
     NO_PROGRAM[1] = "`{0}` could not be started: there is no such program; check `command` and PATH",
         "无法启动 `{0}`：没有这个程序，请检查 `command` 与 PATH";
@@ -352,6 +347,22 @@ reasons! {
         "{0!}；若 [host] 中设 gpu_release = \"0s\" 则不计";
     /// None.
     NO_GPU[0] = "no GPU is seen any more", "已看不到任何 GPU";
+
+    // How a process ended.
+    /// The code.
+    EXITED[1] = "exited with code {0}", "以退出码 {0} 退出";
+    /// By memory.
+    OUT_OF_MEMORY[0] = "was killed for want of memory", "因内存不足被终止";
+    /// The signal.
+    SIGNALLED[1] = "was killed by {0}", "被 {0} 终止";
+    /// A time.
+    TIME_LIMIT_OF[1] = "ran into its time limit of {0}", "超过时间限制 {0}";
+    /// A time that is not known.
+    TIME_LIMIT[0] = "ran into its time limit", "超过时间限制";
+    /// By us.
+    STOPPED[0] = "was stopped", "被停止";
+    /// In the system's words.
+    NOT_STARTED[1] = "could not be started: {0}", "无法启动：{0?}";
 
     // Of several metrics at once: these fit last, as whatever is around a reason.
     /// Two of them.
