@@ -298,7 +298,7 @@ fn another_advisor_is_asked_after_a_reload() {
     let mut daemon = study.start();
     study.wait("the question", || mute.seen().len() == 1);
     let other = Receiver::start(|number| match number {
-        0 | 1 => Answer::status(400),
+        0 | 1 => Answer::status(403),
         2 => value(Json::Null),
         3 => plan(),
         4 => value(3),
