@@ -311,7 +311,7 @@ fn another_advisor_is_asked_after_a_reload() {
     assert_eq!(mute.seen().len(), 1);
     assert_eq!(
         tried(&study),
-        [ALONE[0], ALONE[1], "A=1 B=2 FIXED=7", "A=2 B=3 FIXED=7"],
+        [ALONE[0], ALONE[1], "A=1 B=2 FIXED=7", "A=1 B=3 FIXED=7"],
         "{}",
         study.trace()
     );
