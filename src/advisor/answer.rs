@@ -78,8 +78,9 @@ fn plan(object: &Map<String, Json>, advisor: &Advisor, study: &Study) -> Result<
             return Err("`priority` must be a list of names".to_owned());
         };
         let parameter = tunable(name, space)?;
+        // No schema can forbid it to name one twice, and it is clear what is meant.
         if priority.contains(&parameter.name) {
-            return Err(format!("`priority` has {} twice", parameter.name));
+            continue;
         }
         if base.get(&parameter.name).is_none() {
             return Err(format!(

@@ -35,6 +35,8 @@ const FAILED: usize = 5;
 const REFUSED: usize = 20;
 /// So many parameters are told of.
 const PARAMETERS: usize = 200;
+/// So many values of a range are given as instances of it.
+const INSTANCES: usize = 7;
 /// So many columns of a value, and of a domain.
 const VALUE_COLUMNS: usize = 60;
 const DOMAIN_COLUMNS: usize = 400;
@@ -137,7 +139,9 @@ fn values(question: &Question, advisor: &Advisor, study: &Study) -> BTreeMap<Str
         ),
         (
             "domain",
-            parameter.map(|one| domain(&one.domain)).unwrap_or_default(),
+            parameter
+                .map(|one| domain(&one.domain) + &instances(one, question, study))
+                .unwrap_or_default(),
         ),
         (
             "max_priority_params",
@@ -200,6 +204,27 @@ fn or_none(text: String) -> String {
 
 fn domain(domain: &Domain) -> String {
     cut(&clean(&domain.to_string()), DOMAIN_COLUMNS)
+}
+
+/// Some values of a range that were not tried: a small model that is told its
+/// ends alone answers with numbers that are none of it.
+fn instances(parameter: &Parameter, question: &Question, study: &Study) -> String {
+    let (Domain::Int(_) | Domain::Float(_), Question::Value { base, .. }) =
+        (&parameter.domain, question)
+    else {
+        return String::new();
+    };
+    let space = &study.spec().space;
+    let is_untried = |value: &Value| {
+        let params = space.with(base, &parameter.name, value);
+        params.is_ok_and(|params| study.is_new(&params))
+    };
+    let levels = parameter.domain.levels(INSTANCES).into_iter();
+    let values: Vec<String> = levels.filter(is_untried).map(|one| value(&one)).collect();
+    match values.is_empty() {
+        true => String::new(),
+        false => format!(", for instance {}", values.join(", ")),
+    }
 }
 
 fn value(value: &Value) -> String {
