@@ -60,6 +60,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "advisor",
             "catalogue",
             "config",
+            "setup",
             "wire",
             "report",
             "term",

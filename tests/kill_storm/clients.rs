@@ -366,6 +366,8 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
         Accepted::Amended(_) => Some(Promise::Amended),
         Accepted::Approved { .. } => Some(Promise::Approved),
         Accepted::Rejected { .. } => Some(Promise::Rejected),
+        // Only whole proposals are refused here.
+        Accepted::ParameterReopened { .. } => None,
         Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };
