@@ -221,8 +221,14 @@ impl Journal {
         // A daemon that finds nothing left to do adds nothing more.
         let mut events = self.events.iter().rev();
         let last = events.find(|event| {
-            // The advisor sums up a study that is done.
-            let quiet = ["opened", "spec-amended", "advised"];
+            // The advisor sums up a study that is done, and artifacts go.
+            let quiet = [
+                "opened",
+                "spec-amended",
+                "advised",
+                "artifacts-deleted",
+                "artifacts-lost",
+            ];
             quiet.iter().all(|kind| event.get(kind).is_none())
         });
         last.is_some_and(|event| event.get("done").is_some())
