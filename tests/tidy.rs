@@ -11,8 +11,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("demo", &[]),
     ("search", &["model"]),
     ("catalogue", &["model"]),
-    ("config", &["model", "catalogue"]),
-    ("exec", &["model"]),
+    ("troubles", &["model"]),
+    ("config", &["model", "catalogue", "troubles"]),
+    ("exec", &["model", "troubles"]),
     (
         "doctor",
         &["model", "advisor", "exec", "notify", "report", "systemd"],
@@ -21,8 +22,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("advisor", &["model"]),
     ("supervise", &[]),
     ("setup", &["doctor"]),
-    ("report", &["model", "search"]),
-    ("notify", &["model", "report"]),
+    ("report", &["model", "search", "troubles"]),
+    ("notify", &["model", "report", "troubles"]),
     ("systemd", &[]),
     (
         "daemon",
@@ -72,7 +73,7 @@ const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes; `setup` runs systemctl and its like.
 const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
-const PURE: &[&str] = &["model", "search", "report", "catalogue"];
+const PURE: &[&str] = &["model", "search", "report", "catalogue", "troubles"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

@@ -14,6 +14,7 @@ pub(super) enum OriginRecord {
     Sampler,
     Imported,
     User,
+    Remedy { of: u32 },
 }
 
 /// A sitting that says nothing of it measures its trial.
@@ -108,6 +109,7 @@ impl OriginRecord {
             Origin::Sampler => Self::Sampler,
             Origin::Imported => Self::Imported,
             Origin::User => Self::User,
+            Origin::Remedy { of } => Self::Remedy { of: of.0 },
         }
     }
 
@@ -117,6 +119,7 @@ impl OriginRecord {
             Self::Sampler => Origin::Sampler,
             Self::Imported => Origin::Imported,
             Self::User => Origin::User,
+            Self::Remedy { of } => Origin::Remedy { of: TrialId(of) },
         }
     }
 }
