@@ -234,6 +234,20 @@ fn every_key_of_a_spec_is_in_its_man_page() {
 }
 
 #[test]
+fn every_known_trouble_is_in_the_manual() {
+    let man = read("man/autotune.7");
+    let (_, man) = man.split_once(".Sh KNOWN TROUBLES").expect("a section");
+    let (man, _) = man.split_once(".Sh ").expect("the next");
+    let listed: Vec<&str> = man
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Sy "))
+        .collect();
+    let known = autotune::troubles::all().iter();
+    let known: Vec<&str> = known.map(|trouble| trouble.name.as_str()).collect();
+    assert_eq!(listed, known);
+}
+
+#[test]
 fn every_verb_option_and_exit_code_is_in_the_man_page() {
     use clap::CommandFactory;
     let man = read("man/autotuned.8");
