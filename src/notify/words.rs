@@ -264,7 +264,7 @@ impl Words {
         }
     }
 
-    /// What to do about the trouble that the trial met which waits to be tried
+    /// What to do about the trouble of the trial that waits to be tried
     /// again.
     pub(super) fn hint(self, study: &Study) -> Option<String> {
         let last = study.unsettled()?.sittings.last()?;

@@ -37,8 +37,8 @@ pub struct Answers {
 }
 
 /// Who wanted a trial, in one word: `baseline`, `sampler`, `imported`, `user`,
-/// `remedy`; of those of the sampler, `advisor` where the advisor has proposed it and
-/// `fallback` where it was of no help.
+/// `remedy`; of those of the sampler, `advisor` where the advisor has proposed
+/// it and `fallback` where it was of no help.
 pub fn origin(trial: &Trial) -> &'static str {
     match (
         trial.origin,

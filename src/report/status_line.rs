@@ -36,7 +36,7 @@ fn now(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
         let settled = study.trials().iter().filter(|trial| trial.is_settled());
         let after = counted(settled.count() as u64, "trial");
         if let Some((trial, failure, _)) = study.held_up() {
-            let why = clean(&failure.with_hint());
+            let why = clean(&failure.message);
             return format!("trial {} is held up: {why}", trial.id);
         }
         return match study.phase() {
