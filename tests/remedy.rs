@@ -81,7 +81,7 @@ fn a_trial_that_ran_out_of_memory_is_tried_with_half_the_batch() {
     let study = Study::new(TRAINING);
     open(&study, &GATES);
     let mut daemon = stays(&study);
-    good(&study, &["wait", "--for", "done"]);
+    study.await_events("done", 1);
     assert_eq!(planned(&study), expected());
     let best = study.best();
     assert_eq!(best["params"]["BATCH"], json!("4"), "{best}");
