@@ -84,7 +84,7 @@ fn a_trial_that_ran_out_of_memory_is_tried_with_half_the_batch() {
     study.await_events("done", 1);
     assert_eq!(planned(&study), expected());
     let best = study.best();
-    assert_eq!(best["params"]["BATCH"], json!("4"), "{best}");
+    assert_eq!(best["BATCH"], json!("4"), "{best}");
     let trials = good(
         &study,
         &["trials", "--columns", "trial,outcome,origin,cause"],
