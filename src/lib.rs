@@ -44,7 +44,7 @@
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
-//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, wire, report, term |
+//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, setup, wire, report, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!

@@ -61,6 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "advisor",
             "catalogue",
             "config",
+            "setup",
             "wire",
             "report",
             "term",

@@ -279,7 +279,8 @@ impl Entries {
             }
             Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
-            | Event::ApprovalWithdrawn { .. } => Said {
+            | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. } => Said {
                 priority: Priority::Notice,
                 ..Said::info(proposal::answered(&fact.event)?)
             },

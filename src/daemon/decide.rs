@@ -37,8 +37,8 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
-    /// Whether the advisor is thinking.
-    pub consulting: bool,
+    /// What the advisor is thinking of: the study of this revision.
+    pub consulting: Option<u32>,
     /// Whether the advisor is done without, whatever the spec says.
     pub offline: bool,
     /// Whether a pause is running.
@@ -240,6 +240,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         } => {
             let study = &state.study;
             let is_old = trials != study.trials().len() || revision != study.revision();
+            if state.consulting == Some(revision) {
+                state.consulting = None;
+            }
             consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
@@ -465,7 +468,7 @@ pub(super) fn next(
         done(state, study, reason, context, decision);
     } else if waits {
         await_answer(state, study, context, decision);
-    } else if state.asking || state.consulting {
+    } else if state.asking || state.consulting.is_some() {
         // The answer comes.
     } else if let Some(event) = remedy::plan(study) {
         let trial = study.next_id();
@@ -575,10 +578,10 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    if state.consulting {
+    if state.consulting.is_some() {
         // The answer comes, and is on record then.
     } else if consult::lacks_summary(state, study) {
-        state.consulting = true;
+        state.consulting = Some(study.revision());
         decision.effects.push(Effect::Consult(Question::Summary));
     } else {
         idle(state, decision);

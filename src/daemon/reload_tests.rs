@@ -43,7 +43,7 @@ fn state_of(spec: Spec) -> State {
         study: Arc::new(Study::new(Arc::new(spec))),
         stopping: None,
         asking: false,
-        consulting: false,
+        consulting: None,
         offline: false,
         resting: false,
         keeping: None,

@@ -40,7 +40,7 @@ impl Table {
             study: Arc::new(Study::new(Arc::new(spec))),
             stopping: None,
             asking: false,
-            consulting: false,
+            consulting: None,
             offline: false,
             resting: false,
             keeping: None,

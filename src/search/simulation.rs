@@ -292,6 +292,7 @@ impl Simulation {
     pub(crate) fn advise(&mut self, question: Question, answer: Result<Advised, String>) {
         let mut advice = Advice::none(question, String::new());
         advice.answer = answer;
+        advice.usage.requests = 1;
         self.happen(Event::Advised(advice.into()));
     }
 

@@ -154,6 +154,8 @@ pub struct Status {
     pub proposal: Option<Proposal>,
     /// What the best trial has made.
     pub artifacts: Option<Artifacts>,
+    /// The parameters of which users want no further value.
+    pub ended: Vec<String>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.

@@ -88,6 +88,7 @@ pub fn answer(context: &Context) -> Reply {
         }),
         advisor: advisor(view),
         proposal: proposal(study),
+        ended: study.ended().iter().map(ToString::to_string).collect(),
     }))
 }
 
