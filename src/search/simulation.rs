@@ -102,6 +102,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        remedies: Vec::new(),
         advisor: None,
         digest: String::new(),
     }
