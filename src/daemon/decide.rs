@@ -9,7 +9,7 @@ use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, consult, reload, steer};
+use super::{approve, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
@@ -470,6 +470,13 @@ pub(super) fn next(
         await_answer(state, study, context, decision);
     } else if state.asking || state.consulting.is_some() {
         // The answer comes.
+    } else if let Some(event) = remedy::plan(study) {
+        let trial = study.next_id();
+        decision.facts.push(Fact {
+            at: context.now,
+            event,
+        });
+        start(trial, 1, Purpose::Measure, context, decision);
     } else if let Some(trial) = search::drift::due(study) {
         sit(study, trial, Purpose::Check, context, decision);
     } else {
@@ -583,7 +590,7 @@ fn done(
 fn pause_reason(study: &Study) -> String {
     let last = study.unsettled().and_then(|trial| trial.sittings.last());
     let why = match last.and_then(|sitting| sitting.end.as_ref()) {
-        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.message.clone(),
+        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.with_hint(),
         _ => reason::SEE_LOG.say([]),
     };
     reason::HOST_FAULTS.say([&HOST_FAULTS_MAX, &why])

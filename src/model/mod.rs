@@ -41,6 +41,7 @@ pub mod notify;
 pub mod outcome;
 pub mod params;
 pub mod reason;
+pub mod remedy;
 pub mod setting;
 mod shared;
 pub mod space;

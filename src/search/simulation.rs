@@ -104,6 +104,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         log_max: 1 << 20,
         retention: Retention::default(),
         report: Reporting::default(),
+        remedies: Vec::new(),
         advisor: None,
         digest: String::new(),
     }

@@ -248,6 +248,7 @@ fn row() -> TrialRow {
         }],
         cause: Some(text("gpu-out-of-memory")),
         advice: Some(text("more")),
+        remedy_of: Some(2),
     }
 }
 
