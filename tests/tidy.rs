@@ -22,13 +22,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("supervise", &[]),
     ("setup", &["doctor"]),
     ("report", &["model", "search"]),
+    ("exchange", &["model", "report"]),
     ("notify", &["model", "report"]),
     ("systemd", &[]),
     (
         "daemon",
         &[
             "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
-            "notify", "advisor",
+            "notify", "advisor", "exchange",
         ],
     ),
     (
@@ -50,6 +51,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "systemd",
             "notify",
             "advisor",
+            "exchange",
         ],
     ),
     ("wire", &["model"]),
@@ -62,6 +64,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "config",
             "wire",
             "report",
+            "exchange",
             "term",
         ],
     ),
