@@ -34,7 +34,7 @@
 //! | [`doctor`] | is there on this host what a study needs? | model, advisor, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search |
-//! | [`exchange`] | trials for other people's programs, and from them | model, report |
+//! | [`exchange`] | trials for other people's programs | model, report |
 //! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |

@@ -1,12 +1,12 @@
 //! Tables for spreadsheets and data frames.
 //!
 //! A spreadsheet takes a text that begins like a formula for one, and carries it
-//! out: such a text gets a `'` in front of it, which an import takes away again.
+//! out: such a text gets a `'` in front of it.
 
 use super::record::{Head, Trial, text_of};
 
 /// The columns that every table has, before those of metrics and parameters.
-pub const FIXED: [&str; 12] = [
+const FIXED: [&str; 12] = [
     "trial",
     "outcome",
     "feasible",
@@ -22,11 +22,11 @@ pub const FIXED: [&str; 12] = [
 ];
 
 /// What the columns of means begin with.
-pub const METRIC: &str = "metrics_";
+const METRIC: &str = "metrics_";
 /// What the columns of standard deviations begin with.
-pub const DEVIATION: &str = "sd_";
+const DEVIATION: &str = "sd_";
 /// What the columns of parameters begin with, as in Optuna's own tables.
-pub const PARAMETER: &str = "params_";
+const PARAMETER: &str = "params_";
 
 pub(super) fn header(head: &Head) -> String {
     let fixed = FIXED.iter().map(|name| (*name).to_owned());
@@ -68,7 +68,9 @@ pub(super) fn line(head: &Head, trial: &Trial) -> String {
     });
     let params = head.parameters.iter().map(|known| {
         let value = trial.params.get(&known.name);
-        value.map(|value| guarded(&text_of(value))).unwrap_or_default()
+        value
+            .map(|value| guarded(&text_of(value)))
+            .unwrap_or_default()
     });
     record(fixed.into_iter().chain(metrics).chain(params))
 }
@@ -95,14 +97,6 @@ fn guarded(text: &str) -> String {
     }
 }
 
-/// A text without the guard that [`line`] puts before it.
-pub(super) fn unguarded(text: &str) -> &str {
-    match text.strip_prefix('\'') {
-        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
-        _ => text,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,13 +104,10 @@ mod tests {
     #[test]
     fn no_spreadsheet_carries_out_a_text() {
         for formula in ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "'=1"] {
-            let kept = guarded(formula);
-            assert_eq!(kept, format!("'{formula}"));
-            assert_eq!(unguarded(&kept), formula);
+            assert_eq!(guarded(formula), format!("'{formula}"));
         }
         for text in ["-1.5", "+3", "1e-5", "'quoted'", "a=b", "", "-inf"] {
             assert_eq!(guarded(text), text);
-            assert_eq!(unguarded(text), text);
         }
     }
 }

@@ -1,7 +1,5 @@
 //! Records to the text of a file, a trial at a time.
 
-use std::fmt;
-
 use super::record::{Head, Trial};
 use super::{csv, optuna};
 
@@ -70,17 +68,6 @@ impl Rendering {
             Format::Json => "\n]}\n",
             Format::Csv | Format::Jsonl | Format::Optuna => "",
         }
-    }
-}
-
-impl fmt::Display for Format {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Csv => "csv",
-            Self::Json => "json",
-            Self::Jsonl => "jsonl",
-            Self::Optuna => "optuna",
-        })
     }
 }
 

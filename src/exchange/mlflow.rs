@@ -32,10 +32,10 @@ use crate::base::secret::Secret;
 
 /// How long the server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// So many metrics a request may have.
-const METRICS: usize = 1000;
-/// So many parameters or tags.
-const OTHERS: usize = 100;
+/// So many metrics a request has at most: MLflow takes 1,000 things in all.
+const METRICS: usize = 800;
+/// So many parameters.
+const PARAMS: usize = 100;
 /// So many characters the value of a parameter or a tag may have.
 const LENGTH: usize = 4000;
 /// The tag that tells which study a run is of.
@@ -188,8 +188,12 @@ impl Server {
         if status.is_success() {
             return answer.ok_or(MlflowError::Senseless { call });
         }
-        let said = answer.as_ref().and_then(|answer| answer["message"].as_str());
-        let code = answer.as_ref().and_then(|answer| answer["error_code"].as_str());
+        let said = answer
+            .as_ref()
+            .and_then(|answer| answer["message"].as_str());
+        let code = answer
+            .as_ref()
+            .and_then(|answer| answer["error_code"].as_str());
         let problem = said.or(code).unwrap_or("it does not say why");
         Err(MlflowError::Refused {
             call,
@@ -297,39 +301,52 @@ impl Experiment<'_> {
             None => {}
         }
         let call = "runs/create";
-        let begun = milliseconds(&trial.started).or(milliseconds(&Some(self.head.begun.clone())));
+        let begun = milliseconds(trial.started.as_deref());
+        let begun = begun.or_else(|| milliseconds(Some(&self.head.begun)));
+        let mut tags = tags(trial);
+        tags.extend([
+            pair(STUDY, &self.study()),
+            pair(TRIAL, &trial.trial.to_string()),
+        ]);
         let body = json!({
             "experiment_id": self.id,
             "run_name": format!("trial {}", trial.trial),
             "start_time": begun,
-            "tags": [
-                { "key": STUDY, "value": self.study() },
-                { "key": TRIAL, "value": trial.trial.to_string() },
-            ],
+            "tags": tags,
         });
         let made = self.server.post(call, &body).await?;
         let id = made["run"]["info"]["run_id"].as_str();
         let id = id.ok_or(MlflowError::Senseless { call })?;
-        let ended = milliseconds(&trial.ended).or(begun);
-        let metrics = metrics(trial, ended.unwrap_or_default());
-        for part in metrics.chunks(METRICS) {
-            let body = json!({ "run_id": id, "metrics": part });
-            self.server.post("runs/log-batch", &body).await?;
-        }
-        let params: Vec<Json> = trial.params.iter().map(|(n, v)| pair(n, &text_of(v))).collect();
-        for part in params.chunks(OTHERS) {
-            let body = json!({ "run_id": id, "params": part });
-            self.server.post("runs/log-batch", &body).await?;
-        }
+        let ended = milliseconds(trial.ended.as_deref()).or(begun);
         let (status, is_over) = status(trial);
         let body = json!({
             "run_id": id, "status": status, "end_time": ended.filter(|_| is_over),
         });
         self.server.post("runs/update", &body).await?;
-        let mut tags = tags(trial);
-        tags.push(pair(DIGEST, &digest));
-        let body = json!({ "run_id": id, "tags": tags });
-        self.server.post("runs/log-batch", &body).await?;
+        let metrics = metrics(trial, ended.unwrap_or_default());
+        let params = trial
+            .params
+            .iter()
+            .map(|(name, value)| pair(name, &text_of(value)));
+        let params: Vec<Json> = params.collect();
+        let (mut metrics, mut params) = (&metrics[..], &params[..]);
+        loop {
+            let (now, later) = metrics.split_at(metrics.len().min(METRICS));
+            let (names, more) = params.split_at(params.len().min(PARAMS));
+            (metrics, params) = (later, more);
+            // It has all of it once it has the digest.
+            let is_last = metrics.is_empty() && params.is_empty();
+            let tags = if is_last {
+                vec![pair(DIGEST, &digest)]
+            } else {
+                Vec::new()
+            };
+            let body = json!({ "run_id": id, "metrics": now, "params": names, "tags": tags });
+            self.server.post("runs/log-batch", &body).await?;
+            if is_last {
+                break;
+            }
+        }
         self.sent.written += 1;
         Ok(())
     }
@@ -371,7 +388,9 @@ fn tags(trial: &Trial) -> Vec<Json> {
         ("cause", trial.cause.clone()),
         ("failure", trial.failure.clone()),
     ];
-    let known = all.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let known = all
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)));
     known
         .map(|(name, value)| pair(&format!("autotune.{name}"), &value))
         .collect()
@@ -402,13 +421,15 @@ fn metrics(trial: &Trial, at: i64) -> Vec<Json> {
             1 => format!("{}.curve", curve.metric),
             run => format!("{}.curve.{run}", curve.metric),
         };
-        curve.steps().for_each(|(step, value)| log(&key, value, step));
+        curve
+            .steps()
+            .for_each(|(step, value)| log(&key, value, step));
     }
     metrics
 }
 
-fn milliseconds(time: &Option<String>) -> Option<i64> {
-    let time: jiff::Timestamp = time.as_deref()?.parse().ok()?;
+fn milliseconds(time: Option<&str>) -> Option<i64> {
+    let time: jiff::Timestamp = time?.parse().ok()?;
     Some(time.as_millisecond())
 }
 

@@ -1,8 +1,7 @@
-//! What a study found, for other people's programs, and back.
+//! What a study found, for other people's programs.
 //!
 //! ```text
-//!   Study ── Head, Trial ──▶ JSON lines ──▶ CSV, JSON, Optuna, MLflow
-//!   CSV, JSON lines, reference tuner, Optuna ──▶ Table of rows ──▶ a study's history
+//!   Study ── Head, Trial ──▶ JSON lines ── the socket ──▶ Head, Trial ──▶ CSV, Optuna …
 //! ```
 //!
 //! | file | holds |
@@ -14,8 +13,9 @@
 //! | [`sink`] | where an export goes |
 //!
 //! # Invariants
-//! - A record has what was tried and what came of it. Commands, environments and
-//!   paths, where a secret may stand, are not in it.
+//! - A record has what was tried and what came of it, and is passed on: commands,
+//!   environments and paths are not in it, and what is called like a secret is
+//!   withheld, as in a report.
 //! - One trial is held at a time: a study may have a great many.
 
 mod csv;

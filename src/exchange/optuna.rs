@@ -14,25 +14,18 @@
 use serde_json::{Map, Value as Json, json};
 
 use super::format::text;
-use super::record::{Domain, Head, Parameter, Trial, text_of};
+use super::record::{Domain, Head, Parameter, Trial, number_of, place};
 
 /// Numbers of operations in the journal.
-pub(super) mod operation {
+mod operation {
     pub const CREATE_STUDY: u64 = 0;
-    pub const DELETE_STUDY: u64 = 1;
     pub const SET_STUDY_USER_ATTR: u64 = 2;
     pub const SET_STUDY_SYSTEM_ATTR: u64 = 3;
     pub const CREATE_TRIAL: u64 = 4;
-    pub const SET_TRIAL_PARAM: u64 = 5;
-    pub const SET_TRIAL_STATE_VALUES: u64 = 6;
-    pub const SET_TRIAL_USER_ATTR: u64 = 8;
-    pub const SET_TRIAL_SYSTEM_ATTR: u64 = 9;
-    /// Those that change nothing that is of use here end with this one.
-    pub const LAST: u64 = 10;
 }
 
 /// Numbers of a trial's states.
-pub(super) mod state {
+mod state {
     pub const RUNNING: u64 = 0;
     pub const COMPLETE: u64 = 1;
     pub const PRUNED: u64 = 2;
@@ -40,10 +33,6 @@ pub(super) mod state {
     pub const WAITING: u64 = 4;
 }
 
-/// Where a trial's attributes have the mean of a metric.
-pub(super) const METRIC: &str = "metric:";
-/// Where its system attributes have by how much each constraint is missed.
-pub(super) const CONSTRAINTS: &str = "constraints";
 /// Whom the lines are by.
 const WORKER: &str = "autotune";
 
@@ -78,7 +67,10 @@ pub(super) fn begin(head: &Head) -> String {
         user("seed", head.seed.into()),
         user("constraints", constraints.into()),
     ];
-    lines.iter().map(|line| format!("{}\n", text(line))).collect()
+    lines
+        .iter()
+        .map(|line| format!("{}\n", text(line)))
+        .collect()
 }
 
 pub(super) fn line(head: &Head, trial: &Trial) -> String {
@@ -103,7 +95,7 @@ pub(super) fn line(head: &Head, trial: &Trial) -> String {
     let missed: Option<Vec<f64>> = trial.constraints.iter().copied().collect();
     // Optuna counts a trial without it as feasible.
     if let Some(missed) = missed.filter(|missed| !missed.is_empty() && is_over) {
-        system.insert(CONSTRAINTS.to_owned(), missed.into());
+        system.insert("constraints".to_owned(), missed.into());
     }
     if state == state::WAITING {
         system.insert("fixed_params".to_owned(), trial.params.clone().into());
@@ -152,7 +144,7 @@ fn attributes(trial: &Trial) -> Map<String, Json> {
     set("elapsed_s", trial.elapsed_s.into());
     set("startup_s", trial.startup_s.into());
     for (name, measured) in &trial.metrics {
-        set(&format!("{METRIC}{name}"), measured.mean.into());
+        set(&format!("metric:{name}"), measured.mean.into());
     }
     attributes
 }
@@ -164,7 +156,9 @@ fn intermediate(head: &Head, trial: &Trial) -> Map<String, Json> {
     let mut curves = trial.curves.iter().rev();
     if let Some(curve) = curves.find(|curve| curve.metric == *metric) {
         let steps = curve.steps();
-        return steps.map(|(at, value)| (at.to_string(), value.into())).collect();
+        return steps
+            .map(|(at, value)| (at.to_string(), value.into()))
+            .collect();
     }
     let good = trial.runs.iter().filter(|run| run.fault.is_none());
     let measured = good.filter_map(|run| Some((run.run, *run.metrics.get(metric)?)));
@@ -192,15 +186,8 @@ fn distribution(parameter: &Parameter) -> Json {
 /// A value as Optuna's journal has it: the place in a list, else the number.
 fn internal(domain: &Domain, value: &Json) -> Option<Json> {
     match domain {
-        Domain::Values(values) => {
-            let text = text_of(value);
-            let place = values.iter().position(|known| text_of(known) == text)?;
-            Some(place.into())
-        }
+        Domain::Values(values) => place(values, value).map(Json::from),
         Domain::Int { .. } | Domain::Float { .. } if value.is_number() => Some(value.clone()),
-        Domain::Int { .. } | Domain::Float { .. } => {
-            let number: f64 = text_of(value).trim().parse().ok()?;
-            number.is_finite().then(|| number.into())
-        }
+        Domain::Int { .. } | Domain::Float { .. } => number_of(value).map(Json::from),
     }
 }

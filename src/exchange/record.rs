@@ -14,10 +14,11 @@ use crate::model::Name;
 use crate::model::domain::Scale;
 use crate::model::metric::{Constraint, Direction, Summary};
 use crate::model::outcome::Outcome;
+use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::SittingEnd;
 use crate::model::value::Value;
-use crate::report::{credit, overview};
+use crate::report::{credit, discretion, overview};
 
 /// The version of these records.
 pub const VERSION: u32 = 1;
@@ -229,12 +230,13 @@ fn bounds(constraint: &Constraint) -> Bounds {
 }
 
 fn parameters(study: &Study) -> Vec<Parameter> {
-    let declared = study.spec().space.parameters().iter();
+    let spec = study.spec();
+    let declared = spec.space.parameters().iter();
     let mut parameters: Vec<Parameter> = declared
         .map(|parameter| Parameter {
             name: parameter.name.to_string(),
-            domain: domain(&parameter.domain),
-            base: Some(json(&parameter.base)),
+            domain: domain(spec, parameter),
+            base: Some(shown(spec, &parameter.name, &parameter.base)),
             when: parameter.when.as_ref().map(ToString::to_string),
         })
         .collect();
@@ -243,12 +245,13 @@ fn parameters(study: &Study) -> Vec<Parameter> {
     let trials = study.trials();
     for trial in trials.iter().chain(trials) {
         for (name, value) in trial.params.iter() {
+            let value = shown(spec, name, value);
             let known = parameters.iter_mut().find(|known| *known.name == **name);
             match known {
                 Some(known) => widen(&mut known.domain, value),
                 None => parameters.push(Parameter {
                     name: name.to_string(),
-                    domain: Domain::Values(vec![json(value)]),
+                    domain: Domain::Values(vec![value]),
                     base: None,
                     when: None,
                 }),
@@ -258,9 +261,18 @@ fn parameters(study: &Study) -> Vec<Parameter> {
     parameters
 }
 
-fn domain(domain: &model::domain::Domain) -> Domain {
-    match domain {
-        model::domain::Domain::Values(values) => Domain::Values(values.iter().map(json).collect()),
+fn domain(spec: &Spec, parameter: &model::space::Parameter) -> Domain {
+    let name = &parameter.name;
+    if discretion::is_secret(spec, name) {
+        return Domain::Values(vec![shown(spec, name, &parameter.base)]);
+    }
+    match &parameter.domain {
+        model::domain::Domain::Values(values) => Domain::Values(
+            values
+                .iter()
+                .map(|value| shown(spec, name, value))
+                .collect(),
+        ),
         model::domain::Domain::Int(range) => Domain::Int {
             low: range.ends().0,
             high: range.ends().1,
@@ -275,11 +287,12 @@ fn domain(domain: &model::domain::Domain) -> Domain {
 }
 
 /// Makes room for a value that was tried under a former space.
-fn widen(domain: &mut Domain, value: &Value) {
-    match (&mut *domain, value.number()) {
+fn widen(domain: &mut Domain, value: Json) {
+    let number = number_of(&value);
+    match (&mut *domain, number) {
         (Domain::Values(values), _) => {
-            if place(values, value).is_none() {
-                values.push(json(value));
+            if place(values, &value).is_none() {
+                values.push(value);
             }
         }
         (Domain::Int { low, high, log }, Some(number)) if number.fract() == 0.0 => {
@@ -292,23 +305,30 @@ fn widen(domain: &mut Domain, value: &Value) {
         }
         (Domain::Int { low, high, .. }, Some(number)) => {
             let (low, high) = (number.min(*low as f64), number.max(*high as f64));
-            *domain = Domain::Float {
-                low,
-                high,
-                log: false,
-            };
+            let log = false;
+            *domain = Domain::Float { low, high, log };
         }
         // A text beside numbers: what it was is kept, in no order.
         (Domain::Int { .. } | Domain::Float { .. }, None) => {
-            *domain = Domain::Values(vec![json(value)]);
+            *domain = Domain::Values(vec![value]);
         }
     }
 }
 
 /// Where a value stands in a list: two are one when a program sees the same.
-fn place(values: &[Json], value: &Value) -> Option<usize> {
-    let text = value.to_string();
-    values.iter().position(|known| *text_of(known) == text)
+pub(super) fn place(values: &[Json], value: &Json) -> Option<usize> {
+    let text = text_of(value);
+    values.iter().position(|known| text_of(known) == text)
+}
+
+/// The number that a value is, or that its text spells.
+pub(super) fn number_of(value: &Json) -> Option<f64> {
+    let number = match value {
+        Json::Number(number) => number.as_f64(),
+        Json::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.filter(|number| number.is_finite())
 }
 
 /// The text of a value, as a program gets it.
@@ -322,12 +342,16 @@ pub fn text_of(value: &Json) -> String {
     }
 }
 
-fn json(value: &Value) -> Json {
+/// A value as others may know it: an export is passed on, as a report is.
+fn shown(spec: &Spec, name: &str, value: &Value) -> Json {
+    if discretion::is_secret(spec, name) {
+        return discretion::WITHHELD.into();
+    }
     match value {
         Value::Bool(truth) => (*truth).into(),
         Value::Int(number) => (*number).into(),
         Value::Float(number) => number.get().into(),
-        Value::Text(text) => (**text).into(),
+        Value::Text(text) => discretion::address(text).into(),
     }
 }
 
@@ -352,7 +376,8 @@ fn utc(at: Timestamp) -> String {
 impl Trial {
     /// That of a trial of `study`, at `now`.
     pub fn of(study: &Study, trial: &model::trial::Trial, now: Timestamp) -> Self {
-        let missed = study.spec().constraints.iter().map(|constraint| {
+        let spec = study.spec();
+        let missed = spec.constraints.iter().map(|constraint| {
             let mean = trial.summary(&constraint.metric)?.mean;
             let needed = study.needed(trial, constraint);
             let below = needed.min.map(|min| min.get() - mean);
@@ -385,7 +410,7 @@ impl Trial {
             startup_s: trial.startup().map(seconds),
             params: params
                 .iter()
-                .map(|(name, value)| (name.to_string(), json(value)))
+                .map(|(name, value)| (name.to_string(), shown(spec, name, value)))
                 .collect(),
             objective: study.objective(trial).map(|summary| summary.mean),
             constraints,
@@ -393,7 +418,7 @@ impl Trial {
             runs: trial.runs.iter().map(run).collect(),
             curves: trial.curves.iter().map(curve).collect(),
             cause,
-            failure: failure.map(|failure| failure.message.clone()),
+            failure: failure.map(|failure| discretion::address(&failure.message)),
         }
     }
 }
@@ -427,7 +452,7 @@ fn run(run: &model::trial::Run) -> Run {
         sitting: run.sitting,
         elapsed_s: seconds(run.elapsed),
         metrics: run.metrics.iter().map(number).collect(),
-        fault: run.fault.as_deref().map(str::to_owned),
+        fault: run.fault.as_deref().map(discretion::address),
     }
 }
 

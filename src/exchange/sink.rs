@@ -22,7 +22,12 @@ pub struct Target {
     #[arg(long)]
     force: bool,
     /// The MLflow tracking server
-    #[arg(long, value_name = "URL", env = "MLFLOW_TRACKING_URI", hide_env_values = true)]
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "MLFLOW_TRACKING_URI",
+        hide_env_values = true
+    )]
     tracking_uri: Option<String>,
     /// The MLflow experiment [default: the study's name]
     #[arg(long, value_name = "NAME")]

@@ -28,7 +28,10 @@ pub async fn stream(context: &Context, exchange: &mut Exchange<'_, '_>) -> Resul
             while text.len() >= PIECE {
                 let rest = text.split_off(PIECE);
                 // The reader may be gone.
-                if sender.blocking_send(std::mem::replace(&mut text, rest)).is_err() {
+                if sender
+                    .blocking_send(std::mem::replace(&mut text, rest))
+                    .is_err()
+                {
                     return;
                 }
             }
