@@ -41,8 +41,8 @@ quality = 'quality=(\S+)'
 fn in_midst() -> (Study, Daemon) {
     let study = Study::new(SPEC);
     let daemon = study.start();
-    // The baseline has the middle of the range.
-    let lr = study.planned_value("lr");
+    study.await_events("trial-planned", 1);
+    let lr = &study.events_of("trial-planned")[0]["params"]["lr"];
     for n in 2..=6 {
         good(&study, &["enqueue", &format!("N={n}"), &format!("lr={lr}")]);
     }
@@ -53,19 +53,6 @@ fn in_midst() -> (Study, Daemon) {
     }
     study.await_gate("gate-6");
     (study, daemon)
-}
-
-trait Planned {
-    fn planned_value(&self, name: &str) -> String;
-}
-
-impl Planned for Study {
-    /// A parameter's value in the first trial.
-    fn planned_value(&self, name: &str) -> String {
-        self.await_events("trial-planned", 1);
-        let value = &self.events_of("trial-planned")[0]["params"][name];
-        value.to_string()
-    }
 }
 
 fn lines(text: &str) -> Vec<Json> {
@@ -80,10 +67,21 @@ fn trials_go_to_a_file_or_to_standard_output() {
     let text = good(&study, &["export", "--format", "jsonl"]);
     let all = lines(&text);
     assert_eq!(all[0]["study"], "exported");
-    let words: Vec<&str> = all[1..].iter().filter_map(|t| t["outcome"].as_str()).collect();
+    let words: Vec<&str> = all[1..]
+        .iter()
+        .filter_map(|t| t["outcome"].as_str())
+        .collect();
     assert_eq!(
         words,
-        ["complete", "complete", "failed", "infeasible", "pruned", "running", "planned"]
+        [
+            "complete",
+            "complete",
+            "failed",
+            "infeasible",
+            "pruned",
+            "running",
+            "planned"
+        ]
     );
     assert_eq!(all[2]["objective"], 201.5);
     assert_eq!(all[2]["runs"].as_array().map(Vec::len), Some(2));
@@ -98,7 +96,11 @@ fn trials_go_to_a_file_or_to_standard_output() {
     assert!(why.contains("--force"), "{why}");
     std::fs::write(&path, "old").expect("written");
     good(&study, &["export", "-o", &named, "--force"]);
-    assert!(std::fs::read_to_string(&path).expect("the table").starts_with("trial,"));
+    assert!(
+        std::fs::read_to_string(&path)
+            .expect("the table")
+            .starts_with("trial,")
+    );
 
     let folder = study.path("").display().to_string();
     let why = refused(&study, &["export", "-o", &folder, "--force"], 2);
@@ -108,6 +110,15 @@ fn trials_go_to_a_file_or_to_standard_output() {
     let mlflow = ["export", "--format", "mlflow", "--tracking-uri", "./mlruns"];
     let why = refused(&study, &mlflow, 2);
     assert!(why.contains("http://localhost:5000"), "{why}");
+    let mlflow = [
+        "export",
+        "--format",
+        "mlflow",
+        "--tracking-uri",
+        "mysql://me:hunter2@db/runs",
+    ];
+    let why = refused(&study, &mlflow, 2);
+    assert!(!why.contains("hunter2"), "{why}");
     let closed = format!("http://127.0.0.1:{}", free_port());
     let mlflow = ["export", "--format", "mlflow", "--tracking-uri", &closed];
     let why = refused(&study, &mlflow, 1);
@@ -164,13 +175,18 @@ fn optuna_and_its_dashboard_open_an_export() {
     assert_eq!(found["direction"], "MAXIMIZE");
     assert_eq!(
         found["states"],
-        serde_json::json!(["COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "PRUNED", "RUNNING", "WAITING"])
+        serde_json::json!([
+            "COMPLETE", "COMPLETE", "FAIL", "COMPLETE", "PRUNED", "RUNNING", "WAITING"
+        ])
     );
     assert_eq!(found["best"], serde_json::json!([1, 201.5]));
     assert_eq!(found["constraints"][0], serde_json::json!([-0.25]));
     assert_eq!(found["constraints"][3], serde_json::json!([0.25]));
     assert_eq!(found["params"][3]["N"], 4);
-    assert_eq!(found["intermediate"][1], serde_json::json!({"1": 201.0, "2": 202.0}));
+    assert_eq!(
+        found["intermediate"][1],
+        serde_json::json!({"1": 201.0, "2": 202.0})
+    );
     assert_eq!(found["cause"][2], "all-runs");
     assert_eq!(found["log"], true);
     // A sampler of Optuna's goes on from it, and first tries what waits.
@@ -187,7 +203,15 @@ impl Tracking {
     fn start(folder: &Path) -> Self {
         let port = free_port();
         let child = Command::new(python())
-            .args(["-m", "mlflow", "server", "--workers", "1", "--host", "127.0.0.1"])
+            .args([
+                "-m",
+                "mlflow",
+                "server",
+                "--workers",
+                "1",
+                "--host",
+                "127.0.0.1",
+            ])
             .args(["--backend-store-uri", "sqlite:///runs.db"])
             .args(["--port", &port.to_string()])
             .current_dir(folder)
@@ -218,15 +242,29 @@ fn a_tracking_server_of_mlflow_takes_an_export() {
     assert_eq!(await_server, true);
     let export = ["export", "--format", "mlflow", "--tracking-uri", &address];
     let told = json(&study, &export);
-    assert_eq!((&told["written"], &told["known"]), (&7.into(), &0.into()), "{told}");
+    assert_eq!(
+        (&told["written"], &told["known"]),
+        (&7.into(), &0.into()),
+        "{told}"
+    );
     // What runs still has changed, the others are as they were.
     let told = json(&study, &export);
-    assert_eq!((&told["written"], &told["known"]), (&1.into(), &6.into()), "{told}");
+    assert_eq!(
+        (&told["written"], &told["known"]),
+        (&1.into(), &6.into()),
+        "{told}"
+    );
     let found = found(&["mlflow", &address, "exported"]);
     assert_eq!(
         found["status"],
         serde_json::json!([
-            "FINISHED", "FINISHED", "FAILED", "FINISHED", "KILLED", "RUNNING", "SCHEDULED"
+            "FINISHED",
+            "FINISHED",
+            "FAILED",
+            "FINISHED",
+            "KILLED",
+            "RUNNING",
+            "SCHEDULED"
         ])
     );
     assert_eq!(found["names"][6], "trial 7");
@@ -234,7 +272,10 @@ fn a_tracking_server_of_mlflow_takes_an_export() {
     assert_eq!(found["params"][3]["N"], "4");
     assert_eq!(found["tags"][3]["autotune.feasible"], "false");
     assert_eq!(found["tags"][2]["autotune.cause"], "all-runs");
-    assert_eq!(found["runs"][1], serde_json::json!([[1, 201.0], [2, 202.0]]));
+    assert_eq!(
+        found["runs"][1],
+        serde_json::json!([[1, 201.0], [2, 202.0]])
+    );
     assert_eq!(code(&ctl(&study, &["stop", "--now"])), 0);
     assert_eq!(daemon.end(), 0);
 }

@@ -29,6 +29,7 @@ use super::format::text;
 use super::record::{Head, Trial, text_of};
 use crate::base::http;
 use crate::base::secret::Secret;
+use crate::report::discretion;
 
 /// How long the server may take for one answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -131,7 +132,8 @@ impl Server {
     /// # Errors
     /// When that is none.
     pub async fn at(address: &str, access: Access) -> Result<Self, MlflowError> {
-        let wrong = || MlflowError::Address(address.to_owned());
+        // That of a database has its password.
+        let wrong = || MlflowError::Address(discretion::address(address));
         let mut url = Url::parse(address).map_err(|_| wrong())?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(wrong());

@@ -1,5 +1,5 @@
 //! The journal file that `optuna.storages.journal.JournalFileBackend` reads: a
-//! line for the study, and a line for each trial. Optuna 3, 4 and 5 read it.
+//! line for the study, and a line for each trial. Optuna 4 and 5 read it.
 //!
 //! | ours | Optuna's |
 //! |---|---|
