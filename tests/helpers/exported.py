@@ -60,7 +60,8 @@ def optuna(path, name):
 
 
 def wait(address):
-    for _ in range(600):
+    # It imports a great deal before it listens.
+    for _ in range(1800):
         try:
             with urllib.request.urlopen(address + "/health", timeout=5) as answer:
                 return answer.status == 200
