@@ -47,6 +47,7 @@ pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
+mod remedy;
 mod reporter;
 pub mod retention;
 pub mod rights;

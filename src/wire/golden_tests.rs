@@ -48,6 +48,7 @@ fn requests() -> Vec<Request> {
         reject(End::Proposal),
         reject(End::Parameter),
         reject(End::Study),
+        Steer::ReopenParameter(text("N")),
     ];
     let until = [
         Until::Done,
@@ -248,6 +249,7 @@ fn row() -> TrialRow {
         }],
         cause: Some(text("gpu-out-of-memory")),
         advice: Some(text("more")),
+        remedy_of: Some(2),
     }
 }
 
@@ -317,6 +319,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         drift: Some(DRIFT),
         advisor: Some(advisor()),
         proposal: Some(proposal()),
+        ended: vec![text("N")],
     }))
 }
 
@@ -479,7 +482,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 12] {
+fn answers() -> [Accepted; 13] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -524,6 +527,10 @@ fn answers() -> [Accepted; 12] {
         rejected(Ended::Proposal),
         rejected(Ended::Parameter(text("N"))),
         rejected(Ended::Study),
+        Accepted::ParameterReopened {
+            parameter: text("N"),
+            paused: false,
+        },
     ]
 }
 
