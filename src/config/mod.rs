@@ -28,6 +28,7 @@
 //! | | `output_dir` | the folder of the study's files | left to the program |
 //! | | `seed` | whole number, 0 or more | 42 |
 //! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
+//! | | `pass_secrets` | list of environment variables with secrets that reach the steps, each from the credential of that name in small letters, `.env` in the workdir, or the daemon's environment | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
 //! | | `approve` | `"never"`, `"trial"`: what the sampler proposes waits until somebody approves of it; or `"parameter"`: the first trial of each parameter that the sampler goes on to does | `"never"` |
 //! | | `approve_timeout` | duration above 0 that an answer is waited for | for ever |
@@ -172,14 +173,17 @@ mod amend_tests;
 mod approval;
 mod arguments;
 mod artifacts;
+mod beside;
 mod bounds;
 mod complaint;
 mod curves;
+mod filled_in;
 mod limits;
 mod marks;
 mod merge;
 mod metrics;
 mod names;
+mod notes;
 mod notify;
 #[cfg(test)]
 mod notify_tests;
@@ -339,8 +343,12 @@ pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
         let shown = r.shown();
         return Err(Complaints::new(&origin.file, &shown, r.into_complaints()));
     };
+    let workdir = filled_in::workdir(&table, &origin.folder);
+    if let Some(filled) = filled_in::fill(text, &table, &workdir) {
+        return check(&filled, origin);
+    }
     if let Some(preset) = preset {
-        return check_with(text, table, preset, origin);
+        return check_with(text, table, preset, (origin, &workdir));
     }
     let (spec, shown, complaints) = check_table(r, &table);
     let complaints = Complaints::new(&origin.file, &shown, complaints);
@@ -352,13 +360,17 @@ fn check_with<'t>(
     text: &'t str,
     table: DeTable<'t>,
     preset: &Preset,
-    origin: &Origin,
+    (origin, workdir): (&Origin, &Path),
 ) -> Result<Checked, Complaints> {
+    let filled = DeTable::parse(preset.text)
+        .ok()
+        .and_then(|table| filled_in::fill(preset.text, table.get_ref(), workdir));
+    let preset_text = filled.as_deref().unwrap_or(preset.text);
     // One text of two, so that a place in it is enough to tell where something
     // stands. The preset is read with its places in the whole.
-    let whole = format!("{text}\n{}", preset.text);
+    let whole = format!("{text}\n{preset_text}");
     let start = text.len() + 1;
-    let shifted = "\n".repeat(start) + preset.text;
+    let shifted = "\n".repeat(start) + preset_text;
     let mut r = Reader::new(&whole, &origin.folder);
     let filled_in = parse(&mut r, &shifted).unwrap_or_default();
     let table = merge::merge(table, filled_in);
@@ -490,6 +502,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
+    let preflight = sections(r, "preflight");
+    let incumbent = sections(r, "incumbent");
     // Taken already; it is one of the keys that there are.
     root.take("preset");
     root.refuse_with(
@@ -539,6 +553,13 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
         steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
     };
+    let mut taken: Vec<String> = steps.iter().map(|step| step.name.to_string()).collect();
+    let mut tasks = |r: &mut Reader<'_>, sections| {
+        let given = (&known, &catalogued);
+        beside::read(r, sections, &study.workdir, given, &mut taken)
+    };
+    let preflight = tasks(r, preflight);
+    let incumbent = tasks(r, incumbent);
     if let Some(said) = median {
         let objective = objective.as_ref().map(|(objective, _)| objective);
         search.median = said.rule(r, objective, &steps);
@@ -573,7 +594,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         confirm,
         space,
         steps,
+        preflight,
+        incumbent,
         pass_env: study.pass_env,
+        pass_secrets: study.pass_secrets,
         env,
         host,
         limits,
