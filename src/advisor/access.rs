@@ -49,9 +49,8 @@ impl Access {
                 key: source.resolve(variable)?,
                 place: source.to_string(),
             }),
-            Key::Usual => usual::find(KEY_CREDENTIAL, KEY_VARIABLE, workdir, variable)?.map(
-                |usual::Found { secret: key, place }| Found { key, place },
-            ),
+            Key::Usual => usual::find(KEY_CREDENTIAL, KEY_VARIABLE, workdir, variable)?
+                .map(|usual::Found { secret: key, place }| Found { key, place }),
         })
     }
 

@@ -71,8 +71,5 @@ pub(super) fn fill(text: &str, table: &DeTable<'_>, workdir: &Path) -> Option<St
 }
 
 fn required(what: &str) -> String {
-    format!(
-        "{{ required = {} }}",
-        toml::Value::String(what.to_owned())
-    )
+    format!("{{ required = {} }}", toml::Value::String(what.to_owned()))
 }

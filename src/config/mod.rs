@@ -53,7 +53,7 @@
 //! | | `from` | whole number: never before this training step | 0 |
 //! | | `maximize` or `minimize` | a metric of `[step.progress]` | the objective |
 //! | `[confirm]` | `runs` | 0 to 1000: by so many fresh starts of each the best is compared with the starting values at the end | 3; 0 with a task |
-//! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
+//! | `[base]` | NAME | text, number, true or false, or `{ dotenv, or }`: what a variable in `.env` in the workdir says, or else the value of `or`: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
 //! | | `.values` | list of values | one of these three is required |
 //! | | `.int` | `[lowest, highest]`, whole numbers | |
@@ -124,7 +124,16 @@
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
 //! | `[catalogue]` | `ms_swift` | the release of ms-swift that steps call, `3.0` or `4.6.0`, for what their arguments are held against | unknown |
+//! | `[[preflight]]` | `name` | letters, digits, `-`, `_`; unique among all steps | required |
+//! | | `enabled`, `command`, `params`, `env`, `file`, `find`, `notes`, `workdir`, `stop`, `stop_grace` | as of a step: a task that must go well before anything is tried | |
+//! | | `timeout` | duration above 0 | `24h` |
+//! | `[[incumbent]]` | `name` | letters, digits, `-`, `_`; unique among all steps | required |
+//! | | `enabled`, `command`, `params`, `env`, `file`, `find`, `notes`, `workdir`, `stop`, `stop_grace` | as of a step: a task that follows when a trial has become the best | |
+//! | | `timeout` | duration above 0 | `24h` |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
+//! | | `enabled` | `false`: it is as if the step were not there | `true` |
+//! | | `find` | `{ NAME = pattern }` or `{ NAME = { glob, nth } }`: the newest file or folder that matches as the step begins, for which `{{ NAME }}` stands in `command` and `env` | |
+//! | | `notes` | `{ NAME = regular expression }` or `{ NAME = { regex, missing } }`: texts of its output that its owner should know; task and measure only | none |
 //! | | `kind` | `service`, `task`, `measure` | required |
 //! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |

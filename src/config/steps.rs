@@ -291,7 +291,11 @@ fn read_kind(
     })
 }
 
-pub(super) fn files(r: &mut Reader<'_>, section: &mut Section<'_>, known: &Known) -> Vec<RenderedFile> {
+pub(super) fn files(
+    r: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    known: &Known,
+) -> Vec<RenderedFile> {
     let Some(node) = section.take("file") else {
         return Vec::new();
     };

@@ -30,7 +30,10 @@ pub(super) fn refusal(study: &Study, trial: TrialId, sitting: u32) -> Option<Str
     match (sitting.purpose, &sitting.end) {
         (Purpose::Preflight, Some(SittingEnd::Finished(Outcome::Failed(failure)))) => {
             let step = failure.step.as_deref().unwrap_or("preflight");
-            Some(format!("the pre-flight `{step}` failed: {}", failure.message))
+            Some(format!(
+                "the pre-flight `{step}` failed: {}",
+                failure.message
+            ))
         }
         _ => None,
     }
@@ -56,12 +59,14 @@ pub(super) fn due(study: &Study) -> Option<TrialId> {
     let trials = study.trials().iter();
     let followed = trials.flat_map(|trial| {
         let mut sittings = trial.sittings.iter().rev();
-        let last = sittings.find(|sitting| {
-            sitting.purpose == Purpose::Incumbent && is_over(sitting.end.as_ref())
-        });
+        let last = sittings
+            .find(|sitting| sitting.purpose == Purpose::Incumbent && is_over(sitting.end.as_ref()));
         last.map(|sitting| (sitting.started, sitting.number, trial.id))
     });
-    let measured = best.sittings.iter().filter(|s| s.purpose == Purpose::Measure);
+    let measured = best
+        .sittings
+        .iter()
+        .filter(|s| s.purpose == Purpose::Measure);
     let measured = measured.map(|sitting| sitting.number).max().unwrap_or(0);
     let is_followed = followed
         .max()

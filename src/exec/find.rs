@@ -104,7 +104,9 @@ impl Sitting {
                 })
             });
             let found = look.await.map_err(|panic| panic.to_string());
-            let found = found.and_then(|found| found).map_err(|why| lacking(step, why))?;
+            let found = found
+                .and_then(|found| found)
+                .map_err(|why| lacking(step, why))?;
             fill(&mut work, &name, &found.to_string_lossy());
         }
         Ok(work)

@@ -270,7 +270,12 @@ impl Order {
             cgroup: None,
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
-            pass_env: spec.pass_env.iter().chain(&spec.pass_secrets).cloned().collect(),
+            pass_env: spec
+                .pass_env
+                .iter()
+                .chain(&spec.pass_secrets)
+                .cloned()
+                .collect(),
             pass_secrets: spec.pass_secrets.clone(),
             workdir: spec.workdir.clone(),
             secret_env: spec.secret_env(),

@@ -334,7 +334,10 @@ impl Spec {
     /// Every step: the pre-flight, those of a trial, and those that follow when
     /// there is a new incumbent.
     pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
-        self.preflight.iter().chain(&self.steps).chain(&self.incumbent)
+        self.preflight
+            .iter()
+            .chain(&self.steps)
+            .chain(&self.incumbent)
     }
 
     /// The steps of a sitting, in order.
