@@ -159,7 +159,9 @@ fn what_is_missing_pauses_the_study_before_anything_is_tried() {
     assert_eq!(code(&daemon), 6, "{said}");
     let flat = support::said::unfolded(&said);
     assert!(flat.contains("the pre-flight `preflight` failed"), "{said}");
-    assert!(flat.contains("ms-swift is not installed"), "{said}");
+    let log = study.out("tune_server_logs/trial_00001.preflight.log");
+    let log = fs::read_to_string(log).expect("its log");
+    assert!(log.contains("error: ms-swift is not installed"), "{log}");
     assert_eq!(study.events_of("paused").len(), 1);
     assert!(!study.path("calls").exists());
 }
