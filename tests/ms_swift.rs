@@ -120,7 +120,7 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     let checkpoint = "trials/trial_00001/output/v0-20261121-211556/checkpoint-5";
     assert!(merged.trim_end().ends_with(checkpoint), "{merged}");
     assert!(study.out("artifacts/best").exists());
-    let dialogues = fs::read_to_string(study.out("dialogues.jsonl")).expect("dialogues");
+    let dialogues = fs::read_to_string(study.path("dialogues-tuned.jsonl")).expect("dialogues");
     let line = r#"{"prompt": "Who?", "base": "base", "best": "tuned"}"#;
     assert_eq!(dialogues, format!("{line}\n{line}\n"));
 
