@@ -140,6 +140,18 @@ fn presets_and_what_they_start_are_installed() {
     let files: BTreeSet<String> = names.filter(|name| name.ends_with(".toml")).collect();
     let known = presets::ALL.map(|preset| format!("{}.toml", preset.name));
     assert_eq!(files, BTreeSet::from(known));
+    // The small programs of ms-swift-sft.
+    let swift = presets::find("ms-swift-sft").expect("a preset");
+    assert!(
+        swift
+            .text
+            .contains("SCRIPTS = \"/usr/share/autotune/ms-swift\"")
+    );
+    for file in ["preflight.py", "merge.py", "dialogues.py"] {
+        assert!(swift.text.contains(&format!("{{{{ SCRIPTS }}}}/{file}")));
+        assert!(!read(&format!("packaging/ms-swift/{file}")).is_empty());
+    }
+    assert!(build.contains("for file in preflight.py merge.py dialogues.py; do\n  put 644"));
     // The evaluator of llama-cpp, and the questions that it reads beside it.
     let evaluator = "/usr/share/autotune/llama-cpp/eval_local.py";
     let llama = presets::find("llama-cpp").expect("a preset");

@@ -29,6 +29,7 @@ mod persist;
 mod ping;
 mod presets;
 mod prose;
+mod publish;
 mod report;
 mod session;
 mod set;
@@ -154,6 +155,7 @@ enum Verb {
     Importance(importance::Args),
     Report(report::Args),
     Export(export::Args),
+    Publish(publish::Args),
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -249,6 +251,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Report(args) => report::carry_out(session, &args).await,
         Verb::Export(args) => export::carry_out(session, &args).await,
+        Verb::Publish(args) => publish::carry_out(session, &args).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,

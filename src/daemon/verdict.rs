@@ -190,6 +190,17 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
 
 /// How a sitting ends that was not to measure its trial: by its own run alone.
 fn conclude_extra(study: &Study, trial: &Trial, sitting: u32, result: SittingResult) -> SittingEnd {
+    let purpose = trial.purpose_of(sitting);
+    if matches!(purpose, Purpose::Preflight | Purpose::Incumbent) {
+        // They measure nothing: how they ended is all.
+        return match result {
+            SittingResult::Good => SittingEnd::Finished(Outcome::Complete),
+            SittingResult::Failed(failure) => {
+                SittingEnd::Finished(Outcome::Failed(Box::new(failure.into())))
+            }
+            SittingResult::Interrupted => SittingEnd::Interrupted,
+        };
+    }
     let mut own = trial.clone();
     own.runs.clone_from(&trial.extra);
     own.runs.retain(|run| run.sitting == sitting);

@@ -29,6 +29,8 @@ pub(super) enum PurposeRecord {
         baseline: u32,
         winner: u32,
     },
+    Preflight,
+    Incumbent,
 }
 
 impl PurposeRecord {
@@ -40,6 +42,8 @@ impl PurposeRecord {
                 baseline: baseline.0,
                 winner: winner.0,
             },
+            Purpose::Preflight => Self::Preflight,
+            Purpose::Incumbent => Self::Incumbent,
         }
     }
 
@@ -51,6 +55,8 @@ impl PurposeRecord {
                 baseline: TrialId(baseline),
                 winner: TrialId(winner),
             },
+            Self::Preflight => Purpose::Preflight,
+            Self::Incumbent => Purpose::Incumbent,
         }
     }
 
