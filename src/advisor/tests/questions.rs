@@ -471,7 +471,7 @@ async fn an_owner_puts_questions_in_words_of_their_own() {
     let requests = server.requests();
     assert_eq!(
         content(&requests[0], 1),
-        "SEQS (a whole number from 1 to 64) of made-up?"
+        "SEQS (a whole number from 1 to 64, for instance 1, 12, 22, 43) of made-up?"
     );
     assert!(content(&requests[0], 0).contains("简体中文"));
 }
