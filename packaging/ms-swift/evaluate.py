@@ -1,0 +1,247 @@
+#!/usr/bin/env python3
+"""Evaluates a model with lm_eval, evalscope or both, and prints what they found.
+
+    evaluate.py --lm-eval pceb_mcq,psyqa --evalscope ceval,cmmlu \\
+        --model NAME --url http://127.0.0.1:8000/v1 \\
+        --weights pceb_mcq=2,ceval=1 --output FOLDER
+
+The last line of output is a JSON object with every metric that the tools' own
+result files hold: a data set's main metric under the set's name, all of them
+as SET.METRIC, and `score`, the weighted mean of those that --weights names (all
+main metrics alike, without it). The files stay in FOLDER/lm_eval and
+FOLDER/evalscope; `evalscope app --outputs FOLDER/evalscope` opens the latter.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+
+
+def main() -> int:
+    options = arguments()
+    if not (options.lm_eval or options.evalscope):
+        return fail("no data set is named: give --lm-eval or --evalscope")
+    twice = sorted(set(options.lm_eval) & set(options.evalscope))
+    if twice:
+        return fail(f"{twice[0]} is named for both tools; evaluate it by one")
+    # A proxy is for what is elsewhere.
+    here = "127.0.0.1,localhost,::1"
+    environment = {**os.environ, "NO_PROXY": here, "no_proxy": here}
+    environment["EVAL_DATA"] = str(Path(options.data).resolve())
+    environment.setdefault("OPENAI_API_KEY", "EMPTY")
+    metrics = {}
+    for name, sets, command, read in (
+        ("lm_eval", options.lm_eval, lm_eval_command, lm_eval_metrics),
+        ("evalscope", options.evalscope, evalscope_command, evalscope_metrics),
+    ):
+        if not sets:
+            continue
+        folder = Path(options.output) / name
+        begun = time.time()
+        status = subprocess.run(command(options, folder), env=environment).returncode
+        if status != 0:
+            return fail(f"{name} ended with exit code {status}", status if status > 0 else 1)
+        for file in sorted(folder.rglob("*.json"), key=lambda file: file.stat().st_mtime):
+            # File times are coarser than the clock.
+            if file.stat().st_mtime >= begun - 1:
+                metrics.update(read(json.loads(file.read_text(encoding="utf-8"))))
+        missing = [data_set for data_set in sets if data_set not in metrics]
+        if missing:
+            return fail(f"{name} wrote no result of {', '.join(missing)} into {folder}")
+    try:
+        metrics["score"] = score(metrics, options.weights, options.lm_eval + options.evalscope)
+    except ValueError as error:
+        return fail(str(error))
+    print(json.dumps(metrics, ensure_ascii=False))
+    return 0
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    add = parser.add_argument
+    names = {"type": words, "default": [], "metavar": "SET,…"}
+    add("--lm-eval", help="data sets for lm_eval", **names)
+    add("--evalscope", help="data sets for evalscope", **names)
+    add("--model", required=True, help="the served model's name, or the folder of a model")
+    add("--url", help="a server, up to /v1; without it the model is loaded from its folder")
+    add("--data", default="data", metavar="FOLDER",
+        help="each NAME.jsonl in it is a data set NAME, see scoring.py (default: data)")
+    add("--output", required=True, metavar="FOLDER", help="what the tools write")
+    add("--name", help="what evalscope's reports call the model")
+    add("--weights", type=weights, default={}, metavar="SET=NUMBER,…")
+    add("--limit", help="so many questions of each data set, or a share below 1")
+    add("--subset", type=subset, action="append", default=[], metavar="SET=A,B",
+        help="only these parts of a data set (evalscope)")
+    add("--batch-size", default="1", help="questions in one batch, of a loaded model")
+    add("--workers", default="1", help="questions that a server is asked at a time")
+    add("--max-tokens", help="tokens of an answer")
+    add("--dtype", default="auto", help="of a loaded model")
+    return parser.parse_args()
+
+
+def words(text: str) -> list:
+    return [word for word in text.replace(",", " ").split() if word]
+
+
+def weights(text: str) -> dict:
+    """`ceval=1,psyqa.rouge_l=0.5` as a table."""
+    table = {}
+    for word in words(text):
+        name, _, number = word.rpartition("=")
+        try:
+            table[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name or not 0 <= table[name] < float("inf"):
+            raise argparse.ArgumentTypeError(f"{word!r} is not SET=NUMBER, 0 or more")
+    if table and not any(table.values()):
+        raise argparse.ArgumentTypeError("one weight must be above 0")
+    return table
+
+
+def subset(text: str) -> tuple:
+    name, equals, parts = text.partition("=")
+    if not (name and equals and words(parts)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SET=PART,PART")
+    return name, words(parts)
+
+
+def lm_eval_command(options: argparse.Namespace, folder: Path) -> list:
+    if options.url:
+        model = "local-chat-completions"
+        settings = {
+            "model": options.model,
+            "base_url": options.url.rstrip("/") + "/chat/completions",
+            "num_concurrent": options.workers,
+            "max_retries": 3,
+        }
+    else:
+        model = "hf"
+        settings = {"pretrained": options.model, "dtype": options.dtype}
+    command = [sys.executable, "-m", "lm_eval", "run", "--model", model, "--model_args"]
+    command.append(",".join(f"{name}={value}" for name, value in settings.items()))
+    command += ["--tasks", ",".join(options.lm_eval), "--include_path", str(task_files(options, folder))]
+    # A server takes one question a request.
+    command += ["--batch_size", "1" if options.url else options.batch_size]
+    command += ["--apply_chat_template", "--log_samples", "--output_path", str(folder)]
+    if options.max_tokens:
+        command += ["--gen_kwargs", f"max_gen_toks={options.max_tokens}"]
+    return command + (["--limit", options.limit] if options.limit else [])
+
+
+def task_files(options: argparse.Namespace, folder: Path) -> Path:
+    """A folder with a task file for each NAME.jsonl of the data: that of psyqa,
+    or of pceb_mcq where its questions have choices, under its own name."""
+    tasks = folder / "tasks"
+    tasks.mkdir(parents=True, exist_ok=True)
+    for file in sorted(Path(options.data).glob("*.jsonl")):
+        with file.open(encoding="utf-8") as lines:
+            first = json.loads(next((line for line in lines if line.strip()), "{}"))
+        like = HERE / "lm_eval" / ("pceb_mcq.yaml" if "choices" in first else "psyqa.yaml")
+        # JSON is YAML.
+        task = {"include": str(like), "task": file.stem, "dataset_kwargs": {"file": file.name}}
+        text = json.dumps(task, ensure_ascii=False)
+        (tasks / f"{file.stem}.yaml").write_text(text, encoding="utf-8")
+    return tasks
+
+
+def evalscope_command(options: argparse.Namespace, folder: Path) -> list:
+    command = [sys.executable, str(HERE / "evalscope_tasks.py"), "eval"]
+    command += ["--model", options.model, "--datasets", *options.evalscope]
+    if options.url:
+        command += ["--eval-type", "openai_api", "--api-url", options.url]
+        command += ["--eval-batch-size", options.workers]
+    else:
+        command += ["--eval-type", "llm_ckpt", "--eval-batch-size", options.batch_size]
+        command += ["--model-args", json.dumps({"precision": dtype(options.dtype)})]
+    if options.name:
+        command += ["--model-id", options.name]
+    command += ["--work-dir", str(folder)]
+    generation = {"temperature": 0.0}
+    if options.max_tokens:
+        generation["max_tokens"] = int(options.max_tokens)
+    command += ["--generation-config", json.dumps(generation)]
+    if options.subset:
+        parts = {name: {"subset_list": names} for name, names in options.subset}
+        command += ["--dataset-args", json.dumps(parts)]
+    return command + (["--limit", options.limit] if options.limit else [])
+
+
+def dtype(name: str) -> str:
+    """A number format as evalscope names it."""
+    return name if name == "auto" else f"torch.{name}"
+
+
+def lm_eval_metrics(results: dict) -> dict:
+    """What a results file of lm_eval holds: `results.SET["METRIC,FILTER"]`."""
+    found = {}
+    for data_set, numbers in (results.get("results") or {}).items():
+        for key, value in numbers.items():
+            metric, comma, filtered = key.partition(",")
+            if not comma or metric.endswith("_stderr") or not is_number(value):
+                continue
+            # That of the first filter is the metric.
+            found.setdefault(data_set, value)
+            found.setdefault(f"{data_set}.{metric}", value)
+            if filtered != "none":
+                found[f"{data_set}.{metric}.{filtered}"] = value
+    return found
+
+
+def evalscope_metrics(report: dict) -> dict:
+    """What a report of evalscope holds: `metrics[]` of one data set."""
+    if not (isinstance(report, dict) and "dataset_name" in report):
+        return {}
+    data_set, found = report["dataset_name"], {}
+    main = report.get("primary_metric_identity")
+    for metric in report.get("metrics") or []:
+        value = metric.get("score")
+        if not is_number(value):
+            continue
+        found[f"{data_set}.{metric_name(metric)}"] = value
+        if data_set not in found or metric.get("identity") == main:
+            found[data_set] = value
+    return found
+
+
+def metric_name(metric: dict) -> str:
+    """`bleu_4`, `rouge_l_recall` of an identity with dimensions, where F1 goes
+    without saying; releases before 1.14 had a plain name."""
+    identity = metric.get("identity")
+    if not identity:
+        return metric["name"]
+    dimensions = identity.get("dimensions") or {}
+    said = sorted(dimensions.items(), key=lambda item: item[0] == "statistic")
+    return "_".join([identity["name"], *(str(value) for _, value in said if value != "f1")])
+
+
+def is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and value == value
+
+
+def score(metrics: dict, weights: dict, sets: list) -> float:
+    """The weighted mean."""
+    weights = weights or dict.fromkeys(sets, 1.0)
+    for name in weights:
+        if name not in metrics:
+            there = ", ".join(sorted(metrics))
+            raise ValueError(f"--weights names {name}, which was not measured; there are {there}")
+    total = sum(weights.values())
+    return sum(metrics[name] * weight for name, weight in weights.items()) / total
+
+
+def fail(message: str, status: int = 2) -> int:
+    print(f"evaluate.py: error: {message}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
