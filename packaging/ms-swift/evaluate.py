@@ -30,9 +30,13 @@ def main() -> int:
     twice = sorted(set(options.lm_eval) & set(options.evalscope))
     if twice:
         return fail(f"{twice[0]} is named for both tools; evaluate it by one")
+    environment = dict(os.environ)
     # A proxy is for what is elsewhere.
-    here = "127.0.0.1,localhost,::1"
-    environment = {**os.environ, "NO_PROXY": here, "no_proxy": here}
+    for name in ("NO_PROXY", "no_proxy"):
+        others = [os.environ[name]] if os.environ.get(name) else []
+        environment[name] = ",".join(["127.0.0.1,localhost,::1", *others])
+    # Beside installed files nothing is to be written.
+    environment["PYTHONDONTWRITEBYTECODE"] = "1"
     environment["EVAL_DATA"] = str(Path(options.data).resolve())
     environment.setdefault("OPENAI_API_KEY", "EMPTY")
     metrics = {}
