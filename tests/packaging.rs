@@ -144,6 +144,11 @@ fn presets_and_what_they_start_are_installed() {
     assert!(build.contains("for file in eval_local.py qa.jsonl; do\n  put 644"));
     assert!(read("examples/llama-cpp/eval_local.py").contains("qa.jsonl"));
     assert!(!read("examples/llama-cpp/qa.jsonl").is_empty());
+    // What evaluates models, for both tools.
+    let all = "for file in packaging/ms-swift/*.* packaging/ms-swift/lm_eval/*.*; do\n  put 644";
+    assert!(build.contains(all));
+    let step = read("packaging/ms-swift/evaluate.toml");
+    assert!(step.contains("/usr/share/autotune/ms-swift/evaluate.py"));
 }
 
 /// The settings of a unit, without its comments.

@@ -9,7 +9,8 @@ The last line of output is a JSON object with every metric that the tools' own
 result files hold: a data set's main metric under the set's name, all of them
 as SET.METRIC, and `score`, the weighted mean of those that --weights names (all
 main metrics alike, without it). The files stay in FOLDER/lm_eval and
-FOLDER/evalscope; `evalscope app --outputs FOLDER/evalscope` opens the latter.
+FOLDER/evalscope, each run in a folder of its own; `evalscope app --outputs
+FOLDER/evalscope` shows the latter.
 """
 
 import argparse
@@ -17,7 +18,7 @@ import json
 import os
 import subprocess
 import sys
-import time
+from datetime import datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -39,22 +40,21 @@ def main() -> int:
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
     environment["EVAL_DATA"] = str(Path(options.data).resolve())
     environment.setdefault("OPENAI_API_KEY", "EMPTY")
-    metrics = {}
-    for name, sets, command, read in (
-        ("lm_eval", options.lm_eval, lm_eval_command, lm_eval_metrics),
-        ("evalscope", options.evalscope, evalscope_command, evalscope_metrics),
+    metrics, now = {}, datetime.now()
+    for name, sets, command, files, read in (
+        ("lm_eval", options.lm_eval, lm_eval_command, "**/results_*.json", lm_eval_metrics),
+        ("evalscope", options.evalscope, evalscope_command, "reports/*/*.json", evalscope_metrics),
     ):
         if not sets:
             continue
-        folder = Path(options.output) / name
-        begun = time.time()
+        # Of its own, whoever else evaluates at the same time.
+        folder = Path(options.output) / name / f"{options.name}-{now:%Y%m%d_%H%M%S_%f}"
+        folder.mkdir(parents=True)
         status = subprocess.run(command(options, folder), env=environment).returncode
         if status != 0:
             return fail(f"{name} ended with exit code {status}", status if status > 0 else 1)
-        for file in sorted(folder.rglob("*.json"), key=lambda file: file.stat().st_mtime):
-            # File times are coarser than the clock.
-            if file.stat().st_mtime >= begun - 1:
-                metrics.update(read(json.loads(file.read_text(encoding="utf-8"))))
+        for file in sorted(folder.glob(files)):
+            metrics.update(read(json.loads(file.read_text(encoding="utf-8"))))
         missing = [data_set for data_set in sets if data_set not in metrics]
         if missing:
             return fail(f"{name} wrote no result of {', '.join(missing)} into {folder}")
@@ -79,7 +79,7 @@ def arguments() -> argparse.Namespace:
     add("--data", default="data", metavar="FOLDER",
         help="each NAME.jsonl in it is a data set NAME, see scoring.py (default: data)")
     add("--output", required=True, metavar="FOLDER", help="what the tools write")
-    add("--name", help="what evalscope's reports call the model")
+    add("--name", default="model", help="what this run's folders, and evalscope, call the model")
     add("--weights", type=weights, default={}, metavar="SET=NUMBER,…")
     add("--limit", help="so many questions of each data set, or a share below 1")
     add("--subset", type=subset, action="append", default=[], metavar="SET=A,B",
@@ -166,9 +166,7 @@ def evalscope_command(options: argparse.Namespace, folder: Path) -> list:
     else:
         command += ["--eval-type", "llm_ckpt", "--eval-batch-size", options.batch_size]
         command += ["--model-args", json.dumps({"precision": dtype(options.dtype)})]
-    if options.name:
-        command += ["--model-id", options.name]
-    command += ["--work-dir", str(folder)]
+    command += ["--model-id", options.name, "--work-dir", str(folder), "--no-timestamp"]
     generation = {"temperature": 0.0}
     if options.max_tokens:
         generation["max_tokens"] = int(options.max_tokens)

@@ -46,7 +46,9 @@ def chosen(text: str, choices: list) -> str:
     letters that it begins with or consists of, the one choice whose words it
     repeats, and the letters that stand alone in its last line that has any.
     """
-    text = unicodedata.normalize("NFKC", text)
+    text = unicodedata.normalize("NFKC", text).strip()
+    if len(text) == 1:
+        text = text.upper()
     there = LETTERS[: len(choices)]
 
     def among(found: str) -> str:
