@@ -82,8 +82,9 @@ def arguments() -> argparse.Namespace:
     add("--name", default="model", help="what this run's folders, and evalscope, call the model")
     add("--weights", type=weights, default={}, metavar="SET=NUMBER,…")
     add("--limit", help="so many questions of each data set, or a share below 1")
-    add("--subset", type=subset, action="append", default=[], metavar="SET=A,B",
-        help="only these parts of a data set (evalscope)")
+    pairs = {"type": pair, "action": "append", "default": []}
+    add("--subset", metavar="SET=A,B", help="only these parts of a data set (evalscope)", **pairs)
+    add("--local", metavar="SET=FOLDER", help="where a data set is, not at a hub (evalscope)", **pairs)
     add("--batch-size", default="1", help="questions in one batch, of a loaded model")
     add("--workers", default="1", help="questions that a server is asked at a time")
     add("--max-tokens", help="tokens of an answer")
@@ -111,11 +112,11 @@ def weights(text: str) -> dict:
     return table
 
 
-def subset(text: str) -> tuple:
-    name, equals, parts = text.partition("=")
-    if not (name and equals and words(parts)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not SET=PART,PART")
-    return name, words(parts)
+def pair(text: str) -> tuple:
+    name, _, value = text.partition("=")
+    if not (name and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not SET=…")
+    return name, value
 
 
 def lm_eval_command(options: argparse.Namespace, folder: Path) -> list:
@@ -171,9 +172,13 @@ def evalscope_command(options: argparse.Namespace, folder: Path) -> list:
     if options.max_tokens:
         generation["max_tokens"] = int(options.max_tokens)
     command += ["--generation-config", json.dumps(generation)]
-    if options.subset:
-        parts = {name: {"subset_list": names} for name, names in options.subset}
-        command += ["--dataset-args", json.dumps(parts)]
+    data_sets = {}
+    for name, parts in options.subset:
+        data_sets.setdefault(name, {})["subset_list"] = words(parts)
+    for name, local in options.local:
+        data_sets.setdefault(name, {})["local_path"] = local
+    if data_sets:
+        command += ["--dataset-args", json.dumps(data_sets)]
     return command + (["--limit", options.limit] if options.limit else [])
 
 

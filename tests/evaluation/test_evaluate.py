@@ -44,6 +44,8 @@ class Results(unittest.TestCase):
         for name in "pceb_mcq", "psyqa":
             found.update(evaluate.evalscope_metrics(recorded(f"evalscope-{name}.json")))
         self.assertEqual(found, EXPECTED_EVALSCOPE)
+        found = evaluate.evalscope_metrics(recorded("evalscope-ceval.json"))
+        self.assertEqual(found, {"ceval": 0.0, "ceval.accuracy": 0.0})
 
     def test_of_a_benchmark_of_evalscope_itself(self):
         found = evaluate.evalscope_metrics(recorded("evalscope-general_qa.json"))
@@ -168,7 +170,7 @@ class Commands(unittest.TestCase):
     def test_evalscope_is_told_what_lm_eval_is_told(self):
         text = (
             "--evalscope=ceval,pceb_mcq --model=m --output=o --limit=5 --subset=ceval=law,logic"
-            " --subset=cmmlu=agronomy --name=trial-7 --max-tokens=9"
+            " --subset=cmmlu=agronomy --local=ceval=/data/ceval --name=trial-7 --max-tokens=9"
         )
         with unittest.mock.patch.object(sys, "argv", ["evaluate.py", *text.split()]):
             options = evaluate.arguments()
@@ -180,7 +182,10 @@ class Commands(unittest.TestCase):
         self.assertEqual(pairs["--model-id"], "trial-7")
         self.assertEqual(
             json.loads(pairs["--dataset-args"]),
-            {"ceval": {"subset_list": ["law", "logic"]}, "cmmlu": {"subset_list": ["agronomy"]}},
+            {
+                "ceval": {"subset_list": ["law", "logic"], "local_path": "/data/ceval"},
+                "cmmlu": {"subset_list": ["agronomy"]},
+            },
         )
         self.assertEqual(json.loads(pairs["--generation-config"])["max_tokens"], 9)
         options.url = "http://127.0.0.1:8000/v1"
