@@ -240,32 +240,3 @@ fn the_fine_tuning_spec_reads_what_its_steps_wrote() {
     let told = study.events_of("run-told");
     assert!(told.iter().any(|told| told["metrics"]["loss"].is_number()), "{told:?}");
 }
-
-/// The step that packages ship, to be copied into a spec.
-#[test]
-fn the_step_of_evaluation_fits_into_a_spec() {
-    let step = text(&Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/ms-swift/evaluate.toml"));
-    let spec = r#"
-        [study]
-        name = "fine-tuning"
-        [objective]
-        maximize = "score"
-        [budget]
-        trials = 1
-        [space]
-        RANK = [8]
-        [base]
-        PORT = 8000
-        SERVED_MODEL = "m"
-        EVAL_DATA = "data"
-        EVALSCOPE_SETS = "ceval,pceb_mcq"
-        LM_EVAL_SETS = ""
-        EVAL_WORKERS = 8
-        EVAL_LIMIT = "none"
-        EVAL_SUBSET = "ceval=law"
-        EVAL_WEIGHTS = "equal"
-    "#;
-    let study = Study::new(&format!("{spec}\n{step}"));
-    let check = study.autotuned(&["check", "--no-host", "study.toml"]);
-    assert_eq!(code(&check), 0, "{}", said(&check));
-}

@@ -137,6 +137,18 @@ fn presets_and_what_they_start_are_installed() {
     let files: BTreeSet<String> = names.filter(|name| name.ends_with(".toml")).collect();
     let known = presets::ALL.map(|preset| format!("{}.toml", preset.name));
     assert_eq!(files, BTreeSet::from(known));
+    // The small programs of ms-swift-sft.
+    let swift = presets::find("ms-swift-sft").expect("a preset");
+    assert!(
+        swift
+            .text
+            .contains("SCRIPTS = \"/usr/share/autotune/ms-swift\"")
+    );
+    for file in ["preflight.py", "merge.py", "dialogues.py"] {
+        assert!(swift.text.contains(&format!("{{{{ SCRIPTS }}}}/{file}")));
+        assert!(!read(&format!("packaging/ms-swift/{file}")).is_empty());
+    }
+    assert!(build.contains("for file in preflight.py merge.py dialogues.py; do\n  put 644"));
     // The evaluator of llama-cpp, and the questions that it reads beside it.
     let evaluator = "/usr/share/autotune/llama-cpp/eval_local.py";
     let llama = presets::find("llama-cpp").expect("a preset");
@@ -144,11 +156,16 @@ fn presets_and_what_they_start_are_installed() {
     assert!(build.contains("for file in eval_local.py qa.jsonl; do\n  put 644"));
     assert!(read("examples/llama-cpp/eval_local.py").contains("qa.jsonl"));
     assert!(!read("examples/llama-cpp/qa.jsonl").is_empty());
-    // What evaluates models, for both tools.
-    let all = "for file in packaging/ms-swift/*.* packaging/ms-swift/lm_eval/*.*; do\n  put 644";
-    assert!(build.contains(all));
-    let step = read("packaging/ms-swift/evaluate.toml");
-    assert!(step.contains("/usr/share/autotune/ms-swift/evaluate.py"));
+    // What evaluates models: nothing of it is forgotten.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/ms-swift");
+    for folder in [folder.join("lm_eval"), folder] {
+        for file in std::fs::read_dir(&folder).expect("the files") {
+            let name = file.expect("a file").file_name();
+            let name = name.to_string_lossy();
+            let is_there = name.starts_with("__") || build.contains(&*name);
+            assert!(is_there, "packaging/build forgets {name}");
+        }
+    }
 }
 
 /// The settings of a unit, without its comments.

@@ -31,6 +31,7 @@ fn open_keys(name: &str) -> &'static [&'static str] {
     match name {
         // The repo that is tuned has all of it.
         "serving-env" => &[],
+        "ms-swift-sft" => &["name", "VENV", "model", "dataset"],
         _ => &["name", "MODEL"],
     }
 }
@@ -39,6 +40,7 @@ fn open_keys(name: &str) -> &'static [&'static str] {
 fn on_preset(name: &str) -> Checked {
     let own = match open_keys(name) {
         [] => "",
+        [_, "VENV", ..] => "[study]\nname = 's'\n[base]\nVENV = '/v'\nmodel = 'm'\ndataset = 'd'\n",
         _ => "[study]\nname = 's'\n[base]\nMODEL = '/models/m'\n",
     };
     checked(&format!("preset = '{name}'\n{own}"))
@@ -241,6 +243,9 @@ fn a_preset_needs_only_what_it_asks_for_and_warns_of_nothing() {
             .map(|line| match line.split_once(" = { required") {
                 Some(("name", _)) => "name = 's'",
                 Some(("MODEL", _)) => "MODEL = '/models/m'",
+                Some(("VENV", _)) => "VENV = '/v'",
+                Some(("model", _)) => "model = 'm'",
+                None if line.starts_with("dataset = ") => "dataset = 'd'",
                 _ => line,
             });
         let alone = checked(&text.collect::<Vec<_>>().join("\n"));

@@ -9,9 +9,8 @@ use std::time::Duration;
 use reqwest::header::HeaderValue;
 
 use super::manner::Manner;
-use crate::base::private::{self, PrivateError};
-use crate::base::secret::{Secret, SecretError, Source};
-use crate::base::{dotenv, text};
+use crate::base::secret::{Secret, SecretError};
+use crate::base::{text, usual};
 use crate::model::spec::{Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key};
 
 /// The way to an endpoint, for as long as a daemon lives: with its key, and
@@ -50,7 +49,8 @@ impl Access {
                 key: source.resolve(variable)?,
                 place: source.to_string(),
             }),
-            Key::Usual => usual(workdir, variable)?,
+            Key::Usual => usual::find(KEY_CREDENTIAL, KEY_VARIABLE, workdir, variable)?
+                .map(|usual::Found { secret: key, place }| Found { key, place }),
         })
     }
 
@@ -117,59 +117,6 @@ impl Access {
     pub(super) fn remember(&self, manner: Manner) {
         let mut known = self.manner.lock().unwrap_or_else(PoisonError::into_inner);
         *known = manner.proven();
-    }
-}
-
-/// The first of the places where a key usually is.
-fn usual(
-    workdir: &Path,
-    variable: &dyn Fn(&str) -> Option<OsString>,
-) -> Result<Option<Found>, SecretError> {
-    let found = |source: &Source, key: Secret| Found {
-        key,
-        place: source.to_string(),
-    };
-    let credential = Source::Credential(KEY_CREDENTIAL.to_owned());
-    match credential.resolve(variable) {
-        Ok(key) => return Ok(Some(found(&credential, key))),
-        Err(SecretError::NoCredentials(_) | SecretError::NoCredential { .. }) => {}
-        Err(error) => return Err(error),
-    }
-    let file = workdir.join(".env");
-    if let Some(key) = in_dotenv(&file)? {
-        let place = format!("{KEY_VARIABLE} in {}", file.display());
-        return Ok(Some(Found { key, place }));
-    }
-    let environment = Source::Env(KEY_VARIABLE.to_owned());
-    match environment.resolve(variable) {
-        Ok(key) => Ok(Some(found(&environment, key))),
-        // An empty variable is how some programs are told that there is none.
-        Err(SecretError::NotInEnvironment(_) | SecretError::Empty(_)) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// The key in a `.env`, which nobody but its owner may be able to read. One
-/// without a key may be open to all.
-fn in_dotenv(file: &Path) -> Result<Option<Secret>, SecretError> {
-    let key = |text: &str| dotenv::find(text, KEY_VARIABLE).filter(|key| !key.trim().is_empty());
-    match private::read(file) {
-        Ok(text) => Ok(key(&text).map(Secret::from)),
-        Err(PrivateError::Open(path)) => {
-            let text = private::read_open(file).map_err(SecretError::Private)?;
-            match key(&text) {
-                Some(_) => Err(SecretError::Private(PrivateError::Open(path))),
-                None => Ok(None),
-            }
-        }
-        // `.env` is also what folders of Python are called.
-        Err(PrivateError::NotAFile(_)) => Ok(None),
-        Err(PrivateError::Unreadable { source, .. })
-            if source.kind() == std::io::ErrorKind::NotFound =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(SecretError::Private(error)),
     }
 }
 

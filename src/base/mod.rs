@@ -16,4 +16,5 @@ pub mod random;
 pub mod secret;
 pub mod signal;
 pub mod text;
+pub mod usual;
 pub mod wrap;

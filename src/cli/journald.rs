@@ -247,7 +247,7 @@ impl Entries {
                 let trial = study.trial(*trial)?;
                 match trial.purpose_of(*sitting) {
                     Purpose::Measure => self.ended(trial, end, study),
-                    Purpose::Check | Purpose::Confirm { .. } => retried(trial, end)?,
+                    purpose => retried(trial, purpose, end)?,
                 }
             }
             Event::TrialReopened { trial } => {
@@ -380,15 +380,19 @@ impl Entries {
 
 /// What there is to say of the end of a sitting that was not to measure its
 /// trial: its run has been told.
-fn retried(trial: &Trial, end: &SittingEnd) -> Option<Said> {
-    let id = trial.id;
+fn retried(trial: &Trial, purpose: Purpose, end: &SittingEnd) -> Option<Said> {
+    let what = match purpose {
+        Purpose::Preflight => "the pre-flight".to_owned(),
+        Purpose::Incumbent => format!("what follows trial {} as the new best", trial.id),
+        _ => format!("the fresh start of trial {}", trial.id),
+    };
     match end {
         SittingEnd::Interrupted => Some(Said::info(format!(
-            "the fresh start of trial {id} is interrupted; it is made again later"
+            "{what} is interrupted; it is made again later"
         ))),
         SittingEnd::Finished(Outcome::Failed(failure)) => {
             let why = failure_text(failure);
-            let message = format!("the fresh start of trial {id} failed: {why}");
+            let message = format!("{what} failed: {why}");
             Some(Said::of(Priority::Warning, MessageId::TrialFailed, message))
         }
         SittingEnd::Finished(_) => None,

@@ -236,6 +236,7 @@ pub fn retried(study: &Study, trial: &Trial, sitting: &Sitting) -> String {
         (Some(SittingEnd::Finished(Outcome::Failed(failure))), None) => {
             format!("{BAD}failed{BAD:#}: {}", clean(&failure.message))
         }
+        (Some(SittingEnd::Finished(_)), None) => "done".to_owned(),
         _ => "interrupted".to_owned(),
     };
     format!("{DIM}{why}:{DIM:#} trial {}, {came}", trial.id)

@@ -6,9 +6,11 @@ use std::path::{Component, Path};
 use regex::Regex;
 use toml::de::DeValue;
 
+use super::names;
 use super::reader::{Node, Reader, Section};
 use super::text::{self, Known};
 use crate::model::artifacts::{Artifact, CHECKPOINT, Resume};
+use crate::model::step::Find;
 use crate::model::template::Template;
 
 /// Takes both keys of a step of this kind; without a kind it is not known
@@ -93,6 +95,48 @@ fn artifact(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path, known: &Known) -
         newest: false,
         required: false,
     })
+}
+
+/// Takes `find` of a step, and what its templates know with it.
+pub(super) fn take_find(
+    r: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    folder: &Path,
+    known: &Known,
+) -> (Vec<Find>, Known) {
+    let (mut found, mut with) = (Vec::new(), known.clone());
+    let node = section.take("find");
+    let given = node.and_then(|node| node.section(r, "`find`"));
+    for node in given.map(Section::rest).unwrap_or_default() {
+        if !names::variable(r, &node.key_span, node.key) {
+            continue;
+        }
+        if known.knows(node.key) {
+            let message = format!("templates know `{}` already", node.key);
+            r.error_help(&node.key_span, message, "find it by another name");
+        }
+        let (glob, nth) = match node.value {
+            DeValue::Table(_) => {
+                let Some(mut section) = node.section(r, "`find`") else {
+                    continue;
+                };
+                let glob = section.require(r, "glob", "\"out/checkpoint-*\"");
+                let nth = section.take("nth");
+                let nth = nth.and_then(|node| node.whole32(r, 1..=1000));
+                section.finish(r);
+                (glob, nth)
+            }
+            _ => (Some(node.clone()), None),
+        };
+        let pattern = glob.and_then(|node| pattern(r, &node, folder, known));
+        with = with.with(node.key);
+        found.extend(pattern.map(|pattern| Find {
+            name: node.key.into(),
+            pattern,
+            nth: nth.unwrap_or(1),
+        }));
+    }
+    (found, with)
 }
 
 /// A pattern of files within the step's folder or one of the study's.

@@ -5,8 +5,10 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 /// What a list's tables are told apart by.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 6] = [
     ("step", "name"),
+    ("preflight", "name"),
+    ("incumbent", "name"),
     ("constraint", "metric"),
     ("rule", "require"),
     ("notify.channel", "name"),

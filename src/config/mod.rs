@@ -28,6 +28,7 @@
 //! | | `output_dir` | the folder of the study's files | left to the program |
 //! | | `seed` | whole number, 0 or more | 42 |
 //! | | `pass_env` | list of environment variables that reach the steps; `*` stands for any letters, `!` before a name keeps back what another lets through | none |
+//! | | `pass_secrets` | list of environment variables with secrets that reach the steps, each from the credential of that name in small letters, `.env` in the workdir, or the daemon's environment | none |
 //! | | `log_max` | size, 4 KiB or more: the most that one log may take | `64 MiB` |
 //! | | `approve` | `"never"`, `"trial"`: what the sampler proposes waits until somebody approves of it; or `"parameter"`: the first trial of each parameter that the sampler goes on to does | `"never"` |
 //! | | `approve_timeout` | duration above 0 that an answer is waited for | for ever |
@@ -52,7 +53,7 @@
 //! | | `from` | whole number: never before this training step | 0 |
 //! | | `maximize` or `minimize` | a metric of `[step.progress]` | the objective |
 //! | `[confirm]` | `runs` | 0 to 1000: by so many fresh starts of each the best is compared with the starting values at the end | 3; 0 with a task |
-//! | `[base]` | NAME | text, number, true or false: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
+//! | `[base]` | NAME | text, number, true or false, or `{ dotenv, or }`: what a variable in `.env` in the workdir says, or else the value of `or`: where the parameter starts; a name that `[space]` does not have is a parameter with this one value | first of the list, middle of the range |
 //! | `[space]` | NAME | list of values, or a table; the order is the order of exploration | |
 //! | | `.values` | list of values | one of these three is required |
 //! | | `.int` | `[lowest, highest]`, whole numbers | |
@@ -123,7 +124,16 @@
 //! | | `file`, `name` | path of a file that only its owner may read: all of it, or a variable in it | |
 //! | | `env` | variable of the daemon's environment | |
 //! | `[catalogue]` | `ms_swift` | the release of ms-swift that steps call, `3.0` or `4.6.0`, for what their arguments are held against | unknown |
+//! | `[[preflight]]` | `name` | letters, digits, `-`, `_`; unique among all steps | required |
+//! | | `enabled`, `command`, `params`, `env`, `file`, `find`, `notes`, `workdir`, `stop`, `stop_grace` | as of a step: a task that must go well before anything is tried | |
+//! | | `timeout` | duration above 0 | `24h` |
+//! | `[[incumbent]]` | `name` | letters, digits, `-`, `_`; unique among all steps | required |
+//! | | `enabled`, `command`, `params`, `env`, `file`, `find`, `notes`, `workdir`, `stop`, `stop_grace` | as of a step: a task that follows when a trial has become the best | |
+//! | | `timeout` | duration above 0 | `24h` |
 //! | `[[step]]` | `name` | letters, digits, `-`, `_`; unique | required |
+//! | | `enabled` | `false`: it is as if the step were not there | `true` |
+//! | | `find` | `{ NAME = pattern }` or `{ NAME = { glob, nth } }`: the newest file or folder that matches as the step begins, for which `{{ NAME }}` stands in `command` and `env` | |
+//! | | `notes` | `{ NAME = regular expression }` or `{ NAME = { regex, missing } }`: texts of its output that its owner should know; task and measure only | none |
 //! | | `kind` | `service`, `task`, `measure` | required |
 //! | | `command` | list of templates: program and arguments; one that comes to nothing is left out | required |
 //! | | `params` | `env`: parameters are environment variables; `none`: they are not | `env` |
@@ -172,14 +182,17 @@ mod amend_tests;
 mod approval;
 mod arguments;
 mod artifacts;
+mod beside;
 mod bounds;
 mod complaint;
 mod curves;
+mod filled_in;
 mod limits;
 mod marks;
 mod merge;
 mod metrics;
 mod names;
+mod notes;
 mod notify;
 #[cfg(test)]
 mod notify_tests;
@@ -339,8 +352,12 @@ pub fn check(text: &str, origin: &Origin) -> Result<Checked, Complaints> {
         let shown = r.shown();
         return Err(Complaints::new(&origin.file, &shown, r.into_complaints()));
     };
+    let workdir = filled_in::workdir(&table, &origin.folder);
+    if let Some(filled) = filled_in::fill(text, &table, &workdir) {
+        return check(&filled, origin);
+    }
     if let Some(preset) = preset {
-        return check_with(text, table, preset, origin);
+        return check_with(text, table, preset, (origin, &workdir));
     }
     let (spec, shown, complaints) = check_table(r, &table);
     let complaints = Complaints::new(&origin.file, &shown, complaints);
@@ -352,13 +369,17 @@ fn check_with<'t>(
     text: &'t str,
     table: DeTable<'t>,
     preset: &Preset,
-    origin: &Origin,
+    (origin, workdir): (&Origin, &Path),
 ) -> Result<Checked, Complaints> {
+    let filled = DeTable::parse(preset.text)
+        .ok()
+        .and_then(|table| filled_in::fill(preset.text, table.get_ref(), workdir));
+    let preset_text = filled.as_deref().unwrap_or(preset.text);
     // One text of two, so that a place in it is enough to tell where something
     // stands. The preset is read with its places in the whole.
-    let whole = format!("{text}\n{}", preset.text);
+    let whole = format!("{text}\n{preset_text}");
     let start = text.len() + 1;
-    let shifted = "\n".repeat(start) + preset.text;
+    let shifted = "\n".repeat(start) + preset_text;
     let mut r = Reader::new(&whole, &origin.folder);
     let filled_in = parse(&mut r, &shifted).unwrap_or_default();
     let table = merge::merge(table, filled_in);
@@ -490,6 +511,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
+    let preflight = sections(r, "preflight");
+    let incumbent = sections(r, "incumbent");
     // Taken already; it is one of the keys that there are.
     root.take("preset");
     root.refuse_with(
@@ -539,6 +562,13 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
         steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
     };
+    let mut taken: Vec<String> = steps.iter().map(|step| step.name.to_string()).collect();
+    let mut tasks = |r: &mut Reader<'_>, sections| {
+        let given = (&known, &catalogued);
+        beside::read(r, sections, &study.workdir, given, &mut taken)
+    };
+    let preflight = tasks(r, preflight);
+    let incumbent = tasks(r, incumbent);
     if let Some(said) = median {
         let objective = objective.as_ref().map(|(objective, _)| objective);
         search.median = said.rule(r, objective, &steps);
@@ -573,7 +603,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         confirm,
         space,
         steps,
+        preflight,
+        incumbent,
         pass_env: study.pass_env,
+        pass_secrets: study.pass_secrets,
         env,
         host,
         limits,

@@ -12,7 +12,7 @@ use super::arguments::Catalogued;
 use super::marks::{self, Said};
 use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
-use super::{artifacts, curves, metrics, names, ready, study};
+use super::{artifacts, curves, metrics, names, notes, ready, study};
 use crate::model::Name;
 use crate::model::step::{Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
 use crate::model::template::Template;
@@ -38,7 +38,7 @@ pub(super) fn read(
     let mut taken: Vec<&str> = Vec::new();
     let mut yields: Vec<(Name, String)> = Vec::new();
     let of_preset = names_of_preset(r, &sections);
-    for mut section in sections {
+    for mut section in enabled(r, sections) {
         let name = section.require(r, "name", "\"eval\"").and_then(|node| {
             let name = node.text(r)?;
             if !names::plain(r, &node.span, name, "-_") {
@@ -77,6 +77,37 @@ pub(super) fn read(
     )
 }
 
+/// The steps without those that are switched off, at which nobody looks.
+pub(super) fn enabled<'a>(r: &mut Reader<'_>, sections: Vec<Section<'a>>) -> Vec<Section<'a>> {
+    let mut kept = Vec::new();
+    for mut section in sections {
+        let enabled = section.take("enabled");
+        let enabled = enabled.and_then(|node| node.truth(r));
+        if enabled != Some(false) {
+            kept.push(section);
+            continue;
+        }
+        // What it would ask for is there for when it is switched on.
+        for node in section.rest() {
+            ask(r, node.value);
+        }
+    }
+    kept
+}
+
+fn ask(r: &mut Reader<'_>, value: &DeValue<'_>) {
+    match value {
+        DeValue::String(text) => {
+            if let Ok(template) = Template::new(&**text) {
+                r.asked.extend(template.names().iter().cloned());
+            }
+        }
+        DeValue::Array(values) => values.iter().for_each(|value| ask(r, value.get_ref())),
+        DeValue::Table(values) => values.values().for_each(|value| ask(r, value.get_ref())),
+        _ => {}
+    }
+}
+
 /// The names of the steps that the preset has.
 fn names_of_preset<'a>(r: &Reader<'_>, sections: &[Section<'a>]) -> Vec<&'a str> {
     let Some((_, start)) = r.preset else {
@@ -105,21 +136,23 @@ fn step(
     let span = section.span.clone();
     let kind = section.require(r, "kind", "\"measure\"");
     let kind = kind.and_then(|node| node.choice(r, &KINDS));
+    let folder = section.take("workdir");
+    let folder = folder.and_then(|node| study::path(r, &node, workdir));
+    let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
+    let (find, with) = artifacts::take_find(r, &mut section, &folder, known);
     let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
     let program = command.as_ref().map(|node| node.span.clone());
     if let Some(command) = &command {
         catalogued.check(r, command);
     }
-    let command = command.and_then(|node| text::command(r, &node, known));
+    let command = command.and_then(|node| text::command(r, &node, &with));
     let params = section.take("params");
     let params = params.and_then(|node| node.choice(r, &["env", "none"]));
     let params_in_env = params != Some(1);
     let env = section.take("env");
     let env = env.and_then(|node| node.section(r, "`env`"));
-    let env = text::variables(r, env, known, params_in_env);
+    let env = text::variables(r, env, &with, params_in_env);
     let files = files(r, &mut section, known);
-    let folder = section.take("workdir");
-    let folder = folder.and_then(|node| study::path(r, &node, workdir));
     let stop = section.take("stop");
     let stop = stop.and_then(|node| text::command(r, &node, known));
     let stop_grace = section.take("stop_grace");
@@ -147,12 +180,16 @@ fn step(
     } else {
         Said::Nothing
     };
+    let notes = section.take("notes");
+    if let Some(node) = notes.as_ref().filter(|_| kind == Some(0)) {
+        r.error(&node.key_span, "`notes` is for steps that come to an end");
+    }
+    let notes = notes.map_or_else(Vec::new, |node| notes::read(r, &node));
     let curves = section.take("progress");
     let curves = curves.map_or_else(Vec::new, |node| curves::read(r, &node, known));
     let stall_timeout = section.take("stall_timeout");
     let stall_timeout = stall_timeout.and_then(|node| node.some_time(r));
     let is_service = kind == Some(0);
-    let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
     let of_kind = kind.map(|kind| KINDS[kind]);
     let (artifacts, resume) = artifacts::take(r, &mut section, of_kind, &folder, known);
     let metrics = section.take("metrics");
@@ -194,9 +231,11 @@ fn step(
         stop,
         stop_grace: stop_grace.unwrap_or(Duration::from_secs(10)),
         metrics,
+        find,
         artifacts,
         resume,
         curves,
+        notes,
         stall_timeout,
     };
     let program = program.unwrap_or(span.clone());
@@ -252,7 +291,11 @@ fn read_kind(
     })
 }
 
-fn files(r: &mut Reader<'_>, section: &mut Section<'_>, known: &Known) -> Vec<RenderedFile> {
+pub(super) fn files(
+    r: &mut Reader<'_>,
+    section: &mut Section<'_>,
+    known: &Known,
+) -> Vec<RenderedFile> {
     let Some(node) = section.take("file") else {
         return Vec::new();
     };

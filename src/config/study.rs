@@ -23,6 +23,7 @@ pub(super) struct Study {
     pub(super) output_dir: Option<PathBuf>,
     pub(super) seed: u64,
     pub(super) pass_env: Vec<String>,
+    pub(super) pass_secrets: Vec<String>,
     pub(super) log_max: u64,
     pub(super) approval: approval::Said,
 }
@@ -34,6 +35,7 @@ pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
         output_dir: None,
         seed: 42,
         pass_env: Vec::new(),
+        pass_secrets: Vec::new(),
         log_max: 64 << 20,
         approval: approval::Said::default(),
     };
@@ -64,6 +66,15 @@ pub(super) fn study(r: &mut Reader<'_>, section: Option<Section<'_>>) -> Study {
             && names::passed(r, &node.span, pattern)
         {
             study.pass_env.push(pattern.to_owned());
+        }
+    }
+    let secrets = section.take("pass_secrets");
+    let secrets = secrets.and_then(|node| node.list(r, "names"));
+    for node in secrets.unwrap_or_default() {
+        if let Some(name) = node.text(r)
+            && names::variable(r, &node.span, name)
+        {
+            study.pass_secrets.push(name.to_owned());
         }
     }
     if let Some(node) = section.take("log_max") {

@@ -69,6 +69,11 @@ impl Known {
         self.names.iter().any(|known| known == name)
     }
 
+    /// Whether a template may ask for it.
+    pub(super) fn knows(&self, name: &str) -> bool {
+        self.is_known(name)
+    }
+
     fn is_known(&self, name: &str) -> bool {
         self.is_parameter(name)
             || CONTEXT_NAMES.contains(&name)

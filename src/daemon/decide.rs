@@ -9,7 +9,7 @@ use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, consult, reload, steer};
+use super::{approve, beside, consult, reload, steer};
 use crate::base::clock::Timestamp;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
@@ -148,6 +148,15 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             decision
                 .effects
                 .push(Effect::ForgetSitting { trial, sitting });
+            if let Some(reason) = beside::refusal(&study, trial, sitting) {
+                let event = Event::Paused {
+                    reason: reason.clone(),
+                    by_user: false,
+                };
+                tell(&mut study, event, context, &mut decision);
+                let text = format!("paused: {reason}; when that is mended: autotunectl resume");
+                decision.effects.push(Effect::Warn(text));
+            }
             let rest = match study.host_faults() {
                 0 => study.spec().host.cooldown,
                 _ => study.spec().host.fault_wait,
@@ -219,7 +228,8 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         at: context.now,
                         event: planned,
                     });
-                    start(trial, 1, Purpose::Measure, context, &mut decision);
+                    let purpose = beside::before_measuring(&study);
+                    start(trial, 1, purpose, context, &mut decision);
                 }
                 Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
                 Ask::Wait => {}
@@ -445,7 +455,9 @@ pub(super) fn next(
     let mut study = Study::clone(study);
     let waits = !approve::withdraw(&mut study, None, context, decision);
     let study = &study;
-    if let Some(reason) = used_up(study, context.now) {
+    if let Some(trial) = beside::due(study) {
+        sit(study, trial, Purpose::Incumbent, context, decision);
+    } else if let Some(reason) = used_up(study, context.now) {
         match search::racing::unconfirmed(study) {
             Some(trial) if time_used_up(study, context.now).is_none() => {
                 sit(study, trial, Purpose::Measure, context, decision);
@@ -504,6 +516,10 @@ fn sit(
 ) {
     let last = study.trial(trial).and_then(|trial| trial.sittings.last());
     let sitting = last.map_or(1, |sitting| sitting.number + 1);
+    let purpose = match purpose {
+        Purpose::Measure => beside::before_measuring(study),
+        other => other,
+    };
     start(trial, sitting, purpose, context, decision);
 }
 

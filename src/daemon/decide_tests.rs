@@ -44,6 +44,8 @@ fn spec() -> Spec {
         stall_timeout: None,
         metrics: Vec::new(),
         artifacts: Vec::new(),
+        find: Vec::new(),
+        notes: Vec::new(),
         resume: None,
     }];
     spec

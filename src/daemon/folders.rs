@@ -122,7 +122,8 @@ impl Folders {
     /// folder below.
     pub fn places(&self, trial: TrialId, sitting: u32, purpose: Purpose) -> Places {
         let trial_dir = match purpose {
-            Purpose::Measure => self.trial(trial),
+            // What follows goes by what the trial has made.
+            Purpose::Measure | Purpose::Preflight | Purpose::Incumbent => self.trial(trial),
             Purpose::Check | Purpose::Confirm { .. } => self.extra(trial, sitting),
         };
         Places {

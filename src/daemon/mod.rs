@@ -27,6 +27,7 @@
 
 pub mod amend;
 mod approve;
+mod beside;
 pub mod board;
 mod budget;
 pub mod consult;

@@ -86,6 +86,7 @@ workdir = "/"
 output_dir = "/o"
 seed = 1
 pass_env = ["A"]
+pass_secrets = ["TOKEN"]
 log_max = "1 MiB"
 approve = "trial"
 approve_timeout = "30m"
@@ -204,8 +205,35 @@ user = "me"
 password = { file = "/password" }
 from = "me@example.com"
 to = ["you@example.com"]
+[[preflight]]
+name = "look"
+enabled = true
+command = ["look"]
+params = "env"
+env = { L = "1" }
+file = [{ name = "look", text = "1" }]
+workdir = "lw"
+stop = ["unlook"]
+stop_grace = "3s"
+timeout = "4s"
+find = { FOUND = "out/l-*" }
+notes = { look = "warning" }
+[[incumbent]]
+name = "follow"
+enabled = true
+command = ["follow"]
+params = "env"
+env = { O = "1" }
+file = [{ name = "follow", text = "1" }]
+workdir = "fw"
+stop = ["unfollow"]
+stop_grace = "5s"
+timeout = "6s"
+find = { FOUND = "out/f-*" }
+notes = { follow = "warning" }
 [[step]]
 name = "tcp"
+enabled = true
 kind = "service"
 command = ["tcp"]
 ready = { tcp = "localhost:1" }
@@ -229,6 +257,8 @@ ready = { http = "http://localhost/", status = "200", timeout = "1s", settle = "
 name = "train"
 kind = "task"
 command = ["train"]
+find = { DATA = "out/data-*" }
+notes = { run = "https://x" }
 artifacts = ["out/best"]
 resume = { checkpoint = "out/c-*", arguments = ["{{ checkpoint }}"] }
 stall_timeout = "8m"
@@ -272,6 +302,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[study]", "output_dir", "\"/o\"", "\"/p\""),
         (Restart, "[study]", "seed", "seed = 1", "seed = 2"),
         (Live, "[study]", "pass_env", "[\"A\"]", "[\"B\"]"),
+        (Live, "[study]", "pass_secrets", "[\"TOKEN\"]", "[\"KEY\"]"),
         (Live, "[study]", "log_max", "1 MiB", "2 MiB"),
         (Live, "[study]", "approve", "approve = \"trial\"", "approve = \"parameter\""),
         (Live, "[study]", "approve_timeout", "30m", "31m"),
@@ -377,6 +408,33 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "secret", "file", "\"/url\"", "\"/u\""),
         (Live, "secret", "name", "\"URL\"", "\"U\""),
         (Live, "secret", "env", "\"SECRET\"", "\"S\""),
+        (Live, "[[preflight]]", "name", "name = \"look\"\nenabled", "name = \"other\"\nenabled"),
+        (Live, "[[preflight]]", "enabled", "\"look\"\nenabled = true", "\"look\"\nenabled = false"),
+        (Live, "[[preflight]]", "command", "[\"look\"]", "[\"see\"]"),
+        (Live, "[[preflight]]", "params", "[\"look\"]\nparams = \"env\"", "[\"look\"]\nparams = \"none\""),
+        (Live, "[[preflight]]", "env", "L = \"1\"", "L = \"2\""),
+        (Live, "[[preflight]]", "file", "\"look\", text = \"1\"", "\"look\", text = \"2\""),
+        (Live, "[[preflight]]", "workdir", "\"lw\"", "\"lv\""),
+        (Live, "[[preflight]]", "stop", "[\"unlook\"]", "[\"end\"]"),
+        (Live, "[[preflight]]", "stop_grace", "\"3s\"\ntimeout", "\"2s\"\ntimeout"),
+        (Live, "[[preflight]]", "timeout", "timeout = \"4s\"", "timeout = \"3s\""),
+        (Live, "[[preflight]]", "find", "out/l-*", "out/m-*"),
+        (Live, "[[preflight]]", "notes", "notes = { look", "notes = { glance"),
+        (Live, "[[incumbent]]", "name", "name = \"follow\"\nenabled", "name = \"other\"\nenabled"),
+        (Live, "[[incumbent]]", "enabled", "\"follow\"\nenabled = true", "\"follow\"\nenabled = false"),
+        (Live, "[[incumbent]]", "command", "[\"follow\"]", "[\"go\"]"),
+        (Live, "[[incumbent]]", "params", "[\"follow\"]\nparams = \"env\"", "[\"follow\"]\nparams = \"none\""),
+        (Live, "[[incumbent]]", "env", "O = \"1\"", "O = \"2\""),
+        (Live, "[[incumbent]]", "file", "\"follow\", text = \"1\"", "\"follow\", text = \"2\""),
+        (Live, "[[incumbent]]", "workdir", "\"fw\"", "\"fv\""),
+        (Live, "[[incumbent]]", "stop", "[\"unfollow\"]", "[\"end\"]"),
+        (Live, "[[incumbent]]", "stop_grace", "\"5s\"\ntimeout", "\"2s\"\ntimeout"),
+        (Live, "[[incumbent]]", "timeout", "timeout = \"6s\"", "timeout = \"3s\""),
+        (Live, "[[incumbent]]", "find", "out/f-*", "out/g-*"),
+        (Live, "[[incumbent]]", "notes", "notes = { follow", "notes = { go"),
+        (Live, "[[step]]", "enabled", "\"tcp\"\nenabled = true", "\"tcp\"\nenabled = false"),
+        (Live, "[[step]]", "find", "out/data-*", "out/date-*"),
+        (Live, "[[step]]", "notes", "https://x", "https://y"),
         (Live, "[[step]]", "name", "name = \"eval\"", "name = \"test\""),
         (Live, "[[step]]", "kind", "kind = \"service\"\ncommand = [\"tcp\"]\nready = { tcp = \"localhost:1\" }", "kind = \"task\"\ncommand = [\"tcp\"]"),
         (Live, "[[step]]", "command", "[\"eval\"]", "[\"test\"]"),

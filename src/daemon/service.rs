@@ -61,7 +61,7 @@ impl Pulse {
 }
 
 fn ending_limit(spec: &Spec) -> Duration {
-    let graces = spec.steps.iter().map(|step| step.stop_grace);
+    let graces = spec.all_steps().map(|step| step.stop_grace);
     graces.max().unwrap_or_default() + ENDING
 }
 

@@ -147,7 +147,7 @@ fn skip(study: &Study, trial: &Trial) -> Admit {
 fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
     let sitting = trial.running()?;
     let setting = match sitting.purpose {
-        Purpose::Measure => return None,
+        Purpose::Measure | Purpose::Preflight | Purpose::Incumbent => return None,
         Purpose::Check => "search.recheck",
         Purpose::Confirm { .. } => "confirm.runs",
     };

@@ -33,7 +33,7 @@ struct Room {
 /// Looks at the disk of the study's files and at those where steps run.
 pub fn look(spec: &Spec, output_dir: &Path) -> Vec<Finding> {
     let used = largest_trial(output_dir, &output_dir.join(&spec.files.logs));
-    let workdirs = spec.steps.iter().map(|step| (&*step.workdir, None));
+    let workdirs = spec.all_steps().map(|step| (&*step.workdir, None));
     let mut devices: Vec<u64> = Vec::new();
     let mut findings = Vec::new();
     for (folder, used) in [(output_dir, used)].into_iter().chain(workdirs) {

@@ -78,7 +78,7 @@ fn judge_output(output_dir: &Path, nearest: &Path, probed: io::Result<()>) -> Fi
 pub fn look_at_workdirs(spec: &Spec) -> Vec<Finding> {
     let mut looked: Vec<PathBuf> = Vec::new();
     let mut findings = Vec::new();
-    for step in &spec.steps {
+    for step in spec.all_steps() {
         // What is not there is told with the steps.
         if looked.contains(&step.workdir) || !step.workdir.is_dir() {
             continue;

@@ -67,7 +67,7 @@ pub fn look_at_journald() -> Vec<Finding> {
 
 /// Steps that start containers and say nothing of how these end.
 pub fn look_at_containers(spec: &Spec) -> Vec<Finding> {
-    let endless = spec.steps.iter().filter(|step| step.stop.is_none());
+    let endless = spec.all_steps().filter(|step| step.stop.is_none());
     let endless = endless.filter_map(|step| {
         let program = step.container_client()?;
         let text = format!(

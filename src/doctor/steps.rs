@@ -35,7 +35,7 @@ fn look_with(spec: &Spec, path: Option<&OsStr>) -> Vec<Finding> {
     let lacking = lacking_folder(&spec.workdir, "`workdir` in [study]");
     let usable = lacking.is_none();
     lacking.into_iter().for_each(&mut say);
-    for step in &spec.steps {
+    for step in spec.all_steps() {
         let whose = format!("`workdir` of the step `{}`", step.name);
         if step.workdir != spec.workdir
             && let Some(lacking) = lacking_folder(&step.workdir, &whose)

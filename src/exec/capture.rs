@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use super::activity::Activity;
 use super::curves::Lines;
 use super::number::{Picked, Position, number};
+use crate::base::text::{clean, cut};
 use crate::model::step::{Groups, Marks, Which};
 
 /// Longer lines are cut here: a program that never ends its line must not fill
@@ -26,6 +27,9 @@ const LINE_MAX: usize = 1 << 20;
 const TAIL_LINES: usize = 200;
 /// How much of one line is kept for that.
 const TAIL_LINE_MAX: usize = 2_000;
+/// How many notes one run may send, and how long each may be, in letters.
+const NOTES_MAX: usize = 50;
+const NOTE_MAX: usize = 300;
 /// How much of a log's end is kept when its middle is left out.
 const LOG_END: usize = 256 << 10;
 
@@ -41,6 +45,9 @@ pub struct Scan {
     /// A pattern of lines of progress, and who gets the numbers of those that
     /// are marks, each with which line of progress it was, from 1.
     pub progress: Option<(Regex, mpsc::UnboundedSender<(u32, f64)>)>,
+    /// Patterns of what somebody should know, and who gets it: which pattern,
+    /// and the text.
+    pub notes: Option<(Vec<Regex>, mpsc::UnboundedSender<(usize, String)>)>,
     /// The curves that are read from the lines.
     pub curves: Option<Lines>,
     /// Whom to tell that there is output.
@@ -97,6 +104,7 @@ impl Capture {
             line: Vec::new(),
             cut: false,
             progress: 0,
+            noted: 0,
         };
         std::thread::Builder::new()
             .name("capture".to_owned())
@@ -145,6 +153,8 @@ struct Reading {
     cut: bool,
     /// How many lines of progress there were.
     progress: u32,
+    /// How many notes there were.
+    noted: usize,
 }
 
 impl Reading {
@@ -207,6 +217,7 @@ impl Reading {
         if !line.is_empty() {
             self.scan_line(&line, whole);
             self.follow(&line);
+            self.take_notes(&line);
             if let Some(curves) = &mut self.scan.curves {
                 curves.take(&line);
             }
@@ -270,6 +281,23 @@ impl Reading {
         if Marks::is_mark(self.progress) {
             // Nobody may want to know any more.
             let _ = sender.send((self.progress, number));
+        }
+    }
+
+    fn take_notes(&mut self, line: &[u8]) {
+        let Some((patterns, sender)) = &self.scan.notes else {
+            return;
+        };
+        for (index, pattern) in patterns.iter().enumerate() {
+            let captures = pattern.captures(line);
+            let text = captures.and_then(|found| found.get(1).or_else(|| found.get(0)));
+            if let Some(text) = text
+                && self.noted < NOTES_MAX
+            {
+                self.noted += 1;
+                let text = clean(&String::from_utf8_lossy(text.as_bytes()));
+                let _ = sender.send((index, cut(text.trim(), NOTE_MAX)));
+            }
         }
     }
 

@@ -113,7 +113,8 @@ impl Sitting {
         Ok(())
     }
 
-    fn say_once(&self, text: String) {
+    /// Tells a warning that the sitting has not told yet.
+    pub(super) fn say_once(&self, text: String) {
         if self.made.borrow_mut().said.insert(text.clone()) {
             self.tell(Report::Warning(text));
         }

@@ -21,6 +21,7 @@ use super::spawn::{Spawn, Spawned};
 use super::watch::watch;
 use super::work;
 use crate::base::clock::Timestamp;
+use crate::base::usual;
 use crate::model::outcome::{FailureKind, HostFault};
 
 /// What a runner prints besides its reports, within the sitting's folder.
@@ -154,9 +155,17 @@ impl Runner {
         // The link leads to our own program also after an upgrade replaced it.
         let command = ["/proc/self/exe".into(), "trial".into(), folder.into()];
         let home = cgroup.as_ref().map(Cgroup::runner);
+        let mut env = environment::for_runner(std::env::vars_os(), &order.secret_env);
+        for name in &order.pass_secrets {
+            let variable = |name: &str| std::env::var_os(name);
+            let found = usual::find(&name.to_lowercase(), name, &order.workdir, &variable);
+            if let Some(found) = found.map_err(io::Error::other)? {
+                env.insert(name.into(), found.secret.expose().into());
+            }
+        }
         let spawn = Spawn {
             command: &command,
-            env: &environment::for_runner(std::env::vars_os(), &order.secret_env),
+            env: &env,
             workdir: Path::new("/"),
             streams: [controlled.0.as_fd(), reports_writer.as_fd(), errors.as_fd()],
             cgroup: home.as_ref(),

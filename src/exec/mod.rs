@@ -42,6 +42,7 @@ pub mod environment;
 mod evict;
 pub mod extract;
 pub mod files;
+mod find;
 mod fresh;
 mod gather;
 pub mod gpu;

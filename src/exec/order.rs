@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::artifacts::{ArtifactOrder, KeepOrder};
 use super::checkpoint::ResumeOrder;
+use super::find::FindOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
@@ -49,6 +50,13 @@ pub struct Order {
     /// Variables of the daemon's environment that hold its secrets.
     #[serde(default)]
     pub secret_env: Vec<String>,
+    /// Variables with secrets that the steps get. Only their names are in the
+    /// file: the secrets themselves come by the environment.
+    #[serde(default)]
+    pub pass_secrets: Vec<String>,
+    /// The folder whose `.env` may have them.
+    #[serde(default)]
+    pub workdir: PathBuf,
     /// A folder of the trial's own; it outlives the sitting.
     pub trial_dir: PathBuf,
     /// The most that one log file may take, in bytes.
@@ -86,11 +94,26 @@ pub struct StepOrder {
     pub stop_grace: Duration,
     /// Where its output goes.
     pub log: PathBuf,
+    /// What it is told of files that are there only once it begins.
+    #[serde(default)]
+    pub find: Vec<FindOrder>,
+    /// What of its output its owner should know.
+    #[serde(default)]
+    pub notes: Vec<NoteOrder>,
     /// What it declares that it makes.
     #[serde(default)]
     pub artifacts: Vec<ArtifactOrder>,
     /// What is to be done.
     pub work: Work,
+}
+
+/// See [`Note`](crate::model::step::Note).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Note")]
+pub struct NoteOrder {
+    pub name: String,
+    pub pattern: String,
+    pub missing: Option<String>,
 }
 
 /// See [`StepOrder::work`].
@@ -221,8 +244,8 @@ pub struct OrderError {
 
 impl Order {
     /// The order for the sitting of that number of `trial`: all of its runs that
-    /// have not been run yet, or one of each step where the sitting is not to
-    /// measure it.
+    /// have not been run yet, or one of each step of what else the sitting is
+    /// for.
     ///
     /// # Errors
     /// When a template asks for something that has no value in these params.
@@ -235,7 +258,7 @@ impl Order {
     ) -> Result<Self, OrderError> {
         let mut scope = Scope::new(spec, trial, sitting, places);
         let steps = spec
-            .steps
+            .steps_of(trial.purpose_of(sitting))
             .iter()
             .filter_map(|step| scope.step(spec, trial, sitting, step, places).transpose())
             .collect::<Result<_, _>>()?;
@@ -247,7 +270,14 @@ impl Order {
             cgroup: None,
             limits: LimitsOrder::from(&spec.limits),
             warnings: Vec::new(),
-            pass_env: spec.pass_env.clone(),
+            pass_env: spec
+                .pass_env
+                .iter()
+                .chain(&spec.pass_secrets)
+                .cloned()
+                .collect(),
+            pass_secrets: spec.pass_secrets.clone(),
+            workdir: spec.workdir.clone(),
             secret_env: spec.secret_env(),
             trial_dir: places.trial_dir.clone(),
             log_max: spec.log_max,
@@ -276,6 +306,7 @@ impl Order {
         order.steps.retain(|step| step.stop.is_some());
         for step in &mut order.steps {
             step.files.clear();
+            step.find.clear();
             step.work = Work::Runs {
                 task: true,
                 runs: Vec::new(),
@@ -368,6 +399,7 @@ impl Scope {
             "workdir".to_owned(),
             step.workdir.to_string_lossy().into_owned(),
         );
+        let find = self.find(step)?;
         let work = match &step.kind {
             StepKind::Service(ready) => {
                 let invocation = self.invocation(spec, step, &step.command, "0")?;
@@ -404,6 +436,7 @@ impl Scope {
                 stall_timeout: step.stall_timeout,
             },
         };
+        self.forget(step);
         if matches!(&work, Work::Runs { runs, .. } if runs.is_empty()) {
             return Ok(None);
         }
@@ -431,6 +464,16 @@ impl Scope {
                 .transpose()?,
             stop_grace: step.stop_grace,
             log: places.logs.join(log),
+            find,
+            notes: step
+                .notes
+                .iter()
+                .map(|note| NoteOrder {
+                    name: note.name.to_string(),
+                    pattern: note.pattern.source().to_owned(),
+                    missing: note.missing.clone(),
+                })
+                .collect(),
             artifacts: self.artifacts(step)?,
             work,
         }))

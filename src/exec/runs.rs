@@ -259,6 +259,19 @@ async fn execute(
     scan.progress = followed
         .and_then(|(progress, _)| Regex::new(&progress.pattern).ok())
         .map(|pattern| (pattern, sender));
+    let (noter, mut noted) = mpsc::unbounded_channel();
+    let patterns = step.notes.iter();
+    let patterns: Vec<Regex> = patterns
+        .filter_map(|note| Regex::new(&note.pattern).ok())
+        .collect();
+    scan.notes = (!patterns.is_empty()).then_some((patterns, noter));
+    let mut has_noted = vec![false; step.notes.len()];
+    let mut note = |(index, text): (usize, String)| {
+        if let Some(note) = step.notes.get(index) {
+            has_noted[index] = true;
+            sitting.say_once(format!("{}: {text}", note.name));
+        }
+    };
     let activity = Activity::begin();
     scan.activity = Some(activity.clone());
     // Only of the first run: a study may have a great many.
@@ -315,6 +328,7 @@ async fn execute(
                 ended = &mut end => break ended,
                 Some(mark) = marks.recv() => tell(mark),
                 Some(told) = told.recv() => report(told),
+                Some(text) = noted.recv() => note(text),
             }
         }
     };
@@ -331,6 +345,9 @@ async fn execute(
     // Those that came with the end.
     while let Ok(mark) = marks.try_recv() {
         tell(mark);
+    }
+    while let Ok(text) = noted.try_recv() {
+        note(text);
     }
     drop(files);
     let rest = async {
@@ -350,6 +367,11 @@ async fn execute(
         Ok(ending) => ending,
         Err(death) => return Err(death.await),
     };
+    if ending == Ending::Exited(0) {
+        let lacking = step.notes.iter().zip(has_noted).filter(|(_, has)| !has);
+        let missing = lacking.filter_map(|(note, _)| note.missing.clone());
+        missing.for_each(|text| sitting.say_once(text));
+    }
     let yielded = extraction.finish(&found);
     Ok(Done {
         group,

@@ -64,7 +64,7 @@ async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
         .count();
     for step in &sitting.order.steps {
         write_files(step)?;
-        match &step.work {
+        match &sitting.with_found(step).await? {
             Work::Service { invocation, ready } => {
                 let (service, answer) =
                     start_service(sitting, step, invocation, ready, &services).await?;

@@ -13,6 +13,7 @@ use super::notify::Notify;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
+use super::trial::Purpose;
 use crate::base::secret::Source;
 
 /// A checked study spec.
@@ -44,6 +45,13 @@ pub struct Spec {
     pub space: Space,
     /// What a trial does, in order.
     pub steps: Vec<Step>,
+    /// Tasks that must go well before anything is tried.
+    pub preflight: Vec<Step>,
+    /// Tasks that follow when a trial has become the incumbent.
+    pub incumbent: Vec<Step>,
+    /// Environment variables with secrets that the steps get; none is written
+    /// to a file.
+    pub pass_secrets: Vec<String>,
     /// What of the daemon's environment reaches a step: names, `*` for any
     /// letters, `!` before what does not.
     pub pass_env: Vec<String>,
@@ -318,9 +326,27 @@ impl Default for Retention {
 }
 
 impl Spec {
-    /// The step of that name.
+    /// The step of that name, of a trial or beside it.
     pub fn step(&self, name: &str) -> Option<&Step> {
-        self.steps.iter().find(|step| &*step.name == name)
+        self.all_steps().find(|step| &*step.name == name)
+    }
+
+    /// Every step: the pre-flight, those of a trial, and those that follow when
+    /// there is a new incumbent.
+    pub fn all_steps(&self) -> impl Iterator<Item = &Step> {
+        self.preflight
+            .iter()
+            .chain(&self.steps)
+            .chain(&self.incumbent)
+    }
+
+    /// The steps of a sitting, in order.
+    pub fn steps_of(&self, purpose: Purpose) -> &[Step] {
+        match purpose {
+            Purpose::Preflight => &self.preflight,
+            Purpose::Measure | Purpose::Check | Purpose::Confirm { .. } => &self.steps,
+            Purpose::Incumbent => &self.incumbent,
+        }
     }
 
     /// The variables of the daemon's environment in which the spec finds secrets.

@@ -34,6 +34,8 @@ pub struct Step {
     pub stop_grace: Duration,
     /// The metrics that each of its runs yields.
     pub metrics: Vec<MetricRule>,
+    /// What it is told of files that are there only once it begins.
+    pub find: Vec<Find>,
     /// What it makes that is worth keeping.
     pub artifacts: Vec<Artifact>,
     /// How it goes on from a checkpoint; of a task alone.
@@ -41,8 +43,34 @@ pub struct Step {
     /// What is read of a run while it goes on; of a measure step, of its first
     /// run.
     pub curves: Vec<CurveRule>,
+    /// What of its output its owner should know.
+    pub notes: Vec<Note>,
     /// A run that tells nothing for so long is ended.
     pub stall_timeout: Option<Duration>,
+}
+
+/// A text in a step's output that its owner should know: the address of an
+/// experiment, a warning.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Note {
+    /// What it is.
+    pub name: Name,
+    /// Where it is: the first group, or all of the match without one.
+    pub pattern: Pattern,
+    /// What to say of a run that ended well without it.
+    pub missing: Option<String>,
+}
+
+/// A file or folder that is found as a step begins, and then takes the place of
+/// its name in the command and in environment variables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Find {
+    /// By which templates of the step ask for it.
+    pub name: Name,
+    /// What it matches; of several, the newest.
+    pub pattern: Template,
+    /// Which of them, the newest first: 1 or more.
+    pub nth: u32,
 }
 
 /// See [`Step::kind`].

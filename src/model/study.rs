@@ -19,7 +19,7 @@ use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
 use super::notice::Outbox;
-use super::outcome::{Failure, FailureKind, Outcome};
+use super::outcome::{Failure, FailureKind, HostFault, Outcome};
 use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
@@ -460,7 +460,7 @@ impl Study {
                 let trial = self.edit(*trial)?;
                 match trial.purpose_of(run.sitting) {
                     Purpose::Measure => trial.runs.push(run.clone()),
-                    Purpose::Check | Purpose::Confirm { .. } => trial.extra.push(run.clone()),
+                    _ => trial.extra.push(run.clone()),
                 }
             }
             Event::SittingEnded {
@@ -484,6 +484,21 @@ impl Study {
                 ended.sittings.shrink_to_fit();
                 match purpose {
                     Purpose::Measure => self.settle(*trial, end)?,
+                    Purpose::Preflight => {
+                        let trial = self.edit(*trial)?;
+                        if trial.skipped {
+                            trial.outcome = Some(Outcome::Pruned);
+                        }
+                    }
+                    // They follow once, however they end; but a runner that dies
+                    // each time is not for ever started again.
+                    Purpose::Incumbent => {
+                        let fault = match end {
+                            SittingEnd::Finished(outcome) => outcome.host_fault(),
+                            SittingEnd::Interrupted => None,
+                        };
+                        self.host_faults += u32::from(fault == Some(HostFault::RunnerDied));
+                    }
                     // It changes nothing of what came of the trial.
                     Purpose::Check | Purpose::Confirm { .. } if is_held => {
                         self.host_faults = 0;

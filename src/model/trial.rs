@@ -94,6 +94,11 @@ pub enum Purpose {
         /// What was found to be better.
         winner: TrialId,
     },
+    /// The steps that look, before anything is tried, whether all is there that
+    /// trials need.
+    Preflight,
+    /// The steps that follow when this trial has become the incumbent.
+    Incumbent,
 }
 
 /// One stretch of work on a trial, with services of its own.

@@ -158,7 +158,7 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
             Some(trial) if trial.purpose_of(*sitting) == Purpose::Measure => {
                 ended(study, before, trial, end)
             }
-            Some(trial) => retried(study, trial, end),
+            Some(trial) => retried(study, trial, trial.purpose_of(*sitting), end),
             None => Vec::new(),
         },
         _ => Vec::new(),
@@ -215,7 +215,11 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
 }
 
 /// A sitting that was not to measure its trial: only what went wrong with it.
-fn retried(study: &Study, trial: &Trial, end: &SittingEnd) -> Vec<Said> {
+fn retried(study: &Study, trial: &Trial, purpose: Purpose, end: &SittingEnd) -> Vec<Said> {
+    if purpose == Purpose::Preflight {
+        // It pauses the study, which tells why.
+        return Vec::new();
+    }
     let SittingEnd::Finished(Outcome::Failed(failure)) = end else {
         return Vec::new();
     };
@@ -229,7 +233,7 @@ fn retried(study: &Study, trial: &Trial, end: &SittingEnd) -> Vec<Said> {
     vec![Said {
         kind: Kind::Abnormal,
         trial: Some(trial.id),
-        title: words.retried(trial.id, failure),
+        title: words.retried(trial.id, purpose, failure),
         lines,
     }]
 }

@@ -7,7 +7,7 @@ use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Trial, TrialId, log_name};
+use crate::model::trial::{Purpose, Trial, TrialId, log_name};
 use crate::report::advice::silent;
 use crate::report::overview::{Gain, changes, gain};
 use crate::report::phrase::{
@@ -164,9 +164,16 @@ impl Words {
         )
     }
 
-    /// A trial that was good, started once more.
-    pub(super) fn retried(self, trial: TrialId, failure: &Failure) -> String {
+    /// A trial that was good, started once more, or steps beside it.
+    pub(super) fn retried(self, trial: TrialId, purpose: Purpose, failure: &Failure) -> String {
         let message = cut(&clean(&failure.message), TITLE);
+        let step = clean(failure.step.as_deref().unwrap_or_default());
+        if purpose == Purpose::Incumbent {
+            return self.say(
+                format!("step `{step}` for the new best, trial {trial}, has failed: {message}"),
+                format!("新的最佳第 {trial} 个试验的步骤 `{step}` 失败：{message}"),
+            );
+        }
         self.say(
             format!("a fresh start of trial {trial} has failed: {message}"),
             format!("重新启动第 {trial} 个试验失败：{message}"),

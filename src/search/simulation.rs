@@ -86,6 +86,9 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),
+        preflight: Vec::new(),
+        incumbent: Vec::new(),
+        pass_secrets: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {
@@ -158,6 +161,8 @@ pub(crate) fn measure(name: &str, runs: u32, metrics: &[&str]) -> Step {
         stall_timeout: None,
         metrics: metrics.iter().map(rule).collect(),
         artifacts: Vec::new(),
+        find: Vec::new(),
+        notes: Vec::new(),
         resume: None,
     }
 }

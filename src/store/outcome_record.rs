@@ -27,6 +27,8 @@ pub(super) enum PurposeRecord {
         baseline: u32,
         winner: u32,
     },
+    Preflight,
+    Incumbent,
 }
 
 impl PurposeRecord {
@@ -38,6 +40,8 @@ impl PurposeRecord {
                 baseline: baseline.0,
                 winner: winner.0,
             },
+            Purpose::Preflight => Self::Preflight,
+            Purpose::Incumbent => Self::Incumbent,
         }
     }
 
@@ -49,6 +53,8 @@ impl PurposeRecord {
                 baseline: TrialId(baseline),
                 winner: TrialId(winner),
             },
+            Self::Preflight => Purpose::Preflight,
+            Self::Incumbent => Purpose::Incumbent,
         }
     }
 

@@ -248,5 +248,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
         Purpose::Measure => "measure",
         Purpose::Check => "check",
         Purpose::Confirm { .. } => "confirm",
+        Purpose::Preflight => "preflight",
+        Purpose::Incumbent => "incumbent",
     }
 }

@@ -95,6 +95,8 @@ fn step(name: &str, kind: StepKind, metrics: &[&str]) -> Step {
         stall_timeout: None,
         metrics: metrics.iter().map(rule).collect(),
         artifacts: Vec::new(),
+        find: Vec::new(),
+        notes: Vec::new(),
         resume: None,
     }
 }
@@ -168,7 +170,10 @@ pub(crate) fn spec() -> Spec {
             step("serve", StepKind::Service(Box::new(ready)), &[]),
             step("eval", measure, &["accuracy", "total_tps"]),
         ],
+        preflight: Vec::new(),
+        incumbent: Vec::new(),
         pass_env: Vec::new(),
+        pass_secrets: Vec::new(),
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,

@@ -33,11 +33,16 @@ pub struct Preset {
 }
 
 /// Every preset, sorted by name.
-pub const ALL: [Preset; 4] = [
+pub const ALL: [Preset; 5] = [
     Preset {
         name: "llama-cpp",
         summary: "llama.cpp's server, its options, with a small evaluator",
         text: include_str!("llama-cpp.toml"),
+    },
+    Preset {
+        name: "ms-swift-sft",
+        summary: "fine-tuning by `swift sft`: LoRA, its best adapter merged",
+        text: include_str!("ms-swift-sft.toml"),
     },
     Preset {
         name: "serving-env",

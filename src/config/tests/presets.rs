@@ -33,7 +33,7 @@ metrics.tps = 'tps=(\S+)'
 fn on_preset(text: &str) -> Result<Checked, Complaints> {
     let mut r = Reader::new(text, Path::new("/"));
     let table = parse(&mut r, text).expect("TOML");
-    check_with(text, table, &PRESET, &origin())
+    check_with(text, table, &PRESET, (&origin(), Path::new("/")))
 }
 
 #[test]
@@ -61,7 +61,8 @@ fn what_is_written_out_means_the_same() {
     let plain = check(GOOD, &origin()).unwrap_or_else(|e| panic!("{e}"));
     let mut r = Reader::new(GOOD, Path::new("/"));
     let table = parse(&mut r, GOOD).expect("TOML");
-    let checked = check_with(GOOD, table, &empty, &origin()).unwrap_or_else(|e| panic!("{e}"));
+    let checked = check_with(GOOD, table, &empty, (&origin(), Path::new("/")))
+        .unwrap_or_else(|e| panic!("{e}"));
     assert_ne!(checked.text, GOOD);
     let mut spec = plain.spec;
     spec.digest.clone_from(&checked.spec.digest);

@@ -116,7 +116,7 @@ async fn next_sitting(
 fn logs(context: &Context, id: TrialId, sitting: u32, step: Option<&str>) -> Vec<Log> {
     let study = context.board.view().study;
     let first = study.first_service_name();
-    let steps = study.spec().steps.iter().map(|step| &*step.name);
+    let steps = study.spec().all_steps().map(|step| &*step.name);
     let meant = steps.filter(|name| step.is_none_or(|step| step == *name));
     let log = meant.map(|step| {
         let own = (first.as_deref() != Some(step)).then_some(step);
