@@ -11,9 +11,13 @@ as SET.METRIC, and `score`, the weighted mean of those that --weights names (all
 main metrics alike, without it). The files stay in FOLDER/lm_eval and
 FOLDER/evalscope, each run in a folder of its own; `evalscope app --outputs
 FOLDER/evalscope` shows the latter.
+
+With --base the base model is evaluated, too, once: `base.SET`, `base.score` and so
+on are its metrics, and `gain` is how much larger the score is than its.
 """
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -24,13 +28,37 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 
 
+class Failed(Exception):
+    """A tool failed, with this exit code."""
+
+    def __init__(self, message: str, status: int = 2) -> None:
+        super().__init__(message)
+        self.status = status
+
+
 def main() -> int:
     options = arguments()
-    if not (options.lm_eval or options.evalscope):
-        return fail("no data set is named: give --lm-eval or --evalscope")
+    try:
+        metrics = evaluate(options)
+        if options.base:
+            of_base = evaluate_base(options)
+            metrics.update({f"base.{name}": value for name, value in of_base.items()})
+            metrics["gain"] = metrics["score"] - of_base["score"]
+    except (Failed, OSError, ValueError) as error:
+        print(f"evaluate.py: error: {error}", file=sys.stderr)
+        return getattr(error, "status", 2)
+    print(json.dumps(metrics, ensure_ascii=False))
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> dict:
+    """What the tools find of a model, and its score."""
+    sets = options.lm_eval + options.evalscope
+    if not sets:
+        raise Failed("no data set is named: give --lm-eval or --evalscope")
     twice = sorted(set(options.lm_eval) & set(options.evalscope))
     if twice:
-        return fail(f"{twice[0]} is named for both tools; evaluate it by one")
+        raise Failed(f"{twice[0]} is named for both tools; evaluate it by one")
     environment = dict(os.environ)
     # A proxy is for what is elsewhere.
     for name in ("NO_PROXY", "no_proxy"):
@@ -41,29 +69,57 @@ def main() -> int:
     environment["EVAL_DATA"] = str(Path(options.data).resolve())
     environment.setdefault("OPENAI_API_KEY", "EMPTY")
     metrics, now = {}, datetime.now()
-    for name, sets, command, files, read in (
+    for tool, wanted, command, files, read in (
         ("lm_eval", options.lm_eval, lm_eval_command, "**/results_*.json", lm_eval_metrics),
         ("evalscope", options.evalscope, evalscope_command, "reports/*/*.json", evalscope_metrics),
     ):
-        if not sets:
+        if not wanted:
             continue
         # Of its own, whoever else evaluates at the same time.
-        folder = Path(options.output) / name / f"{options.name}-{now:%Y%m%d_%H%M%S_%f}"
+        folder = Path(options.output) / tool / f"{options.name}-{now:%Y%m%d_%H%M%S_%f}"
         folder.mkdir(parents=True)
         status = subprocess.run(command(options, folder), env=environment).returncode
         if status != 0:
-            return fail(f"{name} ended with exit code {status}", status if status > 0 else 1)
+            raise Failed(f"{tool} ended with exit code {status}", status if status > 0 else 1)
         for file in sorted(folder.glob(files)):
             metrics.update(read(json.loads(file.read_text(encoding="utf-8"))))
-        missing = [data_set for data_set in sets if data_set not in metrics]
+        missing = [name for name in wanted if name not in metrics]
         if missing:
-            return fail(f"{name} wrote no result of {', '.join(missing)} into {folder}")
+            raise Failed(f"{tool} wrote no result of {', '.join(missing)} into {folder}")
+    metrics["score"] = score(metrics, options.weights, sets)
+    return metrics
+
+
+def evaluate_base(options: argparse.Namespace) -> dict:
+    """The same of the base model, which is evaluated once: what was found is kept
+    in OUTPUT/base.json for as long as the same is asked."""
+    of_base = argparse.Namespace(**{**vars(options), "model": options.base, "name": "base"})
+    sets = {name: data_digest(options, name) for name in options.lm_eval + options.evalscope}
+    # How many are asked at a time, and where, makes no difference.
+    same = ("lm_eval", "evalscope", "limit", "subset", "local", "max_tokens", "base")
+    asked = {"sets": sets, **{name: getattr(options, name) for name in same}}
+    # As it comes back from the file.
+    asked = json.loads(json.dumps(asked))
+    kept = Path(options.output) / "base.json"
     try:
-        metrics["score"] = score(metrics, options.weights, options.lm_eval + options.evalscope)
-    except ValueError as error:
-        return fail(str(error))
-    print(json.dumps(metrics, ensure_ascii=False))
-    return 0
+        known = json.loads(kept.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        known = {}
+    if known.get("asked") != asked:
+        known = {"asked": asked, "metrics": evaluate(of_base)}
+        new = kept.with_name(f"base.json.{os.getpid()}")
+        new.write_text(json.dumps(known, ensure_ascii=False), encoding="utf-8")
+        new.replace(kept)
+    found = {name: value for name, value in known["metrics"].items() if name != "score"}
+    # The weights may be others by now.
+    found["score"] = score(found, options.weights, options.lm_eval + options.evalscope)
+    return found
+
+
+def data_digest(options: argparse.Namespace, data_set: str) -> str:
+    """Of the user's own questions; "" for a data set of a tool."""
+    file = Path(options.data) / f"{data_set}.jsonl"
+    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
 
 
 def arguments() -> argparse.Namespace:
@@ -76,6 +132,7 @@ def arguments() -> argparse.Namespace:
     add("--evalscope", help="data sets for evalscope", **names)
     add("--model", required=True, help="the served model's name, or the folder of a model")
     add("--url", help="a server, up to /v1; without it the model is loaded from its folder")
+    add("--base", metavar="MODEL", help="the base model, evaluated once for the same OUTPUT")
     add("--data", default="data", metavar="FOLDER",
         help="each NAME.jsonl in it is a data set NAME, see scoring.py (default: data)")
     add("--output", required=True, metavar="FOLDER", help="what the tools write")
@@ -243,11 +300,6 @@ def score(metrics: dict, weights: dict, sets: list) -> float:
             raise ValueError(f"--weights names {name}, which was not measured; there are {there}")
     total = sum(weights.values())
     return sum(metrics[name] * weight for name, weight in weights.items()) / total
-
-
-def fail(message: str, status: int = 2) -> int:
-    print(f"evaluate.py: error: {message}", file=sys.stderr)
-    return status
 
 
 if __name__ == "__main__":

@@ -145,6 +145,32 @@ class Commands(unittest.TestCase):
         self.assertIn("pretrained=m,dtype=float32", told)
         self.assertEqual(told[told.index("--batch_size") + 1], "4")
 
+    def test_the_base_model_is_evaluated_once(self):
+        def models(ended):
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+            told = [json.loads(line) for line in ended.stderr.splitlines()]
+            settings = [words[words.index("--model_args") + 1] for words in told]
+            return [words.split(",")[0] for words in settings]
+
+        asked = ["--lm-eval=pceb_mcq,psyqa", "--url=http://127.0.0.1:1/v1", "--base=b"]
+        first = self.run_it(*asked)
+        self.assertEqual(models(first), ["model=m", "model=b"])
+        last = json.loads(first.stdout.splitlines()[-1])
+        self.assertEqual(last["base.psyqa.bleu"], EXPECTED_LM_EVAL["psyqa.bleu"])
+        self.assertEqual(last["base.score"], last["score"])
+        self.assertEqual(last["gain"], 0)
+        # Other weights want no other answers.
+        second = self.run_it(*asked, "--workers=3", "--weights=psyqa=1")
+        self.assertEqual(models(second), ["model=m"])
+        last = json.loads(second.stdout.splitlines()[-1])
+        self.assertEqual(last["base.score"], EXPECTED_LM_EVAL["psyqa"])
+        # Other questions do.
+        with (self.folder / "data/psyqa.jsonl").open("a") as file:
+            file.write('{"question": "!", "answer": "y"}\n')
+        self.assertEqual(models(self.run_it(*asked)), ["model=m", "model=b"])
+        (self.folder / "out/base.json").write_text("{torn")
+        self.assertEqual(models(self.run_it(*asked)), ["model=m", "model=b"])
+
     def test_what_an_earlier_run_wrote_does_not_count(self):
         self.assertEqual(self.run_it("--lm-eval=psyqa").returncode, 0)
         ended = self.run_it("--lm-eval=psyqa", recorded=None)
