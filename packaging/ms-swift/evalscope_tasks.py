@@ -2,12 +2,11 @@
 
     python evalscope_tasks.py eval --datasets pceb_mcq psyqa ceval …
 
-Every NAME.jsonl in the folder EVAL_DATA (default: data) is a data set NAME:
+A NAME.jsonl in the folder EVAL_DATA (default: data) is the data set NAME:
 multiple-choice where its questions have choices, open otherwise. What a line
 holds is told in scoring.py.
 """
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -87,9 +86,7 @@ class OpenQuestions(Questions):
 
 def add(path: Path) -> None:
     """Adds the data set that a file holds."""
-    with path.open(encoding="utf-8") as lines:
-        first = next((json.loads(line) for line in lines if line.strip()), {})
-    if "choices" in first:
+    if "choices" in scoring.read(path)[0]:
         adapter, metrics = Choices, ["exact_match", "partial_credit"]
         main = MetricSelector(name="exact_match")
     else:
@@ -112,5 +109,7 @@ def add(path: Path) -> None:
 
 if __name__ == "__main__":
     for file in sorted(Path(os.environ.get("EVAL_DATA") or "data").glob("*.jsonl")):
-        add(file)
+        # What else lies there need not be questions.
+        if file.stem in sys.argv:
+            add(file)
     run_cmd()

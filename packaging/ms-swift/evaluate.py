@@ -26,6 +26,9 @@ from datetime import datetime
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+sys.dont_write_bytecode = True
+import scoring
 
 
 class Failed(Exception):
@@ -59,6 +62,8 @@ def evaluate(options: argparse.Namespace) -> dict:
     twice = sorted(set(options.lm_eval) & set(options.evalscope))
     if twice:
         raise Failed(f"{twice[0]} is named for both tools; evaluate it by one")
+    for file in own_files(options, sets):
+        scoring.read(file)
     environment = dict(os.environ)
     # A proxy is for what is elsewhere.
     for name in ("NO_PROXY", "no_proxy"):
@@ -94,10 +99,11 @@ def evaluate_base(options: argparse.Namespace) -> dict:
     """The same of the base model, which is evaluated once: what was found is kept
     in OUTPUT/base.json for as long as the same is asked."""
     of_base = argparse.Namespace(**{**vars(options), "model": options.base, "name": "base"})
-    sets = {name: data_digest(options, name) for name in options.lm_eval + options.evalscope}
+    own = own_files(options, options.lm_eval + options.evalscope)
+    data = {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in own}
     # How many are asked at a time, and where, makes no difference.
     same = ("lm_eval", "evalscope", "limit", "subset", "local", "max_tokens", "base")
-    asked = {"sets": sets, **{name: getattr(options, name) for name in same}}
+    asked = {"data": data, **{name: getattr(options, name) for name in same}}
     # As it comes back from the file.
     asked = json.loads(json.dumps(asked))
     kept = Path(options.output) / "base.json"
@@ -116,12 +122,6 @@ def evaluate_base(options: argparse.Namespace) -> dict:
     return found
 
 
-def data_digest(options: argparse.Namespace, data_set: str) -> str:
-    """Of the user's own questions; "" for a data set of a tool."""
-    file = Path(options.data) / f"{data_set}.jsonl"
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.is_file() else ""
-
-
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -134,7 +134,7 @@ def arguments() -> argparse.Namespace:
     add("--url", help="a server, up to /v1; without it the model is loaded from its folder")
     add("--base", metavar="MODEL", help="the base model, evaluated once for the same OUTPUT")
     add("--data", default="data", metavar="FOLDER",
-        help="each NAME.jsonl in it is a data set NAME, see scoring.py (default: data)")
+        help="NAME.jsonl in it is the data set NAME, see scoring.py (default: data)")
     add("--output", required=True, metavar="FOLDER", help="what the tools write")
     add("--name", default="model", help="what this run's folders, and evalscope, call the model")
     add("--weights", type=weights, default={}, metavar="SET=NUMBER,…")
@@ -200,19 +200,24 @@ def lm_eval_command(options: argparse.Namespace, folder: Path) -> list:
 
 
 def task_files(options: argparse.Namespace, folder: Path) -> Path:
-    """A folder with a task file for each NAME.jsonl of the data: that of psyqa,
+    """A folder with a task file for each data set of the user's own: that of psyqa,
     or of pceb_mcq where its questions have choices, under its own name."""
     tasks = folder / "tasks"
-    tasks.mkdir(parents=True, exist_ok=True)
-    for file in sorted(Path(options.data).glob("*.jsonl")):
-        with file.open(encoding="utf-8") as lines:
-            first = json.loads(next((line for line in lines if line.strip()), "{}"))
-        like = HERE / "lm_eval" / ("pceb_mcq.yaml" if "choices" in first else "psyqa.yaml")
+    tasks.mkdir()
+    for file in own_files(options, options.lm_eval):
+        is_choice = "choices" in scoring.read(file)[0]
+        like = HERE / "lm_eval" / ("pceb_mcq.yaml" if is_choice else "psyqa.yaml")
         # JSON is YAML.
         task = {"include": str(like), "task": file.stem, "dataset_kwargs": {"file": file.name}}
         text = json.dumps(task, ensure_ascii=False)
         (tasks / f"{file.stem}.yaml").write_text(text, encoding="utf-8")
     return tasks
+
+
+def own_files(options: argparse.Namespace, sets: list) -> list:
+    """The files of those data sets that are the user's own."""
+    files = [Path(options.data) / f"{name}.jsonl" for name in sets]
+    return [file for file in files if file.is_file()]
 
 
 def evalscope_command(options: argparse.Namespace, folder: Path) -> list:

@@ -9,10 +9,12 @@ where several are right "B,C". An open one: {"question": …, "answer": …}, wi
 list of what a good answer names; a key point may be a list of wordings.
 """
 
+import json
 import math
 import re
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 LETTERS = "ABCDEFGHIJ"
 
@@ -25,6 +27,46 @@ _SAID = re.compile(
     re.IGNORECASE,
 )
 _FIRST = re.compile(rf"\s*[\(（【\[*]*({_RUN})\s*[\)）】\]*]*\s*(?:[.．、:：。)]|\n|$)")
+
+
+def read(path: Path) -> list:
+    """The questions in a file, checked; what is wrong with one is a ValueError that
+    names its line."""
+    questions = []
+    with Path(path).open(encoding="utf-8-sig") as lines:
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                question = json.loads(line)
+                wrong = _fault(question)
+            except json.JSONDecodeError as error:
+                wrong = f"is not JSON ({error})"
+            if wrong:
+                raise ValueError(f"{path}, line {number}: {wrong}")
+            questions.append(question)
+    if not questions:
+        raise ValueError(f"{path} has no question")
+    if len({"choices" in question for question in questions}) > 1:
+        raise ValueError(f"{path}: some questions have choices, some none; make two files")
+    return questions
+
+
+def _fault(question: object) -> str:
+    """What is wrong with a question; "" for nothing."""
+    if not isinstance(question, dict) or not isinstance(question.get("question"), str):
+        return 'there is no text "question"'
+    if "choices" in question:
+        choices = question["choices"]
+        if not isinstance(choices, list) or not 2 <= len(choices) <= len(LETTERS):
+            return f'"choices" must be a list of 2 to {len(LETTERS)}'
+        there = LETTERS[: len(choices)]
+        right = right_letters(question.get("answer", ""))
+        if not right or not set(right) <= set(there):
+            return f'"answer" must name choices, A to {there[-1]}: "B" or "B,C"'
+    elif not (question.get("answer") or question.get("answers")):
+        return 'there is no "answer" and no list "answers"'
+    return ""
 
 
 def letters(text: str) -> str:

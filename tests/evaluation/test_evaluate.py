@@ -97,7 +97,7 @@ class Commands(unittest.TestCase):
         (package / "__init__.py").write_text("")
         data = self.folder / "data"
         data.mkdir()
-        (data / "pceb_mcq.jsonl").write_text('{"question": "?", "choices": ["x"], "answer": "A"}\n')
+        (data / "pceb_mcq.jsonl").write_text('{"question": "?", "choices": ["x", "y"], "answer": "A"}\n')
         (data / "psyqa.jsonl").write_text('\n{"question": "?", "answer": "x"}\n')
 
     def run_it(self, *arguments, recorded="lm_eval-results.json", **environment):
@@ -181,7 +181,9 @@ class Commands(unittest.TestCase):
         ended = self.run_it("--lm-eval=psyqa", STATUS="3")
         self.assertEqual(ended.returncode, 3)
         self.assertIn("lm_eval ended with exit code 3", ended.stderr)
+        (self.folder / "data/torn.jsonl").write_text('{"question": "?", "answer": "x"}\n{"')
         for arguments, words in (
+            (["--lm-eval=torn"], "torn.jsonl, line 2: is not JSON"),
             ([], "no data set is named"),
             (["--lm-eval=a", "--evalscope=a"], "a is named for both tools"),
             (["--lm-eval=psyqa", "--weights=x=1"], "names x, which was not measured"),

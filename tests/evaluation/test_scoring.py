@@ -2,6 +2,7 @@
 
 import math
 import sys
+import tempfile
 import unittest
 from pathlib import Path
 
@@ -52,6 +53,34 @@ class Chosen(unittest.TestCase):
     def test_the_right_ones_may_be_written_in_many_ways(self):
         for answer in ("B,C", "BC", "C、B", ["B", "C"], "b, c"):
             self.assertEqual(scoring.right_letters(answer), "BC")
+
+
+class Read(unittest.TestCase):
+    def read(self, text):
+        with tempfile.TemporaryDirectory() as folder:
+            file = Path(folder, "q.jsonl")
+            file.write_text(text, encoding="utf-8")
+            return scoring.read(file)
+
+    def test_questions(self):
+        one = '{"question": "?", "choices": ["x", "y"], "answer": "B,A"}'
+        self.assertEqual(len(self.read(f"\ufeff{one}\n\n{one}\n")), 2)
+        self.assertEqual(len(self.read('{"question": "?", "answers": ["x"]}')), 1)
+
+    def test_what_is_wrong_is_told_with_its_line(self):
+        good = '{"question": "?", "answer": "x"}\n'
+        for text, words in {
+            "": "has no question",
+            good + "{": "line 2: is not JSON",
+            good + "[]": 'line 2: there is no text "question"',
+            good + '{"question": "?"}': 'line 2: there is no "answer"',
+            '{"question": "?", "choices": ["x"], "answer": "A"}': "a list of 2 to 10",
+            '{"question": "?", "choices": ["x", "y"], "answer": "C"}': "A to B",
+            '{"question": "?", "choices": ["x", "y"]}': "A to B",
+            good + '{"question": "?", "choices": ["x", "y"], "answer": "A"}': "make two files",
+        }.items():
+            with self.subTest(text), self.assertRaisesRegex(ValueError, words):
+                self.read(text)
 
 
 class Choice(unittest.TestCase):

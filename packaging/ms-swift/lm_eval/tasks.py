@@ -14,9 +14,7 @@ import scoring
 def load(file: str, **_metadata: object) -> dict:
     """The questions in a file of the folder EVAL_DATA (default: data), one JSON
     object a line."""
-    path = Path(os.environ.get("EVAL_DATA") or "data", file)
-    with path.open(encoding="utf-8") as lines:
-        rows = [json.loads(line) for line in lines if line.strip()]
+    rows = scoring.read(Path(os.environ.get("EVAL_DATA") or "data", file))
     # As texts: a column of a table has one type, and answers have several.
     rows = [{"json": json.dumps(row, ensure_ascii=False)} for row in rows]
     return {"test": datasets.Dataset.from_list(rows)}
