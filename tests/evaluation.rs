@@ -84,7 +84,10 @@ enabled = false
     assert_eq!(code(&output), 0, "{}", said(&output));
 
     let runs = study.events_of("run-ended");
-    let evaluated: Vec<_> = runs.iter().filter(|run| run["step"] == "evaluate").collect();
+    let evaluated: Vec<_> = runs
+        .iter()
+        .filter(|run| run["step"] == "evaluate")
+        .collect();
     assert_eq!(evaluated.len(), 2, "{}", study.trace());
     // The numbers of tests/fixtures/ms-swift/lm_eval-results.json.
     let score = (0.111_111_111_111_111_1 + 0.25) / 2.0;
