@@ -253,3 +253,25 @@ fn the_fine_tuning_spec_reads_what_its_steps_wrote() {
         "{told:?}"
     );
 }
+
+/// The journal of the study that the README of the example tells of.
+#[test]
+fn the_recorded_fine_tuning_can_be_viewed() {
+    let study = Study::new("");
+    for name in ["journal.jsonl", "spec.toml"] {
+        let recorded = fine_tuning("recorded").join(name);
+        std::fs::copy(recorded, study.path(name)).expect("a copy");
+    }
+    let folder = study.path("").display().to_string();
+    let view = study.autotuned(&["view", &folder]);
+    assert_eq!(code(&view), 0, "{}", said(&view));
+    let shown = said(&view);
+    assert!(shown.contains("8 trials: 8 complete"), "{shown}");
+    let readme = text(&fine_tuning("README.md"));
+    for score in [
+        "0.4078", "0.8773", "0.404", "0.8862", "0.8251", "0.9567", "0.5923", "0.9208",
+    ] {
+        assert!(shown.contains(score), "{score} in {shown}");
+        assert!(readme.contains(score), "{score}");
+    }
+}
