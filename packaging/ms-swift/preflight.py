@@ -230,7 +230,10 @@ def look_at_hub(use_hf, needed, offline):
     if trouble is None:
         ok(f"the hub {host} can be reached")
     elif needed:
-        error(f"the hub cannot be reached ({trouble}), and {' and '.join(needed)} must come from it")
+        error(
+            f"the hub cannot be reached ({trouble}), and {' and '.join(needed)} must come from it; "
+            'if they are in the cache: HF_HUB_OFFLINE = "1" in [env]'
+        )
     else:
         warn(f"the hub cannot be reached ({trouble}); all is local, so it need not be")
 
@@ -266,9 +269,13 @@ def main():
     needed += [f"the data set {name}" for name in given.dataset if not look_at_data(name)]
     look_at_swanlab(given.report_to, given.swanlab_mode, given.swanlab_project)
     look_at_hub(use_hf, needed, offline)
-    for text in ERRORS:
+    # The last line is what a study that pauses tells.
+    for text in ERRORS[:-1]:
         print(f"error: {text}", flush=True)
-    if not ERRORS:
+    if ERRORS:
+        before = f" ({len(ERRORS) - 1} more errors above it)" if ERRORS[1:] else ""
+        print(f"error: {ERRORS[-1]}{before}", flush=True)
+    else:
         ok("all is there")
     return 1 if ERRORS else 0
 

@@ -28,6 +28,7 @@ mod persist;
 mod ping;
 mod presets;
 mod prose;
+mod publish;
 mod report;
 mod session;
 mod set;
@@ -150,6 +151,7 @@ enum Verb {
     Why(why::Args),
     Importance(importance::Args),
     Report(report::Args),
+    Publish(publish::Args),
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -244,6 +246,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Why(args) => why::carry_out(session, &args).await,
         Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Report(args) => report::carry_out(session, &args).await,
+        Verb::Publish(args) => publish::carry_out(session, &args).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,

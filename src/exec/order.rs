@@ -14,7 +14,9 @@ use super::checkpoint::ResumeOrder;
 use super::find::FindOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
-pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
+pub use super::sources::{
+    CurveOrder, CurveSourceOrder, MetricOrder, NoteOrder, SourceOrder, WhichOrder,
+};
 use crate::model::spec::Spec;
 use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
@@ -105,15 +107,6 @@ pub struct StepOrder {
     pub artifacts: Vec<ArtifactOrder>,
     /// What is to be done.
     pub work: Work,
-}
-
-/// See [`Note`](crate::model::step::Note).
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::Note")]
-pub struct NoteOrder {
-    pub name: String,
-    pub pattern: String,
-    pub missing: Option<String>,
 }
 
 /// See [`StepOrder::work`].
@@ -465,15 +458,7 @@ impl Scope {
             stop_grace: step.stop_grace,
             log: places.logs.join(log),
             find,
-            notes: step
-                .notes
-                .iter()
-                .map(|note| NoteOrder {
-                    name: note.name.to_string(),
-                    pattern: note.pattern.source().to_owned(),
-                    missing: note.missing.clone(),
-                })
-                .collect(),
+            notes: step.notes.iter().map(NoteOrder::from).collect(),
             artifacts: self.artifacts(step)?,
             work,
         }))

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Which};
+use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Note, Which};
 use crate::model::template::Template;
 use crate::model::value::Finite;
 
@@ -179,5 +179,24 @@ impl CurveOrder {
             metric: rule.metric.to_string(),
             source,
         })
+    }
+}
+
+/// See [`Note`](crate::model::step::Note).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Note")]
+pub struct NoteOrder {
+    pub name: String,
+    pub pattern: String,
+    pub missing: Option<String>,
+}
+
+impl From<&Note> for NoteOrder {
+    fn from(note: &Note) -> Self {
+        Self {
+            name: note.name.to_string(),
+            pattern: note.pattern.source().to_owned(),
+            missing: note.missing.clone(),
+        }
     }
 }
