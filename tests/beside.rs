@@ -88,7 +88,7 @@ fn one_that_fails_is_told_and_ends_nothing() {
     let ran = study.run();
     assert_eq!(code(&ran), 0, "{}", said(&ran));
     let told = support::said::unfolded(&said(&ran));
-    assert!(told.contains("exited with 3: no room"), "{told}");
+    assert!(told.contains("exited with code 3: no room"), "{told}");
     assert_eq!(study.results().len(), 3);
     assert_eq!(study.best()["params"]["N"], "3");
 }
@@ -99,7 +99,7 @@ fn a_pre_flight_that_fails_pauses_until_it_is_mended() {
         r#"
 [[preflight]]
 name = "look"
-command = ["sh", "-c", 'echo looked >> looks; echo "warning: the fan is loud"; cat ready || { echo "error: no data"; exit 1; }']
+command = ["sh", "-c", 'echo looked >> looks; echo "warning: the fan is loud"; [ -e ready ] || { echo "error: no data"; exit 1; }']
 notes = { look = 'warning: (.*)' }
 "#,
     );
@@ -108,7 +108,7 @@ notes = { look = 'warning: (.*)' }
     study.wait("the socket", || code(&ctl(&study, &["ping"])) == 0);
     let status = support::said::unfolded(&good(&study, &["status"]));
     assert!(
-        status.contains("the pre-flight `look` failed: exited with 1: error: no data"),
+        status.contains("the pre-flight `look` failed: exited with code 1: error: no data"),
         "{status}"
     );
     let shown = good(&study, &["show", "1"]);

@@ -88,7 +88,7 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     let mean = |metric: &str| {
         let metrics = trial["metrics"].as_array().expect("metrics");
         let found = metrics.iter().find(|known| known["name"] == metric);
-        found.unwrap_or_else(|| panic!("{metric} in {trial}"))["mean"].clone()
+        found.unwrap_or_else(|| panic!("{metric} in {trial}"))["summary"]["mean"].clone()
     };
     assert_eq!(mean("eval_loss"), 0.642_139_32);
     assert_eq!(mean("eval_token_acc"), 0.794_457_27);

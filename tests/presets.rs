@@ -32,6 +32,7 @@ fn open_keys(name: &str) -> &'static [&'static str] {
         // The repo that is tuned has all of it.
         "serving-env" => &[],
         "ms-swift-sft" => &["name", "VENV", "model", "dataset"],
+        "training-agent" => &["name"],
         _ => &["name", "MODEL"],
     }
 }
@@ -41,6 +42,7 @@ fn on_preset(name: &str) -> Checked {
     let own = match open_keys(name) {
         [] => "",
         [_, "VENV", ..] => "[study]\nname = 's'\n[base]\nVENV = '/v'\nmodel = 'm'\ndataset = 'd'\n",
+        ["name"] => "[study]\nname = 's'\n",
         _ => "[study]\nname = 's'\n[base]\nMODEL = '/models/m'\n",
     };
     checked(&format!("preset = '{name}'\n{own}"))

@@ -270,11 +270,11 @@ def main():
     look_at_swanlab(given.report_to, given.swanlab_mode, given.swanlab_project)
     look_at_hub(use_hf, needed, offline)
     # The last line is what a study that pauses tells.
-    for text in ERRORS[:-1]:
+    for text in ERRORS[1:]:
         print(f"error: {text}", flush=True)
     if ERRORS:
-        before = f" ({len(ERRORS) - 1} more errors above it)" if ERRORS[1:] else ""
-        print(f"error: {ERRORS[-1]}{before}", flush=True)
+        more = f" (and {len(ERRORS) - 1} more, above this line)" if ERRORS[1:] else ""
+        print(f"error: {ERRORS[0]}{more}", flush=True)
     else:
         ok("all is there")
     return 1 if ERRORS else 0

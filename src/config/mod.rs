@@ -62,6 +62,9 @@
 //! | | `.when` | condition on parameters above, `train_type == 'lora'` | always active |
 //! | | `.tunable` | `false`: the advisor may not choose its value | `true` |
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
+//! | `[remedy]` | `enabled` | `false`: none is tried | `true` |
+//! | `[remedy.TROUBLE]` | `halve`, `double` | name of a parameter, or a list of them: a trial that fails by that known [trouble](crate::troubles) is tried once more with half, or twice, as much | none |
+//! | | `set` | `{ NAME = value }`: and with these values | none |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
 //! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
@@ -201,6 +204,7 @@ mod reader;
 mod ready;
 pub mod reference;
 mod refusal;
+mod remedy;
 mod retention;
 mod rules;
 mod secret_lines;
@@ -464,6 +468,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = section(r, "host");
     let limits = section(r, "limits");
     let retention = section(r, "retention");
+    let remedy = section(r, "remedy");
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
@@ -519,6 +524,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             None
         }
     };
+    let remedies = remedy::read(r, remedy, &declared);
     let known = text::Known::new(&declared, space.as_ref().filter(|_| is_whole));
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
@@ -567,6 +573,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         approval: study.approval.approval,
         confirm,
         space,
+        remedies,
         steps,
         preflight,
         incumbent,

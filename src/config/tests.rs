@@ -12,6 +12,7 @@ use crate::model::value::{Finite, Value};
 mod arguments;
 mod artifacts;
 mod presets;
+mod remedy;
 mod slips;
 
 /// A good spec with a little of everything; tests break it.

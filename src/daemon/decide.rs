@@ -9,7 +9,7 @@ use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, beside, consult, reload, steer};
+use super::{approve, beside, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
@@ -37,8 +37,8 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
-    /// Whether the advisor is thinking.
-    pub consulting: bool,
+    /// What the advisor is thinking of: the study of this revision.
+    pub consulting: Option<u32>,
     /// Whether the advisor is done without, whatever the spec says.
     pub offline: bool,
     /// Whether a pause is running.
@@ -250,6 +250,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         } => {
             let study = &state.study;
             let is_old = trials != study.trials().len() || revision != study.revision();
+            if state.consulting == Some(revision) {
+                state.consulting = None;
+            }
             consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
@@ -477,8 +480,15 @@ pub(super) fn next(
         done(state, study, reason, context, decision);
     } else if waits {
         await_answer(state, study, context, decision);
-    } else if state.asking || state.consulting {
+    } else if state.asking || state.consulting.is_some() {
         // The answer comes.
+    } else if let Some(event) = remedy::plan(study) {
+        let trial = study.next_id();
+        decision.facts.push(Fact {
+            at: context.now,
+            event,
+        });
+        start(trial, 1, Purpose::Measure, context, decision);
     } else if let Some(trial) = search::drift::due(study) {
         sit(study, trial, Purpose::Check, context, decision);
     } else {
@@ -584,10 +594,10 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    if state.consulting {
+    if state.consulting.is_some() {
         // The answer comes, and is on record then.
     } else if consult::lacks_summary(state, study) {
-        state.consulting = true;
+        state.consulting = Some(study.revision());
         decision.effects.push(Effect::Consult(Question::Summary));
     } else {
         idle(state, decision);
@@ -597,8 +607,8 @@ fn done(
 fn pause_reason(study: &Study) -> String {
     let last = study.unsettled().and_then(|trial| trial.sittings.last());
     let why = match last.and_then(|sitting| sitting.end.as_ref()) {
-        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.message.as_str(),
-        _ => "see the trial's log",
+        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.with_hint(),
+        _ => "see the trial's log".to_owned(),
     };
     format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
 }

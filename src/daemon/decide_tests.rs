@@ -59,7 +59,7 @@ impl Table {
                 study,
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline: false,
                 resting: false,
                 keeping: None,

@@ -127,7 +127,7 @@ impl Dispatcher {
                 study,
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline,
                 resting: false,
                 keeping: None,
@@ -519,6 +519,10 @@ impl Dispatcher {
                 tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
             Effect::Consult(question) => self.consult(question),
+            Effect::ForgetQuestion => {
+                self.forget_consulting();
+                self.board.asking(None);
+            }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
             Effect::EndSitting(urgency) => {
                 if let Some(running) = &self.running {

@@ -190,20 +190,26 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
 
 /// How a sitting ends that was not to measure its trial: by its own run alone.
 fn conclude_extra(study: &Study, trial: &Trial, sitting: u32, result: SittingResult) -> SittingEnd {
+    let purpose = trial.purpose_of(sitting);
+    if matches!(purpose, Purpose::Preflight | Purpose::Incumbent) {
+        // They measure nothing: how they ended is all.
+        return match result {
+            SittingResult::Good => SittingEnd::Finished(Outcome::Complete),
+            SittingResult::Failed(failure) => {
+                SittingEnd::Finished(Outcome::Failed(Box::new(failure.into())))
+            }
+            SittingResult::Interrupted => SittingEnd::Interrupted,
+        };
+    }
     let mut own = trial.clone();
     own.runs.clone_from(&trial.extra);
     own.runs.retain(|run| run.sitting == sitting);
     let ran = |step: &Step| own.runs.iter().any(|run| run.step == step.name);
-    let purpose = trial.purpose_of(sitting);
-    let mut steps = study.spec_of_running().steps_of(purpose).iter();
+    let mut steps = study.spec_of_running().steps.iter();
     let all_ran = steps.all(|step| step.counted_runs() == 0 || ran(step));
     match result {
         SittingResult::Failed(failure) if !is_cut_short_by(&failure) => {
             SittingEnd::Finished(Outcome::Failed(Box::new(failure.into())))
-        }
-        // They measure nothing, and one that went wrong is a failure above.
-        SittingResult::Good if matches!(purpose, Purpose::Preflight | Purpose::Incumbent) => {
-            SittingEnd::Finished(Outcome::Complete)
         }
         _ if all_ran => match judge(study, &own) {
             // A bound is for the mean of all of them to keep.

@@ -82,6 +82,7 @@ pub(super) fn detail() -> TrialDetail {
         logs_gone: true,
         choice: Some(choice()),
         curves: vec![curve()],
+        remedied_by: Some(9),
     }
 }
 

@@ -48,6 +48,7 @@ fn requests() -> Vec<Request> {
         reject(End::Proposal),
         reject(End::Parameter),
         reject(End::Study),
+        Steer::ReopenParameter(text("N")),
     ];
     let until = [
         Until::Done,
@@ -247,6 +248,7 @@ fn row() -> TrialRow {
         }],
         cause: Some(text("gpu-out-of-memory")),
         advice: Some(text("more")),
+        remedy_of: Some(2),
     }
 }
 
@@ -316,6 +318,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         drift: Some(DRIFT),
         advisor: Some(advisor()),
         proposal: Some(proposal()),
+        ended: vec![text("N")],
     }))
 }
 
@@ -477,7 +480,7 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
     }
 }
 
-fn answers() -> [Accepted; 12] {
+fn answers() -> [Accepted; 13] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -522,6 +525,10 @@ fn answers() -> [Accepted; 12] {
         rejected(Ended::Proposal),
         rejected(Ended::Parameter(text("N"))),
         rejected(Ended::Study),
+        Accepted::ParameterReopened {
+            parameter: text("N"),
+            paused: false,
+        },
     ]
 }
 

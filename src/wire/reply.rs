@@ -154,6 +154,8 @@ pub struct Status {
     pub proposal: Option<Proposal>,
     /// What the best trial has made.
     pub artifacts: Option<Artifacts>,
+    /// The parameters of which users want no further value.
+    pub ended: Vec<String>,
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -442,7 +444,8 @@ pub struct TrialRow {
     /// `running`, `interrupted`, `held up`.
     pub outcome: String,
     /// Who wanted it: `baseline`, `sampler`, `imported`, `user`; `advisor` where
-    /// the advisor has proposed it, `fallback` where it was of no help.
+    /// the advisor has proposed it, `fallback` where it was of no help; `remedy`
+    /// of the trouble of another.
     pub origin: String,
     /// How it differs from the starting params.
     pub changes: Vec<Change>,
@@ -469,6 +472,8 @@ pub struct TrialRow {
     /// Why the advisor has proposed it, in its own words, or why it was of no
     /// help.
     pub advice: Option<String>,
+    /// The failed trial for which it is the remedy.
+    pub remedy_of: Option<u32>,
 }
 
 /// The metric of a constraint.
@@ -517,6 +522,8 @@ pub struct TrialDetail {
     pub artifacts: Option<Artifacts>,
     /// What its runs have told on their way.
     pub curves: Vec<Curve>,
+    /// The trial that is the remedy for what it failed by.
+    pub remedied_by: Option<u32>,
 }
 
 /// A run.

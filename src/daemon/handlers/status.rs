@@ -88,6 +88,7 @@ pub fn answer(context: &Context) -> Reply {
         }),
         advisor: advisor(view),
         proposal: proposal(study),
+        ended: study.ended().iter().map(ToString::to_string).collect(),
     }))
 }
 
@@ -150,7 +151,7 @@ fn held_up(study: &Study) -> Option<HeldUp> {
     Some(HeldUp {
         trial: trial.id.0,
         fault: failure.kind.name().to_owned(),
-        why: failure.message.clone(),
+        why: failure.with_hint(),
         times: study.host_faults(),
         most: HOST_FAULTS_MAX,
         again,
