@@ -90,7 +90,7 @@ fn one_that_fails_is_told_and_ends_nothing() {
     let told = support::said::unfolded(&said(&ran));
     assert!(told.contains("exited with code 3: no room"), "{told}");
     assert_eq!(study.results().len(), 3);
-    assert_eq!(study.best()["params"]["N"], "3");
+    assert_eq!(study.best()["N"], "3");
 }
 
 #[test]

@@ -120,7 +120,7 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     let checkpoint = "trials/trial_00001/output/v0-20261121-211556/checkpoint-5";
     assert!(merged.trim_end().ends_with(checkpoint), "{merged}");
     assert!(study.out("artifacts/best").exists());
-    let dialogues = fs::read_to_string(study.out("dialogues.jsonl")).expect("dialogues");
+    let dialogues = fs::read_to_string(study.path("dialogues-tuned.jsonl")).expect("dialogues");
     let line = r#"{"prompt": "Who?", "base": "base", "best": "tuned"}"#;
     assert_eq!(dialogues, format!("{line}\n{line}\n"));
 
@@ -159,7 +159,9 @@ fn what_is_missing_pauses_the_study_before_anything_is_tried() {
     assert_eq!(code(&daemon), 6, "{said}");
     let flat = support::said::unfolded(&said);
     assert!(flat.contains("the pre-flight `preflight` failed"), "{said}");
-    assert!(flat.contains("ms-swift is not installed"), "{said}");
+    let log = study.out("tune_server_logs/trial_00001.preflight.log");
+    let log = fs::read_to_string(log).expect("its log");
+    assert!(log.contains("error: ms-swift is not installed"), "{log}");
     assert_eq!(study.events_of("paused").len(), 1);
     assert!(!study.path("calls").exists());
 }

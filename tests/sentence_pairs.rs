@@ -111,7 +111,11 @@ fn the_studies_of_the_readme_can_be_looked_at() {
         }
         let view = study.autotuned(&["view", "."]);
         assert_eq!(code(&view), 0, "{}", said(&view));
-        assert!(said(&view).contains(&format!("{name} is done")), "{}", said(&view));
+        assert!(
+            said(&view).contains(&format!("{name} is done")),
+            "{}",
+            said(&view)
+        );
         assert_eq!(kept.join("advisor.jsonl").exists(), is_advised);
         assert!(readme.contains(&format!("results/{name}")), "{name}");
     }

@@ -9,7 +9,7 @@ use crate::base::{clock, file};
 use crate::model::form::{Format, Languages};
 use crate::report::document::Document;
 use crate::report::phrase::clean;
-use crate::store::reports;
+use crate::store::{dialogues, reports};
 
 /// Writes a report on a study from its folder; needs no daemon
 #[derive(Debug, clap::Args)]
@@ -23,9 +23,9 @@ told. Of the study it only reads, so a daemon may be at work there.")]
 pub struct Args {
     /// The study's output folder
     dir: PathBuf,
-    /// Its language: zh, en, or both
-    #[arg(long, value_name = "LANG", default_value = "both")]
-    lang: Languages,
+    /// Its language: zh, en, or both; else as the spec says
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Languages>,
     /// Its format: md, or html, a page with plots that needs nothing else
     #[arg(long, value_name = "FORMAT", default_value = "md")]
     format: Format,
@@ -42,7 +42,10 @@ pub(super) fn carry_out(args: &Args) -> Exit {
     // Whoever reads the page is elsewhere.
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let now = clock::now();
-    let page = Document::of(&study, now, &dir, args.lang).page(args.format);
+    let languages = args.lang.unwrap_or(study.spec().report.languages);
+    let dialogues = dialogues::read(study.spec(), &dir);
+    let document = Document::of(&study, now, &dir, languages, dialogues.as_ref());
+    let page = document.page(args.format);
     let (path, written) = match &args.output {
         Some(output) if output.as_os_str() == "-" => {
             return Exit::of_output(anstream::stdout().write_all(page.as_bytes()));

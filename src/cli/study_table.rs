@@ -5,7 +5,6 @@ use std::path::Path;
 
 use crate::base::clock;
 use crate::model::amendment::Amendments;
-use crate::model::form::Format;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::space::Space;
@@ -272,11 +271,13 @@ pub fn write_findings(
         ("journal", journal.display().to_string()),
     ]);
     // What a study leaves when it is done, and not before.
-    let report = document::ended(study).map(|at| {
-        let path = reports::path(output_dir, names, Format::Markdown, at);
-        ("report", path)
+    let report = document::ended(study).and_then(|at| {
+        let mut formats = study.spec().report.formats();
+        formats.find_map(|format| {
+            let path = reports::path(output_dir, names, format, at);
+            path.exists().then_some(("report", path))
+        })
     });
-    let report = report.filter(|(_, path)| path.exists());
     files.extend(report.map(|(what, path)| (what, path.display().to_string())));
     let files: Vec<(String, String)> = files
         .into_iter()

@@ -82,6 +82,16 @@
 //! | | `age` | duration above 0: older ones are removed | no limit |
 //! | | `size` | size, 1 MiB or more: of all together; the oldest are removed first | no limit |
 //! | | `artifacts` | 1 or more: of so many of the best trials the artifacts stay where they were made; those of others are removed | those of all |
+//! | `[report]` | `language` | `en`, `zh`, `both`: of the reports that a study leaves | `both` |
+//! | | `format` | `md`, `html`, `both`: of those | `both` |
+//! | | `title` | text: their heading | one that names the study |
+//! | | `notes` | text: what else is to be said; an empty line ends a paragraph | none |
+//! | | `dialogues` | pattern of files with sample dialogues: among the best trial's artifacts, else in the workdir | none |
+//! | `[[report.dataset]]` | `name` | text: a data set that models are evaluated on | required |
+//! | | `samples` | whole number, 1 or more, or a metric: how many samples of it | none |
+//! | | `metrics` | `{ HEADING = METRIC }`: what is measured on it | required |
+//! | | `base` | `{ HEADING = METRIC or number }`: the same of the base model | the baseline's |
+//! | | `notes` | text | none |
 //! | `[control]` | `socket` | path of the control socket | left to the program |
 //! | | `read` | `owner`, `all`: who may ask how the study stands | `owner` |
 //! | | `group` | a group whose members may ask and steer | none |
@@ -189,6 +199,7 @@ mod beside;
 mod bounds;
 mod complaint;
 mod curves;
+mod extent;
 mod filled_in;
 mod limits;
 mod marks;
@@ -205,6 +216,7 @@ mod ready;
 pub mod reference;
 mod refusal;
 mod remedy;
+mod report;
 mod retention;
 mod rules;
 mod secret_lines;
@@ -236,7 +248,7 @@ use self::syntax::parse;
 use crate::base::file::folder_of;
 use crate::model::notify::Notify;
 use crate::model::space::Space;
-use crate::model::spec::{Advisor, SamplerKind, Search, Spec};
+use crate::model::spec::{Advisor, Spec};
 use crate::model::step::Step;
 
 /// The largest spec, in bytes.
@@ -469,6 +481,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let limits = section(r, "limits");
     let retention = section(r, "retention");
     let remedy = section(r, "remedy");
+    let report = section(r, "report");
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
@@ -501,6 +514,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
     let retention = retention::read(r, retention);
+    let (report, reported) = report::read(r, report);
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
@@ -553,13 +567,16 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             study::yielded(r, &constraint.metric, span, &yields);
             study::not_optional(r, &constraint.metric, span, &steps);
         }
+        for (metric, span) in &reported {
+            study::yielded(r, metric, span, &yields);
+        }
     }
     let sees_all = |step: &Step| step.params_in_env;
     if !r.failed() && !steps.iter().any(sees_all) {
         declared.warn_of_unused(r);
     }
     let space = space?;
-    warn_of_extent(r, &space, space_span, &search, sampler, &budget);
+    extent::warn(r, &space, space_span, &search, sampler, &budget);
     approval::check(r, &study.approval, search.sampler);
     Some(Spec {
         name: study.name,
@@ -587,53 +604,11 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         notify,
         log_max: study.log_max,
         retention,
+        report,
         advisor,
         digest: hexadecimal(&r.digest.clone().finalize()),
         folder: r.folder.clone(),
     })
-}
-
-/// A study that tries nothing, or that never ends, is seldom meant.
-fn warn_of_extent(
-    r: &mut Reader<'_>,
-    space: &Space,
-    space_span: Option<std::ops::Range<usize>>,
-    search: &Search,
-    sampler: Option<std::ops::Range<usize>>,
-    budget: &crate::model::spec::Budget,
-) {
-    let parameters = space.parameters().iter();
-    let sizes: Vec<Option<u64>> = parameters.map(|p| p.domain.size()).collect();
-    if r.failed() {
-        // What is missing may be what varies, or ends it.
-        return;
-    }
-    if sizes.iter().all(|size| *size == Some(1)) {
-        let message = "nothing varies: only the baseline will be tried";
-        r.warn(
-            &space_span.unwrap_or(0..0),
-            message,
-            "for instance, in [space]: N = [1, 2, 4]",
-        );
-    }
-    let is_limited = budget.trials.is_some()
-        || budget.runs.is_some()
-        || budget.wall.is_some()
-        || budget.gpu_time.is_some();
-    let is_endless = sizes.iter().any(Option::is_none) && !is_limited;
-    let has_end = match search.sampler {
-        SamplerKind::Coordinate | SamplerKind::Grid | SamplerKind::Advisor => true,
-        SamplerKind::Model => budget.converged.is_some(),
-        SamplerKind::Tpe | SamplerKind::Random => false,
-    };
-    if !has_end && is_endless {
-        let message = "nothing ends this study: a range has more values than can be tried";
-        r.warn(
-            &sampler.unwrap_or(0..0),
-            message,
-            "for instance, in [budget]: trials = 200",
-        );
-    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -23,9 +23,9 @@ Without -o it is written to the study's folder, as reports/report-TIME.md, and
 the path is told. A study that is done has left one there already. Without a
 daemon: autotuned report DIR.")]
 pub struct Args {
-    /// Its language: zh, en, or both
-    #[arg(long, value_name = "LANG", default_value = "both")]
-    lang: Languages,
+    /// Its language: zh, en, or both; else as the spec says
+    #[arg(long, value_name = "LANG")]
+    lang: Option<Languages>,
     /// Its format: md, or html, a page with plots that needs nothing else
     #[arg(long, value_name = "FORMAT", default_value = "md")]
     format: Format,

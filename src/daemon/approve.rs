@@ -10,6 +10,7 @@ use crate::model::approval::{By, Ends, Overdue, Pending};
 use crate::model::choice::{Choice, Rule};
 use crate::model::event::Event;
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::Origin;
 use crate::model::value::Value;
@@ -176,10 +177,7 @@ pub(super) fn overdue(state: &mut State, context: &Context<'_>, decision: &mut D
         }],
         Overdue::Pause => {
             let timeout = study.spec().approval.timeout.unwrap_or_default();
-            let reason = format!(
-                "nobody has answered the proposal within {}",
-                show_duration(timeout)
-            );
+            let reason = reason::NOBODY_ANSWERED.say([&show_duration(timeout)]);
             let by_user = false;
             vec![Event::Paused { reason, by_user }]
         }

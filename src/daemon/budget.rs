@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::base::clock::Timestamp;
 use crate::base::quantity::show_duration;
+use crate::model::reason;
 use crate::model::study::Study;
-use crate::report::phrase::counted;
 use crate::search;
 
 /// The confirmation takes at most one in so many parts of the budget of time.
@@ -28,12 +28,10 @@ pub(super) fn used_up(study: &Study, now: Timestamp) -> Option<String> {
     let budget = &study.spec().budget;
     let trials = u32::try_from(study.trials().len()).unwrap_or(u32::MAX);
     if let Some(most) = budget.trials.filter(|most| trials >= *most) {
-        let most = counted(most.into(), "trial");
-        return Some(format!("the budget of {most} is used up"));
+        return Some(reason::TRIALS_USED_UP.say([&most, &reason::plural(most.into())]));
     }
     let most = budget.runs.filter(|most| study.runs() >= *most)?;
-    let most = counted(most.into(), "run");
-    Some(format!("the budget of {most} is used up"))
+    Some(reason::RUNS_USED_UP.say([&most, &reason::plural(most.into())]))
 }
 
 /// Why nothing at all is begun any more, if the budget of time says so.
@@ -52,11 +50,11 @@ fn time_without(study: &Study, now: Timestamp, kept: Duration) -> Option<String>
         .filter(|wall| is_over(study.busy(now), kept, *wall))
     {
         let wall = show_duration(wall);
-        return Some(format!("the budget of {wall} is used up"));
+        return Some(reason::TIME_USED_UP.say([&wall]));
     }
     let kept = kept.saturating_mul(study.spec().gpus());
     let most = budget.gpu_time;
     let most = most.filter(|most| is_over(study.gpu_time(now), kept, *most))?;
     let hours = most.as_secs_f64() / 3600.0;
-    Some(format!("the budget of {hours} GPU hours is used up"))
+    Some(reason::GPU_HOURS_USED_UP.say([&hours]))
 }

@@ -16,6 +16,7 @@ use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
 use crate::model::outcome::Outcome;
+use crate::model::reason;
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
@@ -471,12 +472,11 @@ pub(super) fn next(
         sit(study, trial.id, Purpose::Measure, context, decision);
     } else if study.ended_by_user() {
         let Company { served, stay, .. } = state.company;
-        let how = if served && stay {
-            "; to go on: autotunectl resume"
+        let reason = if served && stay {
+            reason::USER_ENDED_SO_FAR.say([])
         } else {
-            ""
+            reason::USER_ENDED.say([])
         };
-        let reason = format!("a user ended it{how}");
         done(state, study, reason, context, decision);
     } else if waits {
         await_answer(state, study, context, decision);
@@ -503,12 +503,11 @@ fn await_answer(state: &State, study: &Study, context: &Context<'_>, decision: &
         served, prompted, ..
     } = state.company;
     if !served && !prompted && study.pending_until().is_none() {
-        let reason = "nobody can approve of what is proposed: there is neither a control socket \
-                      nor a terminal, and no `approve_timeout`";
+        let reason = reason::NOBODY_APPROVES.say([]);
         decision.facts.push(Fact {
             at: context.now,
             event: Event::Paused {
-                reason: reason.to_owned(),
+                reason,
                 by_user: false,
             },
         });
@@ -608,9 +607,9 @@ fn pause_reason(study: &Study) -> String {
     let last = study.unsettled().and_then(|trial| trial.sittings.last());
     let why = match last.and_then(|sitting| sitting.end.as_ref()) {
         Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.with_hint(),
-        _ => "see the trial's log".to_owned(),
+        _ => reason::SEE_LOG.say([]),
     };
-    format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
+    reason::HOST_FAULTS.say([&HOST_FAULTS_MAX, &why])
 }
 
 /// The sittings that an earlier daemon has left open.

@@ -186,7 +186,13 @@ impl Dispatcher {
         let left = loop {
             let input = self.next_input().await;
             let is_tick = matches!(input, Input::Tick);
-            match self.handle(input).await {
+            let begins = matches!(input, Input::Begin { .. });
+            let handled = self.handle(input).await;
+            let lacks = || reporter::is_missing(&self.state.study, self.folders.output());
+            if begins && self.reporting.is_none() && lacks() {
+                self.report();
+            }
+            match handled {
                 // What came before it is handled, too.
                 Ok(false) if is_tick => self.beat(),
                 Ok(false) => {}

@@ -17,6 +17,7 @@ use crate::exec::leftovers::{self, Leftover};
 use crate::exec::report::{FailureReport, Report, SittingResult};
 use crate::model::event::{Fact, port_busy};
 use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::reason;
 use crate::model::study::Study;
 use crate::model::trial::{Sitting, TrialId};
 use crate::notify::with_notices;
@@ -164,7 +165,7 @@ fn not_released(stuck: &[i32]) -> FailureReport {
         kind: FailureKind::Host(HostFault::NotReleased).name().to_owned(),
         step: None,
         ending: None,
-        message: format!("processes {stuck:?} did not end on SIGKILL: they hang in the kernel"),
+        message: reason::HANG_IN_KERNEL.say([&format!("{stuck:?}")]),
         cause: None,
         health: None,
     }

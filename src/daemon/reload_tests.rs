@@ -151,6 +151,18 @@ failures = 9
 age = "1d"
 size = "1 GiB"
 artifacts = 3
+[report]
+language = "zh"
+format = "md"
+title = "a title"
+notes = "a note"
+dialogues = "d/*.jsonl"
+[[report.dataset]]
+name = "C-Eval"
+samples = 100
+metrics = { accuracy = "m" }
+base = { accuracy = 0.5 }
+notes = "its note"
 [control]
 socket = "/s"
 read = "owner"
@@ -367,6 +379,16 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[retention]", "age", "1d", "2d"),
         (Live, "[retention]", "size", "size = \"1", "size = \"2"),
         (Live, "[retention]", "artifacts", "artifacts = 3", "artifacts = 4"),
+        (Live, "[report]", "language", "language = \"zh\"\nformat", "language = \"en\"\nformat"),
+        (Live, "[report]", "format", "format = \"md\"", "format = \"html\""),
+        (Live, "[report]", "title", "a title", "another"),
+        (Live, "[report]", "notes", "a note", "another"),
+        (Live, "[report]", "dialogues", "d/*.jsonl", "e/*.jsonl"),
+        (Live, "[[report.dataset]]", "name", "C-Eval", "CMMLU"),
+        (Live, "[[report.dataset]]", "samples", "samples = 100", "samples = \"m\""),
+        (Live, "[[report.dataset]]", "metrics", "metrics = { accuracy = \"m\" }\nbase = { accuracy = 0.5 }", "metrics = { f1 = \"m\" }"),
+        (Live, "[[report.dataset]]", "base", "accuracy = 0.5", "accuracy = \"m\""),
+        (Live, "[[report.dataset]]", "notes", "its note", "another"),
         (Restart, "[control]", "socket", "\"/s\"", "\"/t\""),
         (Restart, "[control]", "read", "owner", "all"),
         (Restart, "[control]", "group", "\"g\"", "\"h\""),

@@ -11,6 +11,7 @@ use crate::model::amendment::Amendments;
 use crate::model::approval::{By, Ends};
 use crate::model::event::Event;
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Trial, TrialId};
 use crate::model::value::Value;
@@ -241,7 +242,7 @@ fn carry_out(
     match change {
         Change::Pause(interrupt) => {
             if !matches!(study.phase(), Phase::Paused(_)) {
-                let reason = "a user asked for it".to_owned();
+                let reason = reason::USER_PAUSED.say([]);
                 let by_user = true;
                 tell(&mut study, Event::Paused { reason, by_user });
             }

@@ -12,6 +12,7 @@ use super::capture::{Found, Scan};
 use super::fresh::{Fresh, Written};
 use super::number::{Picked, Position, at};
 use super::order::{MetricOrder, SourceOrder};
+use crate::model::reason;
 
 /// The most that is read of a JSON file, in bytes.
 const FILE_MAX: u64 = 256 << 20;
@@ -70,7 +71,7 @@ impl<'a> Extraction<'a> {
         for (metric, before) in self.metrics.iter().zip(&self.before) {
             let read = match &metric.source {
                 SourceOrder::Regex { pattern, .. } => {
-                    let nothing = format!("the pattern `{pattern}` found nothing in the output");
+                    let nothing = reason::PATTERN_FOUND_NOTHING.say([pattern]);
                     match picked.next() {
                         Some(picked) => picked.number(&nothing),
                         None => Err(nothing),
@@ -78,7 +79,7 @@ impl<'a> Extraction<'a> {
                 }
                 SourceOrder::JsonOutput { pointer } => match &found.json {
                     Some(line) => parse(line).and_then(|json| at(&json, pointer)),
-                    None => Err("no line of the output is a JSON object".to_owned()),
+                    None => Err(reason::NO_JSON_LINE.say([])),
                 },
                 SourceOrder::JsonFile { pointer, .. } => {
                     in_newest(before.as_ref(), |file| at(&document(file)?, pointer))
@@ -99,14 +100,16 @@ impl<'a> Extraction<'a> {
                         Some(list) => records.take_list(&document(file)?, list)?,
                         None => records.take_lines(file)?,
                     }
-                    let nothing = format!("no record has a number at `{pointer}`");
+                    let nothing = reason::NO_RECORD.say([pointer]);
                     records.picked.number(&nothing)
                 }),
             };
             match read {
                 Ok(number) => yielded.metrics.push((metric.metric.clone(), number)),
                 Err(_) if metric.optional => {}
-                Err(fault) => yielded.faults.push(format!("{}: {fault}", metric.metric)),
+                Err(fault) => yielded
+                    .faults
+                    .push(reason::OF_METRIC.say([&metric.metric, &fault])),
             }
         }
         yielded

@@ -11,6 +11,7 @@ use super::checkpoint::ResumeOrder;
 use super::order::{RunOrder, StepOrder};
 use super::report::Report;
 use super::runner::Sitting;
+use crate::model::reason;
 
 /// The pause before a full disk is tried again.
 const DISK_PAUSE: Duration = Duration::from_secs(5);
@@ -64,8 +65,7 @@ impl Sitting {
         }
         let mut lacks = None;
         for (pattern, required) in look.missing.into_iter().filter(|_| is_good) {
-            let text =
-                format!("the artifact `{pattern}` is missing: the run has written no such file");
+            let text = reason::ARTIFACT_MISSING.say([&pattern]);
             if required {
                 lacks.get_or_insert(text);
             } else {

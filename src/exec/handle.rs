@@ -23,6 +23,7 @@ use super::work;
 use crate::base::clock::Timestamp;
 use crate::base::usual;
 use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::reason;
 
 /// What a runner prints besides its reports, within the sitting's folder.
 const RUNNER_LOG: &str = "runner.log";
@@ -262,11 +263,12 @@ impl Runner {
             .last()
             .map(|line| format!(": {line}"))
             .unwrap_or_default();
-        let mut failure = work::not_released(format!("the runner ended ({status}){said}"));
+        let mut failure = work::not_released(reason::RUNNER_ENDED.say([&status]) + &said);
         if left.is_empty() {
             failure.kind = FailureKind::Host(HostFault::RunnerDied).name().to_owned();
         } else {
-            failure.message += &format!("; processes {left:?} did not end on SIGKILL");
+            let left = format!("{left:?}");
+            failure.message = reason::AND_NOT_KILLED.say([&failure.message, &left]);
         }
         failure
     }

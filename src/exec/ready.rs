@@ -15,6 +15,7 @@ use super::capture::Capture;
 use super::order::{CheckOrder, ProbeOrder, ReadyOrder};
 use super::port::{self, Holder, Listener};
 use crate::base::http;
+use crate::model::reason;
 
 /// The pauses between two checks grow from the first to the last.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -45,7 +46,7 @@ enum Target {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadyError {
     /// Somebody else answers on the port.
-    #[error("port {port} is held by {holder}")]
+    #[error("{}", reason::PORT_HELD.say([.port, .holder]))]
     Stranger {
         /// The port.
         port: u16,
@@ -153,7 +154,7 @@ impl<'a> Readiness<'a> {
         let listener = port::listener(port, &members());
         self.last = match &listener {
             Listener::None => format!("nothing listens on port {port}"),
-            Listener::Stranger(holder) => format!("port {port} is held by {holder}"),
+            Listener::Stranger(holder) => reason::PORT_HELD.say([&port, holder]),
             Listener::Member => return listener,
         };
         listener

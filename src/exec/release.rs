@@ -16,6 +16,7 @@ use super::runner::Sitting;
 use super::work;
 use crate::base::quantity::{show_duration, show_size};
 use crate::model::outcome::HostFault;
+use crate::model::reason;
 
 /// The pause between two looks.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -67,7 +68,7 @@ pub(super) async fn await_gpus(sitting: &Sitting) -> Result<(), Box<FailureRepor
         return Ok(());
     };
     let fault = |fault, text: String| {
-        let text = format!("{text}; with gpu_release = \"0s\" in [host] that would not count");
+        let text = reason::GPU_WATCHED.say([&text]);
         Err(Box::new(work::host_fault(fault, text)))
     };
     let deadline = Instant::now() + *release;
@@ -86,7 +87,7 @@ pub(super) async fn await_gpus(sitting: &Sitting) -> Result<(), Box<FailureRepor
             Standing::Lost(text) => return fault(HostFault::GpuLost, text),
             Standing::Held(text) if Instant::now() >= deadline => {
                 let release = show_duration(*release);
-                let text = format!("GPU memory did not come back within {release}: {text}");
+                let text = reason::GPU_MEMORY_HELD.say([&release, &text]);
                 return fault(HostFault::NotReleased, text);
             }
             Standing::Held(text) if !said => {
@@ -102,7 +103,7 @@ pub(super) async fn await_gpus(sitting: &Sitting) -> Result<(), Box<FailureRepor
 fn judge(seen: &Seen, order: &Order, before: &[Level]) -> Standing {
     let gpus = match seen {
         Seen::Gpus { gpus, .. } => gpus,
-        Seen::None => return Standing::Lost("no GPU is seen any more".to_owned()),
+        Seen::None => return Standing::Lost(reason::NO_GPU.say([])),
         Seen::Trouble(trouble) => return Standing::Lost(trouble.to_string()),
     };
     // Of those that this trial does not use nothing new is known.

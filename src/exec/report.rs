@@ -12,6 +12,7 @@ use super::release::Level;
 use crate::base::clock::{self, Timestamp};
 use crate::model::curve::Told;
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind};
+use crate::model::reason;
 use crate::model::trial::{Mark, Run};
 use crate::model::value::Finite;
 
@@ -220,7 +221,7 @@ impl RunReport {
         for (name, number) in self.metrics {
             match Finite::new(number) {
                 Some(number) => metrics.push((name.into(), number)),
-                None => fault = Some(format!("{name} is not a finite number").into()),
+                None => fault = Some(reason::NOT_FINITE.say([&name]).into()),
             }
         }
         Run {

@@ -35,6 +35,7 @@ use super::process::{self, Group, Program};
 use super::report::{RESULT_FILE, Report, Reporter, SittingResult};
 use super::work;
 use crate::base::{clock, file};
+use crate::model::reason;
 
 /// The name of the file that says which process the runner is. It is there
 /// before the order is read: whoever takes the order away and finds no such
@@ -301,10 +302,7 @@ impl Sitting {
                 .flat_map(|g| g.members())
                 .map(|p| p.to_string())
                 .collect();
-            work::not_released(format!(
-                "SIGKILL did not end process {}: it hangs in the kernel (a sick GPU or disk?)",
-                left.join(", ")
-            ))
+            work::not_released(reason::HANGS_IN_KERNEL.say([&left.join(", ")]))
         })
     }
 

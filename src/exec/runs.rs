@@ -18,6 +18,7 @@ use super::runner::Sitting;
 use super::work::{Broken, OUTPUT_LIMIT, Service, first_death, launch, not_released, with_tail};
 use crate::base::quantity::show_duration;
 use crate::model::outcome::{Ending, FailureKind};
+use crate::model::reason;
 
 /// How long a server may take to be gone after a run that went wrong because
 /// of it: its connections close first, and much memory takes a while to free.
@@ -57,7 +58,7 @@ pub(super) async fn carry_out(
             (Err(failure), Some(_)) => bad.push(*failure),
             // The runs would take as long, each of them.
             (Err(mut failure), None) if failure.ending == Some(EndingReport::TimedOut) => {
-                failure.message = format!("the warm-up run {}", failure.message);
+                failure.message = reason::WARM_UP_RUN.say([&failure.message]);
                 return Err(failure);
             }
             (Err(failure), None) => sitting.tell(Report::Warning(format!(
@@ -101,13 +102,13 @@ async fn do_run(
             Ending::Exited(0) if faults.is_empty() => None,
             Ending::Exited(0) => Some(faults),
             Ending::TimedOut => Some(match watched.stall_timeout.filter(|_| done.stalled) {
-                Some(limit) => format!("told nothing for {} (stall_timeout)", show_duration(limit)),
-                None => format!("{} of {}", done.ending, show_duration(watched.timeout)),
+                Some(limit) => reason::STALLED.say([&show_duration(limit)]),
+                None => reason::TIME_LIMIT_OF.say([&show_duration(watched.timeout)]),
             }),
             ending => Some(ending.to_string()),
         };
         let fault = match (fault, part.part, part.number) {
-            (Some(fault), Some(number), Some(_)) => Some(format!("part {number}: {fault}")),
+            (Some(fault), Some(number), Some(_)) => Some(reason::PART.say([&number, &fault])),
             (fault, ..) => fault,
         };
         means.take(&done.yielded.metrics);
@@ -336,10 +337,9 @@ async fn execute(
     // What the run has left behind goes before anything else is started.
     if !sitting.clear(&group).await {
         let left = group.members();
-        return Err(Box::new(not_released(format!(
-            "processes {left:?} of step `{}` did not end on SIGKILL",
-            step.name
-        ))));
+        return Err(Box::new(not_released(
+            reason::NOT_KILLED.say([&format!("{left:?}"), &step.name]),
+        )));
     }
     let found = capture.finish(OUTPUT_LIMIT).await;
     // Those that came with the end.

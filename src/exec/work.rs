@@ -21,6 +21,7 @@ use super::runner::Sitting;
 use super::runs::{self, Watched};
 use crate::base::quantity::show_duration;
 use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
+use crate::model::reason;
 use crate::troubles;
 
 /// How long output may go on once its program is dead. Only a process that got
@@ -102,7 +103,7 @@ async fn try_carry_out(sitting: &Sitting) -> Result<(), Broken> {
 fn write_files(step: &StepOrder) -> Result<(), Broken> {
     for (path, text) in &step.files {
         std::fs::write(path, text).map_err(|error| {
-            let message = format!("{} could not be written: {error}", path.display());
+            let message = reason::NOT_WRITTEN.say([&path.display(), &error]);
             let fault = host_fault_of(&error).unwrap_or(HostFault::CannotStart);
             failure(FailureKind::Host(fault), Some(step), None, message)
         })?;
@@ -166,7 +167,7 @@ async fn start_service<'a>(
         }
         Ok(Err(_)) => {
             let limit = show_duration(ready.timeout);
-            let message = format!("not ready within {limit}: {}", readiness.last);
+            let message = reason::NOT_READY_SEEN.say([&limit, &readiness.last]);
             let ending = Some(Ending::TimedOut);
             with_tail(
                 FailureKind::NotReady,
@@ -181,7 +182,7 @@ async fn start_service<'a>(
         Err(ending) => {
             sitting.clear(&service.group).await;
             let found = service.capture.finish(OUTPUT_LIMIT).await;
-            let message = format!("{ending} before it was ready");
+            let message = reason::DIED_UNREADY.say([&ending]);
             let kernel = sitting.kernel_cause(&service.group);
             with_tail(
                 FailureKind::Died,
@@ -216,7 +217,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
             continue;
         }
         if Instant::now() >= deadline {
-            let message = format!("port {port} is still in use before start, by {holder}");
+            let message = reason::PORT_IN_USE.say([&port, &holder]);
             return Err(failure(
                 FailureKind::Host(HostFault::PortTaken),
                 Some(step),
@@ -248,22 +249,20 @@ pub(super) fn launch(
         })
         .map_err(|error| {
             let program = invocation.command.first().map_or("", String::as_str);
-            let message = format!("`{program}` could not be started: {}", in_words(&error));
+            let message = not_started(program, &error);
             let fault = host_fault_of(&error).unwrap_or(HostFault::CannotStart);
             let ending = Some(Ending::CouldNotStart(Box::new(error.to_string())));
             failure(FailureKind::Host(fault), Some(step), ending, message)
         })
 }
 
-fn in_words(error: &io::Error) -> String {
+fn not_started(program: &str, error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::NotFound if error.raw_os_error().is_some() => {
-            "there is no such program; check `command` and PATH".to_owned()
+            reason::NO_PROGRAM.say([&program])
         }
-        io::ErrorKind::PermissionDenied => {
-            "it may not be executed; `chmod +x` it, or name its interpreter".to_owned()
-        }
-        _ => error.to_string(),
+        io::ErrorKind::PermissionDenied => reason::NOT_EXECUTABLE.say([&program]),
+        _ => reason::PROGRAM_NOT_STARTED.say([&program, error]),
     }
 }
 
@@ -289,7 +288,7 @@ pub(super) async fn first_death<'a>(
     .await;
     async move {
         let found = service.capture.finish(Duration::from_millis(500)).await;
-        let message = format!("the service {ending} while it was in use");
+        let message = reason::DIED_IN_USE.say([&ending]);
         with_tail(
             FailureKind::DiedInRuns,
             service.step,
@@ -385,11 +384,7 @@ fn blame_disk(sitting: &Sitting, mut failure: FailureReport) -> FailureReport {
     });
     if let Some(folder) = folders.into_iter().find(|folder| full(folder)) {
         failure.kind = FailureKind::Host(HostFault::DiskFull).name().to_owned();
-        failure.message = format!(
-            "{} (the disk of {} is full)",
-            failure.message,
-            folder.display()
-        );
+        failure.message = reason::DISK_IS_FULL.say([&failure.message, &folder.display()]);
     }
     failure
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Name;
+use super::reason;
 
 /// How a process ended, exactly.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +25,14 @@ pub enum Ending {
 
 impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Exited(code) => write!(f, "exited with code {code}"),
-            Self::Signalled(signal) => write!(f, "was killed by {}", signal_name(*signal)),
-            Self::OomKilled => f.write_str("was killed for want of memory"),
-            Self::TimedOut => f.write_str("ran into its time limit"),
-            Self::Stopped => f.write_str("was stopped"),
-            Self::CouldNotStart(why) => write!(f, "could not be started: {why}"),
-        }
+        f.write_str(&match self {
+            Self::Exited(code) => reason::EXITED.say([code]),
+            Self::Signalled(signal) => reason::SIGNALLED.say([&signal_name(*signal)]),
+            Self::OomKilled => reason::OUT_OF_MEMORY.say([]),
+            Self::TimedOut => reason::TIME_LIMIT.say([]),
+            Self::Stopped => reason::STOPPED.say([]),
+            Self::CouldNotStart(why) => reason::NOT_STARTED.say([why]),
+        })
     }
 }
 

@@ -8,6 +8,7 @@ pub use super::advisor::{
     Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key, Language, PROMPT_NAMES, Price, Prompts,
 };
 use super::approval::Approval;
+use super::form::Reporting;
 use super::metric::{Constraint, Direction, Objective};
 use super::notify::Notify;
 use super::remedy::Remedy;
@@ -75,6 +76,8 @@ pub struct Spec {
     pub log_max: u64,
     /// How long the output of trials is kept.
     pub retention: Retention,
+    /// What its reports are like.
+    pub report: Reporting,
     /// The language model that may advise.
     pub advisor: Option<Advisor>,
     /// SHA-256 of the spec's text, in hexadecimal.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
-use super::advice::Consultations;
+use super::advice::{Consultations, Question};
 use super::amendment::{Amendments, Unfit};
 use super::approval::Approvals;
 use super::artifacts::Kept;
@@ -59,6 +59,9 @@ pub struct Study {
     by_params: ByParams,
     tally: Tally,
     phase: Phase,
+    /// When the last was said of a study that is done: that it is, or what the
+    /// advisor sums up.
+    last_word: Option<Timestamp>,
     paused_by_user: bool,
     incumbent: Option<TrialId>,
     /// The incumbent when the study was done last, and by how many starts it
@@ -114,6 +117,7 @@ impl Study {
             by_params: ByParams::new(),
             tally: Tally::default(),
             phase: Phase::Active,
+            last_word: None,
             paused_by_user: false,
             incumbent: None,
             concluded: (None, 0),
@@ -323,6 +327,13 @@ impl Study {
         self.busy(now).saturating_mul(self.spec.gpus())
     }
 
+    /// When the last was said of a study that is done, by itself or by the
+    /// advisor, which sums it up; `None` while it is not.
+    pub fn last_word(&self) -> Option<Timestamp> {
+        let is_done = matches!(self.phase, Phase::Done(_));
+        self.last_word.filter(|_| is_done)
+    }
+
     /// Takes up a fact.
     ///
     /// # Errors
@@ -350,7 +361,12 @@ impl Study {
         match &fact.event {
             Event::StepStarted { .. } => {}
             Event::Opened { .. } => self.consultations.try_anew(),
-            Event::Advised(advice) => self.consultations.add(advice),
+            Event::Advised(advice) => {
+                if advice.question == Question::Summary {
+                    self.last_word = Some(fact.at);
+                }
+                self.consultations.add(advice);
+            }
             // See `take_up_approval`.
             Event::ApprovalAsked(_)
             | Event::ApprovalGiven { .. }
@@ -563,6 +579,7 @@ impl Study {
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {
+                self.last_word = Some(fact.at);
                 self.phase = Phase::Done(reason.clone());
                 self.concluded = self.conclusion();
             }

@@ -65,6 +65,16 @@ pub fn address(text: &str) -> String {
     }
 }
 
+/// A text without what is written in it like an argument or a variable that is a
+/// secret, and without who logs in where.
+pub fn text(text: &str) -> String {
+    let line = |line: &str| {
+        let parts: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        words(&parts).join(" ")
+    };
+    text.split('\n').map(line).collect::<Vec<_>>().join("\n")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -109,6 +119,11 @@ mod tests {
         assert_eq!(
             words(&["http://me:hunter2@host/a".to_owned()]),
             ["http://[withheld]@host/a"]
+        );
+        assert_eq!(
+            text("run  it with\n --api-key hunter2 and HF_TOKEN=hunter2, at http://me:x@h/ now"),
+            "run  it with\n --api-key [withheld] and HF_TOKEN=[withheld] at \
+             http://[withheld]@h/ now"
         );
         // A switch has no value.
         let command = ["serve", "--use-auth", "--port", "1"].map(str::to_owned);

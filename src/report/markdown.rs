@@ -36,6 +36,11 @@ fn block(block: &Block) -> String {
         }
         Block::Table(found) => table(found),
         Block::Code(text) => code(text),
+        Block::Plain(text) => {
+            // A line of its own stays one.
+            let lines: Vec<String> = text.lines().map(|line| escape(line.trim())).collect();
+            lines.join("\\\n") + "\n"
+        }
         Block::Quote(text) => {
             let lines = text.lines().map(|line| match line.trim() {
                 "" => ">\n".to_owned(),
@@ -65,12 +70,19 @@ fn table(table: &Table) -> String {
         text += &row(&mut found
             .cells
             .iter()
-            .map(|cell| match is_best && !cell.is_empty() {
-                true => format!("**{}**", escape(cell)),
-                false => escape(cell),
+            .map(|text| match is_best && !text.is_empty() {
+                true => format!("**{}**", cell(text)),
+                false => cell(text),
             }));
     }
     text
+}
+
+/// The text of a cell. A line cannot end in one, so that its end is written as
+/// the one element that is let through wherever Markdown has tables.
+fn cell(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(escape).collect();
+    lines.join("<br>")
 }
 
 /// A fenced block; the fence is longer than any in the text.

@@ -44,6 +44,7 @@ use crate::model::advice::{Advice, Answer, FAILED_PLANS_MAX, Question};
 use crate::model::choice::Rule;
 use crate::model::domain::Domain;
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::space::Parameter;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
@@ -165,17 +166,13 @@ fn declared(study: &Study, baseline: &Params) -> Vec<Name> {
 }
 
 fn through(parameters: usize, trials: usize) -> String {
-    let count = |count: usize, noun: &str| match count {
-        1 => format!("1 {noun}"),
-        _ => format!("{count} {noun}s"),
-    };
     match parameters {
-        0 => "there is no parameter that the advisor may choose".to_owned(),
-        _ => format!(
-            "the plan is through: {} in {}",
-            count(parameters, "parameter"),
-            count(trials, "round")
-        ),
+        0 => reason::NOTHING_TO_ADVISE.say([]),
+        _ => {
+            let several = |count: usize| reason::plural(count as u64);
+            let (of, in_all) = (several(parameters), several(trials));
+            reason::PLAN_THROUGH.say([&parameters, &of, &trials, &in_all])
+        }
     }
 }
 

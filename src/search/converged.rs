@@ -12,6 +12,7 @@
 //! misled.
 
 use crate::model::choice::Expected;
+use crate::model::reason;
 use crate::model::spec::Converged;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, Trial};
@@ -34,9 +35,6 @@ pub(super) fn reason(study: &Study, expected: &Expected) -> Option<String> {
         .count();
     (low >= earlier).then(|| {
         let percent = under * 100.0;
-        format!(
-            "converged: each of the last {asks} asks promised less than {percent} % of \
-             improvement"
-        )
+        reason::CONVERGED.say([&asks, &percent])
     })
 }

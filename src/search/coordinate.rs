@@ -46,6 +46,7 @@ use super::Ask;
 use super::standing::Standing;
 use crate::model::choice::Rule;
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::space::Parameter;
 use crate::model::study::Study;
 use crate::model::trial::{Origin, TrialId};
@@ -85,18 +86,14 @@ fn go(walk: &mut Walk<'_>) -> Ask {
             }
         };
         if !overtaken {
-            return Ask::Exhausted(
-                "no value of any parameter is better: a whole pass changed nothing".to_owned(),
-            );
+            return Ask::Exhausted(reason::NO_VALUE_BETTER.say([]));
         }
     }
-    let parameters = match parameters.len() {
-        1 => "the one parameter".to_owned(),
-        count => format!("{count} parameters"),
-    };
-    Ask::Exhausted(match passes {
-        1 => format!("the one pass over {parameters} is done"),
-        _ => format!("all {passes} passes over {parameters} are done"),
+    Ask::Exhausted(match (passes, parameters.len()) {
+        (1, 1) => reason::ONE_PASS_OF_ONE.say([]),
+        (1, count) => reason::ONE_PASS.say([&count]),
+        (passes, 1) => reason::PASSES_OF_ONE.say([&passes]),
+        (passes, count) => reason::PASSES.say([&passes, &count]),
     })
 }
 

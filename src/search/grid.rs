@@ -12,6 +12,7 @@
 use super::Ask;
 use super::lattice::Lattice;
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::study::Study;
 use crate::model::trial::Origin;
 
@@ -32,6 +33,6 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> Ask {
     };
     match next {
         Some(params) => Ask::Try(params),
-        None => Ask::Exhausted("every combination of the grid has been tried".to_owned()),
+        None => Ask::Exhausted(reason::GRID_TRIED.say([])),
     }
 }

@@ -53,6 +53,7 @@ mod tpe;
 use crate::model::advice::Question;
 use crate::model::choice::{Choice, Expected, Rule};
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::spec::SamplerKind;
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -99,7 +100,7 @@ fn asked(study: &Study) -> (Ask, Option<Expected>) {
     let baseline = match study.spec().space.baseline() {
         Ok(params) => params,
         Err(error) => {
-            let reason = format!("the baseline cannot be tried: {error}");
+            let reason = reason::NO_BASELINE.say([&error]);
             return (Ask::Exhausted(reason), None);
         }
     };

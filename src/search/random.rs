@@ -13,6 +13,7 @@ use super::Ask;
 use super::lattice::{ENUMERABLE, Lattice};
 use crate::base::random::{Generator, generator};
 use crate::model::params::Params;
+use crate::model::reason;
 use crate::model::study::Study;
 
 /// How many draws a small space gets before all of it is looked at.
@@ -41,14 +42,12 @@ pub(super) fn ask(study: &Study) -> Ask {
         }
     }
     let Some(lattice) = everything else {
-        return Ask::Exhausted(format!(
-            "{DRAWS_LARGE} random draws gave nothing new that keeps the rules"
-        ));
+        return Ask::Exhausted(reason::NOTHING_NEW.say([&DRAWS_LARGE]));
     };
     let untried = lattice.all().filter(|params| study.is_new(params));
     match pick(untried, &mut generator) {
         Some(params) => Ask::Try(params),
-        None => Ask::Exhausted("every combination of the space has been tried".to_owned()),
+        None => Ask::Exhausted(reason::SPACE_TRIED.say([])),
     }
 }
 

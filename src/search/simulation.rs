@@ -10,6 +10,7 @@ use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
 use crate::model::event::{Event, Fact};
 use crate::model::expression::Expression;
+use crate::model::form::Reporting;
 use crate::model::metric::{Constraint, Direction, Metrics, Objective};
 use crate::model::notify::Notify;
 use crate::model::outcome::{Ending, Failure, FailureKind, Outcome};
@@ -105,6 +106,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        report: Reporting::default(),
         remedies: Vec::new(),
         advisor: None,
         digest: String::new(),

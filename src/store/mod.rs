@@ -37,6 +37,7 @@ mod amendment_record;
 mod approval_record;
 mod artifacts_record;
 mod choice_record;
+pub mod dialogues;
 pub mod error;
 mod event_record;
 pub mod files;

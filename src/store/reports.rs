@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use super::error::FilesError;
 use crate::base::clock::Timestamp;
@@ -23,6 +24,14 @@ pub fn write(path: &Path, text: &str) -> Result<(), FilesError> {
     let folder = file::folder_of(path);
     fs::create_dir_all(folder).map_err(FilesError::at(folder))?;
     file::replace(path, text.as_bytes()).map_err(FilesError::at(path))
+}
+
+/// When a report was written; `None` where there is none.
+pub fn written(path: &Path) -> Option<Timestamp> {
+    let modified = fs::metadata(path).and_then(|known| known.modified()).ok()?;
+    let since = modified.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+    let millis = i64::try_from(since.as_millis()).ok()?;
+    Some(Timestamp::from_millis(millis))
 }
 
 #[cfg(test)]

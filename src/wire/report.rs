@@ -23,6 +23,8 @@ pub enum Languages {
     Both,
     English,
     Chinese,
+    /// Those of the spec.
+    AsWritten,
 }
 
 /// See [`form::Format`]. Variants are only added at the end.
@@ -33,22 +35,24 @@ pub enum Format {
     Html,
 }
 
-impl From<form::Languages> for Languages {
-    fn from(languages: form::Languages) -> Self {
+impl From<Option<form::Languages>> for Languages {
+    fn from(languages: Option<form::Languages>) -> Self {
         match languages {
-            form::Languages::Both => Self::Both,
-            form::Languages::English => Self::English,
-            form::Languages::Chinese => Self::Chinese,
+            Some(form::Languages::Both) => Self::Both,
+            Some(form::Languages::English) => Self::English,
+            Some(form::Languages::Chinese) => Self::Chinese,
+            None => Self::AsWritten,
         }
     }
 }
 
-impl From<Languages> for form::Languages {
+impl From<Languages> for Option<form::Languages> {
     fn from(languages: Languages) -> Self {
         match languages {
-            Languages::Both => Self::Both,
-            Languages::English => Self::English,
-            Languages::Chinese => Self::Chinese,
+            Languages::Both => Some(form::Languages::Both),
+            Languages::English => Some(form::Languages::English),
+            Languages::Chinese => Some(form::Languages::Chinese),
+            Languages::AsWritten => None,
         }
     }
 }

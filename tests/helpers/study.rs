@@ -17,6 +17,7 @@ use autotune::model::curve::Told;
 use autotune::model::domain::{Domain, Scale};
 use autotune::model::event::{Event, Fact};
 use autotune::model::expression::Expression;
+use autotune::model::form::Reporting;
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notice::{Notice, NoticeId, Refused};
 use autotune::model::notify::{Kind, Notify};
@@ -189,6 +190,7 @@ pub(crate) fn spec() -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        report: Reporting::default(),
         remedies: Vec::new(),
         advisor: None,
         digest: "9b1c2f".repeat(10) + "0a1b",

@@ -13,7 +13,9 @@ use autotune::base::random::{Generator, generator};
 use autotune::wire::WireError;
 use autotune::wire::client::{Client, ConnectError};
 use autotune::wire::reply::{Accepted, Refusal, Reply, TrialDetail};
-use autotune::wire::request::{Edit, EventsQuery, LogQuery, Request, Steer, TrialsQuery};
+use autotune::wire::request::{
+    Edit, End, EventsQuery, Instead, LogQuery, Request, Steer, TrialsQuery,
+};
 use rand::RngExt;
 use serde_json::Value as Json;
 
@@ -278,7 +280,7 @@ fn steer(storm: &Storm, mut random: Generator) {
         while storm.steering.load(Relaxed) {
             let trials = journal.read(&storm.study).count("trial-planned").max(1) as u32;
             let number = random.random_range(1..=trials);
-            let (verb, steer) = match random.random_range(0..23) {
+            let (verb, steer) = match random.random_range(0..26) {
                 0..12 if paused => ("resume", Steer::Resume),
                 0..2 => ("pause", Steer::Pause { now: false }),
                 2..4 => ("pause --now", Steer::Pause { now: true }),
@@ -310,6 +312,14 @@ fn steer(storm: &Storm, mut random: Generator) {
                         _ => Edit::RemoveValues { parameter, values },
                     };
                     ("space", Steer::Amend(vec![edit]))
+                }
+                23..25 => {
+                    let (number, instead) = (None, Instead::Nothing);
+                    ("approve", Steer::Approve { number, instead })
+                }
+                25 => {
+                    let (number, end) = (None, End::Proposal);
+                    ("reject", Steer::Reject { number, end })
                 }
                 _ => ("resume", Steer::Resume),
             };
@@ -354,10 +364,10 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
             })
         }
         Accepted::Amended(_) => Some(Promise::Amended),
-        // None of the storm's studies wait for approval.
-        Accepted::Approved { .. }
-        | Accepted::Rejected { .. }
-        | Accepted::ParameterReopened { .. } => None,
+        Accepted::Approved { .. } => Some(Promise::Approved),
+        Accepted::Rejected { .. } => Some(Promise::Rejected),
+        // Only whole proposals are refused here.
+        Accepted::ParameterReopened { .. } => None,
         Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };

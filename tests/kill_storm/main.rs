@@ -24,6 +24,9 @@ mod support;
 #[allow(dead_code, reason = "the tests of crashes use all of it")]
 mod checks;
 mod clients;
+#[path = "../notify/receiver.rs"]
+#[allow(dead_code, reason = "the tests of [notify] use all of it")]
+mod receiver;
 mod seen;
 mod verdict;
 
@@ -38,6 +41,7 @@ use std::time::{Duration, Instant};
 use autotune::base::random::{Generator, generator};
 use rand::RngExt;
 
+use crate::receiver::{Answer, Receiver};
 use crate::seen::{Journal, Storm, on_disk};
 use crate::support::{Daemon, kill};
 
@@ -45,12 +49,23 @@ const SPEC: &str = r#"
 [study]
 name = "storm"
 pass_env = ["PIDS"]
+approve = "trial"
+approve_timeout = "30ms"
+approve_default = "approve"
 [objective]
 maximize = "speed"
 [search]
 sampler = "grid"
 racing = true
 recheck = 0
+[advisor]
+base_url = "{advisor}"
+model = "tiny"
+api_key = false
+share = 0.3
+max_tokens = 0
+[retention]
+artifacts = 2
 [space]
 N = [{values}]
 [host]
@@ -67,7 +82,9 @@ name = "eval"
 kind = "measure"
 runs = 3
 stop_grace = "50ms"
-command = ["{child}", "run", "--sleep", "20", "--leave", "--print", "speed={{ N }}", "--stamp", "--done", "{dir}/runs", "--line", "{{ trial }} eval {{ run }}"]
+artifacts = ["made/model-{{ N }}"]
+progress.told = 'speed=(\S+)'
+command = ["sh", "-c", 'mkdir -p made && echo "$N" > "made/model-$N" && exec "$@"', "sh", "{child}", "run", "--sleep", "20", "--leave", "--print", "speed={{ N }}", "--stamp", "--done", "{dir}/runs", "--line", "{{ trial }} eval {{ run }}"]
 metrics.speed = 'speed=(\S+)'
 metrics.stamp = 'stamp=(\S+)'
 "#;
@@ -117,7 +134,17 @@ fn storm(cgroup: bool, kills: u64, seed: Option<u64>) {
     say(&format!("{way}: {kills} kills, seed {seed}"));
     let values = kills / 2 + 2;
     let list: Vec<String> = (1..=values).map(|value| value.to_string()).collect();
+    // A model that is often wrong, and sometimes not there.
+    let advisor = Receiver::start(move |request| match request % 4 {
+        0 => Answer::status(401),
+        1 => says("I would rather not say."),
+        _ => says(&format!(
+            r#"{{"params": {{"N": {}}}}}"#,
+            request as u64 % values + 1
+        )),
+    });
     let spec = SPEC
+        .replace("{advisor}", &advisor.url("/v1"))
         .replace("{values}", &list.join(", "))
         .replace("{cgroup}", &cgroup.to_string());
     let storm = Arc::new(Storm::new(&spec, seed, values));
@@ -140,6 +167,7 @@ fn storm(cgroup: bool, kills: u64, seed: Option<u64>) {
     drop(clients);
     killer.stop();
     let runs = verdict::check(&storm);
+    let kinds = verdict::kinds(&storm);
     verdict::check_files(&storm);
     let mut summary = format!(
         "{way}, seed {seed}: {kills} kills in {} s, {} starts of the daemon, {} of a client that \
@@ -160,7 +188,25 @@ fn storm(cgroup: bool, kills: u64, seed: Option<u64>) {
     for ((verb, answer), count) in storm.answers() {
         let _ = writeln!(summary, "  {count:>6} × {verb}: {answer}");
     }
+    summary += "events:\n";
+    for (kind, count) in &kinds {
+        let _ = writeln!(summary, "  {count:>6} × {kind}");
+    }
     say(&summary);
+}
+
+/// What a server answers with when its model says this.
+fn says(text: &str) -> Answer {
+    let message = serde_json::json!({ "role": "assistant", "content": text });
+    let choice = serde_json::json!({ "index": 0, "message": message, "finish_reason": "stop" });
+    let usage = serde_json::json!({ "prompt_tokens": 100, "completion_tokens": 20 });
+    let answer = serde_json::json!({ "id": "x", "object": "chat.completion", "model": "tiny",
+        "choices": [choice], "usage": usage });
+    Answer::Http(
+        200,
+        "content-type: application/json\r\n",
+        answer.to_string(),
+    )
 }
 
 /// Printed whole, also beside the other storm.

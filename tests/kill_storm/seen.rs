@@ -54,6 +54,8 @@ pub enum Promise {
     Reopened(u64),
     Planned { trial: u64, value: u64 },
     Amended,
+    Approved,
+    Rejected,
 }
 
 impl Promise {
@@ -68,6 +70,8 @@ impl Promise {
                 planned["trial"] == *trial && planned["params"]["N"] == *value
             }
             Self::Amended => event.get("spec-amended").is_some(),
+            Self::Approved => event.get("approval-given").is_some(),
+            Self::Rejected => event.get("approval-refused").is_some(),
         }
     }
 }
@@ -217,7 +221,14 @@ impl Journal {
         // A daemon that finds nothing left to do adds nothing more.
         let mut events = self.events.iter().rev();
         let last = events.find(|event| {
-            let quiet = ["opened", "spec-amended"];
+            // The advisor sums up a study that is done, and artifacts go.
+            let quiet = [
+                "opened",
+                "spec-amended",
+                "advised",
+                "artifacts-deleted",
+                "artifacts-lost",
+            ];
             quiet.iter().all(|kind| event.get(kind).is_none())
         });
         last.is_some_and(|event| event.get("done").is_some())
@@ -240,6 +251,11 @@ impl Journal {
             "sitting-ended" => "between sittings",
             "paused" => "paused",
             "done" => "done",
+            "approval-asked" => "waiting for approval",
+            "approval-given" | "approval-refused" | "approval-withdrawn" => "after an answer",
+            "advised" => "after advice",
+            "run-told" | "artifacts-found" => "a run",
+            "artifacts-kept" | "artifacts-lost" | "artifacts-deleted" => "artifacts kept",
             _ => "after a wish",
         }
     }

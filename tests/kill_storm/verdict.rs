@@ -73,18 +73,36 @@ pub fn check(storm: &Storm) -> usize {
     runs.len()
 }
 
+/// How many events of each kind the journal has.
+pub fn kinds(storm: &Storm) -> BTreeMap<String, usize> {
+    let mut journal = Journal::default();
+    let mut kinds = BTreeMap::new();
+    for event in &journal.read(&storm.study).events {
+        let kind = event.as_object().and_then(|event| event.keys().next());
+        *kinds.entry(kind.cloned().unwrap_or_default()).or_default() += 1;
+    }
+    kinds
+}
+
 /// All is tried, twice only what a user wanted twice, and has all its runs
-/// unless a user did not want it.
+/// unless a user did not want it. What a user has refused need not be tried.
 fn check_trials(storm: &Storm, journal: &Journal, runs: &[u64]) {
     let (mut values, mut trials) = (BTreeSet::new(), 0);
     let (mut skipped, mut deferred) = (BTreeSet::new(), BTreeSet::new());
     let mut ends = BTreeMap::new();
+    let mut asked = None;
+    let mut refused = BTreeSet::new();
     for event in &journal.events {
         if let Some(planned) = event.get("trial-planned") {
             trials += 1;
             assert_eq!(planned["trial"], trials);
             let is_new = values.insert(planned["params"]["N"].as_u64());
             assert!(is_new || planned["origin"] == "user", "{planned}");
+        } else if let Some(proposal) = event.get("approval-asked") {
+            asked = proposal["params"]["N"].as_u64();
+            assert_ne!(asked, None, "{proposal}");
+        } else if event.get("approval-refused").is_some() {
+            refused.insert(asked);
         } else if let Some(trial) = event["trial-skipped"]["trial"].as_u64() {
             skipped.insert(trial);
         } else if let Some(trial) = event["trial-pruned"]["trial"].as_u64() {
@@ -100,7 +118,8 @@ fn check_trials(storm: &Storm, journal: &Journal, runs: &[u64]) {
     }
     // Some that a user has added may be among them.
     let all = (1..=storm.values).map(Some);
-    assert!(all.into_iter().all(|value| values.contains(&value)));
+    let is_settled = |value| values.contains(&value) || refused.contains(&value);
+    assert!(all.into_iter().all(is_settled));
     for trial in 1..=trials {
         let has = runs.iter().filter(|of| **of == trial).count();
         let is_complete = ends.get(&Some(trial)).is_some_and(|end| end == "complete");

@@ -4,9 +4,9 @@ use super::Context;
 use crate::base::clock;
 use crate::daemon::rights::Right;
 use crate::daemon::server::{Exchange, Peer};
-use crate::model::form::Format;
+use crate::model::form::{Format, Languages};
 use crate::report::document::Document;
-use crate::store::reports;
+use crate::store::{dialogues, reports};
 use crate::wire::WireError;
 use crate::wire::reply::{EndOfStream, Refusal, Reply};
 use crate::wire::report::ReportQuery;
@@ -27,12 +27,16 @@ pub async fn stream(
     }
     let study = context.board.view().study;
     let output = context.folders.output().to_owned();
-    let (languages, format): (_, Format) = (query.languages.into(), query.format.into());
+    let asked: Option<Languages> = query.languages.into();
+    let format: Format = query.format.into();
+    let languages = asked.unwrap_or(study.spec().report.languages);
     // One at a time: a model is asked for it, too.
     let alone = context.thinking.lock().await;
     let made = tokio::task::spawn_blocking(move || {
         let now = clock::now();
-        let text = Document::of(&study, now, &output, languages).page(format);
+        let dialogues = dialogues::read(study.spec(), &output);
+        let document = Document::of(&study, now, &output, languages, dialogues.as_ref());
+        let text = document.page(format);
         if !query.keep {
             return Ok((text, None));
         }

@@ -7,7 +7,7 @@ use crate::model::advice::{Advice, Answer};
 use crate::model::choice::Rule;
 use crate::model::outcome::Outcome;
 use crate::model::trial::{Origin, Trial};
-use crate::report::phrase::{clean, cut, percent};
+use crate::report::phrase::{clean, cut, figures, percent};
 
 /// A comment takes at most so many columns of a table.
 const COMMENT: usize = 300;
@@ -45,6 +45,14 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
     ];
     if let Some(advisor) = &study.spec().advisor {
         facts.insert(0, (words.label("model", "模型"), clean(&advisor.model)));
+        let cost = advisor.cost(&usage).map(|cost| {
+            let cost = figures(cost, 3);
+            words.label(
+                &format!("{cost}, in the currency of [advisor] price"),
+                &format!("{cost}（货币同 [advisor] price）"),
+            )
+        });
+        facts.extend(cost.map(|cost| (words.label("cost", "费用"), cost)));
     }
     let plan = advice.iter().rev().find_map(|one| match &one.answer {
         Ok(Answer::Plan { priority, .. }) => Some((priority, one.comment.as_deref())),

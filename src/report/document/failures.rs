@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{Block, Figure, Map, Section, Table, Teller, Tried, number_column, text_column};
-use crate::model::domain::Domain;
+use crate::model::domain::{Domain, Scale};
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::trial::{Trial, log_name};
-use crate::report::phrase::{clean, cut, percent};
+use crate::model::value::Value;
+use crate::report::phrase::{clean, cut, figures, percent};
 use crate::troubles;
 
 /// So many numbers of trials are told one by one.
@@ -19,6 +20,8 @@ const VALUES: usize = 15;
 const VALUE: usize = 16;
 /// A parameter of more values has no place on the map.
 const MAPPED: usize = 24;
+/// A range is cut into so many parts for it.
+const PARTS: usize = 5;
 
 /// What broke: by cause, by value, and one by one.
 pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
@@ -61,7 +64,7 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         table.row(vec![
             trial.id.to_string(),
             teller.differences(trial),
-            cut(&clean(failure.message.trim()), MESSAGE),
+            cut(&teller.told(failure.message.trim()), MESSAGE),
             log(teller, trial, failure),
         ]);
     }
@@ -126,6 +129,53 @@ fn by_cause(teller: &Teller<'_>, failed: &[(&Trial, &Failure)]) -> Table {
     table
 }
 
+/// What has a box on the map.
+enum Part {
+    Value(Value),
+    /// From the one number to the other.
+    Range(f64, f64),
+}
+
+impl Part {
+    fn has(&self, value: &Value) -> bool {
+        match self {
+            Self::Value(own) => own == value,
+            Self::Range(low, high) => {
+                let number = value.number();
+                number.is_some_and(|number| (*low..=*high).contains(&number))
+            }
+        }
+    }
+}
+
+/// The values of a list, or the parts of a range; none of a list that is too long.
+fn parts(domain: &Domain) -> Vec<Part> {
+    let (low, high, scale) = match domain {
+        Domain::Values(values) if values.len() > MAPPED => return Vec::new(),
+        Domain::Values(values) => return values.iter().cloned().map(Part::Value).collect(),
+        Domain::Int(range) => {
+            let (low, high) = range.ends();
+            (low as f64, high as f64, range.scale())
+        }
+        Domain::Float(range) => {
+            let (low, high) = range.ends();
+            (low, high, range.scale())
+        }
+    };
+    let at = |part: usize| {
+        let share = part as f64 / PARTS as f64;
+        match scale {
+            _ if part == 0 => low,
+            _ if part == PARTS => high,
+            Scale::Linear => low + (high - low) * share,
+            Scale::Log => low * (high / low).powf(share),
+        }
+    };
+    (0..PARTS)
+        .map(|part| Part::Range(at(part), at(part + 1)))
+        .collect()
+}
+
 /// At which values of each parameter how many trials fail, in the order of the
 /// space. What never varied is left out, and so is a parameter none of whose
 /// values breaks more than others.
@@ -133,24 +183,21 @@ fn map(teller: &Teller<'_>) -> Map {
     let (study, words) = (teller.study, teller.words);
     let mut rows = Vec::new();
     for parameter in study.spec().space.parameters() {
-        let Domain::Values(values) = &parameter.domain else {
-            continue;
+        let parts = parts(&parameter.domain);
+        let name = |part: &Part| match part {
+            Part::Value(value) => teller.value(&parameter.name, value),
+            Part::Range(low, high) => format!("{} … {}", figures(*low, 2), figures(*high, 2)),
         };
-        if values.len() > MAPPED {
-            continue;
-        }
-        let mut cells: Vec<Tried> = values
-            .iter()
-            .map(|value| Tried {
-                value: cut(&teller.value(&parameter.name, value), VALUE),
-                trials: 0,
-                failed: 0,
-            })
-            .collect();
+        let cell = |part: &Part| Tried {
+            value: cut(&name(part), VALUE),
+            trials: 0,
+            failed: 0,
+        };
+        let mut cells: Vec<Tried> = parts.iter().map(cell).collect();
         for trial in study.trials().iter().filter(|trial| trial.is_settled()) {
             let params = study.params_of(trial);
             let value = params.get(&parameter.name);
-            let place = value.and_then(|value| values.iter().position(|known| known == value));
+            let place = value.and_then(|value| parts.iter().position(|part| part.has(value)));
             if let Some(cell) = place.and_then(|place| cells.get_mut(place)) {
                 cell.trials += 1;
                 cell.failed += u32::from(matches!(trial.outcome, Some(Outcome::Failed(_))));

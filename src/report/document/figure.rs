@@ -116,6 +116,8 @@ pub struct Line {
     pub label: String,
     /// Its corners.
     pub points: Vec<(f64, f64)>,
+    /// What is told of it; nothing where there is no more to say.
+    pub title: String,
 }
 
 /// See [`Line::kind`].
@@ -127,6 +129,14 @@ pub enum LineKind {
     Front,
     /// A bound: through the whole plot at its one corner, upright.
     Bound,
+    /// The curve of a trial.
+    Curve,
+    /// That of one that was cut off, or failed.
+    CutCurve,
+    /// That of the baseline.
+    FirstCurve,
+    /// That of the best.
+    BestCurve,
 }
 
 /// A mean with what it spreads by.
@@ -190,6 +200,8 @@ pub enum LaneKind {
     Broken,
     /// Warming up, ending, waiting.
     Other,
+    /// Nothing was running.
+    Idle,
 }
 
 /// At which values how many trials fail.

@@ -21,7 +21,7 @@ const VALUE: usize = 14;
 /// So many values of a list have room under an axis.
 const VALUES: usize = 40;
 
-fn state(teller: &Teller<'_>, trial: &Trial) -> Option<State> {
+pub(super) fn state(teller: &Teller<'_>, trial: &Trial) -> Option<State> {
     let is = |other: Option<&std::sync::Arc<Trial>>| other.is_some_and(|one| one.id == trial.id);
     Some(match trial.outcome.as_ref()? {
         _ if is(teller.study.incumbent()) => State::Best,
@@ -33,7 +33,7 @@ fn state(teller: &Teller<'_>, trial: &Trial) -> Option<State> {
     })
 }
 
-fn title(teller: &Teller<'_>, trial: &Trial) -> String {
+pub(super) fn title(teller: &Teller<'_>, trial: &Trial) -> String {
     if teller.study.trials().len() > TITLED {
         return String::new();
     }
@@ -63,7 +63,7 @@ fn legend(teller: &Teller<'_>, states: impl Fn(State) -> bool) -> Vec<(State, St
 }
 
 impl Scatter {
-    fn explained(mut self, teller: &Teller<'_>) -> Self {
+    pub(super) fn explained(mut self, teller: &Teller<'_>) -> Self {
         let mut all = self
             .points
             .iter()
@@ -144,6 +144,7 @@ pub(super) fn history(teller: &Teller<'_>) -> Option<Block> {
             kind: LineKind::Incumbent,
             label: words.label("the best of its time", "当时的最优"),
             points: corners,
+            title: String::new(),
         }],
         spreads: Vec::new(),
         legend: Vec::new(),
@@ -179,6 +180,7 @@ pub(super) fn trade_off(teller: &Teller<'_>, wanted: &Constraint) -> Option<Bloc
             kind: LineKind::Bound,
             label: words.label("the bound", "约束界限"),
             points: vec![(end.get(), 0.0)],
+            title: String::new(),
         })
         .collect();
     // More is better of what has a least value, less of what has a most.
@@ -193,6 +195,7 @@ pub(super) fn trade_off(teller: &Teller<'_>, wanted: &Constraint) -> Option<Bloc
             kind: LineKind::Front,
             label: words.label("no feasible trial beats these in both", "可行试验的前沿"),
             points: front,
+            title: String::new(),
         });
     }
     let scatter = Scatter {
@@ -349,7 +352,16 @@ pub(super) fn timeline(teller: &Teller<'_>) -> Option<Block> {
     };
     let begun = sittings().map(|(_, sitting)| sitting.started).min()?;
     let seconds = |moment: crate::base::clock::Timestamp| moment.since(begun).as_secs_f64();
-    let mut lanes: [Vec<(f64, f64)>; 5] = Default::default();
+    let mut lanes: [Vec<(f64, f64)>; 6] = Default::default();
+    let mut order: Vec<_> = sittings().map(|(_, sitting)| sitting).collect();
+    order.sort_by_key(|sitting| sitting.started);
+    let mut free = begun;
+    for sitting in order {
+        if sitting.started > free {
+            lanes[5].push((seconds(free), seconds(sitting.started)));
+        }
+        free = free.max(sitting.ended.unwrap_or(teller.now));
+    }
     for (trial, sitting) in sittings() {
         let from = seconds(sitting.started);
         let to = seconds(sitting.ended.unwrap_or(teller.now));
@@ -389,6 +401,7 @@ pub(super) fn timeline(teller: &Teller<'_>) -> Option<Block> {
             LaneKind::Other,
             words.label("ending, waiting", "停止与等待"),
         ),
+        (LaneKind::Idle, words.label("nothing ran", "空闲")),
     ];
     let lanes = names.into_iter().zip(lanes);
     let lanes: Vec<Lane> = lanes
@@ -408,10 +421,9 @@ pub(super) fn timeline(teller: &Teller<'_>) -> Option<Block> {
         Block::Figure(Figure::Timeline(Timeline {
             title: words.label("The time, from left to right", "时间线（从左到右）"),
             description: words.label(
-                "Each lane shows when that was done; where no lane has anything nothing ran. The \
-                 times within a trial are in order, not to the second.",
-                "每一行表示何时在做该项；各行皆空处没有任何试验在运行。试验内部的先后按顺序给出，\
-                 并非精确到秒。",
+                "Each lane shows when that was done. The times within a trial are in order, not to \
+                 the second.",
+                "每一行表示何时在做该项。试验内部的先后按顺序给出，并非精确到秒。",
             ),
             length,
             lanes,

@@ -80,8 +80,8 @@ fn state(teller: &Teller<'_>) -> String {
     match teller.study.phase() {
         Phase::Active => words.label("goes on", "进行中"),
         Phase::AwaitingApproval => words.label("waits for approval", "等待批准"),
-        Phase::Paused(why) => format!("{}: {}", words.label("paused", "已暂停"), clean(why)),
-        Phase::Done(why) => format!("{}: {}", words.label("done", "已结束"), clean(why)),
+        Phase::Paused(why) => format!("{}: {}", words.label("paused", "已暂停"), teller.told(why)),
+        Phase::Done(why) => format!("{}: {}", words.label("done", "已结束"), teller.told(why)),
     }
 }
 

@@ -5,6 +5,8 @@
 //! | file | sections |
 //! |---|---|
 //! | `headline` | what came out |
+//! | `owner` | notes, data sets and sample dialogues, as `[report]` says |
+//! | `training` | what the runs have told on their way |
 //! | `setup` | what was tuned and how, and on what |
 //! | `compared` | the baseline beside the best |
 //! | `trials` | how it went, every trial, what missed a constraint |
@@ -28,8 +30,10 @@ mod failures;
 mod figure;
 mod figures;
 mod headline;
+mod owner;
 mod setup;
 mod time;
+mod training;
 mod trials;
 
 use std::path::Path;
@@ -44,10 +48,12 @@ use super::words::Words;
 use super::{discretion, html, markdown};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
+use crate::model::dialogues::Dialogues;
 use crate::model::form::{Format, Languages};
 use crate::model::notify::Language;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
+use crate::model::reason::Said;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 use crate::model::value::Value;
@@ -88,6 +94,8 @@ pub enum Block {
     Table(Table),
     /// Lines for a shell.
     Code(String),
+    /// A paragraph of the study's owner, in whichever language.
+    Plain(String),
     /// The words of somebody else, a paragraph a line.
     Quote(String),
     /// A plot, where there can be one; tables say the same.
@@ -179,10 +187,16 @@ fn number_column(title: String) -> Column {
 }
 
 impl Document {
-    /// The report of a study as of `now`, whose files are in `output_dir`. Takes
-    /// some seconds for a large study, which a model is learned from to say what
-    /// the parameters matter.
-    pub fn of(study: &Study, now: Timestamp, output_dir: &Path, languages: Languages) -> Self {
+    /// The report of a study as of `now`, whose files are in `output_dir`, with
+    /// the sample dialogues where it has any. Takes some seconds for a large
+    /// study, which a model is learned from to say what the parameters matter.
+    pub fn of(
+        study: &Study,
+        now: Timestamp,
+        output_dir: &Path,
+        languages: Languages,
+        dialogues: Option<&Dialogues>,
+    ) -> Self {
         let words = Words(languages);
         let teller = Teller {
             study,
@@ -194,9 +208,13 @@ impl Document {
         let name = clean(&study.spec().name);
         let sections = [
             headline::section(&teller),
+            owner::notes(&teller),
+            owner::evaluation(&teller),
             trials::history(&teller),
+            training::section(&teller),
             compared::section(&teller),
             compared::changes(&teller),
+            owner::dialogues(&teller, dialogues),
             apply::section(&teller),
             failures::section(&teller),
             trials::infeasible(&teller),
@@ -207,11 +225,15 @@ impl Document {
             advice::section(&teller),
             trials::table(&teller),
         ];
-        Self {
-            title: words.label(
+        let title = study.spec().report.title.as_deref().map(clean);
+        let usual = || {
+            words.label(
                 &format!("Tuning report: {name}"),
                 &format!("调参报告：{name}"),
-            ),
+            )
+        };
+        Self {
+            title: title.unwrap_or_else(usual),
             languages,
             sections: sections.into_iter().flatten().collect(),
         }
@@ -329,6 +351,23 @@ impl Teller<'_> {
             }
         }
         metrics
+    }
+
+    /// A text of the journal: our own reason in the languages of the report, what
+    /// a program said in its own words.
+    fn told(&self, text: &str) -> String {
+        let said = Said::of(text);
+        let Some(chinese) = &said.chinese else {
+            return clean(text);
+        };
+        if self.words.0 == Languages::Chinese {
+            return clean(&said.in_chinese().unwrap_or_default());
+        }
+        let reason = self.words.label(&clean(said.reason), &clean(chinese));
+        match said.quoted {
+            Some(quoted) => format!("{reason}: {}", clean(quoted)),
+            None => reason,
+        }
     }
 
     /// `1 run`, `5 runs`; in Chinese `5 次评测`.

@@ -72,7 +72,9 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         (words.label("latest", "最近"), last.to_string()),
         (words.label("in all", "总时长"), show_duration(spent.whole)),
     ];
-    if let Some(gpus) = study.spec().budget.gpus {
+    let host_has_gpus = study.host().is_some_and(|host| !host.gpus.is_empty());
+    if study.spec().budget.gpus.is_some() || host_has_gpus {
+        let gpus = study.spec().gpus();
         let hours = figures(study.gpu_time(teller.now).as_secs_f64() / 3600.0, 3);
         let text = words.label(
             &format!("{hours} hours, with {gpus} a trial"),

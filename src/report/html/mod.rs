@@ -78,6 +78,9 @@ fn block(page: &mut String, block: &Block, is_lead: bool) {
         Block::Code(text) => {
             let _ = writeln!(page, "<pre><code>{}</code></pre>", escape(text));
         }
+        Block::Plain(text) => {
+            let _ = writeln!(page, "<p class=\"plain\">{}</p>", escape(text));
+        }
         Block::Quote(text) => {
             *page += "<blockquote>\n";
             for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -110,6 +110,10 @@ const fn line_class(kind: LineKind) -> &'static str {
         LineKind::Incumbent => "incumbent",
         LineKind::Front => "front",
         LineKind::Bound => "bound",
+        LineKind::Curve => "curve",
+        LineKind::CutCurve => "curve cut",
+        LineKind::FirstCurve => "curve first",
+        LineKind::BestCurve => "curve winner",
     }
 }
 
@@ -148,7 +152,8 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
         _ => &[],
     };
     let longest = names.iter().map(|name| width(name)).fold(0.0, f64::max);
-    let probe = Scale::new(y_ends, (1.0, 0.0), false).ticks(6, false);
+    let is_log = found.y.kind == AxisKind::Log;
+    let probe = Scale::new(y_ends, (1.0, 0.0), is_log).ticks(6, false);
     let left = probe
         .iter()
         .map(|(_, text)| width(text))
@@ -164,7 +169,7 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
     let bottom = high - below;
     let mut svg = Svg::new(wide, high);
 
-    let y = Scale::new(y_ends, (bottom - rug, top), false);
+    let y = Scale::new(y_ends, (bottom - rug, top), is_log);
     for (number, text) in y.ticks(if high < 250.0 { 4 } else { 6 }, false) {
         let at = y.at(number);
         svg.line("grid", (left, at), (wide - right, at));
@@ -193,9 +198,7 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
                     svg.line("bound", (place(*x), top), (place(*x), bottom));
                 }
             }
-            kind @ (LineKind::Incumbent | LineKind::Front) => {
-                svg.path(line_class(kind), &polyline(line, &place, &y), "");
-            }
+            kind => svg.path(line_class(kind), &polyline(line, &place, &y), &line.title),
         }
     }
     let spot = |point: &Point| (place(point.x), y.at(point.y));
@@ -233,14 +236,11 @@ fn x_axis(
     (left, right): (f64, f64),
     (top, bottom): (f64, f64),
 ) -> impl Fn(f64) -> f64 + use<> {
-    let bounds = found
-        .lines
-        .iter()
-        .filter(|line| line.kind == LineKind::Bound);
-    let bounds = bounds.flat_map(|line| &line.points).map(|(x, _)| *x);
+    let corners = found.lines.iter().flat_map(|line| &line.points);
+    let corners = corners.map(|(x, _)| *x);
     let all = found.points.iter().chain(&found.rug).map(|point| point.x);
     let is_log = found.x.kind == AxisKind::Log;
-    let scale = Scale::new(ends(all.chain(bounds)), (left, right), is_log);
+    let scale = Scale::new(ends(all.chain(corners)), (left, right), is_log);
     // Each name has a part of its own, and stands in its middle.
     let part = (right - left) / names.len().max(1) as f64;
     let is_named = !names.is_empty();
@@ -414,6 +414,7 @@ const fn lane_class(kind: LaneKind) -> &'static str {
         LaneKind::Beside => "beside",
         LaneKind::Broken => "broken",
         LaneKind::Other => "other",
+        LaneKind::Idle => "idle",
     }
 }
 
