@@ -35,6 +35,7 @@
 //! | [`doctor`] | is there on this host what a study needs? | model, advisor, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
 //! | [`report`] | a view of a study as data and sentences; pure | model, search, troubles |
+//! | [`exchange`] | trials for other people's programs | model, report |
 //! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report, troubles |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
@@ -44,7 +45,7 @@
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
-//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, setup, wire, report, term |
+//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, setup, wire, report, exchange, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!
@@ -79,6 +80,7 @@ pub mod ctl;
 pub mod daemon;
 pub mod demo;
 pub mod doctor;
+pub mod exchange;
 pub mod exec;
 pub mod model;
 pub mod notify;

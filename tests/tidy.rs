@@ -23,13 +23,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("supervise", &[]),
     ("setup", &["doctor"]),
     ("report", &["model", "search", "troubles"]),
+    ("exchange", &["model", "report"]),
     ("notify", &["model", "report", "troubles"]),
     ("systemd", &[]),
     (
         "daemon",
         &[
             "model", "search", "config", "exec", "doctor", "store", "report", "wire", "systemd",
-            "notify", "advisor",
+            "notify", "advisor", "exchange",
         ],
     ),
     (
@@ -51,6 +52,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "systemd",
             "notify",
             "advisor",
+            "exchange",
         ],
     ),
     ("wire", &["model"]),
@@ -64,6 +66,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "setup",
             "wire",
             "report",
+            "exchange",
             "term",
         ],
     ),

@@ -4,7 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces `path` by `contents`, readable by everybody who may enter its
 /// folder: temporary file in the same folder, write, sync, rename, sync the
@@ -51,6 +51,55 @@ fn replace_by(
     file.as_file().sync_all()?;
     file.persist(path).map_err(|failed| failed.error)?;
     sync_folder(folder)
+}
+
+/// A file that is written bit by bit, and takes its name once it is whole.
+#[derive(Debug)]
+pub struct Draft {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl Draft {
+    /// A file that is to be `path`; until then it has another name beside that.
+    ///
+    /// # Errors
+    /// Whatever the file system answers.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let file = tempfile::Builder::new()
+            .prefix(".")
+            .suffix(".new")
+            .permissions(std::fs::Permissions::from_mode(0o644))
+            .tempfile_in(folder_of(path))?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// Gives it its name, synced; what has that name already stays, unless it is
+    /// to be replaced.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`], and whatever else the file system
+    /// answers; nothing is left then.
+    pub fn finish(self, replace: bool) -> io::Result<()> {
+        self.file.as_file().sync_all()?;
+        let named = match replace {
+            true => self.file.persist(&self.path),
+            false => self.file.persist_noclobber(&self.path),
+        };
+        named.map_err(|failed| failed.error)?;
+        sync_folder(folder_of(&self.path))
+    }
+}
+
+impl Write for Draft {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
 }
 
 /// The least space that something new needs, in bytes.
@@ -114,6 +163,27 @@ mod tests {
         let path = folder.path().join("best.json");
         replace(&path, b"one").expect("first write");
         replace(&path, b"two").expect("second write");
+        assert_eq!(std::fs::read(&path).expect("read back"), b"two");
+        let names = std::fs::read_dir(folder.path()).expect("list").count();
+        assert_eq!(names, 1);
+    }
+
+    #[test]
+    fn a_draft_takes_its_name_when_it_is_whole() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("out.csv");
+        let draft = |text: &str| {
+            let mut draft = Draft::of(&path).expect("a draft");
+            draft.write_all(text.as_bytes()).expect("written");
+            draft
+        };
+        drop(draft("given up"));
+        assert!(!path.exists());
+        draft("one").finish(false).expect("a new name");
+        let taken = draft("two").finish(false).expect_err("it is taken");
+        assert_eq!(taken.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read(&path).expect("read back"), b"one");
+        draft("two").finish(true).expect("replaced");
         assert_eq!(std::fs::read(&path).expect("read back"), b"two");
         let names = std::fs::read_dir(folder.path()).expect("list").count();
         assert_eq!(names, 1);

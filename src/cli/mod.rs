@@ -8,6 +8,7 @@ mod convert;
 mod demo;
 mod doctor;
 pub mod exit;
+mod export;
 mod journald;
 mod notify_failed;
 mod plan;
@@ -68,6 +69,7 @@ Examples:
   autotuned run study.toml            tune, until the budget is used up
   autotuned view DIR                  what a study has found so far
   autotuned report DIR                the same as a page, for others
+  autotuned export DIR -o FILE        its trials, for other programs
   autotuned selftest                  does all of it work on this machine?
 
 A spec is a TOML file that says how to start, measure and vary a program:
@@ -107,6 +109,7 @@ enum Verb {
     Try(trial::Args),
     View(view::Args),
     Report(report::Args),
+    Export(export::Args),
     NotifyFailed(notify_failed::Args),
     Selftest(selftest::Args),
     Setup(setup::Args),
@@ -176,6 +179,7 @@ impl Cli {
             Verb::Try(args) => trial::carry_out(&args),
             Verb::View(args) => view::carry_out(&args),
             Verb::Report(args) => report::carry_out(&args),
+            Verb::Export(args) => export::carry_out(&args),
             Verb::NotifyFailed(args) => notify_failed::carry_out(&args),
             Verb::Selftest(args) => selftest::carry_out(&args),
             Verb::Setup(args) => setup::carry_out(&args),

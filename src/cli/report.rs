@@ -35,10 +35,11 @@ pub struct Args {
 }
 
 pub(super) fn carry_out(args: &Args) -> Exit {
-    let (study, dir) = match view::open(&args.dir) {
+    let opened = match view::open(&args.dir) {
         Ok(opened) => opened,
         Err(exit) => return exit,
     };
+    let (study, dir) = (opened.study, opened.output);
     // Whoever reads the page is elsewhere.
     let dir = std::path::absolute(&dir).unwrap_or(dir);
     let now = clock::now();

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::exit::Exit;
 use super::run::exit_of_journal;
 use super::study_table::{self, Row};
-use crate::base::clock;
+use crate::base::clock::{self, Timestamp};
 use crate::config::{self, Origin};
 use crate::model::spec::FileNames;
 use crate::model::study::Study;
@@ -31,16 +31,25 @@ pub struct Args {
 
 pub(super) fn carry_out(args: &Args) -> Exit {
     match open(&args.dir) {
-        Ok((study, output)) => Exit::of_output(show(&study, &output)),
+        Ok(opened) => Exit::of_output(show(&opened.study, &opened.output)),
         Err(exit) => exit,
     }
 }
 
-/// The study whose files are in `dir`, read from there, with its output folder.
+/// A study that was read from its files.
+pub(super) struct Opened {
+    pub study: Study,
+    /// Its output folder.
+    pub output: PathBuf,
+    /// When its journal was begun.
+    pub begun: Timestamp,
+}
+
+/// The study whose files are in `dir`, read from there.
 ///
 /// # Errors
 /// How the program is to end, said.
-pub(super) fn open(dir: &Path) -> Result<(Study, PathBuf), Exit> {
+pub(super) fn open(dir: &Path) -> Result<Opened, Exit> {
     let folder = journal_dir(dir).map_err(|text| Exit::Usage.say_text(&text))?;
     let of_journal = |error| exit_of_journal(&error).say(&error);
     let text = spec_copy::text(&folder).map_err(of_journal)?;
@@ -50,9 +59,13 @@ pub(super) fn open(dir: &Path) -> Result<(Study, PathBuf), Exit> {
     };
     let checked = config::check(&text, &origin)
         .map_err(|complaints| Exit::Spec.say_text(&complaints.to_string()))?;
-    let (study, _) = journal::view(&folder, Arc::new(checked.spec)).map_err(of_journal)?;
+    let (study, seen) = journal::view(&folder, Arc::new(checked.spec)).map_err(of_journal)?;
     let output = output_dir(&folder, &study.spec().files).to_owned();
-    Ok((study, output))
+    Ok(Opened {
+        study,
+        output,
+        begun: Timestamp::from_millis(seen.header.created),
+    })
 }
 
 /// The folder of the journal of the study whose files are in `dir`: that, or in

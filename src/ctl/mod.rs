@@ -20,6 +20,7 @@ mod best;
 mod doctor;
 mod events;
 pub mod exit;
+mod export;
 mod importance;
 mod logs;
 mod notify;
@@ -102,6 +103,7 @@ Examples:
   autotunectl why 7               why was it tried, and what came?
   autotunectl importance          what do the parameters matter?
   autotunectl report              all of it as a page, for others
+  autotunectl export -o FILE      all trials, for other programs
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -120,6 +122,7 @@ Examples:
   autotunectl why 7               why was it tried, and what came?
   autotunectl importance          what do the parameters matter?
   autotunectl report              all of it as a page, for others
+  autotunectl export -o FILE      all trials, for other programs
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -151,6 +154,7 @@ enum Verb {
     Why(why::Args),
     Importance(importance::Args),
     Report(report::Args),
+    Export(export::Args),
     Publish(publish::Args),
     Logs(logs::Args),
     Events(events::Args),
@@ -246,6 +250,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Why(args) => why::carry_out(session, &args).await,
         Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Report(args) => report::carry_out(session, &args).await,
+        Verb::Export(args) => export::carry_out(session, &args).await,
         Verb::Publish(args) => publish::carry_out(session, &args).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,

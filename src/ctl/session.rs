@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::exit::Exit;
 use super::prose;
+use crate::exchange::sink::SinkError;
 use crate::report::phrase::clean;
 use crate::term::color::{BAD, Choice, wanted};
 use crate::wire::WireError;
@@ -57,6 +58,9 @@ pub enum Trouble {
     /// What is printed cannot be printed.
     #[error(transparent)]
     Io(#[from] io::Error),
+    /// An export does not come about.
+    #[error(transparent)]
+    Export(SinkError),
     /// A file cannot be written.
     #[error("failed to write {}: {source}", .path.display())]
     File {
@@ -65,6 +69,15 @@ pub enum Trouble {
         /// The system's answer.
         source: io::Error,
     },
+}
+
+impl From<SinkError> for Trouble {
+    fn from(error: SinkError) -> Self {
+        match error {
+            SinkError::Io(error) => Self::Io(error),
+            other => Self::Export(other),
+        }
+    }
 }
 
 fn ended(end: &EndOfStream) -> &'static str {
@@ -287,11 +300,13 @@ fn exit(trouble: &Trouble) -> Exit {
         }
         Trouble::Refused(_) => Exit::Refused,
         Trouble::Usage(_) => Exit::Usage,
+        Trouble::Export(error) if error.is_usage() => Exit::Usage,
         Trouble::Ended(_)
         | Trouble::Unanswered
         | Trouble::OtherStudy { .. }
         | Trouble::OffTopic
         | Trouble::Io(_)
+        | Trouble::Export(_)
         | Trouble::File { .. } => Exit::Failure,
     }
 }

@@ -17,7 +17,7 @@ pub mod advice;
 pub mod artifacts;
 pub mod credit;
 pub mod curves;
-mod discretion;
+pub mod discretion;
 pub mod document;
 #[cfg(test)]
 mod document_tests;

@@ -77,6 +77,7 @@ fn requests() -> Vec<Request> {
             format: Format::Html,
             keep: true,
         }),
+        Request::Export,
         Request::Trial(70_000),
         Request::Log(LogQuery {
             trial: 1,
@@ -448,6 +449,7 @@ fn replies() -> Vec<Reply> {
         Reply::AdvisorTested(Box::new(tested())),
         Reply::Report(b"# tps".to_vec()),
         Reply::ReportKept(text("/s/reports/report.md")),
+        Reply::Export(b"{}".to_vec()),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {

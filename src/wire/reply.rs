@@ -62,6 +62,8 @@ pub enum Reply {
     Report(Vec<u8>),
     /// A report was written to this file.
     ReportKept(String),
+    /// Bytes of an export, JSON lines; more may follow, up to [`Reply::End`].
+    Export(Vec<u8>),
 }
 
 /// Who answers.

@@ -5,6 +5,7 @@ mod best;
 mod common;
 mod doctor;
 mod events;
+mod export;
 mod importance;
 mod log;
 mod notify;
@@ -95,6 +96,7 @@ pub async fn handle(
             Reply::Refused(Refusal::NotAllowed)
         }
         Request::Report(query) => return report::stream(context, peer, query, exchange).await,
+        Request::Export => return export::stream(context, exchange).await,
         Request::Importance(name) => importance::answer(context, name).await,
         Request::NotifyTest(name) => notify::test(context, name.as_deref()).await,
         Request::AdvisorTest => advisor::test(context).await,
