@@ -181,3 +181,97 @@ fn the_spec_reads_what_the_evaluator_prints() {
         assert!(found[name].as_f64().is_some(), "{found}");
     }
 }
+
+fn fine_tuning(name: &str) -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    root.join("examples/ms-swift").join(name)
+}
+
+#[test]
+fn the_fine_tuning_spec_holds_and_begins_with_the_base_model() {
+    let spec = fine_tuning("autotune.toml").display().to_string();
+    let study = Study::new("");
+    let check = study.autotuned(&["check", "--no-host", &spec]);
+    assert_eq!(code(&check), 0, "{}", said(&check));
+    let plan = said(&study.autotuned(&["plan", &spec]));
+    assert!(plan.contains("1  the baseline"), "{plan}");
+    // What is base once is not tried again: all others are trained.
+    for trial in 2..=8 {
+        let line = format!("{trial}  MODEL=tuned learning_rate=");
+        assert!(plan.contains(&line), "{plan}");
+    }
+    let script = fine_tuning("setup.sh");
+    let output = Command::new("bash").arg("-n").arg(script).output();
+    let output = output.expect("bash");
+    assert_eq!(code(&output), 0, "{}", said(&output));
+}
+
+/// The steps of the example, with what they wrote when they ran in place of
+/// them: ms-swift's log, and the last line of the evaluation.
+#[test]
+fn the_fine_tuning_spec_reads_what_its_steps_wrote() {
+    let recorded = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/ms-swift");
+    let mut spec: toml::Table = text(&fine_tuning("autotune.toml")).parse().expect("a spec");
+    spec["budget"] = toml::toml!(trials = 2).into();
+    let steps = spec["step"].as_array_mut().expect("steps");
+    steps.retain(|step| step["kind"].as_str() != Some("service"));
+    let log = recorded.join("logging.jsonl").display().to_string();
+    let train = "if [ $2 = tuned ]; then mkdir $1; cat $3 >$1/logging.jsonl; fi";
+    let train = [
+        "sh",
+        "-c",
+        train,
+        "sh",
+        "{{ trial_dir }}/output",
+        "{{ MODEL }}",
+        &log,
+    ];
+    let evaluated = recorded.join("evaluate.stdout").display().to_string();
+    for step in steps {
+        let command: Vec<&str> = match step["name"].as_str() {
+            Some("train") => train.to_vec(),
+            _ => vec!["cat", &evaluated],
+        };
+        let command: Vec<String> = command.into_iter().map(str::to_owned).collect();
+        step["command"] = command.into();
+    }
+    let study = Study::new(&toml::to_string(&spec).expect("a spec"));
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let runs = study.events_of("run-ended");
+    let metrics: Vec<&serde_json::Value> = runs.iter().map(|run| &run["metrics"]).collect();
+    assert_eq!(metrics.len(), 4, "{}", study.trace());
+    // The base model is not trained.
+    assert_eq!(*metrics[0], serde_json::json!({}));
+    assert_eq!(metrics[2]["eval_loss"], 0.64213932);
+    assert_eq!(metrics[1], metrics[3]);
+    assert_eq!(metrics[3]["score"], 0.8772727272727273);
+    assert_eq!(metrics[3]["reading_bleu"], 0.8617492363786523);
+    let told = study.events_of("run-told");
+    assert!(
+        told.iter().any(|told| told["metrics"]["loss"].is_number()),
+        "{told:?}"
+    );
+}
+
+/// The journal of the study that the README of the example tells of.
+#[test]
+fn the_recorded_fine_tuning_can_be_viewed() {
+    let study = Study::new("");
+    for name in ["journal.jsonl", "spec.toml"] {
+        let recorded = fine_tuning("recorded").join(name);
+        std::fs::copy(recorded, study.path(name)).expect("a copy");
+    }
+    let folder = study.path("").display().to_string();
+    let view = study.autotuned(&["view", &folder]);
+    assert_eq!(code(&view), 0, "{}", said(&view));
+    let shown = said(&view);
+    assert!(shown.contains("8 trials: 8 complete"), "{shown}");
+    let readme = text(&fine_tuning("README.md"));
+    for score in [
+        "0.4078", "0.8773", "0.404", "0.8862", "0.8251", "0.9567", "0.5923", "0.9208",
+    ] {
+        assert!(shown.contains(score), "{score} in {shown}");
+        assert!(readme.contains(score), "{score}");
+    }
+}

@@ -159,6 +159,16 @@ fn presets_and_what_they_start_are_installed() {
     assert!(build.contains("for file in eval_local.py qa.jsonl; do\n  put 644"));
     assert!(read("examples/llama-cpp/eval_local.py").contains("qa.jsonl"));
     assert!(!read("examples/llama-cpp/qa.jsonl").is_empty());
+    // What evaluates models: nothing of it is forgotten.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/ms-swift");
+    for folder in [folder.join("lm_eval"), folder] {
+        for file in std::fs::read_dir(&folder).expect("the files") {
+            let name = file.expect("a file").file_name();
+            let name = name.to_string_lossy();
+            let is_there = name.starts_with("__") || build.contains(&*name);
+            assert!(is_there, "packaging/build forgets {name}");
+        }
+    }
 }
 
 /// The settings of a unit, without its comments.

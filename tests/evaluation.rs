@@ -1,0 +1,110 @@
+//! What evaluates a fine-tuned model: packaging/ms-swift, of which the tests are
+//! Python's own and need nothing but Python, and the step of the preset that
+//! runs it, with programs in the places of `swift` and `lm_eval` that leave what
+//! real runs of them left.
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use support::{Study, code, said};
+
+const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+
+#[test]
+fn scoring_and_what_is_read_of_the_tools() {
+    let tests = Command::new("python3")
+        .args(["-B", "-m", "unittest", "discover", "-s"])
+        .arg(Path::new(ROOT).join("tests/evaluation"))
+        .output();
+    // Where there is no Python, nothing of this can run.
+    let Ok(output) = tests else { return };
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    // All of them were found.
+    assert!(said.contains("\nRan 29 tests"), "{said}");
+}
+
+#[test]
+fn each_trial_is_evaluated_and_the_base_model_once() {
+    let study = Study::new(&format!(
+        r#"
+preset = "ms-swift-sft"
+[study]
+name = "tuned"
+[objective]
+maximize = "score"
+[budget]
+trials = 2
+[base]
+VENV = "{ROOT}/tests/helpers/ms-swift"
+SCRIPTS = "{ROOT}/packaging/ms-swift"
+PORT = {{port}}
+model = "base"
+dataset = "train.jsonl"
+report_to = "none"
+lm_eval = "pceb_mcq,psyqa"
+eval_data = "data"
+eval_weights = "pceb_mcq.partial_credit=1,psyqa.key_points=1"
+eval_limit = 3
+eval_base = "base"
+[space]
+learning_rate = [1e-4, 2e-4]
+lora_rank = [8]
+lora_alpha = [32]
+lora_dropout = [0.05]
+warmup_ratio = [0.0]
+[env]
+CALLS = "{{dir}}/calls"
+PYTHONPATH = "{ROOT}/tests/helpers/ms-swift/lib"
+PYTHONDONTWRITEBYTECODE = "1"
+SWANLAB_API_KEY = "none"
+[[preflight]]
+name = "preflight"
+enabled = false
+[[step]]
+name = "deploy"
+enabled = true
+[[step]]
+name = "evaluate"
+enabled = true
+[[incumbent]]
+name = "merge"
+enabled = false
+"#
+    ));
+    fs::create_dir(study.path("data")).expect("a folder");
+    let choice = r#"{"question": "?", "choices": ["x", "y"], "answer": "B"}"#;
+    fs::write(study.path("data/pceb_mcq.jsonl"), choice).expect("written");
+    let open = r#"{"question": "?", "answer": "y"}"#;
+    fs::write(study.path("data/psyqa.jsonl"), open).expect("written");
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+
+    let runs = study.events_of("run-ended");
+    let evaluated: Vec<_> = runs
+        .iter()
+        .filter(|run| run["step"] == "evaluate")
+        .collect();
+    assert_eq!(evaluated.len(), 2, "{}", study.trace());
+    // The numbers of tests/fixtures/ms-swift/lm_eval-results.json.
+    let score = (0.111_111_111_111_111_1 + 0.25) / 2.0;
+    for run in evaluated {
+        let expected = serde_json::json!({
+            "score": score, "base_score": score, "gain": 0.0, "pceb_mcq": 0.0,
+            "pceb_mcq_partial": 0.111_111_111_111_111_1,
+            "psyqa_rouge_l": 0.128_822_381_262_199_08,
+            "psyqa_rouge_1": 0.185_426_154_847_104_73,
+            "psyqa_bleu": 0.037_580_624_033_628_44, "psyqa_key_points": 0.25,
+        });
+        assert_eq!(run["metrics"], expected);
+    }
+    let calls = fs::read_to_string(study.path("calls")).expect("calls");
+    let asked = calls.lines().filter(|line| line.starts_with("lm_eval "));
+    let asked: Vec<&str> = asked.filter_map(|line| line.split(' ').nth(1)).collect();
+    assert_eq!(asked, ["tuned", "base", "tuned"], "{calls}");
+    assert!(calls.contains("--tasks pceb_mcq,psyqa"), "{calls}");
+    assert!(calls.contains("--limit 3"), "{calls}");
+}
