@@ -243,6 +243,7 @@ impl Replay<'_> {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         })?;
         if !self.spend(self.startup) {
             return Ok(());
@@ -291,6 +292,7 @@ impl Replay<'_> {
             purpose: Purpose::Check,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         })?;
         if !self.spend(self.startup + RUN) {
             return Ok(());

@@ -247,7 +247,9 @@ impl Entries {
                 let trial = study.trial(*trial)?;
                 match trial.purpose_of(*sitting) {
                     Purpose::Measure => self.ended(trial, end, study),
-                    Purpose::Check | Purpose::Confirm { .. } => retried(trial, end)?,
+                    Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+                        retried(trial, end)?
+                    }
                 }
             }
             Event::TrialReopened { trial } => {

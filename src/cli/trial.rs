@@ -167,6 +167,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
             purpose: Purpose::Measure,
             token: token.clone(),
             boot_id: "".into(),
+            slot: None,
         },
     ];
     for event in start {

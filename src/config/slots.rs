@@ -9,9 +9,12 @@ use crate::model::spec::SamplerKind;
 use crate::model::step::{CurveSource, MetricSource, ReadyCheck, Step, StepKind};
 use crate::model::template::Template;
 
-/// Names one of which makes a text differ from trial to trial that run side by
+/// Names one of which makes an address differ between trials that run side by
 /// side.
-const OWN: [&str; 4] = ["trial", "trial_dir", SLOT, SLOT_PORT];
+const ADDRESSES: [&str; 3] = [SLOT_PORT, SLOT, "trial"];
+/// The same of files, which also have to differ from those of the next trial in
+/// the slot: a trial may go on in another.
+const FILES: [&str; 2] = ["trial_dir", "trial"];
 
 pub(super) fn read(
     r: &mut Reader<'_>,
@@ -130,16 +133,17 @@ pub(super) fn check(r: &mut Reader<'_>, slots: &[Slot], steps: &[Step]) {
 
 /// What of a step only one trial at a time may use.
 fn shared(step: &Step) -> Vec<(String, &Template)> {
-    let mut found: Vec<(String, &Template)> = Vec::new();
     if let StepKind::Service(ready) = &step.kind {
         let address = match &ready.check {
             ReadyCheck::Http { url, .. } => Some(url),
             ReadyCheck::Tcp { address } => Some(address),
             ReadyCheck::Log { .. } => None,
         };
-        let address = address.map(|address| ("the address in `ready`".to_owned(), address));
-        found.extend(address);
+        let shared = address.filter(|address| !asks_for(address, &ADDRESSES));
+        let shared = shared.map(|address| ("the address in `ready`".to_owned(), address));
+        return shared.into_iter().collect();
     }
+    let mut found: Vec<(String, &Template)> = Vec::new();
     for rule in &step.metrics {
         let file = match &rule.source {
             MetricSource::Regex { .. } => None,
@@ -158,12 +162,13 @@ fn shared(step: &Step) -> Vec<(String, &Template)> {
     let resume = step.resume.as_ref();
     found
         .extend(resume.map(|resume| ("the checkpoint of `resume`".to_owned(), &resume.checkpoint)));
-    let is_own = |template: &Template| {
-        let mut names = template.names().iter();
-        names.any(|name| OWN.contains(&&**name))
-    };
-    found.retain(|(_, template)| !is_own(template));
+    found.retain(|(_, template)| !asks_for(template, &FILES));
     found
+}
+
+fn asks_for(template: &Template, names: &[&str]) -> bool {
+    let mut asked = template.names().iter();
+    asked.any(|name| names.contains(&&**name))
 }
 
 /// Says that slots stay idle where the sampler `advisor` goes one step at a time.

@@ -17,7 +17,7 @@ pub(super) fn used_up(study: &Study, now: Timestamp) -> Option<String> {
     if let Some(reason) = time_used_up(study, now) {
         return Some(reason);
     }
-    if study.unsettled().is_some() {
+    if study.waiting().is_some() {
         return None;
     }
     // The search ends early enough for its winner to be confirmed.

@@ -59,7 +59,7 @@ impl Table {
                 asking: false,
                 consulting: false,
                 offline: false,
-                resting: false,
+                resting: Vec::new(),
                 keeping: None,
                 company: Company::default(),
             },
@@ -92,9 +92,11 @@ impl Table {
     fn asked(&mut self, params: Params) -> Vec<Effect> {
         let study = &self.state.study;
         let (trials, revision) = (study.trials().len(), study.revision());
+        let results = study.results();
         self.take(Input::Asked {
             trials,
             revision,
+            results,
             ask: Ask::Try(params),
             choice: None,
         })
@@ -216,11 +218,12 @@ fn a_fresh_study_asks_plans_and_starts() {
 fn an_answer_to_an_older_history_is_thrown_away() {
     let mut table = Table::new(spec());
     table.begin();
-    for (trials, revision) in [(7, 0), (0, 1)] {
+    for (trials, revision, results) in [(7, 0, 0), (0, 1, 0), (0, 0, 1)] {
         let ask = Ask::Try(table.baseline());
         let asked = Input::Asked {
             trials,
             revision,
+            results,
             ask,
             choice: None,
         };
@@ -396,12 +399,12 @@ fn a_second_stop_is_more_urgent_and_a_third_is_nothing() {
     let stop = |table: &mut Table, urgency| table.take(Input::Stop(urgency));
     assert_eq!(
         stop(&mut table, Urgency::Orderly),
-        [Effect::EndSitting(Urgency::Orderly)]
+        [Effect::EndSitting(TrialId(1), Urgency::Orderly)]
     );
     assert_eq!(stop(&mut table, Urgency::Orderly), []);
     assert_eq!(
         stop(&mut table, Urgency::AtOnce),
-        [Effect::EndSitting(Urgency::AtOnce)]
+        [Effect::EndSitting(TrialId(1), Urgency::AtOnce)]
     );
     assert_eq!(
         table.over(1, SittingResult::Interrupted),
@@ -453,7 +456,7 @@ fn five_faults_of_the_host_in_a_row_pause_the_study() {
     let mut table = Table::running();
     for sitting in 1..HOST_FAULTS_MAX {
         table.over(sitting, port_taken());
-        table.take(Input::Wake);
+        table.take(Input::Wake(None));
         assert_eq!(*table.phase(), Phase::Active, "after {sitting}");
     }
     let effects = table.over(HOST_FAULTS_MAX, port_taken());
@@ -549,7 +552,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     ];
     for result in results {
         let (mut table, effects) = Table::hopeless();
-        assert_eq!(effects, [Effect::EndSitting(Urgency::Orderly)]);
+        assert_eq!(effects, [Effect::EndSitting(TrialId(2), Urgency::Orderly)]);
         // A run that was quicker than the end is kept, and decides no more.
         assert_eq!(table.measured(2, 2, 5.0), []);
         table.second_over(result);
@@ -570,7 +573,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     let (mut table, _) = Table::hopeless();
     table.second_over(broken(FailureKind::Host(HostFault::NotReleased)));
     let study = &table.state.study;
-    assert_eq!(study.host_faults(), 1);
+    assert_eq!(study.host_faults(&None), 1);
     let trial = study.trial(TrialId(2)).expect("it was tried");
     assert!(trial.running().is_some_and(|sitting| sitting.number == 2));
     assert_eq!(trial.pruning, None);
@@ -598,7 +601,7 @@ fn nothing_begins_until_the_artifacts_of_the_best_are_kept() {
     table.run_ended(2);
     let effects = table.over(1, SittingResult::Good);
     assert_eq!(effects, [FORGET, Effect::Keep(trial)]);
-    assert_eq!(table.take(Input::Wake), []);
+    assert_eq!(table.take(Input::Wake(None)), []);
     let waits = || Input::KeepingWaits("no room".to_owned());
     let said = Effect::Disk(Some("no room".to_owned()));
     assert_eq!(table.take(waits()), [said]);

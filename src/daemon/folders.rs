@@ -123,7 +123,9 @@ impl Folders {
     pub fn places(&self, trial: TrialId, sitting: u32, purpose: Purpose) -> Places {
         let trial_dir = match purpose {
             Purpose::Measure => self.trial(trial),
-            Purpose::Check | Purpose::Confirm { .. } => self.extra(trial, sitting),
+            Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+                self.extra(trial, sitting)
+            }
         };
         Places {
             output_dir: self.output.clone(),

@@ -45,7 +45,7 @@ fn state_of(spec: Spec) -> State {
         asking: false,
         consulting: false,
         offline: false,
-        resting: false,
+        resting: Vec::new(),
         keeping: None,
         company: Company::default(),
     }

@@ -374,6 +374,20 @@ impl Spec {
         self.slots.iter().find(|slot| &*slot.name == name)
     }
 
+    /// Whether the GPUs of the trials in that slot are theirs alone, so that what
+    /// is in use of them tells of nobody else. Of a part of a GPU (MIG) that is
+    /// not known.
+    pub fn has_own_gpus(&self, slot: Option<&str>) -> bool {
+        let Some(slot) = slot.and_then(|name| self.slot(name)) else {
+            return true;
+        };
+        let mut others = self.slots.iter().filter(|other| other.name != slot.name);
+        let is_part = |device: &&str| device.starts_with("MIG-");
+        others.clone().next().is_none()
+            || slot.gpus().is_some_and(|gpus| !gpus.iter().any(is_part))
+                && others.all(|other| slot.shares_gpu(other).is_none())
+    }
+
     /// The places in which trials run, in order: the slots' names, or the one
     /// place that has none.
     pub fn places(&self) -> Vec<Option<Name>> {

@@ -119,6 +119,7 @@ pub fn purpose(study: &Study, sitting: &Sitting) -> Option<String> {
     match sitting.purpose {
         Purpose::Measure => None,
         Purpose::Check => Some("a check for drift".to_owned()),
+        Purpose::Beside => Some("the starting values beside neighbours".to_owned()),
         Purpose::Confirm { baseline, winner } => {
             let before = [baseline, winner].map(|id| {
                 let of = study.trial(id).map(|trial| trial.held(sitting.purpose));

@@ -310,6 +310,7 @@ impl Simulation {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
@@ -389,6 +390,7 @@ impl Simulation {
             purpose,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),

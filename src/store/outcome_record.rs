@@ -27,6 +27,7 @@ pub(super) enum PurposeRecord {
         baseline: u32,
         winner: u32,
     },
+    Beside,
 }
 
 impl PurposeRecord {
@@ -38,6 +39,7 @@ impl PurposeRecord {
                 baseline: baseline.0,
                 winner: winner.0,
             },
+            Purpose::Beside => Self::Beside,
         }
     }
 
@@ -49,6 +51,7 @@ impl PurposeRecord {
                 baseline: TrialId(baseline),
                 winner: TrialId(winner),
             },
+            Self::Beside => Purpose::Beside,
         }
     }
 

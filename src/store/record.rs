@@ -257,6 +257,7 @@ mod tests {
                 purpose: crate::model::trial::Purpose::Measure,
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
             },
             Event::Warned {
                 trial,
@@ -291,6 +292,7 @@ mod tests {
                 purpose: crate::model::trial::Purpose::Check,
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
             },
             Event::SittingStarted {
                 trial,
@@ -301,6 +303,7 @@ mod tests {
                 },
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
             },
             Event::Drifted {
                 trial,

@@ -202,6 +202,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::NoSuchTrial(9),
         Refusal::NoSuchLog(reason()),
         Refusal::NothingRuns,
+        Refusal::SeveralRun(vec![7, 8]),
         Refusal::NothingBest,
         Refusal::NotSettled(9),
         Refusal::NothingToRepeat(9),

@@ -508,30 +508,41 @@ fn answers() -> [Accepted; 12] {
     [
         Accepted::Paused {
             running,
+            beside: vec![6],
             interrupted: true,
         },
         Accepted::Resumed,
-        Accepted::Stopping { running },
+        Accepted::Stopping {
+            running,
+            beside: vec![6],
+        },
         Accepted::Skipped {
             trial: 4,
             running: true,
         },
-        Accepted::Reopened { trial: 2, running },
+        Accepted::Reopened {
+            trial: 2,
+            running,
+            beside: vec![6],
+        },
         Accepted::Enqueued {
             trial: 5,
             running,
+            beside: vec![6],
             paused: true,
         },
         Accepted::Reloaded(Reloaded {
             warnings: vec![text("w")],
             unfit: vec![text("u")],
             running,
+            beside: vec![6],
             done: true,
         }),
         Accepted::Amended(Amended {
             changed: vec![text("c")],
             withdrawn: vec![text("w")],
             running,
+            beside: vec![6],
             outside: vec![6, 7],
             best_before: Some(2),
             best: None,
@@ -543,6 +554,7 @@ fn answers() -> [Accepted; 12] {
             proposal: 3,
             trial: 5,
             running,
+            beside: vec![6],
             paused: false,
         },
         rejected(Ended::Proposal),

@@ -251,6 +251,7 @@ impl Story {
             purpose: Purpose::Measure,
             token,
             boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".into(),
+            slot: None,
         };
         let step = Event::StepStarted {
             trial,

@@ -12,6 +12,7 @@ mod ping;
 mod reload;
 mod report;
 mod settings;
+mod slots;
 mod space;
 mod status;
 mod steer;
