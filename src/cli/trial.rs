@@ -179,12 +179,14 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
     let trial = study
         .trial(id)
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
+    let mut places = folders.places(id, 1, Purpose::Measure);
+    places.slot = study.spec().slots.first().cloned();
     let mut order = Order::new(
         study.spec(),
         trial,
         1,
         token,
-        &folders.places(id, 1, Purpose::Measure),
+        &places,
     )?;
     order.echo = true;
     let (control, controlled) = Control::new()?;

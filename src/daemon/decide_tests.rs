@@ -583,6 +583,8 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
 mod approvals;
 #[path = "confirm_tests.rs"]
 mod confirm;
+#[path = "slots_tests.rs"]
+mod slots;
 
 #[test]
 fn nothing_begins_until_the_artifacts_of_the_best_are_kept() {

@@ -286,14 +286,16 @@ impl Dispatcher {
             // True from here on, whenever the next sitting starts.
             let _ = reply.send(answer);
         }
-        if !start.is_empty() && self.running.is_empty() && !self.await_room().await {
+        // As it is on disk: what has just ended is not forgotten yet.
+        let is_alone = self.state.study.running().is_none();
+        if !start.is_empty() && is_alone && !self.await_room().await {
             // The end that is wanted comes next. Nothing was begun.
             return Ok(false);
         }
-        if !start.is_empty() && self.running.is_empty() && std::mem::take(&mut self.lacks_room) {
+        if !start.is_empty() && is_alone && std::mem::take(&mut self.lacks_room) {
             self.disk_is_back();
         }
-        if !start.is_empty() && !self.running.is_empty() && !self.has_room().await {
+        if !start.is_empty() && !is_alone && !self.has_room().await {
             // Nothing was begun; what runs beside it goes on.
             let begins =
                 |effect: &Effect| matches!(effect, Effect::StartSitting { .. } | Effect::Look);

@@ -131,6 +131,7 @@ impl Folders {
             output_dir: self.output.clone(),
             logs: self.output.join(&self.logs),
             trial_dir,
+            slot: None,
         }
     }
 

@@ -173,9 +173,9 @@ fn skip(study: &Study, trial: &Trial) -> Admit {
 fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
     let sitting = trial.running()?;
     let setting = match sitting.purpose {
-        Purpose::Measure => return None,
+        // The one run beside neighbours is over soon, and comes once.
+        Purpose::Measure | Purpose::Beside => return None,
         Purpose::Check => "search.recheck",
-        Purpose::Beside => "[[slot]]",
         Purpose::Confirm { .. } => "confirm.runs",
     };
     Some(Refusal::Beside {

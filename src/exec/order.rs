@@ -14,6 +14,7 @@ use super::checkpoint::ResumeOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 pub use super::sources::{CurveOrder, CurveSourceOrder, MetricOrder, SourceOrder, WhichOrder};
+use crate::model::slot::Slot;
 use crate::model::spec::Spec;
 use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
@@ -208,6 +209,8 @@ pub struct Places {
     pub logs: PathBuf,
     /// A folder of the trial's own.
     pub trial_dir: PathBuf,
+    /// The slot in which it runs, where the spec has slots.
+    pub slot: Option<Slot>,
 }
 
 /// Why an order cannot be written.
@@ -357,10 +360,8 @@ impl Scope {
         values.insert("parts".to_owned(), "1".to_owned());
         values.insert("output_dir".to_owned(), path(&places.output_dir));
         values.insert("trial_dir".to_owned(), path(&places.trial_dir));
-        let slot = trial.sitting(sitting).and_then(|own| own.slot.as_deref());
-        let slot = slot.and_then(|name| spec.slot(name));
         let mut slot_env = Vec::new();
-        if let Some(slot) = slot {
+        if let Some(slot) = &places.slot {
             values.insert("slot".to_owned(), slot.name.to_string());
             let port = slot.port.map(|port| port.to_string());
             values.extend(port.map(|port| ("slot_port".to_owned(), port)));

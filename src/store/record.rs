@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`; `run` of `step-started`; `purpose` of `sitting-started`; `choice` of `trial-planned` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned` |
 
 use std::fmt;
 

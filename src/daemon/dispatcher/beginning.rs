@@ -59,7 +59,9 @@ impl Dispatcher {
         let running = trial.running().ok_or_else(gone)?;
         let slot = running.slot.clone();
         let token = running.token.clone().into_string();
-        let places = self.folders.places(id, sitting, running.purpose);
+        let mut places = self.folders.places(id, sitting, running.purpose);
+        let in_slot = slot.as_deref().and_then(|name| study.spec().slot(name));
+        places.slot = in_slot.cloned();
         let mut order = Order::new(study.spec(), trial, sitting, token, &places)
             .map_err(|error| error.to_string())?;
         let release = study.spec().host.gpu_release;
