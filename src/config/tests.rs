@@ -13,6 +13,7 @@ mod arguments;
 mod artifacts;
 mod presets;
 mod slips;
+mod slots;
 
 /// A good spec with a little of everything; tests break it.
 pub(super) const GOOD: &str = r#"[study]

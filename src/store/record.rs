@@ -305,6 +305,14 @@ mod tests {
                 boot_id: "".into(),
                 slot: None,
             },
+            Event::SittingStarted {
+                trial,
+                sitting: 4,
+                purpose: crate::model::trial::Purpose::Beside,
+                token: text(),
+                boot_id: "".into(),
+                slot: Some("gpu1".into()),
+            },
             Event::Drifted {
                 trial,
                 sitting: 2,

@@ -1,7 +1,7 @@
 //! The slots of a status: what runs in each, and why none does.
 
 use crate::daemon::board::View;
-use crate::daemon::decide::why_out_of_use;
+use crate::daemon::seats::why_out_of_use;
 use crate::model::Name;
 use crate::model::spec::SamplerKind;
 use crate::model::study::{Phase, Study};
