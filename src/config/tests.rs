@@ -12,6 +12,7 @@ use crate::model::value::{Finite, Value};
 mod arguments;
 mod artifacts;
 mod presets;
+mod remedy;
 mod slips;
 mod slots;
 

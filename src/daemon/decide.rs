@@ -10,7 +10,7 @@ pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
 use super::seats::{open_slots, pause_reason, sit, slot_for_new, start, why_out_of_use};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, consult, reload, steer};
+use super::{approve, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::advice::Question;
@@ -36,8 +36,8 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
-    /// Whether the advisor is thinking.
-    pub consulting: bool,
+    /// What the advisor is thinking of: the study of this revision.
+    pub consulting: Option<u32>,
     /// Whether the advisor is done without, whatever the spec says.
     pub offline: bool,
     /// The slots that rest between two trials.
@@ -263,6 +263,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         } => {
             let study = &state.study;
             let is_old = trials != study.trials().len() || revision != study.revision();
+            if state.consulting == Some(revision) {
+                state.consulting = None;
+            }
             consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
@@ -519,8 +522,13 @@ pub(super) fn next(
         if !runs {
             await_answer(state, study, context, decision);
         }
-    } else if state.asking || state.consulting {
+    } else if state.asking || state.consulting.is_some() {
         // The answer comes.
+    } else if let Some(event) = remedy::plan(study) {
+        let mut study = Study::clone(study);
+        let trial = study.next_id();
+        tell(&mut study, event, context, decision);
+        sit(state, &study, trial, Purpose::Measure, context, decision);
     } else if let Some(trial) = search::drift::due(study) {
         sit(state, study, trial, Purpose::Check, context, decision);
     } else if let Some(trial) = search::neighbours::due(study) {
@@ -588,10 +596,10 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    if state.consulting {
+    if state.consulting.is_some() {
         // The answer comes, and is on record then.
     } else if consult::lacks_summary(state, study) {
-        state.consulting = true;
+        state.consulting = Some(study.revision());
         decision.effects.push(Effect::Consult(Question::Summary));
     } else {
         idle(state, decision);

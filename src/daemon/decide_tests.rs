@@ -57,7 +57,7 @@ impl Table {
                 study,
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline: false,
                 resting: Vec::new(),
                 keeping: None,

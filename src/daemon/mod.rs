@@ -48,6 +48,7 @@ pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
+mod remedy;
 mod reporter;
 pub mod retention;
 pub mod rights;

@@ -88,8 +88,8 @@ pub fn why_out_of_use(study: &Study, slot: &Option<Name>) -> String {
     let of_slot = sittings.filter(|sitting| sitting.slot == *slot && sitting.ended.is_some());
     let last = of_slot.max_by_key(|sitting| (sitting.ended, sitting.started));
     let why = match last.and_then(|sitting| sitting.end.as_ref()) {
-        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.message.as_str(),
-        _ => "see the trial's log",
+        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.with_hint(),
+        _ => "see the trial's log".to_owned(),
     };
     format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
 }

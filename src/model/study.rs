@@ -348,7 +348,8 @@ impl Study {
             Event::ApprovalAsked(_)
             | Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
-            | Event::ApprovalWithdrawn { .. } => {}
+            | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. } => {}
             Event::TrialPlanned {
                 trial,
                 params,

@@ -162,6 +162,8 @@ pub struct Status {
     /// How much trials that run side by side disturb each other, once that was
     /// measured.
     pub neighbours: Option<Neighbours>,
+    /// The parameters of which users want no further value.
+    pub ended: Vec<String>,
 }
 
 impl Status {
@@ -357,7 +359,8 @@ pub struct TrialRow {
     /// `running`, `interrupted`, `held up`.
     pub outcome: String,
     /// Who wanted it: `baseline`, `sampler`, `imported`, `user`; `advisor` where
-    /// the advisor has proposed it, `fallback` where it was of no help.
+    /// the advisor has proposed it, `fallback` where it was of no help; `remedy`
+    /// of the trouble of another.
     pub origin: String,
     /// How it differs from the starting params.
     pub changes: Vec<Change>,
@@ -384,6 +387,8 @@ pub struct TrialRow {
     /// Why the advisor has proposed it, in its own words, or why it was of no
     /// help.
     pub advice: Option<String>,
+    /// The failed trial for which it is the remedy.
+    pub remedy_of: Option<u32>,
 }
 
 /// The metric of a constraint.
@@ -432,6 +437,8 @@ pub struct TrialDetail {
     pub artifacts: Option<Artifacts>,
     /// What its runs have told on their way.
     pub curves: Vec<Curve>,
+    /// The trial that is the remedy for what it failed by.
+    pub remedied_by: Option<u32>,
 }
 
 /// A run.

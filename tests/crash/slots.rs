@@ -15,8 +15,6 @@ name = "side-by-side"
 pass_env = ["PIDS"]
 [objective]
 maximize = "speed"
-[budget]
-trials = 3
 [space]
 N = [1, 2, 3]
 [host]
