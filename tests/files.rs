@@ -396,6 +396,7 @@ fn a_results_file_becomes_history() {
             purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "".into(),
+            slot: None,
         },
         Event::SittingEnded {
             trial,

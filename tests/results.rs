@@ -70,6 +70,7 @@ impl Diary {
             purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "".into(),
+            slot: None,
         });
         self.add(Event::StepStarted {
             trial,
@@ -416,6 +417,7 @@ fn failures_at_start_up() {
         purpose: Purpose::Measure,
         token: "t".to_owned(),
         boot_id: "".into(),
+        slot: None,
     });
     let taken = FailureKind::Host(HostFault::PortTaken);
     let line = diary

@@ -243,6 +243,7 @@ impl Replay<'_> {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         })?;
         if !self.spend(self.startup) {
             return Ok(());
@@ -291,6 +292,7 @@ impl Replay<'_> {
             purpose: Purpose::Check,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         })?;
         if !self.spend(self.startup + RUN) {
             return Ok(());
@@ -513,6 +515,7 @@ pub fn spec(
         confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],
+        slots: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {

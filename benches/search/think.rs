@@ -117,6 +117,7 @@ impl MadeUp {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         })?;
         let outcome = if !baseline && self.random.random_range(0.0..100.0) < FAILING {
             does_not_start()

@@ -37,7 +37,8 @@ pub struct Progress {
     output_dir: PathBuf,
     bar: Option<ProgressBar>,
     began: Instant,
-    /// What the running trial does, and since when.
+    /// What the running trial does, and since when; of several the one with the
+    /// lowest number.
     doing: Option<(String, Instant)>,
     study: Option<Arc<Study>>,
     most: Option<u64>,
@@ -163,20 +164,26 @@ impl Progress {
     }
 
     fn take_fact(&mut self, fact: &Fact, study: &Study) {
-        let runs_of = |step: &str| {
-            study
-                .spec_of_running()
-                .step(step)
-                .map_or(0, |step| step.counted_runs())
+        let spec = match fact.event.trial() {
+            Some(trial) => study.spec_of_running(trial),
+            None => study.spec(),
         };
+        // The others are only named.
+        let before = self.study.as_deref().and_then(Study::running);
+        let is_shown = match (fact.event.trial(), before) {
+            (Some(trial), Some(shown)) => trial == shown.id,
+            _ => true,
+        };
+        let runs_of = |step: &str| spec.step(step).map_or(0, |step| step.counted_runs());
         let doing = match &fact.event {
             Event::SittingStarted { .. } => "starting".to_owned(),
-            Event::StepStarted { step, run, .. } => match (runs_of(step), run) {
+            Event::StepStarted {
+                trial, step, run, ..
+            } => match (runs_of(step), run) {
                 (0, _) => format!("{step}: getting ready"),
                 (_, None) => format!("{step}: warm-up"),
                 (all, Some(run)) => {
-                    let spec = study.spec_of_running();
-                    let part = spec.step(step).zip(study.running());
+                    let part = spec.step(step).zip(study.trial(*trial));
                     let part = part.and_then(|(step, trial)| trial.next_part(step, *run));
                     let part = part.map(|(part, parts)| format!(", part {part} of {parts}"));
                     format!("{step}: run {run} of {all}{}", part.unwrap_or_default())
@@ -193,7 +200,7 @@ impl Progress {
             Event::RunMarked { mark, .. } => {
                 // It is still the same run; the next part says itself that it
                 // begins.
-                let step = study.spec_of_running().step(&mark.step);
+                let step = spec.step(&mark.step).filter(|_| is_shown);
                 if let (Some((doing, _)), Some((metric, number))) =
                     (&mut self.doing, mark.metrics.first())
                     && step.is_some_and(|step| step.parts().is_none())
@@ -207,7 +214,8 @@ impl Progress {
                 // It is still the same run.
                 let curves = study.running().map(|trial| trial.open_curves());
                 let newest = curves.and_then(curves::in_one_line);
-                if let (Some((doing, _)), Some(newest)) = (&mut self.doing, newest) {
+                if let (Some((doing, _)), Some(newest), true) = (&mut self.doing, newest, is_shown)
+                {
                     *doing = format!("{}: {newest}", told.step);
                 }
                 return;
@@ -221,7 +229,9 @@ impl Progress {
                     }
                     _ => self.finished(*trial, study),
                 }
-                self.doing = None;
+                if is_shown {
+                    self.doing = None;
+                }
                 return;
             }
             Event::Warned { text, .. } | Event::Waiting { text, .. } => {
@@ -334,7 +344,9 @@ impl Progress {
             | Event::TrialReopened { .. }
             | Event::Done { .. } => return,
         };
-        self.doing = Some((doing, Instant::now()));
+        if is_shown {
+            self.doing = Some((doing, Instant::now()));
+        }
     }
 
     fn finished(&mut self, id: TrialId, study: &Study) {
@@ -405,6 +417,10 @@ impl Progress {
             if seconds > 0 {
                 message += &format!(" ({})", whole_seconds(seconds));
             }
+        }
+        let beside = study.all_running().skip(1);
+        for other in beside {
+            message += &format!(" | trial {}", other.id);
         }
         if let Some(best) = study.incumbent()
             && let Some(summary) = study.objective(best)

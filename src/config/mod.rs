@@ -66,6 +66,9 @@
 //! | `[remedy.TROUBLE]` | `halve`, `double` | name of a parameter, or a list of them: a trial that fails by that known [trouble](crate::troubles) is tried once more with half, or twice, as much | none |
 //! | | `set` | `{ NAME = value }`: and with these values | none |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
+//! | `[[slot]]` | `name` | letters, digits, `-`, `_`; unique: a place for one trial at a time, beside those in the other slots | required |
+//! | | `env` | `{ NAME = value }`: environment variables of the trials in it, as `CUDA_VISIBLE_DEVICES` | none |
+//! | | `port` | 1 to 65535, unique: a port of its own, `{{ slot_port }}` in templates | none |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
 //! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
 //! | | `gpu_release` | duration: how long GPU memory is waited for that was free before; 0 for not at all | `30s` |
@@ -220,6 +223,7 @@ mod report;
 mod retention;
 mod rules;
 mod secret_lines;
+mod slots;
 mod source;
 mod space;
 mod steps;
@@ -496,6 +500,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let steps = sections(r, "step");
     let preflight = sections(r, "preflight");
     let incumbent = sections(r, "incumbent");
+    let slots = sections(r, "slot");
     // Taken already; it is one of the keys that there are.
     root.take("preset");
     root.refuse_with(
@@ -539,7 +544,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         }
     };
     let remedies = remedy::read(r, remedy, &declared);
-    let known = text::Known::new(&declared, space.as_ref().filter(|_| is_whole));
+    let slots = slots::read(r, slots, &declared);
+    slots::warn_of_idleness(r, &slots, search.sampler);
+    let whole = space.as_ref().filter(|_| is_whole);
+    let known = text::Known::new(&declared, whole, &slots);
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
     let catalogued = Catalogued::read(r, catalogue, &declared.parameters);
@@ -554,6 +562,8 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     };
     let preflight = tasks(r, preflight);
     let incumbent = tasks(r, incumbent);
+    let all_steps = steps.iter().chain(&preflight).chain(&incumbent);
+    slots::check(r, &slots, all_steps);
     if let Some(said) = median {
         let objective = objective.as_ref().map(|(objective, _)| objective);
         search.median = said.rule(r, objective, &steps);
@@ -594,6 +604,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         steps,
         preflight,
         incumbent,
+        slots,
         pass_env: study.pass_env,
         pass_secrets: study.pass_secrets,
         env,

@@ -14,6 +14,7 @@ mod artifacts;
 mod presets;
 mod remedy;
 mod slips;
+mod slots;
 
 /// A good spec with a little of everything; tests break it.
 pub(super) const GOOD: &str = r#"[study]

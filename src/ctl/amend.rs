@@ -1,5 +1,6 @@
 //! What came of a change of the spec, in words.
 
+use super::prose;
 use crate::base::wrap::wrap;
 use crate::report::phrase::clean;
 use crate::wire::reply::Amended;
@@ -19,9 +20,15 @@ pub fn sentences(amended: &Amended, changed: bool) -> String {
             add(format!("{word}: {}", clean(text)));
         }
     }
-    if let Some(trial) = amended.running {
+    if let Some(all) = prose::trials(amended.running, &amended.beside) {
+        let after = if amended.beside.is_empty() {
+            "it"
+        } else {
+            "them"
+        };
         add(format!(
-            "trial {trial} runs on as it was started; what starts after it obeys"
+            "{} {} on as {} started; what starts after {after} obeys",
+            all.names, all.run, all.they
         ));
     }
     if !amended.outside.is_empty() {

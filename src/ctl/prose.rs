@@ -42,6 +42,11 @@ pub fn refusal(refusal: &Refusal) -> String {
         Refusal::LogsGone(trial) => format!("trial {trial}: {LOGS_GONE}"),
         Refusal::NoSuchLog(what) => format!("there is no log of {}", clean(what)),
         Refusal::NothingRuns => "no trial runs".to_owned(),
+        Refusal::SeveralRun(trials) => {
+            let all = in_words(trials);
+            let first = trials.first().copied().unwrap_or_default();
+            format!("trials {all} run: say which, as in autotunectl skip {first}")
+        }
         Refusal::NothingBest => "no trial keeps all constraints yet".to_owned(),
         Refusal::OnlyLeads {
             trial,
@@ -322,6 +327,55 @@ pub fn advice(advice: &Advice) -> Vec<String> {
     let refused = advice.refused.iter();
     lines.extend(refused.map(|why| format!("an answer was refused: {}", clean(why))));
     lines
+}
+
+/// The trials that run: `trial 7`, `trials 7 and 8`, with the ending of a verb
+/// that follows.
+pub fn trials(running: Option<u32>, beside: &[u32]) -> Option<Trials> {
+    let first = running?;
+    Some(match beside {
+        [] => Trials {
+            names: format!("trial {first}"),
+            are: "is",
+            run: "runs",
+            their: "its",
+            they: "it was",
+        },
+        _ => Trials {
+            names: format!("trials {}", in_words(&[&[first], beside].concat())),
+            are: "are",
+            run: "run",
+            their: "their",
+            they: "they were",
+        },
+    })
+}
+
+/// See [`trials`].
+pub struct Trials {
+    pub names: String,
+    pub are: &'static str,
+    pub run: &'static str,
+    pub their: &'static str,
+    pub they: &'static str,
+}
+
+/// ` after trial 7, which runs now`.
+pub fn after(running: Option<u32>, beside: &[u32]) -> String {
+    match trials(running, beside) {
+        None => String::new(),
+        Some(all) if beside.is_empty() => format!(" after {}, which runs now", all.names),
+        Some(all) => format!(" after one of {}, which run now", all.names),
+    }
+}
+
+/// `7`, `7 and 8`, `7, 8 and 9`.
+fn in_words(numbers: &[u32]) -> String {
+    let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
+    match numbers.split_last() {
+        Some((last, before)) if !before.is_empty() => format!("{} and {last}", before.join(", ")),
+        _ => numbers.concat(),
+    }
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use crate::base::clock::Timestamp;
 use crate::model::curve::Curve;
 use crate::model::drift::Drift;
 use crate::report::curves;
-use crate::report::phrase::{clean, counted, saved};
+use crate::report::phrase::{clean, counted, percent, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
-use crate::wire::reply::{Advisor, Doing, HeldUp, Phase, Reply, Running, Status};
+use crate::wire::reply::{Advisor, Doing, HeldUp, Neighbours, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
 pub async fn carry_out(session: &mut Session) -> Result<Exit, Trouble> {
@@ -41,7 +41,7 @@ fn text(status: &Status, color: bool) -> String {
     if let Some(trouble) = &status.disk_trouble {
         add("disk", format!("takes no data: {}", clean(trouble)));
     }
-    if let Some(running) = &status.running {
+    for running in status.all_running() {
         add("running", running_text(status, running));
         let curves: Vec<Curve> = running.curves.iter().map(Into::into).collect();
         if let Some(furthest) = curves::furthest(curves.iter()) {
@@ -50,6 +50,14 @@ fn text(status: &Status, color: bool) -> String {
         for curve in &curves {
             let line = format!("{} {}", curves::newest(curve), curves::sparkline(curve));
             add("", line.trim_end().to_owned());
+        }
+    }
+    for slot in &status.slots {
+        if let Some(idle) = &slot.idle {
+            add(
+                "idle",
+                format!("slot {}: {}", clean(&slot.name), clean(idle)),
+            );
         }
     }
     if let Some(advisor) = &status.advisor {
@@ -94,6 +102,9 @@ fn text(status: &Status, color: bool) -> String {
         let drift = retrial::drift(&drift, &status.objective.metric);
         let since = prose::moment(found.since);
         add("drift", format!("since {since} {drift}; {DRIFT_HINT}"));
+    }
+    if let Some(found) = &status.neighbours {
+        add("beside", neighbours(found, &status.objective.metric));
     }
     let is_best = |trial| status.best.as_ref().is_some_and(|best| best.trial == trial);
     if let Some(start) = status
@@ -141,10 +152,10 @@ fn phase(status: &Status) -> String {
         Phase::Confirming => "has ended its search, and confirms the best".to_owned(),
         Phase::Active => "goes on".to_owned(),
         Phase::Paused { reason, by_user } => {
-            let after = match &status.running {
-                Some(running) => format!(" after trial {}", running.trial),
-                None => String::new(),
-            };
+            let beside: Vec<u32> = status.beside.iter().map(|one| one.trial).collect();
+            let running = status.running.as_ref().map(|one| one.trial);
+            let after = prose::trials(running, &beside);
+            let after = after.map_or_else(String::new, |all| format!(" after {}", all.names));
             let reason = if *by_user {
                 String::new()
             } else {
@@ -181,9 +192,11 @@ fn running_text(status: &Status, running: &Running) -> String {
             format!("in step {} ({} {value} so far)", clean(step), clean(metric))
         }
     };
+    let slot = running.slot.as_ref();
+    let slot = slot.map_or_else(String::new, |slot| format!("slot {}, ", clean(slot)));
     if let Some(retrial) = &running.retrial {
         return format!(
-            "{}: trial {} ({}); {doing} for {}",
+            "{slot}{}: trial {} ({}); {doing} for {}",
             clean(retrial),
             running.trial,
             prose::changes(&running.changes),
@@ -191,13 +204,30 @@ fn running_text(status: &Status, running: &Running) -> String {
         );
     }
     format!(
-        "trial {} ({}): {} of {}; {doing} for {}",
+        "{slot}trial {} ({}): {} of {}; {doing} for {}",
         running.trial,
         prose::changes(&running.changes),
         running.runs,
         counted(running.runs_all.into(), "run"),
         prose::since(status.now, running.since),
     )
+}
+
+/// By how much neighbours disturb each other.
+fn neighbours(found: &Neighbours, metric: &str) -> String {
+    let (difference, noise) = (percent(found.difference), percent(found.noise));
+    let metric = clean(metric);
+    if found.disturb {
+        format!(
+            "{metric} of the starting values differs by {difference} beside neighbours, which is \
+             more than noise: trials disturb each other"
+        )
+    } else {
+        format!(
+            "{metric} of the starting values differs by {difference} beside neighbours; noise may \
+             make it differ by {noise}"
+        )
+    }
 }
 
 /// Whom it asks for what, and what came of all questions.

@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::persist::persist;
+use super::prose;
 use super::session::{Session, Trouble};
 use super::{amend, approve};
 use crate::report::phrase::{clean, clean_lines};
@@ -76,7 +77,8 @@ Examples:
 What the trial has measured is kept, it counts as `pruned`, and its values are
 not tried again. `autotunectl retry N` takes it up after all.")]
 pub struct Skip {
-    /// The trial, which runs or waits [default: the one that runs]
+    /// The trial, which runs or waits [default: the one that runs, where that is
+    /// one]
     trial: Option<u32>,
 }
 
@@ -159,10 +161,12 @@ async fn change(session: &mut Session, request: &Request) -> Result<Exit, Troubl
 }
 
 fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
-    let mut lines = vec![match (changed, reloaded.running) {
+    let running = prose::trials(reloaded.running, &reloaded.beside);
+    let mut lines = vec![match (changed, running) {
         (false, _) => "the spec says what it said".to_owned(),
-        (true, Some(trial)) => format!(
-            "the study goes by the spec as it is now; trial {trial} runs on as it was started"
+        (true, Some(all)) => format!(
+            "the study goes by the spec as it is now; {} {} on as {} started",
+            all.names, all.run, all.they
         ),
         (true, None) => "the study goes by the spec as it is now".to_owned(),
     }];
@@ -177,39 +181,49 @@ fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
 
 fn sentence(answer: &Accepted, changed: bool) -> String {
     let already = if changed { "" } else { " already" };
-    let after = |running: &Option<u32>| match running {
-        Some(trial) => format!(" after trial {trial}, which runs now"),
-        None => String::new(),
-    };
+    let after = |running: &Option<u32>, beside: &[u32]| prose::after(*running, beside);
     match answer {
         Accepted::Paused {
-            running: Some(trial),
-            interrupted: true,
-        } => format!("paused; trial {trial} is interrupted, its good runs are kept"),
-        Accepted::Paused {
-            running: Some(trial),
-            ..
-        } => format!("paused{already}; trial {trial} is finished first"),
-        Accepted::Paused { running: None, .. } => format!("paused{already}"),
+            running,
+            beside,
+            interrupted,
+        } => match prose::trials(*running, beside) {
+            None => format!("paused{already}"),
+            Some(all) if *interrupted => format!(
+                "paused; {} {} interrupted, {} good runs are kept",
+                all.names, all.are, all.their
+            ),
+            Some(all) => format!("paused{already}; {} {} finished first", all.names, all.are),
+        },
         Accepted::Resumed if changed => "the study goes on".to_owned(),
         Accepted::Resumed => "the study goes on already".to_owned(),
-        Accepted::Stopping {
-            running: Some(trial),
-        } => format!("autotuned is ending{already}; trial {trial} is interrupted"),
-        Accepted::Stopping { running: None } => format!("autotuned is ending{already}"),
+        Accepted::Stopping { running, beside } => match prose::trials(*running, beside) {
+            None => format!("autotuned is ending{already}"),
+            Some(all) => {
+                format!(
+                    "autotuned is ending{already}; {} {} interrupted",
+                    all.names, all.are
+                )
+            }
+        },
         Accepted::Skipped {
             trial,
             running: true,
         } => format!("trial {trial} is being ended{already}"),
         Accepted::Skipped { trial, .. } => format!("trial {trial} is dropped{already}"),
-        Accepted::Reopened { trial, running } => {
-            format!("trial {trial} is repeated{}", after(running))
+        Accepted::Reopened {
+            trial,
+            running,
+            beside,
+        } => {
+            format!("trial {trial} is repeated{}", after(running, beside))
         }
         Accepted::Reloaded(reloaded) => self::reloaded(reloaded, changed),
         Accepted::Approved {
             proposal,
             trial,
             running,
+            beside,
             paused,
         } => {
             let then = if *paused {
@@ -219,7 +233,7 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
             };
             format!(
                 "proposal {proposal} is tried as trial {trial}{}{then}",
-                after(running)
+                after(running, beside)
             )
         }
         Accepted::Rejected {
@@ -234,6 +248,7 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
         Accepted::Enqueued {
             trial,
             running,
+            beside,
             paused,
         } => {
             let planned = if changed { "it" } else { "planned already: it" };
@@ -244,7 +259,7 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
             };
             format!(
                 "{planned} is tried as trial {trial}{}{then}",
-                after(running)
+                after(running, beside)
             )
         }
     }

@@ -1,6 +1,6 @@
 //! Changes of the spec that users want: admitted by a pure function.
 
-use super::steer::{Admit, Change};
+use super::steer::{Admit, Change, running_trials};
 use crate::base::clock::Timestamp;
 use crate::config::Draft;
 use crate::model::amendment::Amendments;
@@ -31,9 +31,10 @@ pub fn admit(study: &Study, edits: &[Edit]) -> Admit {
     }
     let amendments = draft.finish();
     if amendments == *study.amendments() {
-        let running = study.running().map(|trial| trial.id.0);
+        let (running, beside) = running_trials(study);
         return Admit::Ignore(Accepted::Amended(Amended {
             running,
+            beside,
             ..Amended::default()
         }));
     }
@@ -76,6 +77,7 @@ fn answer(before: &Study, amendments: &Amendments) -> Amended {
         waits && !space.allows(&study.params_of(trial))
     });
     let best = study.incumbent();
+    let (running, beside) = running_trials(&study);
     Amended {
         changed: amendments
             .iter()
@@ -92,7 +94,8 @@ fn answer(before: &Study, amendments: &Amendments) -> Amended {
             })
             .map(ToString::to_string)
             .collect(),
-        running: study.running().map(|trial| trial.id.0),
+        running,
+        beside,
         outside: outside.take(NAMED).map(|trial| trial.id.0).collect(),
         best_before: before.incumbent().map(|trial| trial.id.0),
         best: best.map(|trial| trial.id.0),

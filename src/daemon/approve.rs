@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::decide::{self, Context, Decision, State};
-use super::steer::{Admit, Change};
+use super::steer::{Admit, Change, runs_before};
 use crate::base::clock::Timestamp;
 use crate::base::quantity::show_duration;
 use crate::model::approval::{By, Ends, Overdue, Pending};
@@ -43,10 +43,12 @@ pub(super) fn approve(study: &Study, number: Option<u32>, instead: &Instead) -> 
     if let Some(trial) = study.trial_of(&params) {
         return Admit::Deny(Refusal::TriedAlready(trial.id.0));
     }
+    let (running, beside) = runs_before(study);
     let answer = Accepted::Approved {
         proposal: pending.proposal.number,
         trial: study.next_id().0,
-        running: study.running().map(|trial| trial.id.0),
+        running,
+        beside,
         paused: matches!(study.phase(), Phase::Paused(_)),
     };
     let instead = (params != proposed).then_some(params);

@@ -157,6 +157,7 @@ fn nothing_but_the_baseline_runs_unasked() {
         proposal: 1,
         trial: 2,
         running: None,
+        beside: Vec::new(),
         paused: false,
     };
     assert_eq!(table.approve(Instead::Nothing), Reply::Accepted(answer));
@@ -374,6 +375,7 @@ fn a_pause_is_a_pause_and_the_answer_is_kept() {
         proposal: 1,
         trial: 2,
         running: None,
+        beside: Vec::new(),
         paused,
     };
     assert_eq!(paused, Reply::Accepted(answer(true)));

@@ -1,5 +1,6 @@
 //! What clients see: the state as it is on disk, and the facts as they come.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::{broadcast, watch};
@@ -8,6 +9,7 @@ use crate::base::clock::Timestamp;
 use crate::model::event::{Event, Fact};
 use crate::model::step::StepKind;
 use crate::model::study::Study;
+use crate::model::trial::TrialId;
 use crate::search::count;
 use crate::wire::reply::Doing;
 
@@ -21,8 +23,8 @@ pub struct View {
     pub study: Arc<Study>,
     /// How many facts that is.
     pub facts: u64,
-    /// What the running sitting does, and since when.
-    pub doing: Option<(Doing, Timestamp)>,
+    /// What the running sitting of each trial does, and since when.
+    pub doing: BTreeMap<TrialId, (Doing, Timestamp)>,
     /// What the advisor is asked.
     pub asking: Option<Asking>,
     /// Whether the advisor is done without, whatever the spec says.
@@ -89,7 +91,7 @@ impl Board {
         let (views, _) = watch::channel(View {
             study,
             facts,
-            doing: None,
+            doing: BTreeMap::new(),
             asking: None,
             offline,
             stopping: false,
@@ -119,16 +121,19 @@ impl Board {
             view.study = Arc::clone(study);
             view.facts += 1;
             seq = view.facts;
-            match doing(&fact.event, study) {
+            let Some(trial) = fact.event.trial() else {
+                return;
+            };
+            match doing(trial, &fact.event, study) {
                 Some(Some(doing)) => {
-                    let since = match (&doing, &view.doing) {
+                    let since = match (&doing, view.doing.get(&trial)) {
                         // It is still the same run.
                         (Doing::Progress { .. }, Some((_, since))) => *since,
                         _ => fact.at,
                     };
-                    view.doing = Some((doing, since));
+                    view.doing.insert(trial, (doing, since));
                 }
-                Some(None) => view.doing = None,
+                Some(None) => drop(view.doing.remove(&trial)),
                 None => {}
             }
         });
@@ -142,10 +147,10 @@ impl Board {
         let _ = self.facts.send(Arc::new(numbered));
     }
 
-    /// The running sitting is being ended.
-    pub fn ending(&self, now: Timestamp) {
+    /// The running sitting of a trial is being ended.
+    pub fn ending(&self, trial: TrialId, now: Timestamp) {
         self.views
-            .send_modify(|view| view.doing = Some((Doing::Ending, now)));
+            .send_modify(|view| drop(view.doing.insert(trial, (Doing::Ending, now))));
     }
 
     /// The advisor is asked, or has answered.
@@ -186,15 +191,13 @@ impl Reader {
     }
 }
 
-/// What is done after an event: `None` for no change.
-fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
+/// What a trial does after an event: `None` for no change.
+fn doing(trial: TrialId, event: &Event, study: &Study) -> Option<Option<Doing>> {
     Some(match event {
         Event::SittingStarted { .. } => Some(Doing::Starting),
-        Event::StepStarted {
-            trial, step, run, ..
-        } => {
-            let known = study.spec_of_running().step(step);
-            let part = known.zip(study.trial(*trial)).zip(*run);
+        Event::StepStarted { step, run, .. } => {
+            let known = study.spec_of_running(trial).step(step);
+            let part = known.zip(study.trial(trial)).zip(*run);
             let part = part.and_then(|((step, trial), run)| trial.next_part(step, run));
             let step = step.to_string();
             Some(match (known.map(|step| &step.kind), run, part) {
@@ -205,7 +208,7 @@ fn doing(event: &Event, study: &Study) -> Option<Option<Doing>> {
             })
         }
         Event::RunMarked { mark, .. } => {
-            let step = study.spec_of_running().step(&mark.step)?;
+            let step = study.spec_of_running(trial).step(&mark.step)?;
             let told = mark.metrics.first().filter(|_| step.parts().is_none())?;
             Some(Doing::Progress {
                 step: mark.step.to_string(),

@@ -183,7 +183,7 @@ fn a_confirmation_goes_on_after_a_pause_a_restart_and_a_fault_of_the_host() {
     // A stop in its midst.
     assert_eq!(
         table.take(Input::Stop(Urgency::Orderly)),
-        [Effect::EndSitting(Urgency::Orderly)]
+        [Effect::EndSitting(TrialId(1), Urgency::Orderly)]
     );
     assert_eq!(
         table.ends(SittingResult::Interrupted).last(),
@@ -196,7 +196,7 @@ fn a_confirmation_goes_on_after_a_pause_a_restart_and_a_fault_of_the_host() {
     // A fault of the host after a good run: that run does not count.
     table.ran(1, 10.0);
     table.ends(port_taken());
-    table.take(Input::Wake);
+    table.take(Input::Wake(None));
     assert_eq!(table.sits(), Some((TrialId(1), 4)));
     assert!(table.state.study.trials()[0].extra.is_empty());
     // One that was cut short after its run has all that it was for.
@@ -260,6 +260,7 @@ fn an_answer_that_comes_while_a_winner_is_confirmed_starts_nothing() {
     let late = Input::Asked {
         trials: 2,
         revision: 1,
+        results: table.state.study.results(),
         ask: Ask::Try(table.baseline()),
         choice: None,
     };

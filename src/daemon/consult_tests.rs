@@ -38,7 +38,7 @@ impl Table {
                 asking: false,
                 consulting: None,
                 offline,
-                resting: false,
+                resting: Vec::new(),
                 keeping: None,
                 company: Company {
                     served: true,
@@ -113,7 +113,7 @@ impl Table {
             let study = std::sync::Arc::make_mut(&mut self.state.study);
             study.apply(&Fact { at, event }).expect("it fits");
         }
-        self.take(Input::Wake);
+        self.take(Input::Wake(None));
         self.state.asking = false;
         self.thinks()
     }
@@ -210,7 +210,7 @@ fn a_question_is_asked_elsewhere_and_its_answer_tried() {
     let (mut table, effects) = Table::new(spec(), false);
     assert_eq!(effects, [Effect::Consult(Question::Plan)]);
     // Whatever happens meanwhile, it is asked once.
-    assert_eq!(table.take(Input::Wake), []);
+    assert_eq!(table.take(Input::Wake(None)), []);
     let asked = table.plan();
     assert_eq!(asked, [Effect::Consult(table.value("A"))]);
     let two = table.varied("A", "2");

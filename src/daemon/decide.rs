@@ -8,25 +8,24 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
+use super::seats::{has_room_for_new, open_slots, pause_reason, sit, why_out_of_use};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{approve, beside, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
+use crate::model::Name;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
-use crate::model::outcome::Outcome;
 use crate::model::reason;
 use crate::model::spec::Spec;
+pub use crate::model::study::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, Sitting, TrialId};
 use crate::notify;
 use crate::report::phrase::clean;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
-
-/// So many sittings in a row that the host's fault ended pause the study.
-pub const HOST_FAULTS_MAX: u32 = 5;
 
 /// What the dispatcher knows beside the study. Nothing of it outlives the
 /// process.
@@ -42,8 +41,8 @@ pub struct State {
     pub consulting: Option<u32>,
     /// Whether the advisor is done without, whatever the spec says.
     pub offline: bool,
-    /// Whether a pause is running.
-    pub resting: bool,
+    /// The slots that rest between two trials.
+    pub resting: Vec<Option<Name>>,
     /// The copy of the best trial's artifacts that is being made.
     pub keeping: Option<Keeping>,
     /// Who can be waited for when there is nothing to do.
@@ -114,7 +113,8 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             decision.facts.push(Fact { at, event });
             if let Some(event) = pruned {
                 decision.facts.push(Fact { at, event });
-                decision.effects.push(Effect::EndSitting(Urgency::Orderly));
+                let end = Effect::EndSitting(trial, Urgency::Orderly);
+                decision.effects.push(end);
             }
         }
         Input::SittingOver {
@@ -158,38 +158,45 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 let text = format!("paused: {reason}; when that is mended: autotunectl resume");
                 decision.effects.push(Effect::Warn(text));
             }
-            let rest = match study.host_faults() {
+            let slot = study.trial(trial).and_then(|trial| trial.sitting(sitting));
+            let slot = slot.and_then(|sitting| sitting.slot.clone());
+            let rest = match study.host_faults(&slot) {
                 0 => study.spec().host.cooldown,
                 _ => study.spec().host.fault_wait,
             };
-            let go_on = state.stopping.is_none() && study.host_faults() < HOST_FAULTS_MAX;
+            let go_on = state.stopping.is_none() && !study.is_out_of_use(&slot);
             if go_on && !rest.is_zero() {
-                state.resting = true;
-                decision.effects.push(Effect::WakeAfter(rest));
-            } else {
-                next(state, &study, context, &mut decision);
+                state.resting.push(slot.clone());
+                decision.effects.push(Effect::WakeAfter(slot, rest));
+            } else if let (Some(name), true) = (&slot, study.is_out_of_use(&slot)) {
+                let text = format!(
+                    "slot {name} is out of use: {}; when that is mended: autotunectl resume",
+                    why_out_of_use(&study, &slot)
+                );
+                decision.effects.push(Effect::Warn(text));
             }
+            // Where all slots rest there is nothing to do.
+            next(state, &study, context, &mut decision);
         }
         Input::Asked {
             trials,
             revision,
+            results,
             ask,
             choice,
         } => {
             state.asking = false;
             let study = Arc::clone(&state.study);
             let paused = matches!(study.phase(), Phase::Paused(_));
-            let is_old = trials != study.trials().len() || revision != study.revision();
+            let is_old = trials != study.trials().len()
+                || revision != study.revision()
+                || results != study.results();
             let waits = study.pending().is_some() || study.ended_by_user();
-            let busy = study.unsettled().is_some() || study.running().is_some();
-            if is_old || busy || paused || waits {
+            let waits = waits || !has_room_for_new(state, &study);
+            if state.stopping.is_some() || is_old || paused || waits {
                 // An answer to an older history or spec, or one that comes too
                 // late.
                 next(state, &study, context, &mut decision);
-                return decision;
-            }
-            if state.stopping.is_some() {
-                decision.effects.push(Effect::Leave);
                 return decision;
             }
             match ask {
@@ -225,18 +232,21 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                         origin,
                         choice,
                     };
-                    decision.facts.push(Fact {
-                        at: context.now,
-                        event: planned,
-                    });
-                    let purpose = beside::before_measuring(&study);
-                    start(trial, 1, purpose, context, &mut decision);
+                    let mut study = Study::clone(&study);
+                    tell(&mut study, planned, context, &mut decision);
+                    let purpose = Purpose::Measure;
+                    sit(state, &study, trial, purpose, context, &mut decision);
                 }
-                Ask::Run(trial) => sit(&study, trial, Purpose::Measure, context, &mut decision),
+                Ask::Run(trial) => {
+                    let purpose = Purpose::Measure;
+                    sit(state, &study, trial, purpose, context, &mut decision);
+                }
                 Ask::Wait => {}
                 Ask::Consult(question) => {
                     consult::consult(state, &study, question, context, &mut decision);
                 }
+                // What runs may yet change its mind.
+                Ask::Exhausted(_) if study.running().is_some() => {}
                 Ask::Exhausted(reason) => done(state, &study, reason, context, &mut decision),
             }
         }
@@ -296,8 +306,12 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             let at = context.now;
             decision.facts.push(Fact { at, event });
         }
-        Input::Wake => {
-            state.resting = false;
+        Input::Look => {
+            let study = Arc::clone(&state.study);
+            next(state, &study, context, &mut decision);
+        }
+        Input::Wake(slot) => {
+            state.resting.retain(|known| *known != slot);
             let study = Arc::clone(&state.study);
             next(state, &study, context, &mut decision);
         }
@@ -333,15 +347,22 @@ fn missed(channel: &str, one: &Refused) -> Effect {
     ))
 }
 
-/// Ends the running trial, and then the daemon.
+/// Ends the running trials, and then the daemon.
 pub(super) fn stop(state: &mut State, urgency: Urgency, decision: &mut Decision) {
     if state.stopping.is_none_or(|known| known < urgency) {
         state.stopping = Some(urgency);
-        match state.study.running() {
-            Some(_) => decision.effects.push(Effect::EndSitting(urgency)),
-            None => decision.effects.push(Effect::Leave),
+        end_all(&state.study, urgency, decision);
+        if state.study.running().is_none() {
+            decision.effects.push(Effect::Leave);
         }
     }
+}
+
+/// Ends all running trials.
+pub(super) fn end_all(study: &Study, urgency: Urgency, decision: &mut Decision) {
+    let running = study.all_running().map(|trial| trial.id);
+    let ends = running.map(|trial| Effect::EndSitting(trial, urgency));
+    decision.effects.extend(ends);
 }
 
 /// Takes up an event, which is one of the decision's facts then.
@@ -376,7 +397,7 @@ fn begin(
     }
     let Company { served, stay, .. } = state.company;
     let held = study.paused_by_user() && served;
-    let paused = matches!(study.phase(), Phase::Paused(_)) || study.host_faults() > 0;
+    let paused = matches!(study.phase(), Phase::Paused(_)) || study.has_host_faults();
     // Where the daemon does not stay, starting it is the only way to resume.
     let ended = study.ended_by_user() && !(served && stay);
     if !held && paused || ended {
@@ -410,18 +431,28 @@ fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
     running.is_some_and(|running| running.number == sitting)
 }
 
-/// What to do when no trial runs. `study` has all facts of the decision.
+/// What to do while there is room for a trial. `study` has all facts of the
+/// decision.
+///
+/// One sitting is started at a time; where there are slots, [`Effect::Look`]
+/// comes back for the next. What must be alone (see [`Study::must_be_alone`])
+/// waits until nothing else runs, and nothing new is begun meanwhile.
 pub(super) fn next(
     state: &mut State,
     study: &Study,
     context: &Context<'_>,
     decision: &mut Decision,
 ) {
-    if study.running().is_some() || state.resting {
+    let runs = study.running().is_some();
+    if state.stopping.is_some() {
+        if !runs {
+            decision.effects.push(Effect::Leave);
+        }
         return;
     }
-    if state.stopping.is_some() {
-        decision.effects.push(Effect::Leave);
+    let places = study.spec().places();
+    let all_out_of_use = places.iter().all(|slot| study.is_out_of_use(slot));
+    if open_slots(state, study).is_empty() && (runs || !all_out_of_use) {
         return;
     }
     if state.keeping.is_some() {
@@ -436,12 +467,13 @@ pub(super) fn next(
         return;
     }
     if matches!(study.phase(), Phase::Paused(_)) {
-        if !(state.company.served && (state.company.stay || study.paused_by_user())) {
+        let stays = state.company.served && (state.company.stay || study.paused_by_user());
+        if !stays && !runs {
             decision.effects.push(Effect::Leave);
         }
         return;
     }
-    if study.host_faults() >= HOST_FAULTS_MAX {
+    if all_out_of_use {
         let reason = pause_reason(study);
         decision.facts.push(Fact {
             at: context.now,
@@ -460,17 +492,24 @@ pub(super) fn next(
     let waits = !approve::withdraw(&mut study, None, context, decision);
     let study = &study;
     if let Some(trial) = beside::due(study) {
-        sit(study, trial, Purpose::Incumbent, context, decision);
+        sit(state, study, trial, Purpose::Incumbent, context, decision);
     } else if let Some(reason) = used_up(study, context.now) {
+        if runs {
+            // What runs is finished first.
+            return;
+        }
         match search::racing::unconfirmed(study) {
             Some(trial) if time_used_up(study, context.now).is_none() => {
-                sit(study, trial, Purpose::Measure, context, decision);
+                sit(state, study, trial, Purpose::Measure, context, decision);
             }
             _ => done(state, study, reason, context, decision),
         }
-    } else if let Some(trial) = study.unsettled() {
-        sit(study, trial.id, Purpose::Measure, context, decision);
+    } else if let Some(trial) = study.waiting() {
+        sit(state, study, trial.id, Purpose::Measure, context, decision);
     } else if study.ended_by_user() {
+        if runs {
+            return;
+        }
         let Company { served, stay, .. } = state.company;
         let reason = if served && stay {
             reason::USER_ENDED_SO_FAR.say([])
@@ -479,18 +518,20 @@ pub(super) fn next(
         };
         done(state, study, reason, context, decision);
     } else if waits {
-        await_answer(state, study, context, decision);
+        if !runs {
+            await_answer(state, study, context, decision);
+        }
     } else if state.asking || state.consulting.is_some() {
         // The answer comes.
     } else if let Some(event) = remedy::plan(study) {
+        let mut study = Study::clone(study);
         let trial = study.next_id();
-        decision.facts.push(Fact {
-            at: context.now,
-            event,
-        });
-        start(trial, 1, Purpose::Measure, context, decision);
+        tell(&mut study, event, context, decision);
+        sit(state, &study, trial, Purpose::Measure, context, decision);
     } else if let Some(trial) = search::drift::due(study) {
-        sit(study, trial, Purpose::Check, context, decision);
+        sit(state, study, trial, Purpose::Check, context, decision);
+    } else if let Some(trial) = search::neighbours::due(study) {
+        sit(state, study, trial, Purpose::Beside, context, decision);
     } else {
         state.asking = true;
         decision.effects.push(Effect::Ask);
@@ -513,46 +554,6 @@ fn await_answer(state: &State, study: &Study, context: &Context<'_>, decision: &
         });
         decision.effects.push(Effect::Leave);
     }
-}
-
-/// Starts the next sitting of a trial.
-fn sit(
-    study: &Study,
-    trial: TrialId,
-    purpose: Purpose,
-    context: &Context<'_>,
-    decision: &mut Decision,
-) {
-    let last = study.trial(trial).and_then(|trial| trial.sittings.last());
-    let sitting = last.map_or(1, |sitting| sitting.number + 1);
-    let purpose = match purpose {
-        Purpose::Measure => beside::before_measuring(study),
-        other => other,
-    };
-    start(trial, sitting, purpose, context, decision);
-}
-
-fn start(
-    trial: TrialId,
-    sitting: u32,
-    purpose: Purpose,
-    context: &Context<'_>,
-    decision: &mut Decision,
-) {
-    let event = Event::SittingStarted {
-        trial,
-        sitting,
-        purpose,
-        token: context.token.to_owned(),
-        boot_id: context.boot_id.into(),
-    };
-    decision.facts.push(Fact {
-        at: context.now,
-        event,
-    });
-    decision
-        .effects
-        .push(Effect::StartSitting { trial, sitting });
 }
 
 /// There is nothing to do: stays for those who may have something, or leaves.
@@ -584,7 +585,7 @@ fn done(
         && time_used_up(study, context.now).is_none()
         && let Some((trial, purpose)) = search::confirm::next(study)
     {
-        sit(study, trial, purpose, context, decision);
+        sit(state, study, trial, purpose, context, decision);
         return;
     }
     if !was_done {
@@ -603,15 +604,6 @@ fn done(
     }
 }
 
-fn pause_reason(study: &Study) -> String {
-    let last = study.unsettled().and_then(|trial| trial.sittings.last());
-    let why = match last.and_then(|sitting| sitting.end.as_ref()) {
-        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.with_hint(),
-        _ => reason::SEE_LOG.say([]),
-    };
-    reason::HOST_FAULTS.say([&HOST_FAULTS_MAX, &why])
-}
-
 /// The sittings that an earlier daemon has left open.
 pub fn open_sittings(study: &Study) -> Vec<(TrialId, Sitting)> {
     let running = study
@@ -627,6 +619,7 @@ pub fn ask(study: &Study) -> Input {
     Input::Asked {
         trials: study.trials().len(),
         revision: study.revision(),
+        results: study.results(),
         ask,
         choice,
     }

@@ -7,7 +7,7 @@ use super::*;
 use crate::exec::report::{EndingReport, FailureReport, Report, RunReport, SittingResult};
 use crate::model::approval::By;
 use crate::model::artifacts::ArtifactsChange;
-use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::step::{Marks, Step, StepKind};
@@ -61,7 +61,7 @@ impl Table {
                 asking: false,
                 consulting: None,
                 offline: false,
-                resting: false,
+                resting: Vec::new(),
                 keeping: None,
                 company: Company::default(),
             },
@@ -94,9 +94,11 @@ impl Table {
     fn asked(&mut self, params: Params) -> Vec<Effect> {
         let study = &self.state.study;
         let (trials, revision) = (study.trials().len(), study.revision());
+        let results = study.results();
         self.take(Input::Asked {
             trials,
             revision,
+            results,
             ask: Ask::Try(params),
             choice: None,
         })
@@ -218,11 +220,12 @@ fn a_fresh_study_asks_plans_and_starts() {
 fn an_answer_to_an_older_history_is_thrown_away() {
     let mut table = Table::new(spec());
     table.begin();
-    for (trials, revision) in [(7, 0), (0, 1)] {
+    for (trials, revision, results) in [(7, 0, 0), (0, 1, 0), (0, 0, 1)] {
         let ask = Ask::Try(table.baseline());
         let asked = Input::Asked {
             trials,
             revision,
+            results,
             ask,
             choice: None,
         };
@@ -398,12 +401,12 @@ fn a_second_stop_is_more_urgent_and_a_third_is_nothing() {
     let stop = |table: &mut Table, urgency| table.take(Input::Stop(urgency));
     assert_eq!(
         stop(&mut table, Urgency::Orderly),
-        [Effect::EndSitting(Urgency::Orderly)]
+        [Effect::EndSitting(TrialId(1), Urgency::Orderly)]
     );
     assert_eq!(stop(&mut table, Urgency::Orderly), []);
     assert_eq!(
         stop(&mut table, Urgency::AtOnce),
-        [Effect::EndSitting(Urgency::AtOnce)]
+        [Effect::EndSitting(TrialId(1), Urgency::AtOnce)]
     );
     assert_eq!(
         table.over(1, SittingResult::Interrupted),
@@ -455,7 +458,7 @@ fn five_faults_of_the_host_in_a_row_pause_the_study() {
     let mut table = Table::running();
     for sitting in 1..HOST_FAULTS_MAX {
         table.over(sitting, port_taken());
-        table.take(Input::Wake);
+        table.take(Input::Wake(None));
         assert_eq!(*table.phase(), Phase::Active, "after {sitting}");
     }
     let effects = table.over(HOST_FAULTS_MAX, port_taken());
@@ -551,7 +554,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     ];
     for result in results {
         let (mut table, effects) = Table::hopeless();
-        assert_eq!(effects, [Effect::EndSitting(Urgency::Orderly)]);
+        assert_eq!(effects, [Effect::EndSitting(TrialId(2), Urgency::Orderly)]);
         // A run that was quicker than the end is kept, and decides no more.
         assert_eq!(table.measured(2, 2, 5.0), []);
         table.second_over(result);
@@ -572,7 +575,7 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
     let (mut table, _) = Table::hopeless();
     table.second_over(broken(FailureKind::Host(HostFault::NotReleased)));
     let study = &table.state.study;
-    assert_eq!(study.host_faults(), 1);
+    assert_eq!(study.host_faults(&None), 1);
     let trial = study.trial(TrialId(2)).expect("it was tried");
     assert!(trial.running().is_some_and(|sitting| sitting.number == 2));
     assert_eq!(trial.pruning, None);
@@ -582,6 +585,8 @@ fn a_hopeless_trial_is_ended_and_keeps_what_it_has() {
 mod approvals;
 #[path = "confirm_tests.rs"]
 mod confirm;
+#[path = "slots_tests.rs"]
+mod slots;
 
 #[test]
 fn nothing_begins_until_the_artifacts_of_the_best_are_kept() {
@@ -600,7 +605,7 @@ fn nothing_begins_until_the_artifacts_of_the_best_are_kept() {
     table.run_ended(2);
     let effects = table.over(1, SittingResult::Good);
     assert_eq!(effects, [FORGET, Effect::Keep(trial)]);
-    assert_eq!(table.take(Input::Wake), []);
+    assert_eq!(table.take(Input::Wake(None)), []);
     let waits = || Input::KeepingWaits("no room".to_owned());
     let said = Effect::Disk(Some("no room".to_owned()));
     assert_eq!(table.take(waits()), [said]);

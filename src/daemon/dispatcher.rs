@@ -17,15 +17,16 @@ mod consulting;
 mod ending;
 pub(super) mod keeping;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 
+use self::beginning::{Levels, Running};
 use self::consulting::Way;
 use super::board::{Board, Reader};
 use super::decide::{self, Company, Context, Decision, Effect, Input, State, Urgency, decide};
@@ -38,12 +39,11 @@ use super::sweep::{Hands, Sweeper};
 use super::{DaemonError, Update, approve, starting};
 use crate::base::clock::Timestamp;
 use crate::base::{clock, file, random};
-use crate::exec::handle::Control;
-use crate::exec::release::Level;
 use crate::exec::report::Report;
 use crate::model::event::{Event, Fact};
 use crate::model::spec::Spec;
 use crate::model::study::Study;
+use crate::model::trial::TrialId;
 use crate::store::error::AppendError;
 use crate::store::spec_copy;
 use crate::systemd::notify;
@@ -76,23 +76,21 @@ pub struct Dispatcher {
     secret_env: Vec<String>,
     updates: mpsc::UnboundedSender<Update>,
     board: Board,
-    running: Option<Running>,
+    /// The sittings that run: one, or one in each slot.
+    running: BTreeMap<TrialId, Running>,
     consulting: Option<JoinHandle<()>>,
     /// The way to the advisor.
     way: Way,
-    forgetting: Option<JoinHandle<()>>,
+    forgetting: JoinSet<()>,
     reporting: Option<JoinHandle<()>>,
     sweeper: Arc<Mutex<Sweeper>>,
     hands: Arc<Hands>,
     copying: Option<keeping::Copying>,
     /// What was in use of the GPUs before the trials; `None` where there are
     /// none to look at.
-    gpus: Option<Vec<Level>>,
-}
-
-struct Running {
-    control: Control,
-    task: JoinHandle<()>,
+    gpus: Option<Levels>,
+    /// Whether a start waits for room on the disk while others run.
+    lacks_room: bool,
 }
 
 impl Dispatcher {
@@ -129,7 +127,7 @@ impl Dispatcher {
                 asking: false,
                 consulting: None,
                 offline,
-                resting: false,
+                resting: Vec::new(),
                 keeping: None,
                 company,
             },
@@ -147,15 +145,16 @@ impl Dispatcher {
             secret_env,
             updates,
             board,
-            running: None,
+            running: BTreeMap::new(),
             consulting: None,
             way: Way::default(),
-            forgetting: None,
+            forgetting: JoinSet::new(),
             reporting: None,
             sweeper: Arc::new(Mutex::new(sweeper)),
             hands,
             copying: None,
-            gpus: has_gpus.then(Vec::new),
+            gpus: has_gpus.then(Levels::default),
+            lacks_room: false,
         }
     }
 
@@ -201,8 +200,10 @@ impl Dispatcher {
             }
         };
         self.forget_consulting();
-        if let Some(running) = self.running.take() {
+        for running in self.running.values() {
             running.control.stop();
+        }
+        for (_, running) in std::mem::take(&mut self.running) {
             let _ = running.task.await;
         }
         if let Some(copying) = self.copying.take() {
@@ -214,9 +215,7 @@ impl Dispatcher {
         };
         self.await_report().await;
         self.refuse_the_rest();
-        if let Some(forgetting) = self.forgetting.take() {
-            let _ = forgetting.await;
-        }
+        while self.forgetting.join_next().await.is_some() {}
         if let Err(error) = &left {
             self.records.crashed(&error.to_string(), &self.state.study);
         }
@@ -240,7 +239,7 @@ impl Dispatcher {
                 () = self.pulse.due() => return Input::Tick,
                 Some(input) = self.inputs.recv() => return input,
                 () = reached(due), if due.is_some() => return Input::Overdue,
-                _ = self.disk_look.tick(), if self.running.is_some() => self.look_at_disk().await,
+                _ = self.disk_look.tick(), if !self.running.is_empty() => self.look_at_disk().await,
             }
         }
     }
@@ -258,11 +257,13 @@ impl Dispatcher {
         #[cfg(feature = "hang")]
         hang();
         if let Input::Report {
+            trial,
             report: Report::GpuLevels(levels),
             ..
         } = &input
+            && let (Some(known), Some(running)) = (&mut self.gpus, self.running.get(trial))
         {
-            self.gpus = Some(levels.clone());
+            known.insert(running.slot.clone(), levels.clone());
         }
         let token = random::token();
         let context = Context {
@@ -273,7 +274,7 @@ impl Dispatcher {
         let Decision {
             facts,
             spec,
-            effects,
+            mut effects,
             answer,
         } = decide(&mut self.state, input, &context);
         if self.state.stopping.is_some() && self.stopping_since.is_none() {
@@ -291,11 +292,21 @@ impl Dispatcher {
             // True from here on, whenever the next sitting starts.
             let _ = reply.send(answer);
         }
-        if !start.is_empty() && !self.await_room().await {
+        // As it is on disk: what has just ended is not forgotten yet.
+        let is_alone = self.state.study.running().is_none();
+        if !start.is_empty() && is_alone && !self.await_room().await {
             // The end that is wanted comes next. Nothing was begun.
             return Ok(false);
         }
-        if !start.is_empty() {
+        if !start.is_empty() && is_alone && std::mem::take(&mut self.lacks_room) {
+            self.disk_is_back();
+        }
+        if !start.is_empty() && !is_alone && !self.has_room().await {
+            // Nothing was begun; what runs beside it goes on.
+            let begins =
+                |effect: &Effect| matches!(effect, Effect::StartSitting { .. } | Effect::Look);
+            effects.retain(|effect| !begins(effect));
+        } else if !start.is_empty() {
             self.record(start, None).await?;
         }
         let mut last = false;
@@ -343,7 +354,7 @@ impl Dispatcher {
             }
             if fact.event == Event::Resumed {
                 // Whoever wants it to go on finds the GPUs good enough.
-                self.gpus.iter_mut().for_each(Vec::clear);
+                self.gpus.iter_mut().for_each(Levels::clear);
                 // And perhaps has stored another key.
                 self.way = Way::default();
             }
@@ -443,6 +454,28 @@ impl Dispatcher {
         true
     }
 
+    /// Whether the disk has room for a sitting, where nobody can wait for it
+    /// since others run; where it has not, that is looked at again.
+    async fn has_room(&mut self) -> bool {
+        let path = self.folders.output().to_owned();
+        let probed = path.clone();
+        let probe = tokio::task::spawn_blocking(move || file::check_room(&probed));
+        let probe = self.await_disk(probe).await;
+        let full = probe.ok().and_then(Result::err).filter(starting::is_full);
+        let lacked = std::mem::replace(&mut self.lacks_room, full.is_some());
+        match full {
+            Some(source) => {
+                if !lacked {
+                    self.disk_trouble(AppendError::Full { path, source }.to_string());
+                }
+                self.send_after(DISK_PAUSE, Input::Look);
+            }
+            None if lacked => self.disk_is_back(),
+            None => {}
+        }
+        !self.lacks_room
+    }
+
     /// Waits before a full disk is tried again; less long where an end is
     /// asked for.
     async fn pause(&mut self) {
@@ -495,7 +528,7 @@ impl Dispatcher {
 
     /// A sign of life for the service manager.
     fn beat(&self) {
-        let ending = self.stopping_since.filter(|_| self.running.is_some());
+        let ending = self.stopping_since.filter(|_| !self.running.is_empty());
         self.pulse.beat(ending.map(|since| since.elapsed()));
     }
 
@@ -509,11 +542,8 @@ impl Dispatcher {
 
     /// An end that cannot wait for the disk.
     fn end_now(&mut self, urgency: Urgency) {
-        if let Some(running) = &self.running {
-            match urgency {
-                Urgency::Orderly => running.control.stop(),
-                Urgency::AtOnce => running.control.kill(),
-            }
+        for running in self.running.values() {
+            running.end(urgency);
         }
         self.waiting.push_front(Input::Stop(urgency));
     }
@@ -530,34 +560,28 @@ impl Dispatcher {
                 self.board.asking(None);
             }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
-            Effect::EndSitting(urgency) => {
-                if let Some(running) = &self.running {
-                    self.board.ending(clock::now());
-                    match urgency {
-                        Urgency::Orderly => running.control.stop(),
-                        Urgency::AtOnce => running.control.kill(),
-                    }
+            Effect::EndSitting(trial, urgency) => {
+                if let Some(running) = self.running.get(&trial) {
+                    self.board.ending(trial, clock::now());
+                    running.end(urgency);
                 }
             }
+            Effect::Look => self.waiting.push_back(Input::Look),
             Effect::ForgetSitting { trial, sitting } => {
-                self.running = None;
+                self.running.remove(&trial);
                 let folders = self.folders.clone();
                 let settled = self.state.study.trial(trial);
                 let settled = settled.is_some_and(|trial| trial.is_settled());
-                self.forgetting = Some(tokio::task::spawn_blocking(move || {
+                // Those that are over are forgotten themselves.
+                while self.forgetting.try_join_next().is_some() {}
+                self.forgetting.spawn_blocking(move || {
                     folders.forget_sitting(trial, sitting, settled);
-                }));
+                });
             }
             Effect::Keep(trial) => self.keep(trial),
             Effect::Disk(Some(trouble)) => self.disk_trouble(trouble),
             Effect::Disk(None) => self.disk_is_back(),
-            Effect::WakeAfter(pause) => {
-                let sender = self.sender.clone();
-                tokio::spawn(async move {
-                    tokio::time::sleep(pause).await;
-                    drop(sender.send(Input::Wake));
-                });
-            }
+            Effect::WakeAfter(slot, pause) => self.send_after(pause, Input::Wake(slot)),
             Effect::KeepSpec(text) => {
                 let folder = self.folders.journal().to_owned();
                 let updates = self.updates.clone();
@@ -571,6 +595,14 @@ impl Dispatcher {
             Effect::Warn(text) => self.tell(Update::Warning(text)),
             Effect::Leave => {}
         }
+    }
+
+    fn send_after(&self, pause: Duration, input: Input) {
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(pause).await;
+            drop(sender.send(input));
+        });
     }
 
     fn tell(&self, update: Update) {

@@ -125,12 +125,15 @@ impl Folders {
         let trial_dir = match purpose {
             // What follows goes by what the trial has made.
             Purpose::Measure | Purpose::Preflight | Purpose::Incumbent => self.trial(trial),
-            Purpose::Check | Purpose::Confirm { .. } => self.extra(trial, sitting),
+            Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+                self.extra(trial, sitting)
+            }
         };
         Places {
             output_dir: self.output.clone(),
             logs: self.output.join(&self.logs),
             trial_dir,
+            slot: None,
         }
     }
 

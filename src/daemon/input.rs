@@ -58,6 +58,8 @@ pub enum Input {
         trials: usize,
         /// How often the spec was amended by then.
         revision: u32,
+        /// How often something was measured, or came out, by then.
+        results: u64,
         /// Its answer.
         ask: Ask,
         /// Why it wants the trial that it wants.
@@ -72,8 +74,10 @@ pub enum Input {
         /// What came of it.
         advice: Advice,
     },
-    /// A pause is over.
-    Wake,
+    /// The pause of a slot is over.
+    Wake(Option<Name>),
+    /// There may be room for another trial.
+    Look,
     /// Nobody has answered a proposal in time.
     Overdue,
     /// A sign of life is due: it is given once all that came before is done.
@@ -165,8 +169,8 @@ pub enum Effect {
         /// The sitting.
         sitting: u32,
     },
-    /// End the running sitting.
-    EndSitting(Urgency),
+    /// End the running sitting of a trial.
+    EndSitting(TrialId, Urgency),
     /// Remove the folder of a sitting that is wholly in the journal.
     ForgetSitting {
         /// The trial.
@@ -178,8 +182,10 @@ pub enum Effect {
     Keep(TrialId),
     /// Say that something waits for the disk, or that it waits no more.
     Disk(Option<String>),
-    /// Send [`Input::Wake`] after this time.
-    WakeAfter(Duration),
+    /// Send [`Input::Wake`] for a slot after this time.
+    WakeAfter(Option<Name>, Duration),
+    /// Send [`Input::Look`].
+    Look,
     /// Keep this text as a copy of the spec.
     KeepSpec(String),
     /// Tell the owner something that changes nothing.

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::decide::{self, Context, Decision, Effect, State};
+use super::steer::running_trials;
 use crate::model::event::{Event, Fact};
 use crate::model::spec::Spec;
 use crate::model::study::{Phase, Study};
@@ -29,7 +30,7 @@ pub(super) fn reload(
     if !fixed.is_empty() {
         return Reply::Refused(Refusal::NeedsRestart(fixed));
     }
-    let running = study.running().map(|trial| trial.id.0);
+    let (running, beside) = running_trials(&study);
     let done = matches!(study.phase(), Phase::Done(_));
     let changed = study.written().digest != spec.digest;
     if changed {
@@ -52,6 +53,7 @@ pub(super) fn reload(
         warnings,
         unfit: study.unfit().iter().map(ToString::to_string).collect(),
         running,
+        beside,
         done,
     });
     if !changed {

@@ -45,7 +45,7 @@ fn state_of(spec: Spec) -> State {
         asking: false,
         consulting: None,
         offline: false,
-        resting: false,
+        resting: Vec::new(),
         keeping: None,
         company: Company::default(),
     }
@@ -126,6 +126,10 @@ F = { float = [1, 8] }
 require = "N <= I"
 [env]
 E = "1"
+[[slot]]
+name = "s1"
+port = 9
+env = { X = 1 }
 [host]
 port_wait = "1s"
 port_kill = ["x"]
@@ -359,6 +363,9 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[space]", ".tunable", "tunable = true", "tunable = false"),
         (Live, "[[rule]]", "require", "N <= I", "N < I + 1"),
         (Live, "[env]", "NAME", "E = \"1\"", "E = \"2\""),
+        (Live, "[[slot]]", "name", "name = \"s1\"", "name = \"s2\""),
+        (Live, "[[slot]]", "env", "X = 1", "X = 2"),
+        (Live, "[[slot]]", "port", "port = 9", "port = 8"),
         (Live, "[host]", "port_wait", "port_wait = \"1s\"", "port_wait = \"2s\""),
         (Live, "[host]", "port_kill", "[\"x\"]", "[\"y\"]"),
         (Live, "[host]", "gpu_release", "\"3s\"", "\"4s\""),

@@ -42,7 +42,7 @@ impl Table {
             asking: false,
             consulting: None,
             offline: false,
-            resting: false,
+            resting: Vec::new(),
             keeping: None,
             company: Company::default(),
         };

@@ -109,6 +109,7 @@ mod tests {
                 purpose: Purpose::Measure,
                 token: "t".to_owned(),
                 boot_id: "b".into(),
+                slot: None,
             });
             if study_keeps {
                 let change = ArtifactsChange::Found {

@@ -105,11 +105,10 @@ fn line(view: &View) -> String {
     if let Some(trouble) = &view.disk_trouble {
         return format!("waiting for the disk: {trouble}");
     }
-    let newest = || {
-        let curves = view.study.running()?.open_curves();
-        curves::in_one_line(curves)
-    };
-    let doing = view.doing.as_ref().map(|(doing, _)| match newest() {
+    let running = view.study.running();
+    let newest = || curves::in_one_line(running?.open_curves());
+    let doing = running.and_then(|trial| view.doing.get(&trial.id));
+    let doing = doing.map(|(doing, _)| match newest() {
         Some(newest) => format!("{}, {newest}", words(doing)),
         None => words(doing),
     });

@@ -57,17 +57,14 @@ pub enum Change {
 
 /// Whether a wish can be granted.
 pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
-    let running = study.running().map(|trial| trial.id);
-    let running_number = running.map(|trial| trial.0);
+    let (running, beside) = running_trials(study);
     if let Steer::Stop { now } = steer {
         let urgency = if *now {
             Urgency::AtOnce
         } else {
             Urgency::Orderly
         };
-        let answer = Accepted::Stopping {
-            running: running_number,
-        };
+        let answer = Accepted::Stopping { running, beside };
         return match stopping {
             Some(known) if known >= urgency => Admit::Ignore(answer),
             _ => Admit::Accept(answer, Change::Stop(urgency)),
@@ -81,7 +78,8 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         Steer::Pause { now } => {
             let interrupted = *now && running.is_some();
             let answer = Accepted::Paused {
-                running: running_number,
+                running,
+                beside,
                 interrupted,
             };
             match study.phase() {
@@ -95,8 +93,10 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
                 Admit::Accept(Accepted::Resumed, Change::Resume)
             }
             Phase::Done(reason) => Admit::Deny(Refusal::Done(reason.clone())),
-            // The advisor is tried again.
-            Phase::Active | Phase::AwaitingApproval if study.consultations().is_silent() => {
+            // The advisor, or a slot, is tried again.
+            Phase::Active | Phase::AwaitingApproval
+                if study.consultations().is_silent() || has_slot_out_of_use(study) =>
+            {
                 Admit::Accept(Accepted::Resumed, Change::Resume)
             }
             Phase::Active | Phase::AwaitingApproval => Admit::Ignore(Accepted::Resumed),
@@ -104,6 +104,10 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         },
         Steer::Skip(None) => match study.running() {
             None => Admit::Deny(Refusal::NothingRuns),
+            Some(trial) if !beside.is_empty() => {
+                let all = [&[trial.id.0], &beside[..]].concat();
+                Admit::Deny(Refusal::SeveralRun(all))
+            }
             Some(trial) => skip(study, trial),
         },
         Steer::Skip(Some(number)) => match study.trial(TrialId(*number)) {
@@ -120,17 +124,39 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             if !lacks_runs(study, trial) {
                 return Admit::Deny(Refusal::NothingToRepeat(*number));
             }
+            let (running, beside) = runs_before(study);
             let answer = Accepted::Reopened {
                 trial: *number,
-                running: running_number,
+                running,
+                beside,
             };
             Admit::Accept(answer, Change::Reopen(trial.id))
         }
-        Steer::Enqueue { values, again } => enqueue(study, values, *again, running_number),
+        Steer::Enqueue { values, again } => enqueue(study, values, *again),
         Steer::Amend(edits) => amend::admit(study, edits),
         Steer::Approve { number, instead } => approve::approve(study, *number, instead),
         Steer::Reject { number, end } => approve::reject(study, *number, *end),
         Steer::ReopenParameter(name) => approve::reopen(study, name),
+    }
+}
+
+fn has_slot_out_of_use(study: &Study) -> bool {
+    let places = study.spec().places();
+    places.iter().any(|slot| study.is_out_of_use(slot))
+}
+
+/// The numbers of the trials that run: the first, and the others.
+pub(super) fn running_trials(study: &Study) -> (Option<u32>, Vec<u32>) {
+    let mut running = study.all_running().map(|trial| trial.id.0);
+    (running.next(), running.collect())
+}
+
+/// The same where a trial that is planned now has to wait for one of them.
+pub(super) fn runs_before(study: &Study) -> (Option<u32>, Vec<u32>) {
+    if study.free_slots().is_empty() || study.runs_alone() {
+        running_trials(study)
+    } else {
+        (None, Vec::new())
     }
 }
 
@@ -152,7 +178,10 @@ fn skip(study: &Study, trial: &Trial) -> Admit {
 fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
     let sitting = trial.running()?;
     let setting = match sitting.purpose {
-        Purpose::Measure | Purpose::Preflight | Purpose::Incumbent => return None,
+        // The one run beside neighbours is over soon, and comes once.
+        Purpose::Measure | Purpose::Preflight | Purpose::Incumbent | Purpose::Beside => {
+            return None;
+        }
         Purpose::Check => "search.recheck",
         Purpose::Confirm { .. } => "confirm.runs",
     };
@@ -163,7 +192,7 @@ fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
     })
 }
 
-fn enqueue(study: &Study, given: &[(String, String)], again: bool, running: Option<u32>) -> Admit {
+fn enqueue(study: &Study, given: &[(String, String)], again: bool) -> Admit {
     let mut values = BTreeMap::new();
     for (name, value) in given {
         let value = Value::text(value.as_str());
@@ -179,9 +208,11 @@ fn enqueue(study: &Study, given: &[(String, String)], again: bool, running: Opti
             return Admit::Deny(Refusal::BadParams(errors.collect()));
         }
     };
+    let (running, beside) = runs_before(study);
     let answer = |trial: TrialId| Accepted::Enqueued {
         trial: trial.0,
         running,
+        beside: beside.clone(),
         paused: matches!(study.phase(), Phase::Paused(_)),
     };
     if let Some(trial) = study.all_unsettled().find(|trial| trial.params == params) {
@@ -247,15 +278,19 @@ fn carry_out(
                 tell(&mut study, Event::Paused { reason, by_user });
             }
             if interrupt {
-                decision.effects.push(Effect::EndSitting(Urgency::Orderly));
+                decide::end_all(&study, Urgency::Orderly, decision);
             }
             return;
         }
         Change::Stop(urgency) => return decide::stop(state, urgency, decision),
         Change::Skip(trial) => {
             tell(&mut study, Event::TrialSkipped { trial });
-            if study.running().is_some_and(|running| running.id == trial) {
-                decision.effects.push(Effect::EndSitting(Urgency::Orderly));
+            if study
+                .trial(trial)
+                .is_some_and(|trial| trial.running().is_some())
+            {
+                let end = Effect::EndSitting(trial, Urgency::Orderly);
+                decision.effects.push(end);
                 return;
             }
         }
@@ -324,6 +359,7 @@ mod tests {
             purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "b".into(),
+            slot: None,
         };
         happen(&mut study, event);
         study

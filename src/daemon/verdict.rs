@@ -147,8 +147,8 @@ pub fn conclude(study: &Study, trial: TrialId, sitting: u32, result: SittingResu
     };
     // It is whole with the runs that it was started for, and with those that
     // are asked for now.
-    let missing =
-        |trial: &Trial| lacks(study.spec(), trial) && lacks(study.spec_of_running(), trial);
+    let begun = study.spec_of_running(trial);
+    let missing = |trial: &Trial| lacks(study.spec(), trial) && lacks(begun, trial);
     let end = match (study.trial(trial), result) {
         // What was cut short may have been complete all the same.
         (Some(trial), result) if is_cut_short(&result) && !missing(trial) => {
@@ -205,7 +205,7 @@ fn conclude_extra(study: &Study, trial: &Trial, sitting: u32, result: SittingRes
     own.runs.clone_from(&trial.extra);
     own.runs.retain(|run| run.sitting == sitting);
     let ran = |step: &Step| own.runs.iter().any(|run| run.step == step.name);
-    let mut steps = study.spec_of_running().steps.iter();
+    let mut steps = study.spec_of_running(trial.id).steps.iter();
     let all_ran = steps.all(|step| step.counted_runs() == 0 || ran(step));
     match result {
         SittingResult::Failed(failure) if !is_cut_short_by(&failure) => {

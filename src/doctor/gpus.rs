@@ -36,6 +36,24 @@ pub fn judge(seen: &Seen, used: impl Fn(&[Gpu]) -> Vec<&Gpu>) -> Vec<Finding> {
     findings
 }
 
+/// The slots that share one of `gpus`; each slot with the UUIDs of what it uses.
+pub fn shared(gpus: &[Gpu], slots: &[(String, Vec<String>)]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (index, (name, used)) in slots.iter().enumerate() {
+        for (other, others) in &slots[index + 1..] {
+            let both = |gpu: &&Gpu| used.contains(&gpu.uuid) && others.contains(&gpu.uuid);
+            let Some(gpu) = gpus.iter().find(both) else {
+                continue;
+            };
+            let text = format!("the slots `{name}` and `{other}` share {gpu}");
+            let remedy = "what they measure disturbs each other, and its memory is not waited \
+                          for between trials: give each its own CUDA_VISIBLE_DEVICES";
+            findings.push(Finding::warning(Check::Gpu, text, remedy));
+        }
+    }
+    findings
+}
+
 fn judge_one(gpu: &Gpu, driver: &str) -> Vec<Finding> {
     if let Some(trouble) = &gpu.trouble {
         let text = format!("{gpu}: {trouble}");
@@ -103,6 +121,24 @@ mod tests {
             persistence: Some(true),
             ..Gpu::default()
         }
+    }
+
+    #[test]
+    fn slots_that_share_a_gpu_are_named() {
+        let uses = |name: &str, gpus: &[&str]| {
+            let gpus = gpus.iter().map(|gpu| (*gpu).to_owned());
+            (name.to_owned(), gpus.collect())
+        };
+        let slots = [uses("a", &["GPU-1"]), uses("b", &["GPU-2"])];
+        assert_eq!(shared(&[l4()], &slots), []);
+        let slots = [uses("a", &["GPU-1"]), uses("b", &["GPU-2", "GPU-1"])];
+        let found = shared(&[l4()], &slots);
+        assert_eq!((found.len(), found[0].state), (1, State::Warning));
+        assert!(
+            found[0].text.contains("`a` and `b` share GPU 0"),
+            "{:?}",
+            found[0].text
+        );
     }
 
     fn found(gpu: Gpu) -> Vec<Finding> {

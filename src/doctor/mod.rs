@@ -39,8 +39,9 @@ use std::time::Duration;
 pub use self::finding::{Check, Finding, State};
 use self::side_by_side::Look;
 use crate::base::random;
-use crate::exec::gpu::{self, Seen};
+use crate::exec::gpu::{self, Gpu, Seen};
 use crate::exec::order::{Order, Places};
+use crate::model::slot::Slot;
 use crate::model::spec::{Limits, Spec};
 use crate::model::trial::{Origin, Trial, TrialId};
 
@@ -161,29 +162,58 @@ fn looks_for(study: Option<&Study>) -> Looks {
 }
 
 fn look_at_ports(spec: &Spec, output_dir: &Path) -> Vec<Finding> {
-    baseline(spec, output_dir)
-        .map(|order| ports::look(&order))
-        .unwrap_or_default()
+    let orders = baselines(spec, output_dir);
+    ports::look(&orders)
 }
 
 fn look_at_gpus(study: Option<&Study>, seen: &OnceLock<Seen>) -> Vec<Finding> {
     let seen = seen.get_or_init(|| gpu::look(GPU_LIMIT));
-    let order = study.and_then(|study| baseline(&study.spec, &study.output_dir));
-    gpus::judge(seen, |gpus| match &order {
-        Some(order) => gpu::used_by(order, gpus),
-        None => gpus.iter().collect(),
-    })
+    let orders = study.map(|study| baselines(&study.spec, &study.output_dir));
+    let orders = orders.unwrap_or_default();
+    let used = |order: &Order, all: &[Gpu]| -> Vec<String> {
+        let used = gpu::used_by(order, all).into_iter();
+        used.map(|gpu| gpu.uuid.clone()).collect()
+    };
+    let mut findings = gpus::judge(seen, |gpus| match &orders[..] {
+        [] => gpus.iter().collect(),
+        orders => {
+            let of_each = orders.iter().flat_map(|order| used(order, gpus));
+            let of_any: Vec<String> = of_each.collect();
+            gpus.iter()
+                .filter(|gpu| of_any.contains(&gpu.uuid))
+                .collect()
+        }
+    });
+    if let (Some(study), Seen::Gpus { gpus, .. }) = (study, seen) {
+        let slots = study.spec.slots.iter().map(|slot| slot.name.to_string());
+        let of_slots: Vec<(String, Vec<String>)> = slots
+            .zip(orders.iter().map(|order| used(order, gpus)))
+            .collect();
+        findings.extend(gpus::shared(gpus, &of_slots));
+    }
+    findings
 }
 
 /// What a trial of the starting params would be told, with all templates filled
-/// in; `None` where a rule or a template is against that.
-fn baseline(spec: &Spec, output_dir: &Path) -> Option<Order> {
-    let id = TrialId(1);
-    let trial = Trial::new(id, spec.space.baseline().ok()?, Origin::Baseline);
-    let places = Places {
-        output_dir: output_dir.to_owned(),
-        logs: output_dir.join(&spec.files.logs),
-        trial_dir: output_dir.to_owned(),
+/// in, in each slot where there are slots; none where a rule or a template is
+/// against that.
+fn baselines(spec: &Spec, output_dir: &Path) -> Vec<Order> {
+    let Ok(params) = spec.space.baseline() else {
+        return Vec::new();
     };
-    Order::new(spec, &trial, 1, random::token(), &places).ok()
+    let trial = Trial::new(TrialId(1), params, Origin::Baseline);
+    let order = |slot: Option<&Slot>| {
+        let places = Places {
+            output_dir: output_dir.to_owned(),
+            logs: output_dir.join(&spec.files.logs),
+            trial_dir: output_dir.to_owned(),
+            slot: slot.cloned(),
+        };
+        Order::new(spec, &trial, 1, random::token(), &places).ok()
+    };
+    let orders: Option<Vec<Order>> = match &spec.slots[..] {
+        [] => order(None).map(|order| vec![order]),
+        slots => slots.iter().map(|slot| order(Some(slot))).collect(),
+    };
+    orders.unwrap_or_default()
 }

@@ -9,11 +9,14 @@ use crate::exec::port::{self, Holder, Obstacle};
 use crate::exec::process;
 use crate::exec::ready::Readiness;
 
-/// Whether each is free, as `order` has them.
-pub fn look(order: &Order) -> Vec<Finding> {
+/// Whether each is free, as `orders` have them.
+pub fn look(orders: &[Order]) -> Vec<Finding> {
     let mut looked: Vec<u16> = Vec::new();
     let mut findings = Vec::new();
-    for step in &order.steps {
+    let steps = orders
+        .iter()
+        .flat_map(|order| order.steps.iter().map(move |step| (order, step)));
+    for (order, step) in steps {
         let Work::Service { ready, .. } = &step.work else {
             continue;
         };

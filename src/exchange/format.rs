@@ -133,6 +133,7 @@ mod tests {
             purpose: Purpose::Measure,
             token: "t".to_owned(),
             boot_id: "b".into(),
+            slot: None,
         });
         for at in [10.0, 20.0] {
             simulation.happen(Event::RunTold {

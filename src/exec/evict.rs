@@ -10,16 +10,20 @@ use rustix::process::{Pid, PidfdFlags, Signal, geteuid, pidfd_open, pidfd_send_s
 use tokio::io::Interest;
 use tokio::time::timeout;
 
+use super::environment;
+use super::order::Order;
 use super::port::{self, Holder};
+use super::process;
 use super::watch::watch;
 
 /// How long it may take to end in order, and how long to be gone once killed.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// Ends the process that listens on `port` if its command line has all of
-/// `texts`. Returns who it was; `None` where nobody was ended.
-pub(super) async fn holder_of(port: u16, texts: &[String]) -> Option<Holder> {
-    let holder = port::holder(port).filter(|holder| allows(holder, texts))?;
+/// Ends the process that listens on `port` if its command line has all the texts
+/// of the order's `port_kill`, and it is no neighbour. Returns who it was; `None`
+/// where nobody was ended.
+pub(super) async fn holder_of(port: u16, order: &Order) -> Option<Holder> {
+    let holder = port::holder(port).filter(|holder| allows(holder, &order.port_kill))?;
     let Holder::Process { pid: number, .. } = holder else {
         return None;
     };
@@ -28,6 +32,9 @@ pub(super) async fn holder_of(port: u16, texts: &[String]) -> Option<Holder> {
     // Looked at again while the pidfd pins it: the number may have been reused.
     let still = port::holder(port).filter(|now| *now == holder)?;
     if !is_of_our_user(number) || is_our_ancestor(number) {
+        return None;
+    }
+    if order.has_neighbours && process::has_variable(number, environment::TRIAL_ID) {
         return None;
     }
     let watched = watch(pidfd, Interest::READABLE).ok()?;
@@ -74,6 +81,15 @@ mod tests {
 
     use super::*;
 
+    fn order(port_kill: Vec<String>) -> Order {
+        let order = serde_json::json!({
+            "trial": 1, "sitting": 1, "token": "", "may_have_cgroup": false, "cgroup": null,
+            "pass_env": [], "trial_dir": "/", "log_max": 0, "port_wait": {"secs": 0, "nanos": 0},
+            "port_kill": port_kill, "echo": false, "steps": [],
+        });
+        serde_json::from_value(order).expect("an order")
+    }
+
     /// This process would end by the signal.
     #[tokio::test]
     async fn nobody_ends_himself() {
@@ -82,7 +98,8 @@ mod tests {
         let Some(Holder::Process { command, .. }) = port::holder(port) else {
             panic!("it is ours");
         };
-        assert_eq!(holder_of(port, &[command]).await, None);
+        let order = order(vec![command]);
+        assert_eq!(holder_of(port, &order).await, None);
     }
 
     #[test]

@@ -17,6 +17,7 @@ use super::release::GpuOrder;
 pub use super::sources::{
     CurveOrder, CurveSourceOrder, MetricOrder, NoteOrder, SourceOrder, WhichOrder,
 };
+use crate::model::slot::Slot;
 use crate::model::spec::Spec;
 use crate::model::step::{Marks, PortOwner, Probe, Ready, ReadyCheck, Step, StepKind};
 use crate::model::template::{Template, TemplateError};
@@ -69,6 +70,9 @@ pub struct Order {
     /// to be ended; nobody is when there are none.
     #[serde(default)]
     pub port_kill: Vec<String>,
+    /// Whether other trials may run beside it, which are never ended for a port.
+    #[serde(default)]
+    pub has_neighbours: bool,
     /// What is waited for of the GPUs; `None` where there are none to look at.
     #[serde(default)]
     pub gpu: Option<GpuOrder>,
@@ -221,6 +225,8 @@ pub struct Places {
     pub logs: PathBuf,
     /// A folder of the trial's own.
     pub trial_dir: PathBuf,
+    /// The slot in which it runs, where the spec has slots.
+    pub slot: Option<Slot>,
 }
 
 /// Why an order cannot be written.
@@ -276,6 +282,7 @@ impl Order {
             log_max: spec.log_max,
             port_wait: spec.host.port_wait,
             port_kill: spec.host.port_kill.clone(),
+            has_neighbours: spec.slots.len() > 1,
             gpu: None,
             keep: KeepOrder {
                 output_dir: places.output_dir.clone(),
@@ -355,6 +362,8 @@ fn runs_of(trial: &Trial, sitting: u32, step: &Step) -> Vec<u32> {
 /// The values that templates of one sitting are filled in with.
 pub(super) struct Scope {
     params: Vec<(String, String)>,
+    /// The environment of the slot.
+    slot_env: Vec<(String, String)>,
     pub(super) values: BTreeMap<String, String>,
 }
 
@@ -375,7 +384,18 @@ impl Scope {
         values.insert("parts".to_owned(), "1".to_owned());
         values.insert("output_dir".to_owned(), path(&places.output_dir));
         values.insert("trial_dir".to_owned(), path(&places.trial_dir));
-        Self { params, values }
+        let mut slot_env = Vec::new();
+        if let Some(slot) = &places.slot {
+            values.insert("slot".to_owned(), slot.name.to_string());
+            let port = slot.port.map(|port| port.to_string());
+            values.extend(port.map(|port| ("slot_port".to_owned(), port)));
+            slot_env.clone_from(&slot.env);
+        }
+        Self {
+            params,
+            slot_env,
+            values,
+        }
     }
 
     /// `None` for a step whose runs have all been run.
@@ -547,10 +567,18 @@ impl Scope {
         } else {
             Vec::new()
         };
-        for (name, value) in spec.env.iter().chain(&step.env) {
-            let value = self.fill(step, value, name)?;
+        let mut set = |name: &String, value: String| {
             env.retain(|(known, _)| known != name);
             env.push((name.clone(), value));
+        };
+        for (name, value) in &spec.env {
+            set(name, self.fill(step, value, name)?);
+        }
+        for (name, value) in &self.slot_env {
+            set(name, value.clone());
+        }
+        for (name, value) in &step.env {
+            set(name, self.fill(step, value, name)?);
         }
         Ok(Invocation { command, env })
     }

@@ -455,6 +455,17 @@ pub(super) fn carries(pid: i32, name: &str, value: &str) -> bool {
         .any(|entry| entry == wanted)
 }
 
+/// Whether a process has a variable of that name in its environment, as far as
+/// that can be read; one whose environment cannot be has it for all we know.
+pub(super) fn has_variable(pid: i32, name: &str) -> bool {
+    let Ok(environ) = std::fs::read(format!("/proc/{pid}/environ")) else {
+        return true;
+    };
+    let begins = [name.as_bytes(), b"="].concat();
+    let mut entries = environ.split(|byte| *byte == 0);
+    entries.any(|entry| entry.starts_with(&begins))
+}
+
 /// When a process started, in clock ticks since boot.
 pub fn start_ticks(pid: i32) -> Option<u64> {
     Some(

@@ -208,7 +208,7 @@ async fn free_port(sitting: &Sitting, step: &StepOrder, port: u16) -> Result<(),
             return Ok(());
         };
         if evicted < EVICTED_MAX
-            && let Some(ended) = evict::holder_of(port, &sitting.order.port_kill).await
+            && let Some(ended) = evict::holder_of(port, &sitting.order).await
         {
             evicted += 1;
             sitting.tell(Report::Warning(format!(

@@ -47,7 +47,9 @@ pub fn starts(trial: &Trial, metric: &str) -> Vec<Start> {
         let is_check = match sitting.purpose {
             Purpose::Measure => false,
             Purpose::Check => true,
-            Purpose::Confirm { .. } | Purpose::Preflight | Purpose::Incumbent => continue,
+            Purpose::Confirm { .. } | Purpose::Preflight | Purpose::Incumbent | Purpose::Beside => {
+                continue;
+            }
         };
         let numbers: Vec<f64> = if is_check {
             let found = trial.extra_measurements(Purpose::Check, metric);

@@ -62,6 +62,8 @@ pub enum Event {
         token: String,
         /// See [`super::trial::Sitting::boot_id`].
         boot_id: Name,
+        /// See [`super::trial::Sitting::slot`].
+        slot: Option<Name>,
     },
     /// A process of a step was started.
     StepStarted {
@@ -164,7 +166,7 @@ pub enum Event {
         /// The trial.
         trial: TrialId,
     },
-    /// Racing ends the running trial: it cannot win any more.
+    /// Racing ends a running trial: it cannot win any more.
     TrialPruned {
         /// The trial.
         trial: TrialId,

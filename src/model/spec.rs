@@ -12,6 +12,7 @@ use super::form::Reporting;
 use super::metric::{Constraint, Direction, Objective};
 use super::notify::Notify;
 use super::remedy::Remedy;
+use super::slot::Slot;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
@@ -57,6 +58,9 @@ pub struct Spec {
     /// Environment variables with secrets that the steps get; none is written
     /// to a file.
     pub pass_secrets: Vec<String>,
+    /// The places in which trials run side by side; without any, one trial runs
+    /// at a time.
+    pub slots: Vec<Slot>,
     /// What of the daemon's environment reaches a step: names, `*` for any
     /// letters, `!` before what does not.
     pub pass_env: Vec<String>,
@@ -351,7 +355,9 @@ impl Spec {
     pub fn steps_of(&self, purpose: Purpose) -> &[Step] {
         match purpose {
             Purpose::Preflight => &self.preflight,
-            Purpose::Measure | Purpose::Check | Purpose::Confirm { .. } => &self.steps,
+            Purpose::Measure | Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+                &self.steps
+            }
             Purpose::Incumbent => &self.incumbent,
         }
     }
@@ -377,7 +383,8 @@ impl Spec {
     }
 
     /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many
-    /// as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1.
+    /// as `CUDA_VISIBLE_DEVICES` lists of the slot that has most, else as that of
+    /// `[env]`, else 1.
     pub fn gpus(&self) -> u32 {
         let listed = || {
             let (_, listed) = self
@@ -389,7 +396,41 @@ impl Spec {
             // One that depends on params is not known here.
             listed.names().is_empty().then_some(count as u32)
         };
-        self.budget.gpus.or_else(listed).unwrap_or(1).max(1)
+        let of_slots = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some(slot.gpus()?.len() as u32));
+        let counted = self.budget.gpus.or_else(|| of_slots.max());
+        counted.or_else(listed).unwrap_or(1).max(1)
+    }
+
+    /// The slot of that name.
+    pub fn slot(&self, name: &str) -> Option<&Slot> {
+        self.slots.iter().find(|slot| &*slot.name == name)
+    }
+
+    /// Whether the GPUs of the trials in that slot are theirs alone, so that what
+    /// is in use of them tells of nobody else. Of a part of a GPU (MIG) that is
+    /// not known.
+    pub fn has_own_gpus(&self, slot: Option<&str>) -> bool {
+        let Some(slot) = slot.and_then(|name| self.slot(name)) else {
+            return true;
+        };
+        let mut others = self.slots.iter().filter(|other| other.name != slot.name);
+        let is_part = |device: &&str| device.starts_with("MIG-");
+        others.clone().next().is_none()
+            || slot.gpus().is_some_and(|gpus| !gpus.iter().any(is_part))
+                && others.all(|other| slot.shares_gpu(other).is_none())
+    }
+
+    /// The places in which trials run, in order: the slots' names, or the one
+    /// place that has none.
+    pub fn places(&self) -> Vec<Option<Name>> {
+        if self.slots.is_empty() {
+            return vec![None];
+        }
+        let names = self.slots.iter().map(|slot| Some(slot.name.clone()));
+        names.collect()
     }
 
     /// How many runs that count a whole trial has.

@@ -2,13 +2,18 @@
 
 mod advised;
 mod approvals;
+mod faults;
 mod keeping;
 mod merit;
+mod places;
 mod rewriting;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
+use self::faults::Faults;
+pub use self::faults::HOST_FAULTS_MAX;
+use self::places::Work;
 use super::Name;
 use super::advice::{Consultations, Question};
 use super::amendment::{Amendments, Unfit};
@@ -53,8 +58,11 @@ pub struct Study {
     revision: u32,
     /// `written` with the amendments laid over it.
     spec: Arc<Spec>,
-    /// The spec that the latest sitting was started under.
-    begun: Option<Arc<Spec>>,
+    /// The specs that the running sittings were started under.
+    begun: BTreeMap<TrialId, Arc<Spec>>,
+    work: Work,
+    /// How often runs and sittings have ended.
+    results: u64,
     trials: Trials,
     by_params: ByParams,
     tally: Tally,
@@ -71,7 +79,7 @@ pub struct Study {
     /// The checks that showed drift, in order.
     changes: Vec<Change>,
     levels: Levels,
-    host_faults: u32,
+    host_faults: Faults,
     outbox: Arc<Outbox>,
     approvals: Arc<Approvals>,
     host: Option<Arc<Host>>,
@@ -112,7 +120,9 @@ impl Study {
             unfit: Vec::new(),
             revision: 0,
             spec,
-            begun: None,
+            begun: BTreeMap::new(),
+            work: Work::default(),
+            results: 0,
             trials: Trials::default(),
             by_params: ByParams::new(),
             tally: Tally::default(),
@@ -124,7 +134,7 @@ impl Study {
             leader: None,
             changes: Vec::new(),
             levels: Levels::default(),
-            host_faults: 0,
+            host_faults: Faults::default(),
             outbox: Arc::default(),
             approvals: Arc::default(),
             host: None,
@@ -158,10 +168,16 @@ impl Study {
         self.revision
     }
 
-    /// The spec that the running sitting was started under: it is finished by
-    /// that.
-    pub fn spec_of_running(&self) -> &Arc<Spec> {
-        self.begun.as_ref().unwrap_or(&self.spec)
+    /// The spec that the running sitting of a trial was started under: it is
+    /// finished by that.
+    pub fn spec_of_running(&self, trial: TrialId) -> &Arc<Spec> {
+        self.begun.get(&trial).unwrap_or(&self.spec)
+    }
+
+    /// How often something was measured, or came out, so far: what a sampler
+    /// goes by, beside the trials and the spec.
+    pub fn results(&self) -> u64 {
+        self.results
     }
 
     /// All trials, in the order of their numbers.
@@ -200,13 +216,6 @@ impl Study {
         self.paused_by_user && matches!(self.phase, Phase::Paused(_))
     }
 
-    /// The trial that runs now.
-    pub fn running(&self) -> Option<&Arc<Trial>> {
-        let open = self.tally.open.iter().rev();
-        open.filter_map(|id| self.trial(*id))
-            .find(|trial| trial.running().is_some())
-    }
-
     /// The trials that are begun or planned and not settled, in the order of
     /// their numbers.
     pub fn all_unsettled(&self) -> impl Iterator<Item = &Arc<Trial>> {
@@ -225,25 +234,24 @@ impl Study {
     }
 
     /// The trial that waits after a fault of the host, with that fault and when
-    /// it showed. `None` while the study is paused or a trial runs.
+    /// it showed. `None` while the study is paused, and where a trial runs in its
+    /// slot.
     pub fn held_up(&self) -> Option<(&Trial, &Failure, Timestamp)> {
-        if self.host_faults == 0 || self.phase != Phase::Active || self.running().is_some() {
+        if self.phase != Phase::Active {
             return None;
         }
         let mut unsettled = self.all_unsettled();
         unsettled.find_map(|trial| {
             let last = trial.sittings.last()?;
+            if self.host_faults(&last.slot) == 0 || self.is_taken(&last.slot) {
+                return None;
+            }
             let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
                 return None;
             };
             let is_fault = matches!(failure.kind, FailureKind::Host(_));
             is_fault.then_some((&**trial, &**failure, last.ended?))
         })
-    }
-
-    /// How many sittings in a row the host's fault has ended.
-    pub fn host_faults(&self) -> u32 {
-        self.host_faults
     }
 
     /// On what it runs, or ran last.
@@ -310,21 +318,6 @@ impl Study {
     /// What was run of the runs that racing has cut, together, in runs.
     pub fn runs_cut(&self) -> f64 {
         self.tally.cut_runs.max(0.0)
-    }
-
-    /// The time with a trial running; one that runs now counts up to `now`.
-    pub fn busy(&self, now: Timestamp) -> Duration {
-        let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
-        let sittings = open.flat_map(|trial| &trial.sittings);
-        let not_over = sittings.filter(|sitting| sitting.ended.is_none());
-        let running: Duration = not_over.map(|sitting| now.since(sitting.started)).sum();
-        self.tally.busy + running
-    }
-
-    /// The time of GPUs with a trial running: [`busy`](Self::busy) for each GPU
-    /// that a trial has.
-    pub fn gpu_time(&self, now: Timestamp) -> Duration {
-        self.busy(now).saturating_mul(self.spec.gpus())
     }
 
     /// When the last was said of a study that is done, by itself or by the
@@ -402,10 +395,10 @@ impl Study {
                 purpose,
                 token,
                 boot_id,
+                slot,
             } => {
                 // It may have been done before its budget or space grew.
                 self.phase = Phase::Active;
-                self.begun = Some(Arc::clone(&self.spec));
                 let taken_up = self.edit(*trial)?;
                 if *purpose == Purpose::Measure {
                     // A sitting that was to end it met a fault of the host
@@ -418,12 +411,12 @@ impl Study {
                         self.find_incumbent();
                     }
                 }
-                let trial = self.edit(*trial)?;
-                trial.sittings.push(Sitting {
+                self.edit(*trial)?.sittings.push(Sitting {
                     number: *sitting,
                     purpose: *purpose,
                     token: token.as_str().into(),
                     boot_id: boot_id.clone(),
+                    slot: slot.clone(),
                     started: fact.at,
                     ended: None,
                     startup: None,
@@ -432,6 +425,8 @@ impl Study {
                     resumed: None,
                     end: None,
                 });
+                self.work.begin(fact.at);
+                self.begun.insert(*trial, Arc::clone(&self.spec));
             }
             Event::ServicesReady {
                 trial,
@@ -474,6 +469,7 @@ impl Study {
             }
             Event::RunTold { trial, told } => self.edit(*trial)?.hear(told),
             Event::RunEnded { trial, run } => {
+                self.results += 1;
                 let trial = self.edit(*trial)?;
                 match trial.purpose_of(run.sitting) {
                     Purpose::Measure => trial.runs.push(run.clone()),
@@ -490,9 +486,13 @@ impl Study {
                 ended.ended = Some(fact.at);
                 ended.end = Some(end.clone());
                 let (purpose, is_held) = (ended.purpose, ended.is_held());
+                let slot = ended.slot.clone();
                 if health.is_some() {
                     ended.health.clone_from(health);
                 }
+                self.begun.remove(trial);
+                self.work.end(fact.at);
+                self.results += 1;
                 // Most trials stay as they are from here on, and a large study
                 // has a great many of them.
                 let ended = self.edit(*trial)?;
@@ -500,7 +500,7 @@ impl Study {
                 ended.marks.shrink_to_fit();
                 ended.sittings.shrink_to_fit();
                 match purpose {
-                    Purpose::Measure => self.settle(*trial, end)?,
+                    Purpose::Measure => self.settle(*trial, &slot, end)?,
                     Purpose::Preflight => {
                         let trial = self.edit(*trial)?;
                         if trial.skipped {
@@ -514,20 +514,24 @@ impl Study {
                             SittingEnd::Finished(outcome) => outcome.host_fault(),
                             SittingEnd::Interrupted => None,
                         };
-                        self.host_faults += u32::from(fault == Some(HostFault::RunnerDied));
+                        if fault == Some(HostFault::RunnerDied) {
+                            self.host_faults.add(&slot);
+                        }
                     }
                     // It changes nothing of what came of the trial.
-                    Purpose::Check | Purpose::Confirm { .. } if is_held => {
-                        self.host_faults = 0;
+                    _ if is_held => {
+                        self.host_faults.over(&slot);
                         if purpose == Purpose::Check {
                             self.find_levels();
                         }
                     }
-                    Purpose::Check | Purpose::Confirm { .. } => {
+                    _ => {
                         self.edit(*trial)?
                             .extra
                             .retain(|run| run.sitting != *sitting);
-                        self.host_faults += u32::from(*end != SittingEnd::Interrupted);
+                        if *end != SittingEnd::Interrupted {
+                            self.host_faults.add(&slot);
+                        }
                     }
                 }
             }
@@ -572,7 +576,7 @@ impl Study {
             }
             Event::Resumed => {
                 self.phase = Phase::Active;
-                self.host_faults = 0;
+                self.host_faults = Faults::default();
                 self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
@@ -606,17 +610,22 @@ impl Study {
         Ok(())
     }
 
-    fn settle(&mut self, id: TrialId, end: &SittingEnd) -> Result<(), StudyError> {
+    fn settle(
+        &mut self,
+        id: TrialId,
+        slot: &Option<Name>,
+        end: &SittingEnd,
+    ) -> Result<(), StudyError> {
         let SittingEnd::Finished(outcome) = end else {
             return Ok(());
         };
         if outcome.host_fault().is_some() {
-            self.host_faults += 1;
+            self.host_faults.add(slot);
             // Its bad runs are the host's as well, so they are run again.
             self.edit(id)?.runs.retain(|run| run.is_good());
             return Ok(());
         }
-        self.host_faults = 0;
+        self.host_faults.over(slot);
         self.edit(id)?.outcome = Some(outcome.clone());
         self.finish_if_whole(id);
         // The constraints of today decide, also where its owner has changed

@@ -104,6 +104,22 @@ pub enum Purpose {
     Preflight,
     /// The steps that follow when this trial has become the incumbent.
     Incumbent,
+    /// One run of the starting params beside trials in the other slots, which
+    /// shows how much they disturb each other.
+    Beside,
+}
+
+impl Purpose {
+    /// Whether nothing else may run meanwhile: what is compared over the whole
+    /// study has to be measured under the same conditions, whatever the
+    /// neighbours would have been; and what is no trial may use any of the host,
+    /// whatever slot it is in.
+    pub const fn is_alone(self) -> bool {
+        match self {
+            Self::Check | Self::Confirm { .. } | Self::Preflight | Self::Incumbent => true,
+            Self::Measure | Self::Beside => false,
+        }
+    }
 }
 
 /// One stretch of work on a trial, with services of its own.
@@ -117,6 +133,8 @@ pub struct Sitting {
     pub token: Box<str>,
     /// The boot in which it ran.
     pub boot_id: Name,
+    /// The slot in which it ran; `None` where one trial ran at a time.
+    pub slot: Option<Name>,
     /// When it began.
     pub started: Timestamp,
     /// When it was over; `None` while it runs.

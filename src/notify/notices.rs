@@ -185,7 +185,7 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
     };
     if let Outcome::Failed(failure) = outcome {
         // The host's fault is told once, and then by the pause.
-        if study.host_faults() <= 1 {
+        if faults_before(study, trial) <= 1 {
             let mut lines = words.failure(study, trial, failure);
             lines.extend(words.changes(study, trial));
             say(kind(failure), words.failed(trial.id, failure), lines);
@@ -216,6 +216,13 @@ fn ended(study: &Study, before: Option<TrialId>, trial: &Trial, end: &SittingEnd
     all
 }
 
+/// How many sittings in a row the host's fault has ended, up to the last one of
+/// this trial.
+fn faults_before(study: &Study, trial: &Trial) -> u32 {
+    let last = trial.sittings.last();
+    last.map_or(0, |sitting| study.host_faults(&sitting.slot))
+}
+
 /// A sitting that was not to measure its trial: only what went wrong with it.
 fn retried(study: &Study, trial: &Trial, purpose: Purpose, end: &SittingEnd) -> Vec<Said> {
     if purpose == Purpose::Preflight {
@@ -226,7 +233,7 @@ fn retried(study: &Study, trial: &Trial, purpose: Purpose, end: &SittingEnd) -> 
         return Vec::new();
     };
     // The host's fault is told once, and then by the pause.
-    if study.host_faults() > 1 {
+    if faults_before(study, trial) > 1 {
         return Vec::new();
     }
     let words = Words(study.spec().notify.language);

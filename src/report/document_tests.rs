@@ -473,6 +473,7 @@ pub(super) fn tuning(trials: u32) -> Simulation {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let is_cut = lr == "1e-3" && rank == "16";
         for step in 1..=if is_cut { 30 } else { 100 } {

@@ -100,7 +100,8 @@ pub fn remaining(study: &Study, now: Timestamp, most: Option<u64>) -> Option<Rem
             .wall
             .map(|most| (End::Wall(most), Some(most.saturating_sub(busy)))),
         budget.gpu_time.map(|most| {
-            let left = most.saturating_sub(study.gpu_time(now)) / spec.gpus();
+            let side_by_side = spec.places().len() as u32;
+            let left = most.saturating_sub(study.gpu_time(now)) / (spec.gpus() * side_by_side);
             (End::GpuTime(most), Some(left))
         }),
     ];
@@ -202,6 +203,7 @@ mod tests {
             purpose: Purpose::Confirm { baseline, winner },
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let now = with.facts.last().expect("facts").at;
         let found = remaining(&with.study, now, None).expect("known");
@@ -231,6 +233,7 @@ mod tests {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         four.happen(Event::Resumed);
         assert_eq!(

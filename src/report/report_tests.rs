@@ -166,6 +166,7 @@ fn a_study_in_one_line() {
         purpose: Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
+        slot: None,
     });
     look(&simulation, Some("eval\n"));
     let reason = "somebody wanted a rest".to_owned();

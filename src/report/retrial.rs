@@ -121,6 +121,7 @@ pub fn purpose(study: &Study, sitting: &Sitting) -> Option<String> {
         Purpose::Check => Some("a check for drift".to_owned()),
         Purpose::Preflight => Some("the pre-flight".to_owned()),
         Purpose::Incumbent => Some("what follows a new best".to_owned()),
+        Purpose::Beside => Some("the starting values beside neighbours".to_owned()),
         Purpose::Confirm { baseline, winner } => {
             let before = [baseline, winner].map(|id| {
                 let of = study.trial(id).map(|trial| trial.held(sitting.purpose));

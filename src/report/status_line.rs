@@ -11,12 +11,17 @@ use crate::search::confirm;
 const CHANGES: usize = 60;
 
 /// Where a study of at most `most` trials is, in one line: the running trial and
-/// what it tries, what it does (`doing`), the incumbent, and what is to come.
+/// what it tries, what it does (`doing`), what runs beside it, the incumbent, and what is to come.
 ///
 /// `trial 12 of 200 (BATCH=32), 2 of 5 runs done, eval; best trial 8: tps 93.1
 /// (+34 %)`
 pub fn status_line(study: &Study, most: Option<u64>, doing: Option<&str>) -> String {
     let mut parts = vec![now(study, most, doing)];
+    let beside = study.all_running().skip(1);
+    parts.extend(beside.map(|trial| {
+        let differs = differs(study, &trial.params);
+        format!("beside it trial {} ({differs})", trial.id)
+    }));
     parts.extend(best(study));
     let queued = study.trials().iter().filter(|trial| {
         let begun = trial.running().is_some();

@@ -119,7 +119,7 @@ pub(super) fn propose(study: &Study, baseline: &Params) -> Option<Next> {
     let spec = study.spec();
     let advisor = spec.advisor.as_ref()?;
     let is_beside = spec.search.sampler != SamplerKind::Advisor;
-    if !is_beside || study.unsettled().is_some() {
+    if !is_beside || study.waiting().is_some() {
         return None;
     }
     let TrialId(number) = study.next_id();

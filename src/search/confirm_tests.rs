@@ -117,13 +117,14 @@ fn starts_that_fail_are_counted_and_those_cut_short_are_made_again() {
         cause: None,
     });
     simulation.again(first, purpose, &fault);
-    assert_eq!(simulation.study.host_faults(), 1);
+    assert_eq!(simulation.study.host_faults(&None), 1);
     simulation.happen(Event::SittingStarted {
         trial: first,
         sitting: 3,
         purpose,
         token: String::new(),
         boot_id: "".into(),
+        slot: None,
     });
     simulation.happen(Event::SittingEnded {
         trial: first,
@@ -138,7 +139,7 @@ fn starts_that_fail_are_counted_and_those_cut_short_are_made_again() {
         _ => speed(10.0),
     });
     assert_eq!(started, [1, 2, 2, 1]);
-    assert_eq!(simulation.study.host_faults(), 0);
+    assert_eq!(simulation.study.host_faults(&None), 0);
     let found = Confirmation::of(&simulation.study).expect("it has begun");
     assert_eq!((found.baseline_failed, found.winner_failed), (0, 1));
     // One good start is too few to tell by, and misses the floor.

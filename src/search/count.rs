@@ -148,6 +148,7 @@ fn learn_nothing(study: &mut Study, trial: TrialId, running: Option<u32>) -> boo
                 purpose: Purpose::Measure,
                 token: String::new(),
                 boot_id: "".into(),
+                slot: None,
             }))
             .is_ok();
     let unknown = Outcome::Failed(Box::new(Failure {

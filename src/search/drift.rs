@@ -46,7 +46,7 @@ const NOISE_FREEDOM: f64 = 10.0;
 /// The trial that is to be started again now, to check.
 pub fn due(study: &Study) -> Option<TrialId> {
     let every = study.spec().recheck();
-    if every == 0 || study.unsettled().is_some() {
+    if every == 0 || study.waiting().is_some() {
         return None;
     }
     let reference = reference(study)?;

@@ -13,6 +13,7 @@
 //! | `converged` | whether anything is left that is worth a trial |
 //! | [`count`] | how many trials that makes, and which come first |
 //! | [`drift`] | whether the host still is what it was |
+//! | [`neighbours`] | how much trials that run side by side disturb each other |
 //! | [`statistics`] | whether a difference is more than noise |
 //! | `lattice`, `geometry` | combinations in order; how far apart they are |
 //! | `standing` | trials in order of merit |
@@ -38,6 +39,7 @@ mod geometry;
 pub mod grid;
 mod lattice;
 pub mod model_based;
+pub mod neighbours;
 #[cfg(test)]
 mod property_tests;
 pub mod racing;

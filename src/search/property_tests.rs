@@ -190,7 +190,7 @@ proptest! {
             for end in [SittingEnd::Interrupted, SittingEnd::Interrupted] {
                 let sitting = simulation.study.trial(trial).map_or(1, |t| t.sittings.len() as u32 + 1);
                 let (token, boot_id) = (String::new(), "".into());
-                simulation.happen(Event::SittingStarted { trial, sitting, purpose: Purpose::Measure, token, boot_id });
+                simulation.happen(Event::SittingStarted { trial, sitting, purpose: Purpose::Measure, token, boot_id, slot: None });
                 simulation.happen(Event::SittingEnded { trial, sitting, end, health: None });
             }
             simulation.work(trial, &program(&params));

@@ -514,6 +514,7 @@ fn what_is_taken_up_stays_the_best() {
         purpose: crate::model::trial::Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
+        slot: None,
     });
     assert!(
         simulation.study.leader().is_none(),

@@ -173,6 +173,7 @@ fn what_is_not_settled_is_waited_for_where_it_decides() {
         purpose: Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
+        slot: None,
     });
     simulation.happen(Event::SittingEnded {
         trial,

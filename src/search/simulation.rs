@@ -90,6 +90,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         preflight: Vec::new(),
         incumbent: Vec::new(),
         pass_secrets: Vec::new(),
+        slots: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {
@@ -318,6 +319,7 @@ impl Simulation {
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
@@ -397,6 +399,7 @@ impl Simulation {
             purpose,
             token: String::new(),
             boot_id: "".into(),
+            slot: None,
         });
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),

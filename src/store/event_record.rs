@@ -41,6 +41,8 @@ pub(super) enum EventRecord<'a> {
         purpose: PurposeRecord,
         token: Text<'a>,
         boot_id: Text<'a>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        slot: Option<Text<'a>>,
     },
     StepStarted {
         trial: u32,
@@ -219,12 +221,14 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 purpose,
                 token,
                 boot_id,
+                slot,
             } => Self::SittingStarted {
                 trial: trial.0,
                 sitting: *sitting,
                 purpose: PurposeRecord::of(*purpose),
                 token: Text::of(token),
                 boot_id: Text::of(boot_id),
+                slot: slot.as_deref().map(Text::of),
             },
             Event::StepStarted {
                 trial,
@@ -409,12 +413,14 @@ impl EventRecord<'_> {
                 purpose,
                 token,
                 boot_id,
+                slot,
             } => Event::SittingStarted {
                 trial: TrialId(trial),
                 sitting,
                 purpose: purpose.purpose(),
                 token: token.owned(),
                 boot_id: names.name(boot_id.as_str()),
+                slot: slot.map(|slot| names.name(slot.as_str())),
             },
             Self::StepStarted {
                 trial,

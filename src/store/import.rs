@@ -221,6 +221,7 @@ impl Imported {
                 purpose: Purpose::Measure,
                 token: IMPORTED.to_owned(),
                 boot_id: "".into(),
+                slot: None,
             },
         );
         for run in self.runs {

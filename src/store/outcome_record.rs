@@ -31,6 +31,7 @@ pub(super) enum PurposeRecord {
     },
     Preflight,
     Incumbent,
+    Beside,
 }
 
 impl PurposeRecord {
@@ -44,6 +45,7 @@ impl PurposeRecord {
             },
             Purpose::Preflight => Self::Preflight,
             Purpose::Incumbent => Self::Incumbent,
+            Purpose::Beside => Self::Beside,
         }
     }
 
@@ -57,6 +59,7 @@ impl PurposeRecord {
             },
             Self::Preflight => Purpose::Preflight,
             Self::Incumbent => Purpose::Incumbent,
+            Self::Beside => Purpose::Beside,
         }
     }
 

@@ -40,7 +40,7 @@ impl StatusBuilder {
                 self.busy = true;
                 one(Status::PortBusy {
                     trial,
-                    attempt: study.host_faults() + 1,
+                    attempt: faults(study, trial) + 1,
                     message: &port_busy(*port, holder),
                 })
             }
@@ -55,7 +55,7 @@ impl StatusBuilder {
                 {
                     Status::PortBusy {
                         trial,
-                        attempt: study.host_faults(),
+                        attempt: faults(study, trial),
                         message: &failure.message,
                     }
                 }
@@ -110,6 +110,13 @@ impl StatusBuilder {
             (None, _) => Status::Start,
         }
     }
+}
+
+/// How many sittings in a row the host's fault has ended where this trial runs,
+/// or ran last.
+fn faults(study: &Study, trial: &Trial) -> u32 {
+    let last = trial.sittings.last();
+    last.map_or(0, |sitting| study.host_faults(&sitting.slot))
 }
 
 #[cfg(test)]
@@ -201,6 +208,7 @@ mod tests {
                 purpose: Purpose::Measure,
                 token: String::new(),
                 boot_id: "".into(),
+                slot: None,
             });
             simulation.happen(Event::PortBusy {
                 trial,

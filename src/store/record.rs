@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`, `parameter-reopened`; `run` of `step-started`; `purpose` of `sitting-started`; `choice` of `trial-planned`, and `remedy` as its `origin` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`, `parameter-reopened`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned`, and `remedy` as its `origin` |
 
 use std::fmt;
 
@@ -257,6 +257,7 @@ mod tests {
                 purpose: crate::model::trial::Purpose::Measure,
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
             },
             Event::Warned {
                 trial,
@@ -291,6 +292,7 @@ mod tests {
                 purpose: crate::model::trial::Purpose::Check,
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
             },
             Event::SittingStarted {
                 trial,
@@ -301,6 +303,15 @@ mod tests {
                 },
                 token: text(),
                 boot_id: "".into(),
+                slot: None,
+            },
+            Event::SittingStarted {
+                trial,
+                sitting: 4,
+                purpose: crate::model::trial::Purpose::Beside,
+                token: text(),
+                boot_id: "".into(),
+                slot: Some("gpu1".into()),
             },
             Event::Drifted {
                 trial,

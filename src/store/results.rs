@@ -6,6 +6,7 @@
 //! wherever the daemon runs. See [`TIME`].
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ pub(super) const REFERENCE: [&str; 4] = ["accuracy", "answer_tps", "total_tps", 
 pub struct ResultsBuilder {
     /// The incumbent that each trial was planned against, by number.
     against: Vec<Option<TrialId>>,
-    /// When the first service of the present sitting was started.
-    service: Option<Timestamp>,
+    /// When the first service of each trial's present sitting was started.
+    services: BTreeMap<TrialId, Timestamp>,
 }
 
 impl ResultsBuilder {
@@ -49,11 +50,11 @@ impl ResultsBuilder {
             Event::TrialPlanned { .. } => {
                 self.against.push(study.incumbent().map(|trial| trial.id));
             }
-            Event::SittingStarted { .. } => self.service = None,
-            Event::StepStarted { step, .. } => {
+            Event::SittingStarted { trial, .. } => drop(self.services.remove(trial)),
+            Event::StepStarted { trial, step, .. } => {
                 let first = study.spec().first_service();
-                if self.service.is_none() && first.is_some_and(|first| first.name == *step) {
-                    self.service = Some(fact.at);
+                if first.is_some_and(|first| first.name == *step) {
+                    self.services.entry(*trial).or_insert(fact.at);
                 }
             }
             Event::SittingEnded {
@@ -62,13 +63,14 @@ impl ResultsBuilder {
                 end: SittingEnd::Finished(outcome),
                 ..
             } => {
+                let service = self.services.remove(trial);
                 let trial = study.trial(*trial)?;
                 let sitting = trial.sitting(*sitting)?;
                 if sitting.purpose != Purpose::Measure {
                     return None;
                 }
                 let imported = &*sitting.token == IMPORTED;
-                let line = || self.line(fact.at, study, trial, sitting, outcome, self.service);
+                let line = || self.line(fact.at, study, trial, sitting, outcome, service);
                 return (!imported).then(line);
             }
             Event::TrialSkipped { trial } => {

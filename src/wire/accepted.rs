@@ -11,6 +11,8 @@ pub enum Accepted {
     Paused {
         /// The trial that still runs.
         running: Option<u32>,
+        /// The other trials that run, in other slots.
+        beside: Vec<u32>,
         /// Whether that one is being interrupted.
         interrupted: bool,
     },
@@ -20,6 +22,8 @@ pub enum Accepted {
     Stopping {
         /// The trial that is ended first.
         running: Option<u32>,
+        /// The other trials that run, in other slots.
+        beside: Vec<u32>,
     },
     /// The trial gets no further run.
     Skipped {
@@ -32,15 +36,19 @@ pub enum Accepted {
     Reopened {
         /// The trial.
         trial: u32,
-        /// The trial that runs before.
+        /// The trial that runs before; none where a slot is free.
         running: Option<u32>,
+        /// The other trials that run, where no slot is free.
+        beside: Vec<u32>,
     },
     /// The params will be tried.
     Enqueued {
         /// The number of their trial.
         trial: u32,
-        /// The trial that runs before.
+        /// The trial that runs before; none where a slot is free.
         running: Option<u32>,
+        /// The other trials that run, where no slot is free.
+        beside: Vec<u32>,
         /// Whether the study is paused, so that it must be resumed first.
         paused: bool,
     },
@@ -54,8 +62,10 @@ pub enum Accepted {
         proposal: u32,
         /// The number of its trial.
         trial: u32,
-        /// The trial that runs before.
+        /// The trial that runs before; none where a slot is free.
         running: Option<u32>,
+        /// The other trials that run, where no slot is free.
+        beside: Vec<u32>,
         /// Whether the study is paused, so that it must be resumed first.
         paused: bool,
     },
@@ -98,6 +108,8 @@ pub struct Reloaded {
     pub unfit: Vec<String>,
     /// The trial that runs, and is finished as it was started.
     pub running: Option<u32>,
+    /// The other trials that run, in other slots.
+    pub beside: Vec<u32>,
     /// Whether the study was done, and looks for more to do.
     pub done: bool,
 }
@@ -111,6 +123,8 @@ pub struct Amended {
     pub withdrawn: Vec<String>,
     /// The trial that runs, and is finished as it was started.
     pub running: Option<u32>,
+    /// The other trials that run, in other slots.
+    pub beside: Vec<u32>,
     /// Trials that were planned before, are not of the space any more, and are
     /// tried all the same; 20 at most.
     pub outside: Vec<u32>,

@@ -18,7 +18,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 mod samples;
 
 use self::samples::{
-    approve, curve, detail, importance, leader, proposal, refusals, reject, rejected,
+    answers, approve, curve, detail, importance, leader, proposal, refusals, reject,
 };
 
 fn reason() -> String {
@@ -281,6 +281,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         busy: 60_000,
         running: Some(Running {
             trial: 5,
+            slot: Some(text("gpu0")),
             sitting: 1,
             changes: vec![change()],
             started: 1,
@@ -319,6 +320,31 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         drift: Some(DRIFT),
         advisor: Some(advisor()),
         proposal: Some(proposal()),
+        beside: vec![Running {
+            trial: 6,
+            slot: Some(text("gpu1")),
+            sitting: 2,
+            changes: Vec::new(),
+            started: 3,
+            doing: Doing::Ready,
+            since: 4,
+            runs: 0,
+            runs_all: 3,
+            retrial: None,
+            curves: Vec::new(),
+        }],
+        slots: vec![Slot {
+            name: text("gpu2"),
+            trial: None,
+            idle: Some(text("it rests")),
+        }],
+        neighbours: Some(Neighbours {
+            alone: 100.0,
+            beside: 93.0,
+            difference: -0.07,
+            noise: 0.02,
+            disturb: true,
+        }),
         ended: vec![text("N")],
     }))
 }
@@ -480,58 +506,6 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
         offset: 70_000,
         bytes,
     }
-}
-
-fn answers() -> [Accepted; 13] {
-    let running = Some(4);
-    [
-        Accepted::Paused {
-            running,
-            interrupted: true,
-        },
-        Accepted::Resumed,
-        Accepted::Stopping { running },
-        Accepted::Skipped {
-            trial: 4,
-            running: true,
-        },
-        Accepted::Reopened { trial: 2, running },
-        Accepted::Enqueued {
-            trial: 5,
-            running,
-            paused: true,
-        },
-        Accepted::Reloaded(Reloaded {
-            warnings: vec![text("w")],
-            unfit: vec![text("u")],
-            running,
-            done: true,
-        }),
-        Accepted::Amended(Amended {
-            changed: vec![text("c")],
-            withdrawn: vec![text("w")],
-            running,
-            outside: vec![6, 7],
-            best_before: Some(2),
-            best: None,
-            best_outside: false,
-            paused: false,
-            done: true,
-        }),
-        Accepted::Approved {
-            proposal: 3,
-            trial: 5,
-            running,
-            paused: false,
-        },
-        rejected(Ended::Proposal),
-        rejected(Ended::Parameter(text("N"))),
-        rejected(Ended::Study),
-        Accepted::ParameterReopened {
-            parameter: text("N"),
-            paused: false,
-        },
-    ]
 }
 
 /// A line for each: the message as JSON, and its bytes.

@@ -48,6 +48,7 @@ pub mod reply;
 pub mod report;
 pub mod request;
 mod retrial;
+mod running;
 pub mod socket;
 pub mod space;
 

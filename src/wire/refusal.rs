@@ -86,4 +86,6 @@ pub enum Refusal {
     NoOrder(String),
     /// A file cannot be written, for this reason.
     NotWritten(String),
+    /// Several trials run: these.
+    SeveralRun(Vec<u32>),
 }

@@ -15,6 +15,7 @@ pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
+pub use super::running::{Doing, HeldUp, Neighbours, Running, Slot};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -114,7 +115,7 @@ pub struct Status {
     pub runs_cut: f64,
     /// The time with a trial running.
     pub busy: u64,
-    /// The trial that runs.
+    /// The trial that runs; where several do, the one with the lowest number.
     pub running: Option<Running>,
     /// Trials that are planned or interrupted, in the order in which they are
     /// taken up; 20 at most.
@@ -156,25 +157,22 @@ pub struct Status {
     pub proposal: Option<Proposal>,
     /// What the best trial has made.
     pub artifacts: Option<Artifacts>,
+    /// The other trials that run, in the order of their numbers.
+    pub beside: Vec<Running>,
+    /// The slots of the spec, in its order; none where one trial runs at a time.
+    pub slots: Vec<Slot>,
+    /// How much trials that run side by side disturb each other, once that was
+    /// measured.
+    pub neighbours: Option<Neighbours>,
     /// The parameters of which users want no further value.
     pub ended: Vec<String>,
 }
 
-/// A trial that a fault of the host has ended, and that is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct HeldUp {
-    /// Its number.
-    pub trial: u32,
-    /// The name of the fault, as in the results file: `port-taken`.
-    pub fault: String,
-    /// What it was, for people: the port, and who holds it.
-    pub why: String,
-    /// How many faults there were in a row.
-    pub times: u32,
-    /// After so many the study is paused.
-    pub most: u32,
-    /// When it is tried again.
-    pub again: i64,
+impl Status {
+    /// All trials that run, in the order of their numbers.
+    pub fn all_running(&self) -> impl Iterator<Item = &Running> {
+        self.running.iter().chain(&self.beside)
+    }
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -214,89 +212,6 @@ pub struct Counts {
     pub failed: u32,
     /// Planned, running, interrupted or held up.
     pub unsettled: u32,
-}
-
-/// A trial that runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Running {
-    /// Its number.
-    pub trial: u32,
-    /// The number of its sitting.
-    pub sitting: u32,
-    /// How it differs from the starting params.
-    pub changes: Vec<Change>,
-    /// Since when this sitting runs.
-    pub started: i64,
-    /// What it does.
-    pub doing: Doing,
-    /// Since when it does that.
-    pub since: i64,
-    /// Its good runs.
-    pub runs: u32,
-    /// How many it is to have.
-    pub runs_all: u32,
-    /// What the sitting is for, in words; `None` where it measures the trial.
-    pub retrial: Option<String>,
-    /// What the run that goes on has told: some of the points, the newest among
-    /// them.
-    pub curves: Vec<Curve>,
-}
-
-/// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Doing {
-    /// It is being started.
-    Starting,
-    /// A service is not ready yet.
-    Readying {
-        /// The step.
-        step: String,
-    },
-    /// All services are ready.
-    Ready,
-    /// A task or a measure step runs.
-    Step {
-        /// The step.
-        step: String,
-    },
-    /// It is being ended.
-    Ending,
-    /// A run that does not count.
-    WarmUp {
-        /// The step.
-        step: String,
-    },
-    /// Somebody else has the port of a service; it is waited for.
-    PortBusy {
-        /// The port.
-        port: u16,
-        /// Who has it, for people.
-        holder: String,
-    },
-    /// It waits for memory of a GPU.
-    Waiting {
-        /// For what, and who holds it.
-        text: String,
-    },
-    /// A part of a run.
-    Part {
-        /// The step.
-        step: String,
-        /// Which part, from 1.
-        part: u32,
-        /// Of how many.
-        parts: u32,
-    },
-    /// A run that tells how far it has come.
-    Progress {
-        /// The step.
-        step: String,
-        /// The metric.
-        metric: String,
-        /// What it was last.
-        value: f64,
-    },
 }
 
 /// A trial that will be taken up.

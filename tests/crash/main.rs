@@ -9,6 +9,7 @@
 //! | `stopping` | SIGINT and SIGTERM, once and twice |
 //! | `environment` | what a step sees |
 //! | `repair` | a second daemon, torn journals, lost results |
+//! | `slots` | trials side by side |
 //! | `strangers` | ports that somebody else holds |
 
 #[path = "../support/mod.rs"]
@@ -32,5 +33,6 @@ mod containment;
 mod environment;
 mod kills;
 mod repair;
+mod slots;
 mod stopping;
 mod strangers;

@@ -173,6 +173,7 @@ pub(crate) fn spec() -> Spec {
         ],
         preflight: Vec::new(),
         incumbent: Vec::new(),
+        slots: Vec::new(),
         pass_env: Vec::new(),
         pass_secrets: Vec::new(),
         env: Vec::new(),
@@ -258,6 +259,7 @@ impl Story {
             purpose: Purpose::Measure,
             token,
             boot_id: "4f6ad9e8-3c5b-4b4e-9d0a-0c7f0a0f7a11".into(),
+            slot: None,
         };
         let step = Event::StepStarted {
             trial,

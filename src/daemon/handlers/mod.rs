@@ -13,6 +13,7 @@ mod ping;
 mod reload;
 mod report;
 mod settings;
+mod slots;
 mod space;
 mod status;
 mod steer;

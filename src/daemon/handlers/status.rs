@@ -1,6 +1,6 @@
 //! `Status`: how the study stands.
 
-use super::{Context, common, notify};
+use super::{Context, common, notify, slots};
 use crate::base::clock;
 use crate::daemon::board::View;
 use crate::daemon::consult::barred;
@@ -24,7 +24,8 @@ pub fn answer(context: &Context) -> Reply {
     let spec = study.spec();
     let now = clock::now();
     let counts = study.counts();
-    let running = study.running().map(|trial| &**trial);
+    let running = study.all_running();
+    let mut running = running.filter_map(|trial| running_trial(view, trial));
     let waiting = study.all_unsettled();
     let waiting = waiting.filter(|trial| trial.running().is_none());
     let waiting = waiting.take(WAITING).map(|trial| Waiting {
@@ -60,7 +61,7 @@ pub fn answer(context: &Context) -> Reply {
         runs_saved: study.runs_saved(),
         runs_cut: study.runs_cut(),
         busy: milliseconds(busy),
-        running: running.and_then(|trial| running_trial(view, trial)),
+        running: running.next(),
         waiting: waiting.collect(),
         objective: (&spec.objective).into(),
         constraints: common::constraints(study),
@@ -88,6 +89,9 @@ pub fn answer(context: &Context) -> Reply {
         }),
         advisor: advisor(view),
         proposal: proposal(study),
+        beside: running.collect(),
+        slots: slots::all(view),
+        neighbours: slots::neighbours(study),
         ended: study.ended().iter().map(ToString::to_string).collect(),
     }))
 }
@@ -152,7 +156,7 @@ fn held_up(study: &Study) -> Option<HeldUp> {
         trial: trial.id.0,
         fault: failure.kind.name().to_owned(),
         why: failure.with_hint(),
-        times: study.host_faults(),
+        times: study.host_faults(&trial.sittings.last()?.slot),
         most: HOST_FAULTS_MAX,
         again,
     })
@@ -182,19 +186,20 @@ fn in_short(curve: &Curve) -> reply::Curve {
 
 fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
     let sitting = trial.running()?;
-    let (doing, since) = match &view.doing {
+    let (doing, since) = match view.doing.get(&trial.id) {
         Some((doing, since)) => (doing.clone(), *since),
         None => (Doing::Starting, sitting.started),
     };
     Some(Running {
         trial: trial.id.0,
+        slot: sitting.slot.as_ref().map(ToString::to_string),
         sitting: sitting.number,
         changes: common::changes(&view.study, trial),
         started: sitting.started.as_millis(),
         doing,
         since: since.as_millis(),
         runs: trial.runs.iter().filter(|run| run.is_good()).count() as u32,
-        runs_all: view.study.spec_of_running().runs_per_trial(),
+        runs_all: view.study.spec_of_running(trial.id).runs_per_trial(),
         retrial: retrial::running(&view.study, trial),
         curves: trial.open_curves().map(in_short).collect(),
     })

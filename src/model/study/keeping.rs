@@ -56,21 +56,21 @@ impl Study {
 
     /// When a trial was at work before this sitting, each from one time to
     /// another, in milliseconds since 1970. After one that was cut short nobody
-    /// was at work until the next began.
+    /// was at work until the next began, in the same slot where there are slots:
+    /// what trials make that run side by side does not lie in one place.
     pub fn spans(&self, trial: &Trial, sitting: u32) -> Vec<(i64, i64)> {
         let begun = |sitting: &Sitting| sitting.started.as_millis();
-        let mut starts: Vec<i64> = self
-            .trials
-            .iter()
-            .flat_map(|trial| trial.sittings.iter().map(begun))
-            .collect();
-        starts.sort_unstable();
+        let sittings = self.trials.iter().flat_map(|trial| &trial.sittings);
+        let mut all: Vec<(i64, &Sitting)> = sittings.map(|one| (begun(one), one)).collect();
+        all.sort_unstable_by_key(|(start, _)| *start);
         let own = trial.sittings.iter().filter(|known| known.number < sitting);
         let own = own.filter(|known| known.purpose == Purpose::Measure);
         own.map(|known| {
             let from = begun(known);
-            let next = starts.partition_point(|start| *start <= from);
-            (from, starts.get(next).map_or(i64::MAX, |next| next - 1))
+            let next = all.partition_point(|(start, _)| *start <= from);
+            let mut later = all[next..].iter();
+            let next = later.find(|(_, one)| one.slot == known.slot);
+            (from, next.map_or(i64::MAX, |(start, _)| start - 1))
         })
         .collect()
     }

@@ -156,6 +156,7 @@ fn a_fault_of_the_host_teaches_nothing() {
             purpose: Purpose::Measure,
             token,
             boot_id,
+            slot: None,
         });
         let fault = Failure {
             kind: FailureKind::Host(HostFault::DiskFull),

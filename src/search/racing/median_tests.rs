@@ -63,6 +63,7 @@ fn train(of: &mut Simulation, origin: Origin, curve: &[f64]) -> (bool, usize) {
         purpose: Purpose::Measure,
         token: String::new(),
         boot_id: "".into(),
+        slot: None,
     });
     let finite = |number| Finite::new(number).expect("finite");
     let mut end = (Outcome::Complete, curve.len());

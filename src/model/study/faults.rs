@@ -1,0 +1,46 @@
+//! Faults of the host, slot by slot: one that works says nothing about another
+//! whose GPU is lost.
+
+use super::Study;
+use crate::model::Name;
+
+/// So many sittings in a row that the host's fault ended put a slot out of use.
+pub const HOST_FAULTS_MAX: u32 = 5;
+
+/// How many sittings in a row the host's fault has ended, in each slot; those
+/// without any are left out.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Faults(Vec<(Option<Name>, u32)>);
+
+impl Faults {
+    pub(super) fn add(&mut self, slot: &Option<Name>) {
+        match self.0.iter_mut().find(|(known, _)| known == slot) {
+            Some((_, count)) => *count += 1,
+            None => self.0.push((slot.clone(), 1)),
+        }
+    }
+
+    /// A sitting has come to its end.
+    pub(super) fn over(&mut self, slot: &Option<Name>) {
+        self.0.retain(|(known, _)| known != slot);
+    }
+}
+
+impl Study {
+    /// How many sittings in a row the host's fault has ended in a slot.
+    pub fn host_faults(&self, slot: &Option<Name>) -> u32 {
+        let mut known = self.host_faults.0.iter();
+        let found = known.find(|(known, _)| known == slot);
+        found.map_or(0, |(_, count)| *count)
+    }
+
+    /// Whether the host's fault has ended the latest sitting of any slot.
+    pub fn has_host_faults(&self) -> bool {
+        !self.host_faults.0.is_empty()
+    }
+
+    /// Whether a slot is out of use until the study is resumed.
+    pub fn is_out_of_use(&self, slot: &Option<Name>) -> bool {
+        self.host_faults(slot) >= HOST_FAULTS_MAX
+    }
+}
