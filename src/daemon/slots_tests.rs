@@ -242,3 +242,86 @@ fn nothing_starts_beside_what_runs_in_a_slot_that_is_gone() {
     let effects = over(&mut table, B, 1, SittingResult::Interrupted);
     assert_eq!(starts(&effects)[..2], [(2, 2), (3, 2)]);
 }
+
+/// A task that is no step of a trial.
+fn task(name: &str) -> Vec<Step> {
+    let mut task = spec().steps.swap_remove(0);
+    task.name = name.into();
+    task.kind = StepKind::Task {
+        timeout: Duration::from_secs(60),
+    };
+    task.metrics.clear();
+    vec![task]
+}
+
+fn rewrite(table: &mut Table, spec: Spec) {
+    Arc::make_mut(&mut table.state.study).rewrite(Arc::new(spec));
+}
+
+fn purpose_of(table: &Table, trial: TrialId, sitting: u32) -> Option<Purpose> {
+    let trial = table.state.study.trial(trial)?;
+    Some(trial.sitting(sitting)?.purpose)
+}
+
+#[test]
+fn what_follows_a_new_best_waits_until_it_is_alone() {
+    let mut table = both_run(with_slots());
+    let mut spec = with_slots();
+    spec.incumbent = task("deploy");
+    rewrite(&mut table, spec);
+    table.measured(2, 1, 11.0);
+    table.measured(2, 2, 11.0);
+    assert_eq!(starts(&over(&mut table, A, 1, SittingResult::Good)), []);
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    // The best by then, and only that.
+    let effects = over(&mut table, B, 1, SittingResult::Good);
+    assert_eq!(starts(&effects), [(3, 2)]);
+    assert_eq!(purpose_of(&table, B, 2), Some(Purpose::Incumbent));
+    assert_eq!(settle(&mut table, Input::Look), []);
+}
+
+#[test]
+fn the_pre_flight_waits_until_it_is_alone_and_then_all_slots_work() {
+    let list = || simulation::space(vec![simulation::list("N", "1 2 3 4 5 6", "")], &[]);
+    let mut spec = with_slots();
+    spec.space = list();
+    spec.search.sampler = SamplerKind::Random;
+    let mut table = both_run(spec.clone());
+    spec.preflight = task("look");
+    rewrite(&mut table, spec);
+    table.measured(2, 1, 11.0);
+    table.measured(2, 2, 11.0);
+    assert_eq!(starts(&over(&mut table, A, 1, SittingResult::Good)), []);
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    let effects = over(&mut table, B, 1, SittingResult::Good);
+    assert_eq!(starts(&effects), [(4, 1)]);
+    assert_eq!(purpose_of(&table, TrialId(4), 1), Some(Purpose::Preflight));
+    assert_eq!(settle(&mut table, Input::Look), []);
+    let effects = over(&mut table, TrialId(4), 1, SittingResult::Good);
+    assert_eq!(starts(&effects), [(4, 2), (5, 1)]);
+    assert_eq!(purpose_of(&table, TrialId(4), 2), Some(Purpose::Measure));
+}
+
+#[test]
+fn a_trial_that_runs_is_not_started_again() {
+    let mut table = both_run(with_slots());
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    let over = Input::SittingOver {
+        trial: B,
+        sitting: 1,
+        result: SittingResult::Good,
+    };
+    table.take(over);
+    let study = &table.state.study;
+    let again = Input::Asked {
+        trials: study.trials().len(),
+        revision: study.revision(),
+        results: study.results(),
+        ask: Ask::Run(A),
+        choice: None,
+    };
+    assert_eq!(starts(&table.take(again)), []);
+}
