@@ -175,7 +175,7 @@ fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
     lines.join("\n")
 }
 
-fn sentence(answer: &Accepted, changed: bool) -> String {
+pub(super) fn sentence(answer: &Accepted, changed: bool) -> String {
     let already = if changed { "" } else { " already" };
     let after = |running: &Option<u32>| match running {
         Some(trial) => format!(" after trial {trial}, which runs now"),
