@@ -513,6 +513,7 @@ pub fn spec(
         confirm: Confirm { runs: Some(0) },
         space: table.space(seed)?,
         steps: vec![step],
+        slots: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {

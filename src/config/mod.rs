@@ -62,6 +62,9 @@
 //! | | `.tunable` | `false`: the advisor may not choose its value | `true` |
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
+//! | `[[slot]]` | `name` | letters, digits, `-`, `_`; unique: a place for one trial at a time, beside those in the other slots | required |
+//! | | `env` | `{ NAME = value }`: environment variables of the trials in it, as `CUDA_VISIBLE_DEVICES` | none |
+//! | | `port` | 1 to 65535, unique: a port of its own, `{{ slot_port }}` in templates | none |
 //! | `[host]` | `port_wait` | duration: how long a busy port is waited for | `30s` |
 //! | | `port_kill` | list of texts: whoever holds the port is ended when its command line has all of them | nobody is ended |
 //! | | `gpu_release` | duration: how long GPU memory is waited for that was free before; 0 for not at all | `30s` |
@@ -190,6 +193,7 @@ pub mod reference;
 mod retention;
 mod rules;
 mod secret_lines;
+mod slots;
 mod source;
 mod space;
 mod steps;
@@ -490,6 +494,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let constraints = sections(r, "constraint");
     let rules = sections(r, "rule");
     let steps = sections(r, "step");
+    let slots = sections(r, "slot");
     // Taken already; it is one of the keys that there are.
     root.take("preset");
     root.refuse_with(
@@ -531,7 +536,10 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             None
         }
     };
-    let known = text::Known::new(&declared, space.as_ref().filter(|_| is_whole));
+    let slots = slots::read(r, slots, &declared);
+    slots::warn_of_idleness(r, &slots, search.sampler);
+    let whole = space.as_ref().filter(|_| is_whole);
+    let known = text::Known::new(&declared, whole, &slots);
     let env = text::variables(r, env, &known, true);
     let no_steps = steps.is_empty();
     let catalogued = Catalogued::read(r, catalogue, &declared.parameters);
@@ -539,6 +547,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
         steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
     };
+    slots::check(r, &slots, &steps);
     if let Some(said) = median {
         let objective = objective.as_ref().map(|(objective, _)| objective);
         search.median = said.rule(r, objective, &steps);
@@ -573,6 +582,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         confirm,
         space,
         steps,
+        slots,
         pass_env: study.pass_env,
         env,
         host,

@@ -17,7 +17,8 @@ use super::reader::Reader;
 /// | `workdir` | where the step runs |
 /// | `trial_dir` | the trial's own folder, with the rendered files |
 /// | `output_dir` | the study's output folder |
-pub const CONTEXT_NAMES: [&str; 10] = [
+/// | `slot`, `slot_port` | the name and the port of the slot in which the trial runs, where the spec has `[[slot]]` |
+pub const CONTEXT_NAMES: [&str; 12] = [
     "study",
     "trial",
     "sitting",
@@ -28,7 +29,13 @@ pub const CONTEXT_NAMES: [&str; 10] = [
     "workdir",
     "trial_dir",
     "output_dir",
+    SLOT,
+    SLOT_PORT,
 ];
+
+/// Those of them that only a study with slots has.
+pub(super) const SLOT: &str = "slot";
+pub(super) const SLOT_PORT: &str = "slot_port";
 
 /// Those of them that only a step in parts has.
 pub(super) const PARTS: [&str; 2] = ["part", "parts"];

@@ -7,10 +7,11 @@ use std::ops::Range;
 use rand::RngExt;
 
 use super::bounds;
-use super::names::{self, CONTEXT_NAMES, TEMPLATE_FUNCTIONS};
+use super::names::{self, CONTEXT_NAMES, SLOT, SLOT_PORT, TEMPLATE_FUNCTIONS};
 use super::reader::{Node, Reader, Section, did_you_mean};
 use super::space::Declared;
 use crate::base::random;
+use crate::model::slot::Slot;
 use crate::model::space::Space;
 use crate::model::template::Template;
 
@@ -23,13 +24,23 @@ pub(super) struct Known {
     names: Vec<String>,
     /// Parameters that are not always active.
     conditional: Vec<String>,
+    /// Of [`CONTEXT_NAMES`], those that have no value since the spec has no such
+    /// slots.
+    absent: Vec<&'static str>,
     /// Values to try templates on, the baseline's first; none while the space
     /// has an error.
     samples: Vec<BTreeMap<String, String>>,
 }
 
 impl Known {
-    pub(super) fn new(declared: &Declared, space: Option<&Space>) -> Self {
+    pub(super) fn new(declared: &Declared, space: Option<&Space>, slots: &[Slot]) -> Self {
+        let mut absent = Vec::new();
+        if slots.is_empty() {
+            absent.push(SLOT);
+        }
+        if slots.is_empty() || slots.iter().any(|slot| slot.port.is_none()) {
+            absent.push(SLOT_PORT);
+        }
         let names = declared.names.iter().map(ToString::to_string).collect();
         let conditional = declared.conditions.iter().map(|(name, _)| name.to_string());
         let mut generator = random::generator(0, 1);
@@ -42,15 +53,15 @@ impl Known {
         for params in baseline.into_iter().chain(draws) {
             let values = params.iter().map(|(n, v)| (n.to_string(), v.to_string()));
             let mut values: BTreeMap<String, String> = values.collect();
-            let context = CONTEXT_NAMES
-                .iter()
-                .map(|name| ((*name).to_owned(), "1".to_owned()));
+            let context = CONTEXT_NAMES.iter().filter(|name| !absent.contains(name));
+            let context = context.map(|name| ((*name).to_owned(), "1".to_owned()));
             values.extend(context);
             samples.push(values);
         }
         Self {
             names,
             conditional: conditional.collect(),
+            absent,
             samples,
         }
     }
@@ -158,6 +169,16 @@ fn try_out(r: &mut Reader<'_>, span: &Range<usize>, template: &Template, known: 
         let Err(error) = template.render(values) else {
             continue;
         };
+        let absent = known.absent.iter();
+        let absent = absent.filter(|name| template.names().iter().any(|asked| **asked == ***name));
+        if let Some(name) = absent.min_by_key(|name| name.len()) {
+            let word = r.word(span, name);
+            let message =
+                format!("`{name}` has no value: not every trial runs in a slot that has one");
+            let help = "add [[slot]] with `name` and `port`, or leave the part out: {% if slot is defined %}…{% endif %}";
+            r.error_help(&word, message, help);
+            return false;
+        }
         // The engine's word for a missing value is no help when another
         // parameter is missing rightly, so the first that is named is meant.
         let missing = asked.iter().find(|name| !values.contains_key(**name));

@@ -7,6 +7,7 @@
 //! | [`expression`], [`template`] | conditions, rules, and texts with parameters in them |
 //! | [`metric`] | measurements, summaries, objective and constraints |
 //! | [`step`], [`spec`] | how a trial is done, and a whole study as its owner wrote it |
+//! | [`slot`] | places in which trials run side by side |
 //! | [`artifacts`] | what a trial makes that is worth keeping |
 //! | [`curve`] | what a run tells on its way |
 //! | [`noise`] | how much of what was measured is noise |
@@ -41,6 +42,7 @@ pub mod outcome;
 pub mod params;
 pub mod setting;
 mod shared;
+pub mod slot;
 pub mod space;
 pub mod spec;
 pub mod step;

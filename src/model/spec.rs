@@ -10,6 +10,7 @@ pub use super::advisor::{
 use super::approval::Approval;
 use super::metric::{Constraint, Direction, Objective};
 use super::notify::Notify;
+use super::slot::Slot;
 use super::space::Space;
 use super::step::{Step, StepKind};
 use super::template::Template;
@@ -44,6 +45,9 @@ pub struct Spec {
     pub space: Space,
     /// What a trial does, in order.
     pub steps: Vec<Step>,
+    /// The places in which trials run side by side; without any, one trial runs
+    /// at a time.
+    pub slots: Vec<Slot>,
     /// What of the daemon's environment reaches a step: names, `*` for any
     /// letters, `!` before what does not.
     pub pass_env: Vec<String>,
@@ -344,7 +348,8 @@ impl Spec {
     }
 
     /// How many GPUs a trial has: what `gpus` of `[budget]` says, else as many
-    /// as `CUDA_VISIBLE_DEVICES` of `[env]` lists, else 1.
+    /// as `CUDA_VISIBLE_DEVICES` lists of the slot that has most, else as that of
+    /// `[env]`, else 1.
     pub fn gpus(&self) -> u32 {
         let listed = || {
             let (_, listed) = self
@@ -356,7 +361,27 @@ impl Spec {
             // One that depends on params is not known here.
             listed.names().is_empty().then_some(count as u32)
         };
-        self.budget.gpus.or_else(listed).unwrap_or(1).max(1)
+        let of_slots = self
+            .slots
+            .iter()
+            .filter_map(|slot| Some(slot.gpus()?.len() as u32));
+        let counted = self.budget.gpus.or_else(|| of_slots.max());
+        counted.or_else(listed).unwrap_or(1).max(1)
+    }
+
+    /// The slot of that name.
+    pub fn slot(&self, name: &str) -> Option<&Slot> {
+        self.slots.iter().find(|slot| &*slot.name == name)
+    }
+
+    /// The places in which trials run, in order: the slots' names, or the one
+    /// place that has none.
+    pub fn places(&self) -> Vec<Option<Name>> {
+        if self.slots.is_empty() {
+            return vec![None];
+        }
+        let names = self.slots.iter().map(|slot| Some(slot.name.clone()));
+        names.collect()
     }
 
     /// How many runs that count a whole trial has.

@@ -86,6 +86,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         confirm: Confirm { runs: Some(0) },
         space,
         steps: Vec::new(),
+        slots: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {

@@ -278,6 +278,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         busy: 60_000,
         running: Some(Running {
             trial: 5,
+            slot: Some(text("gpu0")),
             sitting: 1,
             changes: vec![change()],
             started: 1,
@@ -316,6 +317,31 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
         drift: Some(DRIFT),
         advisor: Some(advisor()),
         proposal: Some(proposal()),
+        beside: vec![Running {
+            trial: 6,
+            slot: Some(text("gpu1")),
+            sitting: 2,
+            changes: Vec::new(),
+            started: 3,
+            doing: Doing::Ready,
+            since: 4,
+            runs: 0,
+            runs_all: 3,
+            retrial: None,
+            curves: Vec::new(),
+        }],
+        slots: vec![Slot {
+            name: text("gpu2"),
+            trial: None,
+            idle: Some(text("it rests")),
+        }],
+        neighbours: Some(Neighbours {
+            alone: 100.0,
+            beside: 93.0,
+            difference: -0.07,
+            noise: 0.02,
+            disturb: true,
+        }),
     }))
 }
 

@@ -48,6 +48,7 @@ pub mod reply;
 pub mod report;
 pub mod request;
 mod retrial;
+mod slot;
 pub mod socket;
 pub mod space;
 

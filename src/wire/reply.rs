@@ -15,6 +15,7 @@ pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
+pub use super::slot::{Neighbours, Slot};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -112,7 +113,7 @@ pub struct Status {
     pub runs_cut: f64,
     /// The time with a trial running.
     pub busy: u64,
-    /// The trial that runs.
+    /// The trial that runs; where several do, the one with the lowest number.
     pub running: Option<Running>,
     /// Trials that are planned or interrupted, in the order in which they are
     /// taken up; 20 at most.
@@ -154,6 +155,20 @@ pub struct Status {
     pub proposal: Option<Proposal>,
     /// What the best trial has made.
     pub artifacts: Option<Artifacts>,
+    /// The other trials that run, in the order of their numbers.
+    pub beside: Vec<Running>,
+    /// The slots of the spec, in its order; none where one trial runs at a time.
+    pub slots: Vec<Slot>,
+    /// How much trials that run side by side disturb each other, once that was
+    /// measured.
+    pub neighbours: Option<Neighbours>,
+}
+
+impl Status {
+    /// All trials that run, in the order of their numbers.
+    pub fn all_running(&self) -> impl Iterator<Item = &Running> {
+        self.running.iter().chain(&self.beside)
+    }
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
@@ -217,6 +232,8 @@ pub struct Counts {
 pub struct Running {
     /// Its number.
     pub trial: u32,
+    /// The slot that it runs in, where the spec has slots.
+    pub slot: Option<String>,
     /// The number of its sitting.
     pub sitting: u32,
     /// How it differs from the starting params.

@@ -168,6 +168,7 @@ pub(crate) fn spec() -> Spec {
             step("serve", StepKind::Service(Box::new(ready)), &[]),
             step("eval", measure, &["accuracy", "total_tps"]),
         ],
+        slots: Vec::new(),
         pass_env: Vec::new(),
         env: Vec::new(),
         host: HostCare {

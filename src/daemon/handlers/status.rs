@@ -88,6 +88,9 @@ pub fn answer(context: &Context) -> Reply {
         }),
         advisor: advisor(view),
         proposal: proposal(study),
+        beside: Vec::new(),
+        slots: Vec::new(),
+        neighbours: None,
     }))
 }
 
@@ -187,6 +190,7 @@ fn running_trial(view: &View, trial: &Trial) -> Option<Running> {
     };
     Some(Running {
         trial: trial.id.0,
+        slot: None,
         sitting: sitting.number,
         changes: common::changes(&view.study, trial),
         started: sitting.started.as_millis(),
