@@ -148,7 +148,12 @@ fn draw_title(buffer: &mut Buffer, area: Rect, study: &Study, status: Option<&St
     let right = right.unwrap_or_default();
     put(buffer, area, &left, Style::new());
     let room = usize::from(area.width).saturating_sub(width(&left) + 2);
-    let right = shorten(&right, room);
+    let mut right = right.as_str();
+    if width(right) > room {
+        // What ends it is the least of it.
+        right = right.split(" (").next().unwrap_or_default();
+    }
+    let right = shorten(right, room);
     let start = usize::from(area.width) - width(&right);
     put(buffer, right_of(area, start), &right, Style::new());
 }
@@ -284,7 +289,11 @@ fn text_page(
     let shown = &lines[view.scrolled..];
     let last = view.scrolled + shown.len().min(height);
     let title = match last < lines.len() || view.scrolled > 0 {
-        true => format!("{title}, lines {} to {last} of {}", view.scrolled + 1, lines.len()),
+        true => format!(
+            "{title}, lines {} to {last} of {}",
+            view.scrolled + 1,
+            lines.len()
+        ),
         false => title.to_owned(),
     };
     let area = titled(buffer, area, &title, look);
@@ -295,12 +304,17 @@ fn text_page(
 
 fn draw_foot(buffer: &mut Buffer, area: Rect, view: &View, look: Look) {
     if view.typing {
-        put(buffer, area, &format!("find: {}_", view.words), look.style(BOLD));
+        put(
+            buffer,
+            area,
+            &format!("find: {}_", view.words),
+            look.style(BOLD),
+        );
         return;
     }
     let keys = match view.page {
         Page::Overview | Page::Trials => {
-            "q quit  ? help  Tab page  p pause  r resume  x skip  Enter open  s sort  f filter"
+            "q quit  ? help  Tab page  p pause  r resume  x skip  Enter open  s sort  / find"
         }
         Page::Log => "q quit  ? help  Tab page  Esc back  Up Down scroll  w watch the next",
         _ => "q quit  ? help  Tab page  Esc back  Up Down scroll",
@@ -342,7 +356,12 @@ fn draw_notice(buffer: &mut Buffer, area: Rect, study: &Study, view: &View, look
     for (text, line) in lines.iter().zip(box_.rows()) {
         let blank = " ".repeat(usize::from(line.width));
         put(buffer, line, &blank, Style::reset());
-        put(buffer, right_of(line, 1), text, style.patch(Look::reversed()));
+        put(
+            buffer,
+            right_of(line, 1),
+            text,
+            style.patch(Look::reversed()),
+        );
     }
 }
 
@@ -363,7 +382,9 @@ fn too_small(buffer: &mut Buffer, area: Rect, study: &Study) {
             text.push(status::running_text(&status, running));
         }
     }
-    let lines = text.iter().flat_map(|text| fold(text, usize::from(area.width)));
+    let lines = text
+        .iter()
+        .flat_map(|text| fold(text, usize::from(area.width)));
     for (text, line) in lines.zip(area.rows()) {
         put(buffer, line, &text, Style::new());
     }

@@ -29,8 +29,7 @@ use std::io::{self, IsTerminal};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, raise};
-use ratatui::crossterm::event::{Event, poll, read};
-use rustix::event::{PollFd, PollFlags};
+use ratatui::crossterm::event::{Event, read};
 use rustix::process::{getpgid, getpgrp, getppid, getsid};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
@@ -62,8 +61,8 @@ pub struct Args {}
 
 /// Frames are at least so far apart.
 const FRAME: Duration = Duration::from_millis(100);
-/// Questions after one that was answered come so late at the earliest.
-const ASKING: Duration = Duration::from_millis(200);
+/// The status is asked for again so late at the earliest.
+const STATUS: Duration = Duration::from_millis(200);
 /// What the parameters matter takes the daemon some seconds: it is asked for
 /// not more often.
 const THINKING: Duration = Duration::from_secs(30);
@@ -93,7 +92,9 @@ pub async fn carry_out(session: &mut Session, _: Args) -> Result<Exit, Trouble> 
     let top = Top {
         study: Study::default(),
         view: View::default(),
-        look: Look { color: session.color },
+        look: Look {
+            color: session.color,
+        },
         told: Instant::now(),
         quick: ask_quick,
         slow: ask_slow,
@@ -104,7 +105,7 @@ pub async fn carry_out(session: &mut Session, _: Args) -> Result<Exit, Trouble> 
     tokio::select! {
         result = top.run(news) => result,
         trouble = link::hear(&mut hearing, &updates) => Err(trouble),
-        () = link::note(noted, &updates) => Err(Trouble::OffTopic),
+        () = link::note(noted, &updates) => Ok(Exit::Done),
         () = link::ask(&mut quick, quick_asked, &updates) => Ok(Exit::Done),
         () = link::ask(&mut slow, slow_asked, &updates) => Ok(Exit::Done),
         () = link::ask(&mut steering, steered, &updates) => Ok(Exit::Done),
@@ -141,13 +142,16 @@ impl Top {
         let mut keys = keys()?;
         let now = Instant::now();
         let (mut changed, mut asking, mut thinking) = (true, false, false);
-        let (mut next_frame, mut next_question, mut next_thought) = (now, now, now);
+        let (mut next_frame, mut next_status, mut next_thought) = (now, now, now);
         let (mut next_second, mut next_doubt) = (now + Duration::from_secs(1), now + QUIET);
         loop {
-            if !asking && Instant::now() >= next_question && self.ask() {
-                asking = true;
+            let may_be_told = Instant::now() >= next_status;
+            if !asking && let Some(request) = self.study.next_request(may_be_told) {
+                asking = self.quick.send(request).is_ok();
             }
-            if !thinking && Instant::now() >= next_thought && self.study.wants_importance() {
+            let is_shown = matches!(self.view.page, Page::Overview | Page::Parameters);
+            let may_think = is_shown && !thinking && Instant::now() >= next_thought;
+            if may_think && self.study.wants_importance() {
                 thinking = self.slow.send(Request::Importance(None)).is_ok();
             }
             if changed && screen.is_free() && Instant::now() >= next_frame {
@@ -182,12 +186,12 @@ impl Top {
                         }
                         Update::Answer(request, _) if request.only_reads() => {
                             asking = false;
-                            next_question = Instant::now() + ASKING;
+                            if *request == Request::Status {
+                                self.told = Instant::now();
+                                next_status = self.told + STATUS;
+                            }
                         }
                         _ => {}
-                    }
-                    if matches!(update, Update::Answer(Request::Status, Ok(_))) {
-                        self.told = Instant::now();
                     }
                     self.study.take(update);
                     self.turn_log();
@@ -207,7 +211,6 @@ impl Top {
                         }
                     }
                     self.turn_log();
-                    next_question = Instant::now();
                     changed = true;
                 }
                 () = screen.freed() => {
@@ -222,8 +225,10 @@ impl Top {
                 () = sleep_until(next_doubt) => {
                     next_doubt = Instant::now() + QUIET;
                     self.study.doubt();
+                    // A terminal that is gone shows by that.
+                    changed = true;
                 }
-                () = sleep_until(next_question), if !asking && next_question > Instant::now() => {}
+                () = sleep_until(next_status), if next_status > Instant::now() => {}
                 () = sleep_until(next_frame), if changed && next_frame > Instant::now() => {}
             }
         }
@@ -233,12 +238,6 @@ impl Top {
         self.study.age = self.told.elapsed();
         let (study, view, look) = (&self.study, &mut self.view, self.look);
         Ok(screen.draw(|frame| draw::draw(frame, study, view, look))?)
-    }
-
-    /// Asks for what is wanted next; whether there was anything.
-    fn ask(&mut self) -> bool {
-        let request = self.study.next_request();
-        request.is_some_and(|request| self.quick.send(request).is_ok())
     }
 
     /// Has the log followed that is to be seen.
@@ -258,27 +257,14 @@ impl Top {
     }
 }
 
-/// What is typed, read on a thread of its own, until the terminal is gone.
+/// What is typed, read on a thread of its own. It reads without a break: a key
+/// that comes together with a change of size could be lost.
 fn keys() -> Result<UnboundedReceiver<Event>, Trouble> {
     let (sender, keys) = mpsc::unbounded_channel();
     let listen = move || {
-        loop {
-            // A terminal that has hung up would be read for ever.
-            let stdin = io::stdin();
-            let mut waits = [PollFd::new(&stdin, PollFlags::IN)];
-            match rustix::event::poll(&mut waits, None) {
-                Err(rustix::io::Errno::INTR) => continue,
-                Err(_) => return,
-                Ok(_) => {}
-            }
-            if waits[0].revents().intersects(PollFlags::HUP | PollFlags::ERR) {
+        while let Ok(event) = read() {
+            if sender.send(event).is_err() {
                 return;
-            }
-            while let Ok(true) = poll(Duration::ZERO) {
-                let Ok(event) = read() else { return };
-                if sender.send(event).is_err() {
-                    return;
-                }
             }
         }
     };
@@ -300,3 +286,6 @@ fn has_shell() -> bool {
             && getpgid(Some(parent)).ok() != Some(getpgrp())
     })
 }
+
+#[cfg(test)]
+mod samples;

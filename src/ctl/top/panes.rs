@@ -35,7 +35,12 @@ pub fn effects(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
             "not known yet: {} of {} trials are there that it takes",
             found.trials, found.needed
         );
-        lines(buffer, area, &fold(&text, usize::from(area.width)), look.style(DIM));
+        lines(
+            buffer,
+            area,
+            &fold(&text, usize::from(area.width)),
+            look.style(DIM),
+        );
         return;
     };
     let names = usize::from(area.width).saturating_sub(BAR + SHARE + 1);
@@ -47,7 +52,12 @@ pub fn effects(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
         put(buffer, line, &name, Style::new());
         put(buffer, right_of(line, names + 1), &bar, look.style(ACCENT));
         let share = pad_left(&importance::percent(share), SHARE);
-        put(buffer, right_of(line, names + 1 + BAR), &share, look.style(DIM));
+        put(
+            buffer,
+            right_of(line, names + 1 + BAR),
+            &share,
+            look.style(DIM),
+        );
     }
 }
 
@@ -82,7 +92,9 @@ pub fn log(
     let used = lines(buffer, area, &shown, look.style(BOLD));
     let area = below(area, used);
     view.height = usize::from(area.height);
-    view.scrolled = view.scrolled.min(study.log.len().saturating_sub(view.height));
+    view.scrolled = view
+        .scrolled
+        .min(study.log.len().saturating_sub(view.height));
     let log = study.log.last(view.height, view.scrolled);
     lines(buffer, area, &log, Style::new());
 }
@@ -96,12 +108,7 @@ fn title(study: &Study) -> String {
 
 /// What runs, a line or two for each trial; of the one that is watched also
 /// what its run has told.
-fn doings(
-    study: &Study,
-    status: Option<&Status>,
-    view: &View,
-    columns: usize,
-) -> Vec<String> {
+fn doings(study: &Study, status: Option<&Status>, view: &View, columns: usize) -> Vec<String> {
     let Some(status) = status else {
         return Vec::new();
     };
@@ -129,7 +136,11 @@ fn doings(
     }
     if !status.waiting.is_empty() && running.is_empty() {
         let next = &status.waiting[0];
-        shown.push(format!("next: trial {} ({})", next.trial, prose::changes(&next.changes)));
+        shown.push(format!(
+            "next: trial {} ({})",
+            next.trial,
+            prose::changes(&next.changes)
+        ));
     }
     shown
 }

@@ -31,7 +31,12 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     let start = usize::from(head.width).saturating_sub(width(LEGEND) + 4);
     if start > width(&title) + 4 {
         let head = Rect { height: 1, ..head };
-        put(buffer, right_of(head, start), &format!(" {LEGEND} "), look.style(DIM));
+        put(
+            buffer,
+            right_of(head, start),
+            &format!(" {LEGEND} "),
+            look.style(DIM),
+        );
     }
     let maximize = objective.is_some_and(|objective| objective.maximize);
     let Some((low, high)) = range(&study.rows) else {
@@ -50,7 +55,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
         return;
     }
     for (label, y) in labels.iter().zip([area.y, area.y + height - 1]) {
-        let line = Rect { y, height: 1, ..area };
+        let line = Rect {
+            y,
+            height: 1,
+            ..area
+        };
         put(buffer, line, &pad_left(label, gutter - 1), look.style(DIM));
     }
     let count = study.rows.len();
@@ -78,7 +87,11 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
         if let Some(new) = found.filter(better) {
             best = Some(new);
         }
-        let next = if index + 1 < count { at(index + 1) } else { at(index) + 1 };
+        let next = if index + 1 < count {
+            at(index + 1)
+        } else {
+            at(index) + 1
+        };
         if let Some(best) = best {
             for x in at(index)..next.max(at(index) + 1).min(field.right()) {
                 set(buffer, x, line(best), '-', look.style(DIM));

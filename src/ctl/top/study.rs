@@ -100,7 +100,11 @@ impl Study {
         let trial = fields["trial"].as_u64().and_then(|n| u32::try_from(n).ok());
         if let Some(trial) = trial {
             self.stale.trials.insert(trial);
-            if self.open.as_ref().is_some_and(|open| open.row.trial == trial) {
+            if self
+                .open
+                .as_ref()
+                .is_some_and(|open| open.row.trial == trial)
+            {
                 self.stale.open = Some(trial);
             }
         }
@@ -122,9 +126,9 @@ impl Study {
         }
     }
 
-    /// What is to be asked next.
-    pub fn next_request(&mut self) -> Option<Request> {
-        if std::mem::take(&mut self.stale.status) {
+    /// What is to be asked next; the status only where it `may_be_told` again.
+    pub fn next_request(&mut self, may_be_told: bool) -> Option<Request> {
+        if may_be_told && std::mem::take(&mut self.stale.status) {
             return Some(Request::Status);
         }
         if let Some(trial) = self.stale.open.take() {
@@ -154,7 +158,11 @@ impl Study {
 
     /// Has a trial opened.
     pub fn open(&mut self, trial: u32) {
-        if self.open.as_ref().is_none_or(|open| open.row.trial != trial) {
+        if self
+            .open
+            .as_ref()
+            .is_none_or(|open| open.row.trial != trial)
+        {
             self.open = None;
         }
         self.stale.open = Some(trial);
@@ -235,7 +243,7 @@ impl Study {
 
     /// The trials that run.
     pub fn running(&self) -> impl Iterator<Item = &Running> {
-        self.status.iter().flat_map(|status| &status.running)
+        self.status.iter().flat_map(Status::all_running)
     }
 
     /// Whether something that is shown changes with the time alone.
@@ -254,9 +262,11 @@ impl Study {
     pub fn source(&self, trial: u32) -> Option<Source> {
         let running = self.running().find(|running| running.trial == trial)?;
         let (sitting, met) = (running.sitting, self.meetings);
-        let last = self.log.source.as_ref().filter(|last| {
-            (last.trial, last.sitting, last.met) == (trial, sitting, met)
-        });
+        let last = self
+            .log
+            .source
+            .as_ref()
+            .filter(|last| (last.trial, last.sitting, last.met) == (trial, sitting, met));
         let step = step(&running.doing).or(last.map(|last| &*last.step))?;
         Some(Source {
             trial,
@@ -314,9 +324,10 @@ impl Log {
     }
 
     fn take(&mut self, piece: &LogPiece) {
-        let is_meant = self.source.as_ref().is_some_and(|source| {
-            source.step == piece.step && source.sitting == piece.sitting
-        });
+        let is_meant = self
+            .source
+            .as_ref()
+            .is_some_and(|source| source.step == piece.step && source.sitting == piece.sitting);
         if !is_meant {
             return;
         }
@@ -364,3 +375,7 @@ fn shown(line: &[u8]) -> String {
     let untabbed = over.unwrap_or_default().replace('\t', "    ");
     clean(&untabbed)
 }
+
+#[cfg(test)]
+#[path = "study_tests.rs"]
+mod tests;

@@ -33,8 +33,16 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, view: &mut View, loo
     let head = [
         "TRIAL".to_owned(),
         "OUTCOME".to_owned(),
-        study.objective.as_ref().map(|o| clean(&o.metric)).unwrap_or_default(),
-        study.constraints.first().map(|text| clean(text)).unwrap_or_default(),
+        study
+            .objective
+            .as_ref()
+            .map(|o| clean(&o.metric))
+            .unwrap_or_default(),
+        study
+            .constraints
+            .first()
+            .map(|text| clean(text))
+            .unwrap_or_default(),
         "RUNS".to_owned(),
         "TIME".to_owned(),
         "TRIED".to_owned(),
@@ -103,9 +111,15 @@ fn cells(row: &TrialRow) -> [String; LAST + 1] {
         row.trial.to_string(),
         format!("{}{star}", clean(&row.outcome)),
         objective,
-        checked.map(|c| significant(c.mean, FIGURES)).unwrap_or_default(),
+        checked
+            .map(|c| significant(c.mean, FIGURES))
+            .unwrap_or_default(),
         row.runs.to_string(),
-        prose::duration(row.elapsed),
+        match row.outcome.as_str() {
+            // Its timer stands with what runs.
+            "running" => String::new(),
+            _ => prose::duration(row.elapsed),
+        },
         prose::changes(&row.changes),
     ]
 }

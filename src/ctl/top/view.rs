@@ -232,9 +232,12 @@ impl View {
         match self.page {
             Page::Overview | Page::Trials => {
                 let rows = self.rows(study);
-                let at = self.place(&rows).unwrap_or(0);
                 let last = rows.len().saturating_sub(1);
-                let to = at.saturating_add_signed(by).min(last);
+                // The first step chooses the first one.
+                let to = match self.place(&rows) {
+                    Some(at) => at.saturating_add_signed(by).min(last),
+                    None => 0usize.saturating_add_signed(by.saturating_sub(1)).min(last),
+                };
                 self.chosen = rows.get(to).map(|row| row.trial);
             }
             // It stands at its end until it is scrolled back.
@@ -249,7 +252,11 @@ impl View {
     /// The rows of the table.
     pub fn rows<'a>(&self, study: &'a Study) -> Vec<&'a TrialRow> {
         let outcome = self.outcome.map(|index| OUTCOMES[index]);
-        let words: Vec<String> = self.words.split_whitespace().map(str::to_lowercase).collect();
+        let words: Vec<String> = self
+            .words
+            .split_whitespace()
+            .map(str::to_lowercase)
+            .collect();
         let wanted = |row: &&TrialRow| {
             let fits = match outcome {
                 None => true,
@@ -257,7 +264,12 @@ impl View {
                 Some(outcome) => row.outcome == outcome,
             };
             fits && (words.is_empty() || {
-                let text = format!("{} {} {}", row.trial, row.outcome, prose::changes(&row.changes));
+                let text = format!(
+                    "{} {} {}",
+                    row.trial,
+                    row.outcome,
+                    prose::changes(&row.changes)
+                );
                 let text = text.to_lowercase();
                 words.iter().all(|word| text.contains(word))
             })
@@ -370,9 +382,16 @@ fn pause(study: &Study) -> Question {
             answers: vec![('y', "pause", pause(false))],
         };
     }
-    let trials = if running.len() == 1 { "trial" } else { "trials" };
+    let trials = if running.len() == 1 {
+        "trial"
+    } else {
+        "trials"
+    };
     Question {
-        text: format!("Pause the study? It has {trials} {} running.", running.join(", ")),
+        text: format!(
+            "Pause the study? It has {trials} {} running.",
+            running.join(", ")
+        ),
         answers: vec![
             ('y', "finish first", pause(false)),
             ('i', "interrupt", pause(true)),
@@ -406,3 +425,7 @@ fn rejected(number: u32, changes: &str, has_parameter: bool) -> Question {
         answers,
     }
 }
+
+#[cfg(test)]
+#[path = "view_tests.rs"]
+mod tests;
