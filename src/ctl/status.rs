@@ -16,6 +16,7 @@ use crate::report::phrase::{clean, counted, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
+use crate::term::width::pad_right;
 use crate::wire::reply::{Advisor, Doing, HeldUp, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
@@ -109,7 +110,8 @@ fn show_change(
         return session.print(&format!("{line}\n"));
     }
     let gap = if first { "" } else { "\n" };
-    let at = pairs([("at", prose::moment(status.now))], session.color);
+    let at = pad_right("at", NAMES - 2);
+    let at = pairs([(&*at, prose::moment(status.now))], session.color);
     session.print(&format!("{gap}{at}{}", text(&status, session.color)))
 }
 

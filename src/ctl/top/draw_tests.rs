@@ -8,7 +8,7 @@ use ratatui::style::Color;
 use super::*;
 use crate::ctl::top::link::Update;
 use crate::ctl::top::samples::{NOW, change, rows, running, status, study, told};
-use crate::wire::reply::{Phase, Proposal, Status};
+use crate::wire::reply::{Phase, Proposal, Slot, Status};
 
 const PLAIN: Look = Look { color: false };
 
@@ -137,6 +137,11 @@ fn several_running_trials_have_a_line_each() {
     let mut study = study();
     let mut now = status();
     now.beside = vec![running(15, "train"), running(16, "serve")];
+    now.slots = vec![Slot {
+        name: "gpu3".to_owned(),
+        trial: None,
+        idle: Some("its port is taken".to_owned()),
+    }];
     study.take(told(now));
     let mut view = View::default();
     press(&mut view, &mut study, "w3");

@@ -131,6 +131,11 @@ fn doings(study: &Study, status: Option<&Status>, view: &View, columns: usize) -
             }
         }
     }
+    for slot in &status.slots {
+        if let Some(idle) = &slot.idle {
+            shown.push(format!("slot {}: {}", clean(&slot.name), clean(idle)));
+        }
+    }
     if running.is_empty() {
         shown.push("nothing runs".to_owned());
     }
