@@ -16,7 +16,6 @@ use crate::report::phrase::{clean, counted, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
-use crate::term::width::pad_right;
 use crate::wire::reply::{Advisor, Doing, HeldUp, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
@@ -53,7 +52,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     if session.json {
         session.print_json(&status)?;
     } else {
-        session.print(&text(&status, session.color))?;
+        session.print(&text(&status, None, session.color))?;
     }
     Ok(Exit::Done)
 }
@@ -110,16 +109,16 @@ fn show_change(
         return session.print(&format!("{line}\n"));
     }
     let gap = if first { "" } else { "\n" };
-    let at = pad_right("at", NAMES - 2);
-    let at = pairs([(&*at, prose::moment(status.now))], session.color);
-    session.print(&format!("{gap}{at}{}", text(&status, session.color)))
+    let at = Some(prose::moment(status.now));
+    session.print(&format!("{gap}{}", text(&status, at, session.color)))
 }
 
 /// The names take so many columns, with the gap.
 const NAMES: usize = 10;
 
-fn text(status: &Status, color: bool) -> String {
-    let mut shown: Vec<(&str, String)> = Vec::new();
+/// How it stands, with the time of day where that is wanted.
+fn text(status: &Status, at: Option<String>, color: bool) -> String {
+    let mut shown: Vec<(&str, String)> = at.map(|at| ("at", at)).into_iter().collect();
     let mut add = |name: &'static str, text: String| {
         shown.push((name, prose::below(&text, NAMES)));
     };
