@@ -272,6 +272,7 @@ fn status_is_watched_in_a_pipe() {
     until("trial 1: score 1");
     daemon.kill();
     let _daemon = stays(&study);
+    study.await_events("opened", 2);
     good(&study, &["resume"]);
     study.await_gate("gate-2");
     until("trial 2 (N=2)");

@@ -348,12 +348,12 @@ fn draw_notice(buffer: &mut Buffer, area: Rect, study: &Study, view: &View, look
     }
     lines.truncate(usize::from(area.height / 2));
     let height = lines.len() as u16;
-    let box_ = Rect {
+    let bottom = Rect {
         y: area.bottom() - height,
         height,
         ..area
     };
-    for (text, line) in lines.iter().zip(box_.rows()) {
+    for (text, line) in lines.iter().zip(bottom.rows()) {
         let blank = " ".repeat(usize::from(line.width));
         put(buffer, line, &blank, Style::reset());
         put(
