@@ -160,13 +160,19 @@ pub(super) fn ended(parameters: &[String]) -> String {
     )
 }
 
-/// What waits for approval, for `status`.
-pub(super) fn proposed(proposal: &Proposal, now: i64) -> String {
+/// What a proposal would change.
+pub(super) fn changes(proposal: &Proposal) -> String {
     let changes: Vec<String> = proposal.changes.iter().map(prose::change).collect();
     let mut text = changes.join(", ");
     if let Some(trial) = proposal.against {
         text += &format!(", else as in trial {trial}");
     }
+    text
+}
+
+/// What waits for approval, for `status`.
+pub(super) fn proposed(proposal: &Proposal, now: i64) -> String {
+    let mut text = changes(proposal);
     text += &format!("; waits for {}", prose::since(now, proposal.since));
     if let (Some(until), Some(then)) = (proposal.until, &proposal.then) {
         let then = match then.as_str() {

@@ -39,7 +39,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     Ok(Exit::Done)
 }
 
-fn text(found: &Importance, one: bool, color: bool) -> String {
+pub(super) fn text(found: &Importance, one: bool, color: bool) -> String {
     let metric = clean(&found.objective.metric);
     let (trials, needed) = (found.trials, found.needed);
     let Some(known) = &found.known else {
@@ -144,7 +144,7 @@ fn values(known: &Known, color: bool) -> String {
     text
 }
 
-fn percent(share: f64) -> String {
+pub(super) fn percent(share: f64) -> String {
     format!("{:.0} %", 100.0 * share)
 }
 

@@ -9,6 +9,8 @@
 //! | [`exit`] | the exit codes |
 //! | `session` | the connection, and what its troubles are called |
 //! | `persist` | what outlives a connection: following and waiting |
+//! | `changes` | hearing of what happens, as it happens |
+//! | `top` | the live view |
 //! | `prose` | refusals, params and metrics in words |
 //! | the others | a verb, or a few that are alike |
 
@@ -17,6 +19,7 @@ mod advisor_setup;
 mod amend;
 mod approve;
 mod best;
+mod changes;
 mod doctor;
 mod events;
 pub mod exit;
@@ -37,6 +40,7 @@ mod show;
 mod space;
 mod status;
 mod steer;
+mod top;
 mod trials;
 mod wait;
 mod why;
@@ -98,6 +102,7 @@ struct Common {
 const EXAMPLES: &str = "\
 Examples:
   autotunectl status              what runs, how far, how good
+  autotunectl top                 the same and more, as it happens
   autotunectl best --env          the best values, for a shell
   autotunectl show 7              why did trial 7 fail?
   autotunectl why 7               why was it tried, and what came?
@@ -117,6 +122,7 @@ Examples:
 const EXIT_CODES: &str = "\
 Examples:
   autotunectl status              what runs, how far, how good
+  autotunectl top                 the same and more, as it happens
   autotunectl best --env          the best values, for a shell
   autotunectl show 7              why did trial 7 fail?
   autotunectl why 7               why was it tried, and what came?
@@ -145,9 +151,8 @@ Exit codes:
 
 #[derive(Debug, Subcommand)]
 enum Verb {
-    /// Shows what runs, how far the study is, and how good
-    #[command(after_help = "Example:\n  autotunectl status")]
-    Status,
+    Status(status::Args),
+    Top(top::Args),
     Best(best::Args),
     Trials(trials::Args),
     Show(show::Args),
@@ -243,7 +248,8 @@ impl Cli {
 
 async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
     match verb {
-        Verb::Status => status::carry_out(session).await,
+        Verb::Status(args) => status::carry_out(session, &args).await,
+        Verb::Top(args) => top::carry_out(session, args).await,
         Verb::Best(args) => best::carry_out(session, &args).await,
         Verb::Trials(args) => trials::carry_out(session, &args).await,
         Verb::Show(args) => show::carry_out(session, &args).await,

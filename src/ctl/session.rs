@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit::Exit;
 use super::prose;
@@ -100,6 +101,8 @@ pub struct Session {
     pub color: bool,
     /// Whether somebody reads it on a terminal.
     pub terminal: bool,
+    /// Where notes go instead of to standard error.
+    notes: Option<UnboundedSender<String>>,
 }
 
 impl Session {
@@ -112,6 +115,19 @@ impl Session {
             json,
             color: wanted(Choice::Auto, &io::stdout()),
             terminal: io::stdout().is_terminal(),
+            notes: None,
+        }
+    }
+
+    /// Another connection to the daemon that this one has found, of which
+    /// nothing is printed: its notes go to `notes`.
+    pub fn beside(&self, notes: UnboundedSender<String>) -> Self {
+        Self {
+            socket: self.socket.clone(),
+            client: None,
+            instance: self.instance.clone(),
+            notes: Some(notes),
+            ..*self
         }
     }
 
@@ -217,7 +233,11 @@ impl Session {
 
     /// Says something beside the result, on standard error.
     pub fn note(&self, text: &str) {
-        let _ = writeln!(anstream::stderr(), "{text}");
+        match &self.notes {
+            // There may be nobody who wants it.
+            Some(notes) => drop(notes.send(text.to_owned())),
+            None => drop(writeln!(anstream::stderr(), "{text}")),
+        }
     }
 
     /// Says what went wrong, and how the program ends.

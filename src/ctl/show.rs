@@ -36,7 +36,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
 /// The names take so many columns, with the gap.
 const NAMES: usize = 9;
 
-fn text(trial: &TrialDetail, color: bool) -> String {
+pub(super) fn text(trial: &TrialDetail, color: bool) -> String {
     let row = &trial.row;
     let mut outcome = clean(&row.outcome);
     if trial.skipped {

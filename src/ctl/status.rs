@@ -1,5 +1,10 @@
 //! `autotunectl status`.
 
+use std::time::Duration;
+
+use tokio::sync::{Notify, mpsc};
+
+use super::changes::changes;
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use super::{approve, notify, prose};
@@ -14,23 +19,106 @@ use crate::term::tables::pairs;
 use crate::wire::reply::{Advisor, Doing, HeldUp, Neighbours, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
-pub async fn carry_out(session: &mut Session) -> Result<Exit, Trouble> {
-    let Reply::Status(status) = session.ask(&Request::Status).await? else {
-        return Err(Trouble::OffTopic);
-    };
+/// Shows what runs, how far the study is, and how good
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  autotunectl status
+  autotunectl status --watch
+  autotunectl status --watch --json | jq -c .counts
+
+With --watch it is shown again whenever something has changed, at most once a
+second, until it is ended with Ctrl-C; with --json each in one line. A restart
+of the daemon is waited for. `autotunectl top` shows the same on a whole
+terminal.")]
+pub struct Args {
+    /// Show it again after every change
+    #[arg(long, short)]
+    watch: bool,
+}
+
+/// With `--watch` it is not shown more often.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// So often it is asked for what no event tells: the disk's trouble, and whether
+/// messages arrive.
+pub(super) const QUIET: Duration = Duration::from_secs(10);
+
+pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
+    if args.watch {
+        return watch(session).await;
+    }
+    let status = ask(session).await?;
     if session.json {
         session.print_json(&status)?;
     } else {
-        session.print(&text(&status, session.color))?;
+        session.print(&text(&status, None, session.color))?;
     }
     Ok(Exit::Done)
+}
+
+async fn ask(session: &mut Session) -> Result<Status, Trouble> {
+    match session.ask(&Request::Status).await? {
+        Reply::Status(status) => Ok(*status),
+        _ => Err(Trouble::OffTopic),
+    }
+}
+
+async fn watch(session: &mut Session) -> Result<Exit, Trouble> {
+    let stale = Notify::new();
+    // The socket is found before there are two who use it.
+    session.client().await?;
+    // It is the other connection that says when the daemon goes and comes.
+    let mut asking = session.beside(mpsc::unbounded_channel().0);
+    let shown = async {
+        let mut last = None;
+        loop {
+            let _ = tokio::time::timeout(QUIET, stale.notified()).await;
+            match ask(&mut asking).await {
+                Ok(status) => show_change(&asking, status, &mut last)?,
+                // What is lost is asked for again once a daemon is met.
+                Err(_) => asking.disconnect(),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::select! {
+        trouble = changes(session, |_| stale.notify_one()) => Err(trouble),
+        result = shown => result,
+    }
+}
+
+/// Prints a status that differs from the last one by more than the time.
+fn show_change(
+    session: &Session,
+    status: Status,
+    last: &mut Option<Status>,
+) -> Result<(), Trouble> {
+    let timeless = Status {
+        now: 0,
+        busy: 0,
+        left: None,
+        ..status.clone()
+    };
+    if last.as_ref() == Some(&timeless) {
+        return Ok(());
+    }
+    let first = last.replace(timeless).is_none();
+    if session.json {
+        let line = serde_json::to_string(&status).map_err(std::io::Error::other)?;
+        return session.print(&format!("{line}\n"));
+    }
+    let gap = if first { "" } else { "\n" };
+    let at = Some(prose::moment(status.now));
+    session.print(&format!("{gap}{}", text(&status, at, session.color)))
 }
 
 /// The names take so many columns, with the gap.
 const NAMES: usize = 10;
 
-fn text(status: &Status, color: bool) -> String {
-    let mut shown: Vec<(&str, String)> = Vec::new();
+/// How it stands, with the time of day where that is wanted.
+fn text(status: &Status, at: Option<String>, color: bool) -> String {
+    let mut shown: Vec<(&str, String)> = at.map(|at| ("at", at)).into_iter().collect();
     let mut add = |name: &'static str, text: String| {
         shown.push((name, prose::below(&text, NAMES)));
     };
@@ -144,7 +232,7 @@ fn text(status: &Status, color: bool) -> String {
     pairs(shown, color)
 }
 
-fn phase(status: &Status) -> String {
+pub(super) fn phase(status: &Status) -> String {
     if status.stopping {
         return "is being stopped".to_owned();
     }
@@ -168,7 +256,7 @@ fn phase(status: &Status) -> String {
     }
 }
 
-fn running_text(status: &Status, running: &Running) -> String {
+pub(super) fn running_text(status: &Status, running: &Running) -> String {
     let doing = match &running.doing {
         Doing::Starting => "starting".to_owned(),
         Doing::Readying { step } => format!("waiting until {} is ready", clean(step)),
@@ -231,7 +319,7 @@ fn neighbours(found: &Neighbours, metric: &str) -> String {
 }
 
 /// Whom it asks for what, and what came of all questions.
-fn advisor_text(now: i64, advisor: &Advisor) -> String {
+pub(super) fn advisor_text(now: i64, advisor: &Advisor) -> String {
     let model = clean(&advisor.model);
     let doing = match (&advisor.asking, &advisor.barred) {
         (Some(asking), _) => format!(
@@ -276,7 +364,7 @@ fn advisor_text(now: i64, advisor: &Advisor) -> String {
     parts.join("; ")
 }
 
-fn time(status: &Status) -> String {
+pub(super) fn time(status: &Status) -> String {
     let busy = prose::duration(status.busy);
     let left = match (status.left, &status.left_by) {
         _ if matches!(status.phase, Phase::Done { .. }) => String::new(),
@@ -293,7 +381,7 @@ fn time(status: &Status) -> String {
     format!("{busy} so far{left}")
 }
 
-fn held_up_text(now: i64, held_up: &HeldUp) -> String {
+pub(super) fn held_up_text(now: i64, held_up: &HeldUp) -> String {
     let left = u64::try_from(held_up.again - now).unwrap_or_default();
     format!(
         "trial {}, {} of {} times in a row: {}; tried again in {}",
@@ -305,7 +393,7 @@ fn held_up_text(now: i64, held_up: &HeldUp) -> String {
     )
 }
 
-fn trials(status: &Status) -> String {
+pub(super) fn trials(status: &Status) -> String {
     let counts = status.counts;
     let parts = [
         (counts.complete, "complete"),

@@ -179,7 +179,7 @@ fn reloaded(reloaded: &Reloaded, changed: bool) -> String {
     lines.join("\n")
 }
 
-fn sentence(answer: &Accepted, changed: bool) -> String {
+pub(super) fn sentence(answer: &Accepted, changed: bool) -> String {
     let already = if changed { "" } else { " already" };
     let after = |running: &Option<u32>, beside: &[u32]| prose::after(*running, beside);
     match answer {

@@ -222,7 +222,7 @@ fn measured() -> Measured {
     }
 }
 
-fn row() -> TrialRow {
+pub(crate) fn row() -> TrialRow {
     TrialRow {
         trial: 3,
         outcome: text("failed"),
@@ -253,7 +253,7 @@ fn row() -> TrialRow {
     }
 }
 
-fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
+pub(crate) fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
     Reply::Status(Box::new(Status {
         artifacts: Some(Artifacts {
             files: 3,

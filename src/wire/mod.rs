@@ -39,7 +39,7 @@ pub mod doctor;
 pub mod explain;
 pub mod frame;
 #[cfg(test)]
-mod golden_tests;
+pub(crate) mod golden_tests;
 pub mod hello;
 pub mod proposal;
 mod racing;

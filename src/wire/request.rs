@@ -241,8 +241,14 @@ pub struct LogQuery {
 pub struct LogPlace {
     /// The number of the sitting.
     pub sitting: u32,
-    /// So many bytes after the beginning of its log.
+    /// So many bytes after the beginning of its log, or [`LogPlace::LAST`].
     pub offset: u64,
+}
+
+impl LogPlace {
+    /// The offset of the last part of a log, however long that is: of some
+    /// 32 KiB.
+    pub const LAST: u64 = u64::MAX;
 }
 
 /// Which events.

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use autotune::wire::hello::OURS;
 use serde_json::Value as Json;
@@ -90,6 +90,11 @@ pub fn connection(study: &Study) -> UnixStream {
     stream.read_exact(&mut hello).expect("greeted");
     assert_eq!(hello, OURS.hello());
     stream
+}
+
+/// The exit code of one that was started.
+pub fn code_of(client: &mut Child) -> i32 {
+    client.wait().expect("its end").code().unwrap_or(-1)
 }
 
 /// The memory that a process has in use, in KiB.

@@ -5,6 +5,7 @@
 
 pub mod control;
 pub mod said;
+pub mod screen;
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -389,6 +390,28 @@ pub fn without_terminal(command: &Command) -> Command {
 
 /// A terminal with `autotuned` on it; `None` where there is no `setsid`.
 pub fn on_terminal(study: &Study, arguments: &[&str]) -> Option<(OwnedFd, Child)> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_autotuned"));
+    command.args(arguments);
+    let mut command = on_its_own(&command, study);
+    command.env("PIDS", study.path("pids"));
+    put_on_terminal(command)
+}
+
+/// A program as the first of a session, with a terminal that knows colours.
+pub fn on_its_own(program: &Command, study: &Study) -> Command {
+    let mut command = Command::new("setsid");
+    command.arg("--ctty").arg(program.get_program());
+    command.args(program.get_args());
+    command.current_dir(study.path(""));
+    command
+        .env("TERM", "xterm")
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR");
+    command
+}
+
+/// A new terminal with that on it; `None` where there is no such program.
+pub fn put_on_terminal(mut command: Command) -> Option<(OwnedFd, Child)> {
     let terminal =
         openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).expect("a terminal");
     grantpt(&terminal).expect("granted");
@@ -402,17 +425,6 @@ pub fn on_terminal(study: &Study, arguments: &[&str]) -> Option<(OwnedFd, Child)
             .open(&path);
         Stdio::from(options.expect("the terminal"))
     };
-    let mut command = Command::new("setsid");
-    command
-        .args(["--ctty", env!("CARGO_BIN_EXE_autotuned")])
-        .args(arguments);
-    command
-        .current_dir(study.path(""))
-        .env("PIDS", study.path("pids"));
-    command
-        .env("TERM", "xterm")
-        .env_remove("NO_COLOR")
-        .env_remove("CLICOLOR");
     command.stdin(open()).stdout(open()).stderr(open());
     match command.spawn() {
         Ok(child) => Some((terminal, child)),

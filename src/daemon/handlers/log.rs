@@ -13,7 +13,7 @@ use crate::daemon::server::Exchange;
 use crate::model::trial::{TrialId, log_name};
 use crate::wire::WireError;
 use crate::wire::reply::{EndOfStream, LogPiece, Refusal, Reply};
-use crate::wire::request::LogQuery;
+use crate::wire::request::{LogPlace, LogQuery};
 
 /// Sends the log of a sitting, and those of the following ones where it is
 /// followed.
@@ -169,6 +169,11 @@ async fn copy(
 ) -> Result<(), WireError> {
     let mut tail = context.tails.follow(context, &log, follow);
     let mut over = false;
+    if offset == LogPlace::LAST {
+        // Its length is told once it is known.
+        over = tail.changed().await.is_err();
+        offset = tail.borrow().length.saturating_sub(PIECE as u64);
+    }
     loop {
         let (length, last) = {
             let tail = tail.borrow_and_update();
