@@ -8,7 +8,7 @@ use std::process::Command;
 
 use support::{Study, code, said};
 
-/// Six studies: their folder, and whether a language model was asked.
+/// Six studies: their folder below `recorded`, and whether a language model was asked.
 const RESULTS: [(&str, bool); 6] = [
     ("coordinate-1", false),
     ("coordinate-2", false),
@@ -104,7 +104,7 @@ fn the_pairs_are_made_of_the_library_that_is_there() {
 fn the_studies_of_the_readme_can_be_looked_at() {
     let readme = text(&example("README.md"));
     for (name, is_advised) in RESULTS {
-        let kept = example("results").join(name);
+        let kept = example("recorded").join(name);
         let study = Study::new("");
         for file in ["spec.toml", "journal.jsonl"] {
             std::fs::copy(kept.join(file), study.path(file)).expect("a copy");
@@ -117,6 +117,6 @@ fn the_studies_of_the_readme_can_be_looked_at() {
             said(&view)
         );
         assert_eq!(kept.join("advisor.jsonl").exists(), is_advised);
-        assert!(readme.contains(&format!("results/{name}")), "{name}");
+        assert!(readme.contains(&format!("recorded/{name}")), "{name}");
     }
 }

@@ -11,6 +11,7 @@ use autotune::base::random::generator;
 use autotune::model::approval::Approval;
 use autotune::model::choice::Choice;
 use autotune::model::event::{Event, Fact};
+use autotune::model::form::Reporting;
 use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notify::Notify;
 use autotune::model::outcome::{Ending, Failure, FailureKind, Outcome};
@@ -484,7 +485,9 @@ pub fn spec(
         stop_grace: Duration::ZERO,
         curves: Vec::new(),
         stall_timeout: None,
+        notes: Vec::new(),
         metrics: metrics.collect(),
+        find: Vec::new(),
         artifacts: Vec::new(),
         resume: None,
     };
@@ -516,7 +519,10 @@ pub fn spec(
         space: table.space(seed)?,
         steps: vec![step],
         slots: Vec::new(),
+        preflight: Vec::new(),
+        incumbent: Vec::new(),
         pass_env: Vec::new(),
+        pass_secrets: Vec::new(),
         env: Vec::new(),
         host: HostCare {
             port_wait: Duration::ZERO,
@@ -532,6 +538,7 @@ pub fn spec(
         notify: Notify::default(),
         log_max: 1,
         retention: Retention::default(),
+        report: Reporting::default(),
         remedies: Vec::new(),
         advisor: None,
         digest: String::new(),

@@ -33,6 +33,9 @@ const NOTE_MAX: usize = 300;
 /// How much of a log's end is kept when its middle is left out.
 const LOG_END: usize = 256 << 10;
 
+/// Which pattern a line is matched by, and the text that it has found.
+pub type Noted = (usize, String);
+
 /// What to look for in a program's output.
 #[derive(Default)]
 pub struct Scan {
@@ -45,9 +48,8 @@ pub struct Scan {
     /// A pattern of lines of progress, and who gets the numbers of those that
     /// are marks, each with which line of progress it was, from 1.
     pub progress: Option<(Regex, mpsc::UnboundedSender<(u32, f64)>)>,
-    /// Patterns of what somebody should know, and who gets it: which pattern,
-    /// and the text.
-    pub notes: Option<(Vec<Regex>, mpsc::UnboundedSender<(usize, String)>)>,
+    /// Patterns of what somebody should know, and who gets it.
+    pub notes: Option<(Vec<Regex>, mpsc::UnboundedSender<Noted>)>,
     /// The curves that are read from the lines.
     pub curves: Option<Lines>,
     /// Whom to tell that there is output.
