@@ -15,7 +15,7 @@ use super::find::FindOrder;
 use super::limits::LimitsOrder;
 use super::release::GpuOrder;
 pub use super::sources::{
-    CurveOrder, CurveSourceOrder, MetricOrder, NoteOrder, SourceOrder, WhichOrder,
+    CurveOrder, CurveSourceOrder, MetricOrder, NoteOrder, ProgressOrder, SourceOrder, WhichOrder,
 };
 use crate::model::slot::Slot;
 use crate::model::spec::Spec;
@@ -141,14 +141,6 @@ pub enum Work {
         #[serde(default)]
         stall_timeout: Option<Duration>,
     },
-}
-
-/// See [`Marks::Progress`].
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "as in model::step::Marks")]
-pub struct ProgressOrder {
-    pub metric: String,
-    pub pattern: String,
 }
 
 /// One run of a [`Work::Runs`], or one part of it: the parts of a run follow

@@ -8,6 +8,14 @@ use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Note,
 use crate::model::template::Template;
 use crate::model::value::Finite;
 
+/// See [`Marks::Progress`](crate::model::step::Marks::Progress).
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[expect(missing_docs, reason = "as in model::step::Marks")]
+pub struct ProgressOrder {
+    pub metric: String,
+    pub pattern: String,
+}
+
 /// Where one metric is read.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MetricOrder {

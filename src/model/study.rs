@@ -24,7 +24,7 @@ use super::event::{Event, Fact, port_busy};
 use super::host::Host;
 use super::metric::Summary;
 use super::notice::Outbox;
-use super::outcome::{Failure, FailureKind, HostFault, Outcome};
+use super::outcome::{HostFault, Outcome};
 use super::params::Params;
 use super::spec::Spec;
 use super::tally::Tally;
@@ -231,27 +231,6 @@ impl Study {
     /// The number of the next trial.
     pub fn next_id(&self) -> TrialId {
         TrialId(self.trials.len() as u32 + 1)
-    }
-
-    /// The trial that waits after a fault of the host, with that fault and when
-    /// it showed. `None` while the study is paused, and where a trial runs in its
-    /// slot.
-    pub fn held_up(&self) -> Option<(&Trial, &Failure, Timestamp)> {
-        if self.phase != Phase::Active {
-            return None;
-        }
-        let mut unsettled = self.all_unsettled();
-        unsettled.find_map(|trial| {
-            let last = trial.sittings.last()?;
-            if self.host_faults(&last.slot) == 0 || self.is_taken(&last.slot) {
-                return None;
-            }
-            let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
-                return None;
-            };
-            let is_fault = matches!(failure.kind, FailureKind::Host(_));
-            is_fault.then_some((&**trial, &**failure, last.ended?))
-        })
     }
 
     /// On what it runs, or ran last.

@@ -1,8 +1,11 @@
 //! Faults of the host, slot by slot: one that works says nothing about another
 //! whose GPU is lost.
 
-use super::Study;
+use super::{Phase, Study};
+use crate::base::clock::Timestamp;
 use crate::model::Name;
+use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::trial::{SittingEnd, Trial};
 
 /// So many sittings in a row that the host's fault ended put a slot out of use.
 pub const HOST_FAULTS_MAX: u32 = 5;
@@ -42,5 +45,26 @@ impl Study {
     /// Whether a slot is out of use until the study is resumed.
     pub fn is_out_of_use(&self, slot: &Option<Name>) -> bool {
         self.host_faults(slot) >= HOST_FAULTS_MAX
+    }
+
+    /// The trial that waits after a fault of the host, with that fault and when
+    /// it showed. `None` while the study is paused, and where a trial runs in its
+    /// slot.
+    pub fn held_up(&self) -> Option<(&Trial, &Failure, Timestamp)> {
+        if self.phase != Phase::Active {
+            return None;
+        }
+        let mut unsettled = self.all_unsettled();
+        unsettled.find_map(|trial| {
+            let last = trial.sittings.last()?;
+            if self.host_faults(&last.slot) == 0 || self.is_taken(&last.slot) {
+                return None;
+            }
+            let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
+                return None;
+            };
+            let is_fault = matches!(failure.kind, FailureKind::Host(_));
+            is_fault.then_some((&**trial, &**failure, last.ended?))
+        })
     }
 }
