@@ -50,6 +50,7 @@ pub mod request;
 mod retrial;
 pub mod socket;
 pub mod space;
+mod stream;
 
 /// A message of the peer's that cannot be understood, or a connection that
 /// breaks.
