@@ -87,7 +87,10 @@ fn the_conffile_has_every_key_in_its_section() {
                 section.as_str(),
                 "space" | "step.metrics" | "step.progress" | "median" | "secret"
             );
-            !(in_braces && prose.contains(key))
+            // Steps like the others, as the file says.
+            let is_step = matches!(section.as_str(), "preflight" | "incumbent")
+                && found.contains(&("step".to_owned(), key.clone()));
+            !(in_braces && prose.contains(key) || is_step)
         })
         .collect();
     assert!(missing.is_empty(), "{missing:?}");

@@ -51,6 +51,7 @@ mod retrial;
 mod running;
 pub mod socket;
 pub mod space;
+mod stream;
 
 /// A message of the peer's that cannot be understood, or a connection that
 /// breaks.
