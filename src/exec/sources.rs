@@ -190,7 +190,7 @@ impl CurveOrder {
     }
 }
 
-/// See [`Note`](crate::model::step::Note).
+/// See [`Note`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::Note")]
 pub struct NoteOrder {
