@@ -77,11 +77,6 @@ fn the_conffile_has_every_key_in_its_section() {
     let missing: Vec<_> = keys()
         .into_iter()
         .filter(|(section, key)| !found.contains(&(section.clone(), key.clone())))
-        // The conffile says that they take these as a step does.
-        .filter(|(section, key)| {
-            let is_task = matches!(section.as_str(), "preflight" | "incumbent");
-            !(is_task && found.contains(&("step".to_owned(), key.clone())))
-        })
         .filter(|(section, key)| {
             let in_braces = matches!(
                 section.as_str(),
