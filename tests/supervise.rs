@@ -29,8 +29,10 @@ fn signal(pid: i32, signal: Signal) {
 /// The daemons that the supervisor has started so far.
 fn daemons(study: &Study) -> Vec<i32> {
     let log = study.log();
-    let lines = log.lines();
-    let numbers = lines.filter_map(|line| line.split_once("started the daemon, process "));
+    // What has no end yet is still being written.
+    let lines = log.split_inclusive('\n');
+    let whole = lines.filter_map(|line| line.strip_suffix('\n'));
+    let numbers = whole.filter_map(|line| line.split_once("started the daemon, process "));
     numbers
         .map(|(_, pid)| pid.parse().expect("a number"))
         .collect()

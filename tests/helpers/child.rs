@@ -618,6 +618,9 @@ impl Beat {
     }
 }
 
+/// Prints a line by one write, so that nothing that another process prints into
+/// the same file comes between the text and its end.
 fn eprintln_line(text: &str) {
-    writeln!(io::stderr(), "{text}").expect("printed");
+    let line = format!("{text}\n");
+    io::stderr().write_all(line.as_bytes()).expect("printed");
 }
