@@ -181,13 +181,7 @@ async fn do_trial(spec: Spec, params: Params, folders: &Folders) -> anyhow::Resu
         .ok_or_else(|| anyhow::anyhow!("the trial is not known"))?;
     let mut places = folders.places(id, 1, Purpose::Measure);
     places.slot = study.spec().slots.first().cloned();
-    let mut order = Order::new(
-        study.spec(),
-        trial,
-        1,
-        token,
-        &places,
-    )?;
+    let mut order = Order::new(study.spec(), trial, 1, token, &places)?;
     order.echo = true;
     let (control, controlled) = Control::new()?;
     let mut runner = Runner::start(&folders.sitting(id, 1), order, controlled)?;

@@ -22,6 +22,7 @@ mod events;
 pub mod exit;
 mod importance;
 mod logs;
+mod metrics;
 mod notify;
 mod params;
 mod persist;
@@ -29,6 +30,7 @@ mod ping;
 mod presets;
 mod prose;
 mod report;
+mod schema;
 mod session;
 mod set;
 mod show;
@@ -109,6 +111,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon";
 
 const EXIT_CODES: &str = "\
@@ -127,6 +131,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon
 
 Exit codes:
@@ -150,6 +156,14 @@ enum Verb {
     Why(why::Args),
     Importance(importance::Args),
     Report(report::Args),
+    /// Prints numbers for monitoring, as Prometheus reads them
+    #[command(after_help = "\
+Example:
+  autotunectl metrics
+
+`[files] metrics` in the spec names a file for the textfile collector of
+node_exporter, which the daemon keeps up to date.")]
+    Metrics,
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -182,6 +196,7 @@ without a daemon.")]
     Presets(presets::List),
     Init(presets::Init),
     Params(params::Args),
+    Schema(schema::Args),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -244,6 +259,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Why(args) => why::carry_out(session, &args).await,
         Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Report(args) => report::carry_out(session, &args).await,
+        Verb::Metrics => metrics::carry_out(session).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,
@@ -265,6 +281,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),
         Verb::Params(args) => params::carry_out(session, &args),
+        Verb::Schema(args) => schema::carry_out(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();

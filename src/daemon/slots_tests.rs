@@ -164,9 +164,7 @@ fn a_slot_with_faults_in_a_row_is_out_of_use_and_the_other_goes_on() {
             assert_eq!(slot_of(&table, B).as_deref(), Some("b"));
         } else {
             assert_eq!(starts, [], "{effects:?}");
-            let said = |effect: &Effect| {
-                matches!(effect, Effect::Warn(text) if text.contains("slot b is out of use"))
-            };
+            let said = |effect: &Effect| matches!(effect, Effect::Warn(text) if text.contains("slot b is out of use"));
             assert!(effects.iter().any(said), "{effects:?}");
         }
     }

@@ -134,7 +134,11 @@ mod tests {
         let slots = [uses("a", &["GPU-1"]), uses("b", &["GPU-2", "GPU-1"])];
         let found = shared(&[l4()], &slots);
         assert_eq!((found.len(), found[0].state), (1, State::Warning));
-        assert!(found[0].text.contains("`a` and `b` share GPU 0"), "{:?}", found[0].text);
+        assert!(
+            found[0].text.contains("`a` and `b` share GPU 0"),
+            "{:?}",
+            found[0].text
+        );
     }
 
     fn found(gpu: Gpu) -> Vec<Finding> {

@@ -179,7 +179,9 @@ fn look_at_gpus(study: Option<&Study>, seen: &OnceLock<Seen>) -> Vec<Finding> {
         orders => {
             let of_each = orders.iter().flat_map(|order| used(order, gpus));
             let of_any: Vec<String> = of_each.collect();
-            gpus.iter().filter(|gpu| of_any.contains(&gpu.uuid)).collect()
+            gpus.iter()
+                .filter(|gpu| of_any.contains(&gpu.uuid))
+                .collect()
         }
     });
     if let (Some(study), Seen::Gpus { gpus, .. }) = (study, seen) {

@@ -5,6 +5,7 @@ mod approvals;
 mod faults;
 mod keeping;
 mod merit;
+mod milestones;
 mod places;
 mod rewriting;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use self::faults::Faults;
 pub use self::faults::HOST_FAULTS_MAX;
+pub use self::milestones::Milestones;
 use self::places::Work;
 use super::Name;
 use super::advice::Consultations;
@@ -83,6 +85,7 @@ pub struct Study {
     host: Option<Arc<Host>>,
     kept: Option<Kept>,
     consultations: Consultations,
+    milestones: Milestones,
 }
 
 /// An event that does not fit what came before it.
@@ -137,6 +140,7 @@ impl Study {
             host: None,
             kept: None,
             consultations: Consultations::default(),
+            milestones: Milestones::default(),
         }
     }
 
@@ -361,6 +365,7 @@ impl Study {
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.subtract(trial);
         }
+        let before = self.phase.clone();
         let applied = self.take_up(fact);
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.add(trial);
@@ -371,6 +376,7 @@ impl Study {
         if applied.is_ok() {
             self.take_up_approval(fact);
             self.find_phase();
+            self.note(fact, &before);
         }
         applied
     }

@@ -1,6 +1,7 @@
 //! What a daemon answers: data, no prose. Times are milliseconds since 1970
 //! (UTC), durations are milliseconds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
@@ -11,6 +12,7 @@ pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
+pub use super::metrics::{Family, FamilyKind, Label, Sample};
 pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
@@ -63,10 +65,12 @@ pub enum Reply {
     Report(Vec<u8>),
     /// A report was written to this file.
     ReportKept(String),
+    /// To [`super::request::Request::Metrics`].
+    Metrics(Vec<Family>),
 }
 
 /// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pong {
     /// The version of the program.
     pub version: String,
@@ -87,7 +91,7 @@ pub struct Pong {
 }
 
 /// How a study stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The study's name.
     pub study: String,
@@ -172,7 +176,7 @@ impl Status {
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldUp {
     /// Its number.
     pub trial: u32,
@@ -189,7 +193,7 @@ pub struct HeldUp {
 }
 
 /// Whether a study goes on. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It goes on.
@@ -213,7 +217,7 @@ pub enum Phase {
 }
 
 /// Numbers of trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Complete and feasible.
     pub complete: u32,
@@ -228,7 +232,7 @@ pub struct Counts {
 }
 
 /// A trial that runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Running {
     /// Its number.
     pub trial: u32,
@@ -256,7 +260,7 @@ pub struct Running {
 }
 
 /// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
     /// It is being started.
@@ -313,7 +317,7 @@ pub enum Doing {
 }
 
 /// A trial that will be taken up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// Its number.
     pub trial: u32,
@@ -322,7 +326,7 @@ pub struct Waiting {
 }
 
 /// What is optimised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric.
     pub metric: String,
@@ -331,7 +335,7 @@ pub struct Objective {
 }
 
 /// A trial with its metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Its number.
     pub trial: u32,
@@ -342,7 +346,7 @@ pub struct Measured {
 }
 
 /// The summary of a metric over the good runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Its name.
     pub name: String,
@@ -351,7 +355,7 @@ pub struct Metric {
 }
 
 /// A summary over runs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// How many runs.
     pub count: u32,
@@ -366,7 +370,7 @@ pub struct Summary {
 }
 
 /// One parameter that differs from the starting params.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The parameter.
     pub name: String,
@@ -378,7 +382,7 @@ pub struct Change {
 
 /// How much better the best is than the starting params. Variants are only
 /// added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gain {
     /// No trial is feasible yet.
@@ -406,7 +410,7 @@ pub enum Gain {
 }
 
 /// The best trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Best {
     /// Its metrics.
     pub measured: Measured,
@@ -429,7 +433,7 @@ pub struct Best {
 }
 
 /// A parameter and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Param {
     /// Its name.
     pub name: String,
@@ -438,7 +442,7 @@ pub struct Param {
 }
 
 /// A page of trials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trials {
     /// How many there are, over all pages.
     pub total: u32,
@@ -451,7 +455,7 @@ pub struct Trials {
 }
 
 /// One trial, for a table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRow {
     /// Its number.
     pub trial: u32,
@@ -489,7 +493,7 @@ pub struct TrialRow {
 }
 
 /// The metric of a constraint.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// Its mean.
     pub mean: f64,
@@ -501,7 +505,7 @@ pub struct Checked {
 }
 
 /// All that is known of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialDetail {
     /// As in the table.
     pub row: TrialRow,
@@ -537,7 +541,7 @@ pub struct TrialDetail {
 }
 
 /// A run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The step.
     pub step: String,
@@ -556,7 +560,7 @@ pub struct Run {
 }
 
 /// A metric of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Number {
     /// The metric.
     pub name: String,
@@ -565,7 +569,7 @@ pub struct Number {
 }
 
 /// A sitting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sitting {
     /// Its number.
     pub number: u32,
@@ -588,7 +592,7 @@ pub struct Sitting {
 }
 
 /// What broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Its kind, as in the results file.
     pub kind: String,
@@ -603,7 +607,7 @@ pub struct Failure {
 }
 
 /// A cause that was found in a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Its name.
     pub name: String,
@@ -614,7 +618,7 @@ pub struct Cause {
 }
 
 /// The end of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogTail {
     /// The step.
     pub step: String,
@@ -625,7 +629,7 @@ pub struct LogTail {
 }
 
 /// A piece of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPiece {
     /// The step.
     pub step: String,
@@ -638,7 +642,7 @@ pub struct LogPiece {
 }
 
 /// An event, as the journal has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
     /// Its number.
     pub seq: u64,
@@ -649,7 +653,7 @@ pub struct EventLine {
 }
 
 /// Why a stream is over. Variants are only added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndOfStream {
     /// There is no more.

@@ -44,6 +44,8 @@ pub enum Request {
     AdvisorTest,
     /// A report; streamed, unless it is to be kept.
     Report(ReportQuery),
+    /// What is monitoring told?
+    Metrics,
 }
 
 impl Request {
@@ -62,7 +64,8 @@ impl Request {
             | Self::Settings
             | Self::Channels
             | Self::Doctor
-            | Self::Importance(_) => true,
+            | Self::Importance(_)
+            | Self::Metrics => true,
             // One that is kept may be written twice.
             Self::Report(query) => !query.keep,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) | Self::AdvisorTest => false,

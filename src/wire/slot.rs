@@ -1,9 +1,10 @@
 //! Trials side by side.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A place in which one trial at a time runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// Its name.
     pub name: String,
@@ -15,7 +16,7 @@ pub struct Slot {
 
 /// How much trials that run side by side disturb each other: the objective of
 /// the starting params, measured alone and beside neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Neighbours {
     /// Its mean alone.
     pub alone: f64,

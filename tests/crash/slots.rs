@@ -65,7 +65,9 @@ fn side_by_side(study: &Study) -> Daemon {
     study.await_gate("gate-2-2");
     study.await_gate("gate-3-2");
     // The runs before them are on record.
-    study.wait("two runs", || runs_of(study, 2) == 1 && runs_of(study, 3) == 1);
+    study.wait("two runs", || {
+        runs_of(study, 2) == 1 && runs_of(study, 3) == 1
+    });
     daemon
 }
 
@@ -87,7 +89,10 @@ fn runner_of(study: &Study, trial: u32) -> i32 {
     let sittings = std::fs::read_dir(study.out("sittings")).expect("sittings");
     let sittings = sittings.flatten().map(|entry| entry.path());
     let name = format!("{trial:05}.");
-    let own = sittings.filter(|path| path.file_name().is_some_and(|known| known.to_string_lossy().starts_with(&name)));
+    let own = sittings.filter(|path| {
+        path.file_name()
+            .is_some_and(|known| known.to_string_lossy().starts_with(&name))
+    });
     let newest = own.max().expect("a sitting");
     let text = std::fs::read_to_string(newest.join("runner.json")).expect("a runner");
     let runner: Json = serde_json::from_str(&text).expect("JSON");
@@ -144,7 +149,10 @@ fn trials_run_side_by_side(cgroup: bool) {
         })
         .collect();
     let slot = |trial, slot: &str| (trial, slot.to_owned());
-    assert_eq!(slots, [slot(1, "a"), slot(2, "a"), slot(1, "b"), slot(3, "b")]);
+    assert_eq!(
+        slots,
+        [slot(1, "a"), slot(2, "a"), slot(1, "b"), slot(3, "b")]
+    );
     for (trial, gpu) in [(2, "0"), (3, "1")] {
         let env = std::fs::read_to_string(study.path(&format!("env-{trial}")));
         let env = env.expect("the environment");
@@ -157,7 +165,10 @@ fn trials_run_side_by_side(cgroup: bool) {
     assert_eq!(status["beside"][0]["slot"], "b");
     assert_eq!(status["neighbours"]["disturb"], false);
     let text = good(&study, &["status"]);
-    assert!(text.contains("slot b, trial 3 (N = 3): 0 of 2 runs"), "{text}");
+    assert!(
+        text.contains("slot b, trial 3 (N = 3): 0 of 2 runs"),
+        "{text}"
+    );
     // Which is meant must be said.
     let which = refused(&study, &["skip"], 4);
     assert!(which.contains("trials 2 and 3 run: say which"), "{which}");
