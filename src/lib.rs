@@ -29,12 +29,13 @@
 //! | [`model`] | the words above as values; pure | – |
 //! | [`search`] | samplers over a read-only history, statistics; pure, seeded | model |
 //! | [`catalogue`] | what the arguments of ms-swift are, and which make sense together; pure | model |
-//! | [`config`] | text to a checked spec, with a position for every complaint | model, catalogue |
-//! | [`exec`] | one sitting of a trial, in a process of its own | model |
+//! | [`troubles`] | known troubles: how an output tells of one, what to do about it; pure | model |
+//! | [`config`] | text to a checked spec, with a position for every complaint | model, catalogue, troubles |
+//! | [`exec`] | one sitting of a trial, in a process of its own | model, troubles |
 //! | [`doctor`] | is there on this host what a study needs? | model, advisor, exec, notify, report, systemd |
 //! | [`store`] | journal, result files, lock, import | model |
-//! | [`report`] | a view of a study as data and sentences; pure | model, search |
-//! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report |
+//! | [`report`] | a view of a study as data and sentences; pure | model, search, troubles |
+//! | [`notify`] | telling people: in which words, and by Feishu, webhook and mail | model, report, troubles |
 //! | [`wire`] | the control protocol: its own messages, framed | model |
 //! | [`systemd`] | readiness, watchdog, kept descriptors, journald | – |
 //! | [`daemon`] | dispatcher, decisions, recovery, control server | all but cli, ctl, demo, supervise, term |
@@ -43,7 +44,7 @@
 //! | [`term`] | tables, colours, widths of Chinese text | – |
 //! | [`supervise`] | keeps a daemon alive where there is no systemd | – |
 //! | [`cli`] | `autotuned`'s verbs | all but ctl |
-//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, wire, report, term |
+//! | [`ctl`] | `autotunectl`'s verbs | model, advisor, catalogue, config, setup, wire, report, term |
 //!
 //! `tests/tidy.rs` fails on any other import.
 //!
@@ -88,4 +89,5 @@ pub mod store;
 pub mod supervise;
 pub mod systemd;
 pub mod term;
+pub mod troubles;
 pub mod wire;

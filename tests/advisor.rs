@@ -289,6 +289,35 @@ fn a_server_that_refuses_the_key_is_left_alone() {
     assert_eq!(receiver.seen().len(), 5, "a round of B, and the summary");
 }
 
+/// One that hangs is replaced while it is asked; a plan that failed is asked for
+/// again before the next parameter.
+#[test]
+fn another_advisor_is_asked_after_a_reload() {
+    let mute = Receiver::start(|_| Answer::Silence);
+    let study = study(&mute, "");
+    let mut daemon = study.start();
+    study.wait("the question", || mute.seen().len() == 1);
+    let other = Receiver::start(|number| match number {
+        0 | 1 => Answer::status(403),
+        2 => value(Json::Null),
+        3 => plan(),
+        4 => value(3),
+        5 => value(Json::Null),
+        _ => summary(),
+    });
+    study.write_spec(&spec(&other, ADVISOR, "", SCORE));
+    good(&study, &["reload", "--wait"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    assert_eq!(mute.seen().len(), 1);
+    assert_eq!(
+        tried(&study),
+        [ALONE[0], ALONE[1], "A=1 B=2 FIXED=7", "A=1 B=3 FIXED=7"],
+        "{}",
+        study.trace()
+    );
+    assert_eq!(rules(&study), ["fallback", "advisor", "advisor"]);
+}
+
 #[test]
 fn what_is_no_answer_is_replaced_and_shown_to_nobody() {
     let receiver = Receiver::start(|number| match number {

@@ -106,6 +106,51 @@ fn a_proposal_waits_through_a_kill_and_is_answered() {
     assert!(log.contains("the study is ended by"), "{log}");
 }
 
+/// Settings of approval change while it waits, and the end of a parameter is
+/// taken back.
+#[test]
+fn a_parameter_that_was_ended_is_taken_up_again() {
+    let study = Study::new(SPEC);
+    let _daemon = stays(&study);
+    assert_eq!(proposed(&study, 1)["parameter"], "N");
+    let said = good(&study, &["reject", "--parameter"]);
+    assert!(said.contains("no further value of N"), "{said}");
+    assert_eq!(proposed(&study, 2)["parameter"], "MODE");
+    let text = good(&study, &["status"]);
+    assert!(text.contains("approve --parameter NAME"), "{text}");
+    let ended = || json(&study, &["status"])["ended"].clone();
+    assert_eq!(ended(), serde_json::json!(["N"]));
+
+    let wrong = refused(&study, &["approve", "--parameter", "M"], 4);
+    assert!(wrong.contains("there is no parameter `M`"), "{wrong}");
+    let said = good(&study, &["approve", "--parameter", "MODE"]);
+    assert!(said.starts_with("nobody has ended MODE"), "{said}");
+    let said = good(&study, &["approve", "--parameter", "N"]);
+    assert_eq!(said, "values of N are proposed again\n");
+    let reopened = study.events_of("parameter-reopened");
+    assert_eq!(
+        (reopened.len(), &reopened[0]["parameter"]),
+        (1, &"N".into())
+    );
+    assert_eq!(ended(), serde_json::json!([]));
+    good(&study, &["reject"]);
+    assert_eq!(proposed(&study, 3)["parameter"], "N");
+
+    good(
+        &study,
+        &["set", "approve_timeout=1h", "approve_default=reject"],
+    );
+    let proposal = proposed(&study, 3);
+    assert_eq!(proposal["then"], "reject");
+    let (since, until) = (&proposal["since"], &proposal["until"]);
+    let hour = until.as_i64().zip(since.as_i64()).map(|(u, s)| u - s);
+    assert_eq!(hour, Some(3_600_000));
+    good(&study, &["set", "approve=never"]);
+    study.await_events("done", 1);
+    assert_eq!(study.events_of("approval-withdrawn").len(), 1);
+    assert!(study.planned().len() > 2, "{:?}", study.planned());
+}
+
 #[test]
 fn time_answers_where_nobody_does() {
     let spec = SPEC.replace(

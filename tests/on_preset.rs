@@ -194,3 +194,48 @@ fn a_study_goes_by_what_its_spec_and_its_preset_say_together() {
     assert!(said(&view).contains("UBATCH_SIZE=128"), "{}", said(&view));
     study.await_nothing_alive();
 }
+
+/// What the preset training-agent promises, with a script in the place of a
+/// training: it makes a folder named by the time, and is best at 2 epochs.
+#[test]
+fn a_training_agent_leaves_its_best_model_and_a_report() {
+    let study = Study::new(
+        r#"
+preset = "training-agent"
+[study]
+name = "agent"
+approve = "never"
+[space]
+NUM_TRAIN_EPOCHS = { int = [1, 3] }
+[[step]]
+name = "train"
+command = ["sh", "train.sh"]
+"#,
+    );
+    let script = "dir=$OUTPUT_DIR_ROOT/$(date +%s%N); mkdir -p $dir\n\
+                  echo \"$BASE_MODEL $NUM_TRAIN_EPOCHS\" > $dir/model.txt\n\
+                  case $NUM_TRAIN_EPOCHS in 2) echo score: 0.9;; *) echo score=0.5;; esac\n";
+    std::fs::write(study.path("train.sh"), script).expect("a script");
+    let output = study.autotuned(&["run", "study.toml", "--output-dir", "out", "--no-advisor"]);
+    assert_eq!(code(&output), 0, "{}", said(&output));
+    let planned = study.planned();
+    assert!(planned.len() > 6, "{planned:?}");
+    let is_protected = |key: &String| key.contains("OUTPUT_DIR_ROOT=models");
+    assert!(planned.iter().all(is_protected), "{planned:?}");
+    let model = study.out("best_overall_model/model.txt");
+    let model = std::fs::read_to_string(&model).expect("the best model");
+    assert_eq!(model, "sentence-transformers/all-MiniLM-L6-v2 2\n");
+    let reports = std::fs::read_dir(study.out("docs/reports")).expect("reports");
+    let names = reports.map(|entry| entry.expect("an entry").file_name());
+    let names: Vec<String> = names
+        .map(|name| name.to_string_lossy().into_owned())
+        .collect();
+    let report = names.iter().find(|name| name.ends_with(".md"));
+    let report = report.unwrap_or_else(|| panic!("{names:?}"));
+    assert!(report.starts_with("agent_run_report_"), "{names:?}");
+    let text = std::fs::read_to_string(study.out("docs/reports").join(report)).expect("text");
+    assert!(
+        text.contains("NUM_TRAIN_EPOCHS") && text.contains("试验"),
+        "{text}"
+    );
+}

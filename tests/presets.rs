@@ -31,6 +31,7 @@ fn open_keys(name: &str) -> &'static [&'static str] {
     match name {
         // The repo that is tuned has all of it.
         "serving-env" => &[],
+        "training-agent" => &["name"],
         _ => &["name", "MODEL"],
     }
 }
@@ -39,6 +40,7 @@ fn open_keys(name: &str) -> &'static [&'static str] {
 fn on_preset(name: &str) -> Checked {
     let own = match open_keys(name) {
         [] => "",
+        ["name"] => "[study]\nname = 's'\n",
         _ => "[study]\nname = 's'\n[base]\nMODEL = '/models/m'\n",
     };
     checked(&format!("preset = '{name}'\n{own}"))

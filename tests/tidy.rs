@@ -11,8 +11,9 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("demo", &[]),
     ("search", &["model"]),
     ("catalogue", &["model"]),
-    ("config", &["model", "catalogue"]),
-    ("exec", &["model"]),
+    ("troubles", &["model"]),
+    ("config", &["model", "catalogue", "troubles"]),
+    ("exec", &["model", "troubles"]),
     (
         "doctor",
         &["model", "advisor", "exec", "notify", "report", "systemd"],
@@ -21,8 +22,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("advisor", &["model"]),
     ("supervise", &[]),
     ("setup", &["doctor"]),
-    ("report", &["model", "search"]),
-    ("notify", &["model", "report"]),
+    ("report", &["model", "search", "troubles"]),
+    ("notify", &["model", "report", "troubles"]),
     ("systemd", &[]),
     (
         "daemon",
@@ -60,6 +61,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
             "advisor",
             "catalogue",
             "config",
+            "setup",
             "wire",
             "report",
             "term",
@@ -72,7 +74,7 @@ const UNSAFE: &[&str] = &["exec", "systemd"];
 /// Rooms that may start or signal processes; `setup` runs systemctl and its like.
 const PROCESSES: &[&str] = &["exec", "setup", "supervise"];
 /// Rooms that know no clock, no files and no runtime.
-const PURE: &[&str] = &["model", "search", "report", "catalogue"];
+const PURE: &[&str] = &["model", "search", "report", "catalogue", "troubles"];
 
 fn sources() -> Vec<(String, PathBuf, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -230,6 +232,20 @@ fn every_key_of_a_spec_is_in_its_man_page() {
     assert!(keys.len() > 50, "the table of keys was not found: {keys:?}");
     let missing: Vec<_> = keys.iter().filter(|key| !is_in(&man, "Ic", key)).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn every_known_trouble_is_in_the_manual() {
+    let man = read("man/autotune.7");
+    let (_, man) = man.split_once(".Sh KNOWN TROUBLES").expect("a section");
+    let (man, _) = man.split_once(".Sh ").expect("the next");
+    let listed: Vec<&str> = man
+        .lines()
+        .filter_map(|line| line.strip_prefix(".It Sy "))
+        .collect();
+    let known = autotune::troubles::all().iter();
+    let known: Vec<&str> = known.map(|trouble| trouble.name.as_str()).collect();
+    assert_eq!(listed, known);
 }
 
 #[test]

@@ -532,6 +532,7 @@ pub fn spec(
         notify: Notify::default(),
         log_max: 1,
         retention: Retention::default(),
+        remedies: Vec::new(),
         advisor: None,
         digest: String::new(),
     })

@@ -8,6 +8,7 @@ use serde_json::{Map, Value as Json};
 
 use super::client::Said;
 use super::json::object_in;
+use super::schema::most_planned;
 use crate::base::text::{clean, clean_lines, cut};
 use crate::model::Name;
 use crate::model::advice::{Answer, Question};
@@ -51,7 +52,7 @@ pub(super) fn read(
     }
     let object = object_in(&said.text)?;
     let answer = match question {
-        Question::Plan => plan(&object, advisor, space)?,
+        Question::Plan => plan(&object, advisor, study)?,
         Question::Value { parameter, base } => value(&object, parameter, base, study)?,
         Question::Params => {
             let params = checked(part(&object, "params")?, space)?;
@@ -65,7 +66,8 @@ pub(super) fn read(
     Ok((answer, comment.filter(|comment| !comment.is_empty())))
 }
 
-fn plan(object: &Map<String, Json>, advisor: &Advisor, space: &Space) -> Result<Answer, String> {
+fn plan(object: &Map<String, Json>, advisor: &Advisor, study: &Study) -> Result<Answer, String> {
+    let space = &study.spec().space;
     let base = checked(part(object, "base")?, space)?;
     let Some(Json::Array(named)) = object.get("priority") else {
         return Err("`priority` must be a list of names".to_owned());
@@ -76,8 +78,9 @@ fn plan(object: &Map<String, Json>, advisor: &Advisor, space: &Space) -> Result<
             return Err("`priority` must be a list of names".to_owned());
         };
         let parameter = tunable(name, space)?;
+        // No schema can forbid it to name one twice, and it is clear what is meant.
         if priority.contains(&parameter.name) {
-            return Err(format!("`priority` has {} twice", parameter.name));
+            continue;
         }
         if base.get(&parameter.name).is_none() {
             return Err(format!(
@@ -90,8 +93,12 @@ fn plan(object: &Map<String, Json>, advisor: &Advisor, space: &Space) -> Result<
     if priority.is_empty() {
         return Err("`priority` is empty".to_owned());
     }
+    priority.retain(|name| study.is_left_to_plan(name));
+    if priority.is_empty() {
+        return Err("all that `priority` has is over: name others".to_owned());
+    }
     // The most important are first.
-    priority.truncate(advisor.max_priority_params as usize);
+    priority.truncate(most_planned(advisor, study));
     Ok(Answer::Plan { base, priority })
 }
 
@@ -116,6 +123,9 @@ fn value(
 fn untried(params: Params, study: &Study) -> Result<Params, String> {
     match study.trial_of(&params) {
         Some(trial) => Err(format!("trial {} had these very params", trial.id)),
+        None if study.is_rejected(&params) => {
+            Err("a person has refused these very params: propose others".to_owned())
+        }
         None => Ok(params),
     }
 }

@@ -117,8 +117,13 @@ fn prepare(
     question: &Question,
 ) -> Result<(Topic, [Message; 2]), Result<Answer, String>> {
     let space = &study.spec().space;
-    let has_none = !space.parameters().iter().any(|one| one.is_tunable());
-    if has_none && *question != Question::Summary {
+    let mut tunable = space.parameters().iter().filter(|one| one.is_tunable());
+    let has_none = match question {
+        Question::Plan => !tunable.any(|one| study.is_left_to_plan(&one.name)),
+        Question::Value { .. } | Question::Params => tunable.next().is_none(),
+        Question::Summary => false,
+    };
+    if has_none {
         return Err(Err("no parameter is the advisor's to choose".to_owned()));
     }
     let mut untried = None;
@@ -133,7 +138,7 @@ fn prepare(
         if let Domain::Values(values) = &found.domain {
             let is_new = |value: &&Value| {
                 let params = space.with(base, parameter, value);
-                params.is_ok_and(|params| study.trial_of(&params).is_none())
+                params.is_ok_and(|params| study.is_new(&params))
             };
             let left: Vec<Value> = values.iter().filter(is_new).cloned().collect();
             if left.is_empty() {
@@ -152,7 +157,7 @@ fn prepare(
     let topic = Topic {
         question: word,
         parameter,
-        schema: schema::of(question, advisor, space, untried.as_deref()),
+        schema: schema::of(question, advisor, study, untried.as_deref()),
     };
     Ok((topic, messages))
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use super::message::Message;
+use super::schema::most_planned;
 use crate::base::text::{clean, cut};
 use crate::model::advice::Question;
 use crate::model::domain::Domain;
@@ -30,8 +31,12 @@ const BEST: usize = 10;
 const LATEST: usize = 10;
 const SERIES: usize = 20;
 const FAILED: usize = 5;
+/// So many of the params that a user has refused are told, the latest.
+const REFUSED: usize = 20;
 /// So many parameters are told of.
 const PARAMETERS: usize = 200;
+/// So many values of a range are given as instances of it.
+const INSTANCES: usize = 7;
 /// So many columns of a value, and of a domain.
 const VALUE_COLUMNS: usize = 60;
 const DOMAIN_COLUMNS: usize = 400;
@@ -78,8 +83,10 @@ fn values(question: &Question, advisor: &Advisor, study: &Study) -> BTreeMap<Str
     let best = study.incumbent().map(|trial| study.params_of(trial));
     let base = match question {
         Question::Value { base, .. } => Some(base.clone()),
-        Question::Plan => spec.space.baseline().ok(),
-        Question::Params | Question::Summary => best.or_else(|| spec.space.baseline().ok()),
+        Question::Plan if study.gone_through().is_empty() => spec.space.baseline().ok(),
+        Question::Plan | Question::Params | Question::Summary => {
+            best.or_else(|| spec.space.baseline().ok())
+        }
     };
     let tunable: Vec<&Parameter> = parameters.iter().filter(|one| one.is_tunable()).collect();
     let fixed: Vec<&Parameter> = parameters.iter().filter(|one| !one.is_tunable()).collect();
@@ -132,11 +139,13 @@ fn values(question: &Question, advisor: &Advisor, study: &Study) -> BTreeMap<Str
         ),
         (
             "domain",
-            parameter.map(|one| domain(&one.domain)).unwrap_or_default(),
+            parameter
+                .map(|one| domain(&one.domain) + &instances(one, question, study))
+                .unwrap_or_default(),
         ),
         (
             "max_priority_params",
-            advisor.max_priority_params.to_string(),
+            most_planned(advisor, study).to_string(),
         ),
         ("language", language(advisor.language).to_owned()),
         ("answer", answer(question).to_owned()),
@@ -195,6 +204,27 @@ fn or_none(text: String) -> String {
 
 fn domain(domain: &Domain) -> String {
     cut(&clean(&domain.to_string()), DOMAIN_COLUMNS)
+}
+
+/// Some values of a range that were not tried: a small model that is told its
+/// ends alone answers with numbers that are none of it.
+fn instances(parameter: &Parameter, question: &Question, study: &Study) -> String {
+    let (Domain::Int(_) | Domain::Float(_), Question::Value { base, .. }) =
+        (&parameter.domain, question)
+    else {
+        return String::new();
+    };
+    let space = &study.spec().space;
+    let is_untried = |value: &Value| {
+        let params = space.with(base, &parameter.name, value);
+        params.is_ok_and(|params| study.is_new(&params))
+    };
+    let levels = parameter.domain.levels(INSTANCES).into_iter();
+    let values: Vec<String> = levels.filter(is_untried).map(|one| value(&one)).collect();
+    match values.is_empty() {
+        true => String::new(),
+        false => format!(", for instance {}", values.join(", ")),
+    }
 }
 
 fn value(value: &Value) -> String {
@@ -279,7 +309,44 @@ fn history(question: &Question, study: &Study) -> String {
             difference(&study.params_of(trial), baseline.as_ref())
         ));
     }
+    lines.extend(over(question, study));
+    lines.extend(refused(question, study, baseline.as_ref()));
     lines.join("\n")
+}
+
+/// What a plan need not name.
+fn over(question: &Question, study: &Study) -> Option<String> {
+    let parameters = study.spec().space.parameters().iter();
+    let over = parameters.filter(|one| one.is_tunable() && !study.is_left_to_plan(&one.name));
+    let names: Vec<&str> = over.take(PARAMETERS).map(|one| &*one.name).collect();
+    let is_asked = *question == Question::Plan && !names.is_empty();
+    is_asked.then(|| {
+        format!(
+            "These are over, and not to be planned again: {}",
+            names.join(", ")
+        )
+    })
+}
+
+/// The latest of the params that a person has refused.
+fn refused(question: &Question, study: &Study, baseline: Option<&Params>) -> Vec<String> {
+    let matters = |params: &Params| match question {
+        Question::Value { parameter, base } => {
+            let difference = params.difference(base);
+            difference.iter().all(|name| name == parameter)
+        }
+        _ => true,
+    };
+    let mut params: Vec<Params> = study.rejected().filter(matters).collect();
+    let told = params.split_off(params.len().saturating_sub(REFUSED));
+    if told.is_empty() {
+        return Vec::new();
+    }
+    let heading = "A person has refused these params; they are not to be proposed again:";
+    let lines = told
+        .iter()
+        .map(|params| format!("- {}", difference(params, baseline)));
+    std::iter::once(heading.to_owned()).chain(lines).collect()
 }
 
 /// What came of it, by fixed names alone.

@@ -4,8 +4,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::model::advice::Question;
 use crate::model::domain::Domain;
-use crate::model::space::{Parameter, Space};
+use crate::model::space::Parameter;
 use crate::model::spec::Advisor;
+use crate::model::study::Study;
 use crate::model::value::Value;
 
 /// The longest comment that is asked for, in letters.
@@ -19,9 +20,10 @@ const SUMMARY: u32 = 4000;
 pub(super) fn of(
     question: &Question,
     advisor: &Advisor,
-    space: &Space,
+    study: &Study,
     untried: Option<&[Value]>,
 ) -> Json {
+    let space = &study.spec().space;
     let tunable = || space.parameters().iter().filter(|one| one.is_tunable());
     let params = || {
         let of = |one: &Parameter| (one.name.to_string(), parameter(one));
@@ -30,12 +32,13 @@ pub(super) fn of(
     let comment = ("comment".to_owned(), text(COMMENT));
     object(match question {
         Question::Plan => {
-            let names: Vec<&str> = tunable().map(|one| &*one.name).collect();
+            let left = tunable().filter(|one| study.is_left_to_plan(&one.name));
+            let names: Vec<&str> = left.map(|one| &*one.name).collect();
             let priority = json!({
                 "type": "array",
                 "items": { "type": "string", "enum": names },
                 "minItems": 1,
-                "maxItems": advisor.max_priority_params,
+                "maxItems": most_planned(advisor, study),
             });
             vec![
                 ("base".to_owned(), params()),
@@ -55,6 +58,13 @@ pub(super) fn of(
         Question::Params => vec![("params".to_owned(), params()), comment],
         Question::Summary => vec![("summary".to_owned(), text(SUMMARY))],
     })
+}
+
+/// How many parameters a plan may name: those that the fall-back has gone
+/// through before there was one count, too.
+pub(super) fn most_planned(advisor: &Advisor, study: &Study) -> usize {
+    let most = advisor.max_priority_params as usize;
+    most.saturating_sub(study.gone_through().len()).max(1)
 }
 
 /// That of the smallest of all questions.

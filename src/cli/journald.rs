@@ -10,7 +10,7 @@ use crate::base::quantity::show_duration;
 use crate::daemon::Update;
 use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
-use crate::model::outcome::{Failure, Outcome};
+use crate::model::outcome::Outcome;
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
 use crate::report::advice::news;
@@ -281,7 +281,8 @@ impl Entries {
             }
             Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
-            | Event::ApprovalWithdrawn { .. } => Said {
+            | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. } => Said {
                 priority: Priority::Notice,
                 ..Said::info(proposal::answered(&fact.event)?)
             },
@@ -348,7 +349,7 @@ impl Entries {
         };
         match outcome {
             Outcome::Failed(failure) => {
-                let message = format!("trial {id} failed: {}", failure_text(failure));
+                let message = format!("trial {id} failed: {}", failure.with_hint());
                 Said::of(Priority::Warning, MessageId::TrialFailed, message)
             }
             Outcome::Infeasible => {
@@ -389,7 +390,7 @@ fn retried(trial: &Trial, end: &SittingEnd) -> Option<Said> {
             "the fresh start of trial {id} is interrupted; it is made again later"
         ))),
         SittingEnd::Finished(Outcome::Failed(failure)) => {
-            let why = failure_text(failure);
+            let why = failure.with_hint();
             let message = format!("the fresh start of trial {id} failed: {why}");
             Some(Said::of(Priority::Warning, MessageId::TrialFailed, message))
         }
@@ -423,13 +424,6 @@ fn run_text(trial: TrialId, run: &Run) -> String {
     let metrics = metrics.map(|(name, value)| format!("{name} {}", figures(value.get(), 4)));
     let metrics: Vec<String> = metrics.collect();
     format!("{head}: {}", metrics.join(", "))
-}
-
-fn failure_text(failure: &Failure) -> String {
-    match &failure.cause {
-        Some(cause) => format!("{} ({})", failure.message, cause.hint),
-        None => failure.message.clone(),
-    }
 }
 
 fn best_text(study: &Study) -> String {

@@ -286,7 +286,8 @@ impl Progress {
             }
             Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
-            | Event::ApprovalWithdrawn { .. } => {
+            | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. } => {
                 if let Some(text) = proposal::answered(&fact.event) {
                     self.line(&format!("{DIM}{text}{DIM:#}"));
                 }

@@ -208,14 +208,7 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
             let note = trial.pruned_by_racing().map(pruning);
             ("pruned".to_owned(), note)
         }
-        Outcome::Failed(failure) => {
-            let hint = failure
-                .cause
-                .as_ref()
-                .map(|cause| format!(" ({})", cause.hint));
-            let note = format!("{}{}", failure.message, hint.unwrap_or_default());
-            (format!("{BAD}failed{BAD:#}"), Some(note))
-        }
+        Outcome::Failed(failure) => (format!("{BAD}failed{BAD:#}"), Some(failure.with_hint())),
     }
 }
 

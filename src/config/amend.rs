@@ -12,11 +12,12 @@ use super::{bounds, parse, rules};
 use crate::base::quantity::parse_duration;
 use crate::model::Name;
 use crate::model::amendment::{Amendment, Amendments, Misfit, Unfit};
+use crate::model::approval::{Approve, Overdue};
 use crate::model::domain::{Domain, check_text};
 use crate::model::expression::Expression;
 use crate::model::setting::Setting;
 use crate::model::space::Parameter;
-use crate::model::spec::Spec;
+use crate::model::spec::{Median, Spec};
 use crate::model::study::Study;
 use crate::model::value::{Finite, Value};
 
@@ -260,7 +261,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Where that cannot be: with the way out.
     pub fn set(&mut self, name: &str, value: &str) -> Checked {
-        let setting = with_value(&self.setting(name)?, value)?;
+        let setting = with_value(&self.spec, &self.setting(name)?, value)?;
         self.put(Amendment::Setting(setting))
     }
 
@@ -485,7 +486,7 @@ fn first_error(r: Reader<'_>) -> Checked {
 }
 
 /// A setting with the value that a text stands for.
-fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
+fn with_value(spec: &Spec, setting: &Setting, text: &str) -> Checked<Setting> {
     let wrong = |what: &str| format!("`{}` takes {what}, not `{text}`", setting.name());
     let is_none = text == "none";
     let count = || match text.parse::<u32>() {
@@ -545,5 +546,55 @@ fn with_value(setting: &Setting, text: &str) -> Checked<Setting> {
             "false" | "off" => Setting::Racing(false),
             _ => return Err(wrong("`true` or `false`")),
         },
+        Setting::Median(_) if ["off", "none"].contains(&text) => Setting::Median(None),
+        Setting::Median(median) => match text.parse() {
+            Ok(after @ 1..) => {
+                let (metric, direction) = (&spec.objective.metric, spec.objective.direction);
+                let mut curves = spec.steps.iter().flat_map(|step| &step.curves);
+                let new = Median {
+                    after,
+                    from: 0,
+                    metric: metric.clone(),
+                    direction,
+                };
+                match median {
+                    Some(known) => Setting::Median(Some(Median {
+                        after,
+                        ..known.clone()
+                    })),
+                    None if curves.any(|curve| curve.metric == *metric) => {
+                        Setting::Median(Some(new))
+                    }
+                    None => {
+                        return Err(format!(
+                            "no [step.progress] tells `{metric}`, by which the median rule would \
+                             go: write `median` into the spec, with the metric that counts, and \
+                             reload it"
+                        ));
+                    }
+                }
+            }
+            _ => {
+                return Err(wrong(
+                    "`off`, or after how many trials it may end one, 1 or more",
+                ));
+            }
+        },
+        Setting::Approve(_) => {
+            let all = Approve::ALL;
+            let found = all.into_iter().find(|of| of.name() == text);
+            Setting::Approve(found.ok_or_else(|| wrong("`never`, `trial` or `parameter`"))?)
+        }
+        Setting::ApproveTimeout(_) if is_none => Setting::ApproveTimeout(None),
+        Setting::ApproveTimeout(_) => match parse_duration(text) {
+            Ok(time) if !time.is_zero() && time <= LONGEST => Setting::ApproveTimeout(Some(time)),
+            _ => return Err(wrong("a duration such as `30m`, or `none`")),
+        },
+        Setting::ApproveDefault(_) => {
+            let all = Overdue::ALL;
+            let found = all.into_iter().find(|overdue| overdue.name() == text);
+            let found = found.ok_or_else(|| wrong("`approve`, `reject` or `pause`"))?;
+            Setting::ApproveDefault(found)
+        }
     })
 }

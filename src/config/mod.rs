@@ -61,6 +61,9 @@
 //! | | `.when` | condition on parameters above, `train_type == 'lora'` | always active |
 //! | | `.tunable` | `false`: the advisor may not choose its value | `true` |
 //! | `[[rule]]` | `require` | condition that all params must meet | required |
+//! | `[remedy]` | `enabled` | `false`: none is tried | `true` |
+//! | `[remedy.TROUBLE]` | `halve`, `double` | name of a parameter, or a list of them: a trial that fails by that known [trouble](crate::troubles) is tried once more with half, or twice, as much | none |
+//! | | `set` | `{ NAME = value }`: and with these values | none |
 //! | `[env]` | NAME | template: an environment variable of all steps | |
 //! | `[[slot]]` | `name` | letters, digits, `-`, `_`; unique: a place for one trial at a time, beside those in the other slots | required |
 //! | | `env` | `{ NAME = value }`: environment variables of the trials in it, as `CUDA_VISIBLE_DEVICES` | none |
@@ -191,6 +194,7 @@ pub mod presets;
 mod reader;
 mod ready;
 pub mod reference;
+mod remedy;
 mod retention;
 mod rules;
 mod secret_lines;
@@ -483,6 +487,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = section(r, "host");
     let limits = section(r, "limits");
     let retention = section(r, "retention");
+    let remedy = section(r, "remedy");
     let control = section(r, "control");
     let files = section(r, "files");
     let notify = section(r, "notify");
@@ -537,6 +542,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             None
         }
     };
+    let remedies = remedy::read(r, remedy, &declared);
     let slots = slots::read(r, slots, &declared);
     slots::warn_of_idleness(r, &slots, search.sampler);
     let whole = space.as_ref().filter(|_| is_whole);
@@ -582,6 +588,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         approval: study.approval.approval,
         confirm,
         space,
+        remedies,
         steps,
         slots,
         pass_env: study.pass_env,

@@ -12,7 +12,9 @@ use crate::model::value::{Finite, Value};
 mod arguments;
 mod artifacts;
 mod presets;
+mod remedy;
 mod slips;
+mod slots;
 
 /// A good spec with a little of everything; tests break it.
 pub(super) const GOOD: &str = r#"[study]

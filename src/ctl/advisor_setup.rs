@@ -17,6 +17,8 @@ use crate::base::{dotenv, file, private};
 use crate::config;
 use crate::model::spec::{Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key};
 use crate::report::phrase::clean;
+use crate::setup::credential;
+use crate::setup::unit::Unit;
 use crate::wire::reply::{AdvisorAnswer, AdvisorTested};
 
 /// Where the specs of the service are.
@@ -38,8 +40,9 @@ The key is asked for without being shown, or read from standard input where that
 is no terminal; it is never given on a command line, which others can see. One
 small request tries it; one that the server refuses is not stored. It goes where
 `api_key` of [advisor] has it; where that says nothing, for a spec in
-/etc/autotune into the credential openai_api_key (mode 0600, for root alone,
-which systemd hands to the service as it starts), and else into .env in the
+/etc/autotune into the credential openai_api_key, which systemd hands to the
+service as it starts: encrypted by systemd-creds where that works, else in
+/etc/autotune/credentials (mode 0600, for root alone); and else into .env in the
 workdir of the study (mode 0600).")]
 pub(super) struct Setup {
     /// The spec with the `[advisor]` [default: /etc/autotune/autotune.toml, or
@@ -85,8 +88,9 @@ pub(super) async fn carry_out(session: &mut Session, args: &Setup) -> Result<Exi
             return Ok(Exit::Failure);
         }
     }
-    let stored = store(&place, key.trim())?;
-    session.note(&format!("stored in {}, mode 0600", stored.display()));
+    for line in store(&place, session.instance.clone(), key.trim())? {
+        session.note(&line);
+    }
     for line in remarks(&place, &advisor.api_key, &workdir) {
         session.note(&line);
     }
@@ -182,7 +186,54 @@ fn place(args: &Setup, spec: &Path, workdir: &Path, key: &Key) -> Result<Place, 
     }
 }
 
-fn store(place: &Place, key: &str) -> Result<PathBuf, Trouble> {
+/// Stores the key; how, in sentences for people.
+fn store(place: &Place, instance: Option<String>, key: &str) -> Result<Vec<String>, Trouble> {
+    let Place::Credential(name) = place else {
+        let path = store_plain(place, key)?;
+        return Ok(vec![format!("stored in {}, mode 0600", path.display())]);
+    };
+    let unit = Unit::new(instance);
+    let stored = credential::check_usable(&unit).and_then(|()| {
+        let stored = credential::store(&unit, name, key);
+        stored.map_err(|error| error.to_string())
+    });
+    let encrypted = credential::path(name);
+    match stored {
+        Ok(stored) => {
+            let (path, drop_in) = (stored.path.display(), stored.drop_in.display());
+            let mut said = vec![format!(
+                "stored in {path}, encrypted by systemd-creds for this machine; {} gets it by \
+                 {drop_in}",
+                unit.name()
+            )];
+            let plain = Path::new(CREDENTIALS).join(name);
+            if plain.exists() {
+                let plain = plain.display();
+                said.push(format!(
+                    "{plain} holds a key in plain text, and is not needed any more: rm {plain}"
+                ));
+            }
+            Ok(said)
+        }
+        Err(why) => {
+            let path = store_plain(place, key)?;
+            let mut said = vec![format!(
+                "stored in {}, mode 0600, not encrypted: {}",
+                path.display(),
+                clean(&why)
+            )];
+            if encrypted.exists() {
+                let encrypted = encrypted.display();
+                said.push(format!(
+                    "the service takes the older key in {encrypted} before it: rm {encrypted}"
+                ));
+            }
+            Ok(said)
+        }
+    }
+}
+
+fn store_plain(place: &Place, key: &str) -> Result<PathBuf, Trouble> {
     let (path, text) = match place {
         Place::File(path) => (path.clone(), format!("{key}\n")),
         Place::Credential(name) => (Path::new(CREDENTIALS).join(name), format!("{key}\n")),

@@ -16,11 +16,15 @@ Examples:
   autotunectl approve 3
   autotunectl approve --value 0.0002
   autotunectl approve learning_rate=0.0002 warmup=0.1
+  autotunectl approve --parameter learning_rate
 
 With `approve` in the spec's [study], what the sampler proposes waits until
 somebody approves of it; `autotunectl status` shows it. Another value takes the
 place of the proposed one, which is not proposed again. Given the number of the
-proposal, no other one is approved by mistake.")]
+proposal, no other one is approved by mistake.
+
+--parameter takes `reject --parameter` back: values of that parameter are
+proposed again, but for those that were rejected; no proposal is approved.")]
 pub struct Approve {
     /// The number of the proposal [default: the one that waits]
     #[arg(value_name = "PROPOSAL | NAME=VALUE", value_parser = word)]
@@ -28,6 +32,9 @@ pub struct Approve {
     /// The value to try of the one parameter that the proposal changes
     #[arg(long, short, value_name = "VALUE", allow_hyphen_values = true)]
     value: Option<String>,
+    /// Let values of this parameter, which was ended, be proposed again
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["words", "value"])]
+    parameter: Option<String>,
 }
 
 /// Has a proposal that waits not tried, and never proposed again
@@ -40,8 +47,9 @@ Examples:
   autotunectl reject --study
 
 The sampler proposes something else. With --parameter it goes on to the next
-parameter, with --study the study is done until `autotunectl resume`. What was
-rejected can still be tried by `autotunectl enqueue`.")]
+parameter (`autotunectl approve --parameter NAME` takes that back), with --study
+the study is done until `autotunectl resume`. What was rejected can still be
+tried by `autotunectl enqueue`.")]
 pub struct Reject {
     /// The number of the proposal [default: the one that waits]
     proposal: Option<u32>,
@@ -69,6 +77,9 @@ fn word(text: &str) -> Result<Word, String> {
 }
 
 pub async fn approve(session: &mut Session, args: Approve) -> Result<Exit, Trouble> {
+    if let Some(parameter) = args.parameter {
+        return steer(session, Steer::ReopenParameter(parameter)).await;
+    }
     let mut numbers = Vec::new();
     let mut values = Vec::new();
     for word in args.words {
@@ -125,6 +136,28 @@ pub(super) fn rejected(proposal: u32, ended: &Ended, paused: bool) -> String {
                 .to_owned()
         }
     }
+}
+
+/// What becomes of a parameter that is taken up again; `changed` when it had been
+/// ended.
+pub(super) fn reopened(parameter: &str, paused: bool, changed: bool) -> String {
+    let name = clean(parameter);
+    match (changed, paused) {
+        (false, _) => format!("nobody has ended {name}: its values are proposed as ever"),
+        (true, true) => {
+            format!("values of {name} are proposed again, once the study is resumed")
+        }
+        (true, false) => format!("values of {name} are proposed again"),
+    }
+}
+
+/// What users want no further value of, for `status`.
+pub(super) fn ended(parameters: &[String]) -> String {
+    let names: Vec<String> = parameters.iter().map(|name| clean(name)).collect();
+    format!(
+        "{}: no further value is proposed; to take that back: autotunectl approve --parameter NAME",
+        names.join(", ")
+    )
 }
 
 /// What waits for approval, for `status`.

@@ -310,6 +310,11 @@ pub fn assignment(param: &Param) -> String {
     format!("{}={}", param.name, shell(&param.value))
 }
 
+/// Who wanted a trial that is the remedy for another.
+pub fn remedy(of: u32) -> String {
+    format!("the remedy for what trial {of} failed by, as [remedy] says")
+}
+
 /// What the advisor said of a trial, line by line.
 pub fn advice(advice: &Advice) -> Vec<String> {
     let mut lines = Vec::new();

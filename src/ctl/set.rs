@@ -18,6 +18,7 @@ Examples:
   autotunectl set accuracy.min=0.9             a stricter threshold
   autotunectl set budget.trials=40 wall=none   a larger budget
   autotunectl set step.eval.runs=5 racing=off  measure more
+  autotunectl set approve=never                nobody needs to approve any more
   autotunectl set --reset budget.trials        back to what the spec says
 
 Names are the places in the spec; the end of a name is enough where it is

@@ -57,10 +57,11 @@ fn text(trial: &TrialDetail, color: bool) -> String {
         "fallback" => "the next value, since the advisor was of no help",
         other => other,
     };
+    let by = row.remedy_of.map_or_else(|| clean(by), prose::remedy);
     let mut shown = vec![
         ("trial", row.trial.to_string()),
         ("outcome", prose::below(&outcome, NAMES)),
-        ("origin", clean(by)),
+        ("origin", by),
     ];
     let advice = trial
         .choice
@@ -92,6 +93,9 @@ fn text(trial: &TrialDetail, color: bool) -> String {
     if let Some(failure) = &trial.failure {
         text += &title("Failed", color);
         text += &failed(failure, color);
+        if let Some(helper) = trial.remedied_by {
+            text += &format!("  Trial {helper} is the remedy for it.\n");
+        }
     }
     let warnings = trial.sittings.iter().flat_map(|sitting| &sitting.warnings);
     for sitting in &trial.sittings {

@@ -69,6 +69,9 @@ fn text(status: &Status, color: bool) -> String {
     if let Some(proposal) = &status.proposal {
         add("proposal", approve::proposed(proposal, status.now));
     }
+    if !status.ended.is_empty() {
+        add("ended", approve::ended(&status.ended));
+    }
     match &status.best {
         Some(best) => {
             let metrics = prose::metrics(best);

@@ -256,6 +256,9 @@ fn sentence(answer: &Accepted, changed: bool) -> String {
             ended,
             paused,
         } => approve::rejected(*proposal, ended, *paused),
+        Accepted::ParameterReopened { parameter, paused } => {
+            approve::reopened(parameter, *paused, changed)
+        }
         Accepted::Amended(amended) => amend::sentences(amended, changed),
         Accepted::Enqueued {
             trial,

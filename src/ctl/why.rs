@@ -9,7 +9,7 @@ use super::session::{Session, Trouble};
 use crate::report::phrase::{clean, counted, pruning};
 use crate::term::number::{FIGURES, mean_spread, significant};
 use crate::term::tables::pairs;
-use crate::wire::reply::{Change, Choice, Expected, Metric, Reply, TrialDetail};
+use crate::wire::reply::{Cause, Change, Choice, Expected, Metric, Reply, TrialDetail};
 use crate::wire::request::Request;
 
 /// Shows why a trial was tried: what the sampler expected, and what came
@@ -36,6 +36,12 @@ pub(super) struct Why<'a> {
     outcome: &'a str,
     metrics: &'a [Metric],
     failure: &'a Option<String>,
+    /// The known trouble that it failed by.
+    cause: &'a Option<Cause>,
+    /// The failed trial for which it is the remedy.
+    remedy_of: Option<u32>,
+    /// The trial that is the remedy for it.
+    remedied_by: Option<u32>,
     /// Milliseconds of a start and a run.
     time: Option<u64>,
 }
@@ -53,6 +59,12 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
             outcome: &trial.row.outcome,
             metrics: &trial.metrics,
             failure: &trial.row.failure,
+            cause: trial
+                .failure
+                .as_ref()
+                .map_or(&None, |failure| &failure.cause),
+            remedy_of: trial.row.remedy_of,
+            remedied_by: trial.remedied_by,
             time: time(&trial),
         })?;
     } else {
@@ -92,6 +104,7 @@ fn chosen(trial: &TrialDetail) -> String {
         ("baseline", _) => "the starting values, with which every study begins".to_owned(),
         ("user", _) => "a user wanted it".to_owned(),
         ("imported", _) => "taken over from a results file".to_owned(),
+        ("remedy", _) => trial.row.remedy_of.map(prose::remedy).unwrap_or_default(),
         (_, None) => "by the sampler; why was not kept, by an older autotuned".to_owned(),
         (_, Some(choice)) => rule(choice),
     }
@@ -178,6 +191,12 @@ fn came(trial: &TrialDetail, expected: Option<&Expected>) -> Vec<String> {
         first += &format!(": {}", clean(failure));
     }
     let mut lines = vec![first];
+    if let Some(cause) = trial.failure.as_ref().and_then(|f| f.cause.as_ref()) {
+        lines.push(format!("{}: {}", clean(&cause.name), clean(&cause.hint)));
+    }
+    if let Some(helper) = trial.remedied_by {
+        lines.push(format!("trial {helper} is the remedy for it"));
+    }
     for (index, metric) in trial.metrics.iter().enumerate() {
         let (name, summary) = (clean(&metric.name), &metric.summary);
         let runs = counted(summary.count.into(), "run");

@@ -80,6 +80,25 @@ pub(super) fn reject(study: &Study, number: Option<u32>, end: End) -> Admit {
     Admit::Accept(answer, Change::Reject(ends))
 }
 
+/// Whether a parameter can be proposed again.
+pub(super) fn reopen(study: &Study, name: &str) -> Admit {
+    let answer = Accepted::ParameterReopened {
+        parameter: name.to_owned(),
+        paused: matches!(study.phase(), Phase::Paused(_)),
+    };
+    let ended = study.ended().iter().find(|ended| ***ended == *name);
+    if let Some(ended) = ended {
+        return Admit::Accept(answer, Change::ReopenParameter(ended.clone()));
+    }
+    match study.spec().space.parameter(name) {
+        Some(_) => Admit::Ignore(answer),
+        None => {
+            let unknown = format!("there is no parameter `{name}`");
+            Admit::Deny(Refusal::BadParams(vec![unknown]))
+        }
+    }
+}
+
 fn pending(study: &Study, number: Option<u32>) -> Result<&Pending, Refusal> {
     let pending = study.pending().ok_or(Refusal::NothingProposed)?;
     let waits = pending.proposal.number;

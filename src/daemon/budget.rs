@@ -13,7 +13,7 @@ const CONFIRMATION_MOST: u32 = 4;
 
 /// Why no further trial is begun, if the budget says so. A trial that is begun
 /// is finished, unless time is up.
-pub(super) fn used_up(study: &Study, now: Timestamp) -> Option<String> {
+pub fn used_up(study: &Study, now: Timestamp) -> Option<String> {
     if let Some(reason) = time_used_up(study, now) {
         return Some(reason);
     }

@@ -49,7 +49,7 @@ pub(super) fn consult(
     decision: &mut Decision,
 ) {
     let Some(why) = barred(study, state.offline) else {
-        state.consulting = true;
+        state.consulting = Some(study.revision());
         decision.effects.push(Effect::Consult(question));
         return;
     };
@@ -66,7 +66,6 @@ pub(super) fn answered(
     context: &Context<'_>,
     decision: &mut Decision,
 ) {
-    state.consulting = false;
     if is_old && advice.answer.is_ok() {
         // What it took is on record all the same.
         advice.answer = Ok(Answer::Outdated);

@@ -36,7 +36,7 @@ impl Table {
                 study: Study::new(spec.into()).into(),
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline,
                 resting: Vec::new(),
                 keeping: None,
@@ -162,6 +162,22 @@ impl Table {
         let (reply, answered) = decision.answer.expect("an answer");
         let _ = reply.send(answered);
         (answer.try_recv().expect("it is there"), decision.effects)
+    }
+
+    fn reload(&mut self, spec: Spec) -> Vec<Effect> {
+        let (reply, _answer) = tokio::sync::oneshot::channel();
+        let spec = std::sync::Arc::new(spec);
+        let (text, warnings) = (String::new(), Vec::new());
+        let reload = Input::Reload {
+            spec: std::sync::Arc::clone(&spec),
+            text: text.clone(),
+            warnings,
+            reply,
+        };
+        let mut effects = self.take(reload);
+        std::sync::Arc::make_mut(&mut self.state.study).rewrite(spec);
+        effects.retain(|effect| *effect != Effect::KeepSpec(text.clone()));
+        effects
     }
 
     fn value(&self, parameter: &str) -> Question {
@@ -319,4 +335,28 @@ fn a_study_that_is_done_is_summed_up_once() {
     table.take(Input::Begin { digest, host: None });
     table.state.asking = false;
     assert_eq!(table.thinks(), [Effect::Leave]);
+}
+
+/// Another `[advisor]` is asked at once; what the old one still says is on
+/// record, and of no use.
+#[test]
+fn a_reload_with_another_advisor_gives_the_question_up() {
+    let (mut table, _) = Table::new(spec(), false);
+    let mut same = spec();
+    same.digest = "same".to_owned();
+    same.budget.trials = Some(90);
+    assert_eq!(table.reload(same.clone()), [], "it is waited for");
+    let revision = table.state.study.revision();
+    same.digest = "other".to_owned();
+    same.advisor.as_mut().expect("there").model = "another".to_owned();
+    assert_eq!(table.reload(same), [Effect::ForgetQuestion, Effect::Ask]);
+    assert_eq!(table.thinks(), [Effect::Consult(Question::Plan)]);
+    // It had been said by then.
+    let plan = Answer::Plan {
+        base: table.state.study.spec().space.baseline().expect("no rules"),
+        priority: vec!["B".into()],
+    };
+    assert_eq!(table.answer_to(1, revision, Question::Plan, Ok(plan)), []);
+    assert_eq!(table.state.study.advice()[0].answer, Ok(Answer::Outdated));
+    assert_eq!(table.plan(), [Effect::Consult(table.value("A"))]);
 }

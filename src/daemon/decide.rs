@@ -8,19 +8,19 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
+use super::seats::{open_slots, pause_reason, sit, slot_for_new, start, why_out_of_use};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, consult, reload, steer};
+use super::{approve, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::advice::Question;
 use crate::model::event::{Event, Fact};
 use crate::model::host::Host;
 use crate::model::notice::Refused;
-use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 pub use crate::model::study::HOST_FAULTS_MAX;
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Origin, Purpose, Sitting, SittingEnd, TrialId};
+use crate::model::trial::{Origin, Purpose, Sitting, TrialId};
 use crate::notify;
 use crate::report::phrase::clean;
 use crate::search::{self, Ask};
@@ -36,8 +36,8 @@ pub struct State {
     pub stopping: Option<Urgency>,
     /// Whether the sampler is thinking.
     pub asking: bool,
-    /// Whether the advisor is thinking.
-    pub consulting: bool,
+    /// What the advisor is thinking of: the study of this revision.
+    pub consulting: Option<u32>,
     /// Whether the advisor is done without, whatever the spec says.
     pub offline: bool,
     /// The slots that rest between two trials.
@@ -263,6 +263,9 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
         } => {
             let study = &state.study;
             let is_old = trials != study.trials().len() || revision != study.revision();
+            if state.consulting == Some(revision) {
+                state.consulting = None;
+            }
             consult::answered(state, advice, is_old, context, &mut decision);
         }
         Input::Tick => {}
@@ -430,24 +433,6 @@ fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
     running.is_some_and(|running| running.number == sitting)
 }
 
-/// The slots in which a trial can be started, in the order of the spec: none
-/// runs or rests there, and the host's faults have not put them out of use.
-fn open_slots(state: &State, study: &Study) -> Vec<Option<Name>> {
-    if study.runs_alone() {
-        return Vec::new();
-    }
-    let mut slots = study.free_slots();
-    slots.retain(|slot| !state.resting.contains(slot) && !study.is_out_of_use(slot));
-    slots
-}
-
-/// The slot for a trial that the sampler proposes; `None` where there is none,
-/// and while trials wait that come first.
-fn slot_for_new(state: &State, study: &Study) -> Option<Option<Name>> {
-    let slot = open_slots(state, study).into_iter().next();
-    slot.filter(|_| study.waiting().is_none())
-}
-
 /// What to do while there is room for a trial. `study` has all facts of the
 /// decision.
 ///
@@ -537,8 +522,13 @@ pub(super) fn next(
         if !runs {
             await_answer(state, study, context, decision);
         }
-    } else if state.asking || state.consulting {
+    } else if state.asking || state.consulting.is_some() {
         // The answer comes.
+    } else if let Some(event) = remedy::plan(study) {
+        let mut study = Study::clone(study);
+        let trial = study.next_id();
+        tell(&mut study, event, context, decision);
+        sit(state, &study, trial, Purpose::Measure, context, decision);
     } else if let Some(trial) = search::drift::due(study) {
         sit(state, study, trial, Purpose::Check, context, decision);
     } else if let Some(trial) = search::neighbours::due(study) {
@@ -565,56 +555,6 @@ fn await_answer(state: &State, study: &Study, context: &Context<'_>, decision: &
             },
         });
         decision.effects.push(Effect::Leave);
-    }
-}
-
-/// Starts the next sitting of a trial, where there is room for it now.
-fn sit(
-    state: &State,
-    study: &Study,
-    trial: TrialId,
-    purpose: Purpose,
-    context: &Context<'_>,
-    decision: &mut Decision,
-) {
-    let Some(trial) = study.trial(trial) else {
-        return;
-    };
-    let must_wait = study.must_be_alone(trial, purpose) && study.running().is_some();
-    let slot = open_slots(state, study).into_iter().next();
-    let (Some(slot), false) = (slot, must_wait) else {
-        return;
-    };
-    let last = trial.sittings.last();
-    let sitting = last.map_or(1, |sitting| sitting.number + 1);
-    let sitting = (trial.id, sitting, purpose);
-    start(study, sitting, slot, context, decision);
-}
-
-fn start(
-    study: &Study,
-    (trial, sitting, purpose): (TrialId, u32, Purpose),
-    slot: Option<Name>,
-    context: &Context<'_>,
-    decision: &mut Decision,
-) {
-    let event = Event::SittingStarted {
-        trial,
-        sitting,
-        purpose,
-        token: context.token.to_owned(),
-        boot_id: context.boot_id.into(),
-        slot,
-    };
-    decision.facts.push(Fact {
-        at: context.now,
-        event,
-    });
-    decision
-        .effects
-        .push(Effect::StartSitting { trial, sitting });
-    if study.spec().slots.len() > 1 {
-        decision.effects.push(Effect::Look);
     }
 }
 
@@ -656,31 +596,14 @@ fn done(
             event: Event::Done { reason },
         });
     }
-    if state.consulting {
+    if state.consulting.is_some() {
         // The answer comes, and is on record then.
     } else if consult::lacks_summary(state, study) {
-        state.consulting = true;
+        state.consulting = Some(study.revision());
         decision.effects.push(Effect::Consult(Question::Summary));
     } else {
         idle(state, decision);
     }
-}
-
-fn pause_reason(study: &Study) -> String {
-    let slot = study.spec().places().into_iter().next();
-    why_out_of_use(study, &slot.flatten())
-}
-
-/// Why no trial is started in a slot any more.
-pub(super) fn why_out_of_use(study: &Study, slot: &Option<Name>) -> String {
-    let sittings = study.trials().iter().flat_map(|trial| &trial.sittings);
-    let of_slot = sittings.filter(|sitting| sitting.slot == *slot && sitting.ended.is_some());
-    let last = of_slot.max_by_key(|sitting| (sitting.ended, sitting.started));
-    let why = match last.and_then(|sitting| sitting.end.as_ref()) {
-        Some(SittingEnd::Finished(Outcome::Failed(failure))) => failure.message.as_str(),
-        _ => "see the trial's log",
-    };
-    format!("{HOST_FAULTS_MAX} times in a row the host got in the way; the last time: {why}")
 }
 
 /// The sittings that an earlier daemon has left open.

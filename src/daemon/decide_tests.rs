@@ -7,7 +7,7 @@ use super::*;
 use crate::exec::report::{EndingReport, FailureReport, Report, RunReport, SittingResult};
 use crate::model::approval::By;
 use crate::model::artifacts::ArtifactsChange;
-use crate::model::outcome::{FailureKind, HostFault};
+use crate::model::outcome::{FailureKind, HostFault, Outcome};
 use crate::model::params::Params;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::step::{Marks, Step, StepKind};
@@ -57,7 +57,7 @@ impl Table {
                 study,
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline: false,
                 resting: Vec::new(),
                 keeping: None,

@@ -125,7 +125,7 @@ impl Dispatcher {
                 study,
                 stopping: None,
                 asking: false,
-                consulting: false,
+                consulting: None,
                 offline,
                 resting: Vec::new(),
                 keeping: None,
@@ -549,6 +549,10 @@ impl Dispatcher {
                 tokio::task::spawn_blocking(move || drop(sender.send(decide::ask(&study))));
             }
             Effect::Consult(question) => self.consult(question),
+            Effect::ForgetQuestion => {
+                self.forget_consulting();
+                self.board.asking(None);
+            }
             Effect::StartSitting { trial, sitting } => self.start(trial, sitting),
             Effect::EndSitting(trial, urgency) => {
                 if let Some(running) = self.running.get(&trial) {

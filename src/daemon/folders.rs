@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::exec::order::Places;
 use crate::model::spec::{FileNames, Spec};
 use crate::model::trial::{Purpose, TrialId, log_name};
+use crate::store::fresh;
 
 /// The folder of the trials' own folders, within that of the journal.
 pub const TRIALS: &str = "trials";
@@ -66,7 +67,7 @@ impl Folders {
 
     /// What the advisor was asked and said.
     pub fn dialogue(&self) -> PathBuf {
-        self.output.join("reports").join("advisor.jsonl")
+        self.output.join(fresh::DIALOGUE)
     }
 
     /// A trial's own folder, for what its steps make.

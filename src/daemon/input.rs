@@ -160,6 +160,8 @@ pub enum Effect {
     Ask,
     /// Ask the advisor.
     Consult(Question),
+    /// Wait for the advisor's answer no longer.
+    ForgetQuestion,
     /// Start a runner.
     StartSitting {
         /// The trial.

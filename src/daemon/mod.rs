@@ -6,6 +6,7 @@
 //! | [`decide`] | what to do: pure |
 //! | [`input`] | what can come to the dispatcher, and what it has done then |
 //! | [`consult`], `dialogue` | asking the advisor: whether, and what was said |
+//! | `seats` | in which slot a sitting begins, and whether there is room: pure |
 //! | [`verdict`] | what comes of a sitting: pure |
 //! | [`dispatcher`] | the one task that owns the study |
 //! | `starting` | starts a runner for it |
@@ -49,9 +50,11 @@ pub mod notifier;
 pub mod records;
 pub mod recovery;
 mod reload;
+mod remedy;
 mod reporter;
 pub mod retention;
 pub mod rights;
+mod seats;
 pub mod server;
 pub mod service;
 pub mod signals;

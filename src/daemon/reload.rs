@@ -44,6 +44,10 @@ pub(super) fn reload(
         });
         decision.spec = Some(spec);
         decision.effects.push(Effect::KeepSpec(text));
+        if state.study.spec().advisor != study.spec().advisor && state.consulting.take().is_some() {
+            // Nobody need wait for one that is another by now, or switched off.
+            decision.effects.push(Effect::ForgetQuestion);
+        }
     }
     let reloaded = Accepted::Reloaded(Reloaded {
         warnings,

@@ -43,7 +43,7 @@ fn state_of(spec: Spec) -> State {
         study: Arc::new(Study::new(Arc::new(spec))),
         stopping: None,
         asking: false,
-        consulting: false,
+        consulting: None,
         offline: false,
         resting: Vec::new(),
         keeping: None,
@@ -142,6 +142,12 @@ swap_max = "1 GiB"
 pids_max = 9
 cpus = 1
 required = false
+[remedy]
+enabled = true
+[remedy.gpu-out-of-memory]
+halve = "N"
+double = ["I"]
+set = { F = 2 }
 [retention]
 trials = 8
 failures = 9
@@ -329,6 +335,10 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Live, "[limits]", "pids_max", "pids_max = 9", "pids_max = 8"),
         (Live, "[limits]", "cpus", "cpus = 1", "cpus = 2"),
         (Live, "[limits]", "required", "required = false", "required = true"),
+        (Live, "[remedy]", "enabled", "[remedy]\nenabled = true", "[remedy]\nenabled = false"),
+        (Live, "[remedy.TROUBLE]", "halve", "halve = \"N\"", "halve = [\"N\", \"V\"]"),
+        (Live, "[remedy.TROUBLE]", "double", "[\"I\"]", "[]"),
+        (Live, "[remedy.TROUBLE]", "set", "set = { F = 2 }", "set = { F = 3 }"),
         (Live, "[retention]", "trials", "trials = 8", "trials = 7"),
         (Live, "[retention]", "failures", "failures = 9", "failures = 8"),
         (Live, "[retention]", "age", "1d", "2d"),

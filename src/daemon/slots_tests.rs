@@ -20,12 +20,29 @@ fn with_slots() -> Spec {
     spec
 }
 
+/// Hands in an input at a later time than all before.
+fn take(table: &mut Table, input: Input) -> Vec<Effect> {
+    let study = &table.state.study;
+    let now = 1_000 + 10 * study.results() as i64 + study.trials().len() as i64;
+    let context = Context {
+        now: Timestamp::from_millis(now),
+        token: "0123456789abcdef",
+        boot_id: "boot",
+    };
+    let decision = decide(&mut table.state, input, &context);
+    for fact in &decision.facts {
+        let study = Arc::make_mut(&mut table.state.study);
+        study.apply(fact).expect("a fact that fits");
+    }
+    decision.effects
+}
+
 /// Hands in inputs until nothing more follows by itself; all other effects.
 fn settle(table: &mut Table, input: Input) -> Vec<Effect> {
     let mut inputs = vec![input];
     let mut effects = Vec::new();
     while let Some(input) = inputs.pop() {
-        for effect in table.take(input) {
+        for effect in take(table, input) {
             match effect {
                 Effect::Ask => inputs.push(ask(&table.state.study)),
                 Effect::Look => inputs.insert(0, Input::Look),
@@ -125,32 +142,23 @@ fn an_end_is_for_all_and_the_last_one_leaves() {
 #[test]
 fn an_answer_is_thrown_away_when_the_neighbour_has_told_more_meanwhile() {
     let mut spec = with_slots();
+    spec.space = simulation::space(vec![simulation::list("N", "1 2 3 4 5 6", "")], &[]);
     spec.search.sampler = SamplerKind::Random;
-    let mut table = Table::new(spec);
-    table.begin();
-    let baseline = table.baseline();
-    let asked = ask(&table.state.study);
-    table.asked(baseline);
-    assert_eq!(table.take(asked), [], "the baseline is alone");
-    table.run_ended(1);
-    table.run_ended(2);
-    let effects = table.over(1, SittingResult::Good);
-    assert_eq!(effects.last(), Some(&Effect::Ask));
-    let asked = ask(&table.state.study);
-    assert_eq!(starts(&table.take(asked)), [(2, 1)]);
-    // The baseline beside it, and its run while the sampler thinks.
-    assert_eq!(starts(&table.take(Input::Look)), [(1, 2)]);
-    let interrupted = Input::SittingOver {
-        trial: TrialId(1),
-        sitting: 2,
-        result: SittingResult::Interrupted,
+    let mut table = both_run(spec);
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    let over = Input::SittingOver {
+        trial: B,
+        sitting: 1,
+        result: SittingResult::Good,
     };
-    table.take(interrupted);
+    assert_eq!(table.take(over).last(), Some(&Effect::Ask));
     let late = ask(&table.state.study);
-    table.measured(2, 1, 5.0);
-    table.state.asking = true;
-    let effects = table.take(late);
-    assert_eq!(table.state.study.trials().len(), 2, "{effects:?}");
+    table.measured(2, 1, 11.0);
+    assert_eq!(table.take(late), [Effect::Ask]);
+    assert_eq!(table.state.study.trials().len(), 3);
+    let timely = ask(&table.state.study);
+    assert_eq!(starts(&table.take(timely)), [(4, 1)]);
 }
 
 #[test]

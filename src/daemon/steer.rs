@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::decide::{self, Context, Decision, Effect, State, Urgency};
 use super::{amend, approve};
 use crate::exec::order::missing_runs;
+use crate::model::Name;
 use crate::model::amendment::Amendments;
 use crate::model::approval::{By, Ends};
 use crate::model::event::Event;
@@ -49,6 +50,8 @@ pub enum Change {
     Approve(Option<Params>),
     /// Do not, and end what is said.
     Reject(Ends),
+    /// Propose values of this parameter again.
+    ReopenParameter(Name),
 }
 
 /// Whether a wish can be granted.
@@ -132,6 +135,7 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         Steer::Amend(edits) => amend::admit(study, edits),
         Steer::Approve { number, instead } => approve::approve(study, *number, instead),
         Steer::Reject { number, end } => approve::reject(study, *number, *end),
+        Steer::ReopenParameter(name) => approve::reopen(study, name),
     }
 }
 
@@ -294,6 +298,9 @@ fn carry_out(
             }
         }
         Change::Reject(ends) => tell(&mut study, Event::ApprovalRefused { by, ends }),
+        Change::ReopenParameter(parameter) => {
+            tell(&mut study, Event::ParameterReopened { by, parameter });
+        }
         Change::Resume => tell(&mut study, Event::Resumed),
         Change::Reopen(trial) => tell(&mut study, Event::TrialReopened { trial }),
         Change::Plan(params) => {

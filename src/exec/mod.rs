@@ -13,7 +13,7 @@
 //! | `evict` | ending a stranger that the spec lets us end |
 //! | [`release`] | that the memory of the GPUs is back |
 //! | [`artifacts`], `gather`, `search`, [`checkpoint`] | what a trial has made, and from where it goes on |
-//! | [`capture`], [`extract`], [`cause`] | output, metrics in it, known troubles in it |
+//! | [`capture`], [`extract`], [`cause`] | output, metrics in it, what the kernel knows of its end |
 //! | `curves`, `activity` | what a run tells on its way, and when it did last |
 //! | `fresh`, `number` | which files a run has written, and numbers in them |
 //! | [`environment`] | what a step sees of the environment |

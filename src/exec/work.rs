@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use regex::bytes::Regex;
 
 use super::capture::{Capture, Found, Scan};
-use super::cause::{self, Kernel};
+use super::cause::Kernel;
 use super::evict;
 use super::order::{CheckOrder, Invocation, ReadyOrder, StepOrder, Work};
 use super::port;
@@ -21,6 +21,7 @@ use super::runner::Sitting;
 use super::runs::{self, Watched};
 use crate::base::quantity::show_duration;
 use crate::model::outcome::{Cause, Ending, FailureKind, HostFault};
+use crate::troubles;
 
 /// How long output may go on once its program is dead. Only a process that got
 /// away could hold the pipe longer.
@@ -339,7 +340,7 @@ pub(super) fn with_tail(
     kernel: Option<Kernel>,
     show_line: bool,
 ) -> Broken {
-    let said = || cause::find(found.tail.iter().map(String::as_str));
+    let said = || troubles::find(found.tail.iter().map(String::as_str), ending.as_ref());
     let kernel = kernel.map(|kernel| (kernel.is_certain(), (Cause::from(kernel), None)));
     let known = match kernel {
         Some((true, known)) => Some(known),

@@ -111,6 +111,10 @@ impl Advice {
     }
 }
 
+/// So many plans that came to nothing are enough: the fall-back's order goes from
+/// then on.
+pub const FAILED_PLANS_MAX: usize = 3;
+
 /// So many questions in a row that the server left unanswered are enough.
 pub const UNANSWERED_MAX: u32 = 3;
 
@@ -146,6 +150,16 @@ impl Consultations {
     /// `resume`.
     pub const fn is_silent(&self) -> bool {
         self.unanswered >= UNANSWERED_MAX
+    }
+
+    /// How many plans were asked for and came to nothing. Those that nobody was
+    /// asked for, the advisor being switched off or left alone, do not count.
+    pub fn failed_plans(&self) -> usize {
+        let is_failed = |advice: &&Arc<Advice>| {
+            let is_plan = advice.question == Question::Plan && advice.usage.requests > 0;
+            is_plan && advice.answer.is_err()
+        };
+        self.all.iter().filter(is_failed).count()
     }
 
     /// What all of them took together.

@@ -173,6 +173,14 @@ impl Approvals {
         }
     }
 
+    pub(super) fn reopen(&mut self, parameter: &Name) {
+        self.ended.retain(|ended| ended != parameter);
+    }
+
+    pub(super) fn ended(&self) -> &[Name] {
+        &self.ended
+    }
+
     /// Goes by another space.
     pub(super) fn refit(&mut self, space: &Space) {
         let rejected = self.rejected.iter();

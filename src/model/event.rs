@@ -211,6 +211,13 @@ pub enum Event {
         /// Why, for people.
         reason: String,
     },
+    /// A parameter that a user had ended may be proposed again.
+    ParameterReopened {
+        /// Who wants it.
+        by: By,
+        /// The parameter.
+        parameter: Name,
+    },
     /// No new trial is started until the study is resumed.
     Paused {
         /// Why, for people.
@@ -306,6 +313,7 @@ impl Event {
             Self::ApprovalGiven { .. } => "approval-given",
             Self::ApprovalRefused { .. } => "approval-refused",
             Self::ApprovalWithdrawn { .. } => "approval-withdrawn",
+            Self::ParameterReopened { .. } => "parameter-reopened",
             Self::Paused { .. } => "paused",
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
@@ -347,6 +355,7 @@ impl Event {
             | Self::ApprovalGiven { .. }
             | Self::ApprovalRefused { .. }
             | Self::ApprovalWithdrawn { .. }
+            | Self::ParameterReopened { .. }
             | Self::Paused { .. }
             | Self::Resumed
             | Self::SpecAmended { .. }

@@ -40,6 +40,7 @@ pub mod notice;
 pub mod notify;
 pub mod outcome;
 pub mod params;
+pub mod remedy;
 pub mod setting;
 mod shared;
 pub mod slot;

@@ -70,6 +70,16 @@ pub struct Failure {
     pub cause: Option<Cause>,
 }
 
+impl Failure {
+    /// What broke and, where that is known, what to do about it.
+    pub fn with_hint(&self) -> String {
+        match &self.cause {
+            Some(cause) => format!("{} ({})", self.message, cause.hint),
+            None => self.message.clone(),
+        }
+    }
+}
+
 /// See [`Failure::kind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FailureKind {

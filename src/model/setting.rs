@@ -4,8 +4,9 @@
 use std::time::Duration;
 
 use super::Name;
+use super::approval::{Approve, Overdue};
 use super::metric::Constraint;
-use super::spec::{Converged, Spec};
+use super::spec::{Converged, Median, Spec};
 use super::step::StepKind;
 use super::value::Finite;
 use crate::base::quantity::show_duration;
@@ -38,6 +39,14 @@ pub enum Setting {
     Recheck(u32),
     /// See [`super::spec::Confirm::runs`]; 0 to 1000.
     ConfirmRuns(u32),
+    /// See [`super::spec::Search::median`].
+    Median(Option<Median>),
+    /// See [`super::approval::Approval::of`].
+    Approve(Approve),
+    /// See [`super::approval::Approval::timeout`]; above 0.
+    ApproveTimeout(Option<Duration>),
+    /// See [`super::approval::Approval::overdue`].
+    ApproveDefault(Overdue),
 }
 
 impl Setting {
@@ -73,6 +82,12 @@ impl Setting {
         all.push(Self::Racing(spec.search.racing));
         all.push(Self::Recheck(spec.recheck()));
         all.push(Self::ConfirmRuns(spec.confirm_runs()));
+        if spec.steps.iter().any(|step| !step.curves.is_empty()) {
+            all.push(Self::Median(spec.search.median.clone()));
+        }
+        all.push(Self::Approve(spec.approval.of));
+        all.push(Self::ApproveTimeout(spec.approval.timeout));
+        all.push(Self::ApproveDefault(spec.approval.overdue));
         all
     }
 
@@ -91,6 +106,10 @@ impl Setting {
             Self::Racing(_) => "search.racing".to_owned(),
             Self::Recheck(_) => "search.recheck".to_owned(),
             Self::ConfirmRuns(_) => "confirm.runs".to_owned(),
+            Self::Median(_) => "search.median".to_owned(),
+            Self::Approve(_) => "study.approve".to_owned(),
+            Self::ApproveTimeout(_) => "study.approve_timeout".to_owned(),
+            Self::ApproveDefault(_) => "study.approve_default".to_owned(),
         }
     }
 
@@ -110,9 +129,13 @@ impl Setting {
                 count.to_string()
             }
             Self::BudgetTrials(most) | Self::BudgetRuns(most) => text(*most),
-            Self::BudgetWall(wall) => text(wall.map(show_duration)),
+            Self::BudgetWall(time) | Self::ApproveTimeout(time) => text(time.map(show_duration)),
             Self::BudgetGpuHours(time) => text(time.map(|time| time.as_secs_f64() / 3600.0)),
             Self::Racing(on) => on.to_string(),
+            Self::Median(None) => "off".to_owned(),
+            Self::Median(Some(median)) => median.after.to_string(),
+            Self::Approve(of) => of.name().to_owned(),
+            Self::ApproveDefault(overdue) => overdue.name().to_owned(),
         }
     }
 
@@ -164,9 +187,20 @@ impl Setting {
             Self::Racing(on) => spec.search.racing = *on,
             Self::Recheck(trials) => spec.search.recheck = Some(*trials),
             Self::ConfirmRuns(runs) => spec.confirm.runs = Some(*runs),
+            Self::Median(Some(median)) if !is_told(spec, &median.metric) => return false,
+            Self::Median(median) => spec.search.median.clone_from(median),
+            Self::Approve(of) => spec.approval.of = *of,
+            Self::ApproveTimeout(timeout) => spec.approval.timeout = *timeout,
+            Self::ApproveDefault(overdue) => spec.approval.overdue = *overdue,
         }
         true
     }
+}
+
+/// Whether some step tells this metric while it runs.
+fn is_told(spec: &Spec, metric: &Name) -> bool {
+    let mut curves = spec.steps.iter().flat_map(|step| &step.curves);
+    curves.any(|curve| curve.metric == *metric)
 }
 
 fn bound_of(spec: &mut Spec, metric: &Name, change: impl FnOnce(&mut Constraint)) -> bool {

@@ -30,6 +30,12 @@ impl Parameter {
     pub fn is_tunable(&self) -> bool {
         self.tunable && self.domain.size() != Some(1)
     }
+
+    /// Whether it has several values and nobody but the sampler is to choose
+    /// among them.
+    pub fn is_protected(&self) -> bool {
+        !self.tunable && self.domain.size() != Some(1)
+    }
 }
 
 /// All that may vary, and what must hold between the values.
@@ -279,6 +285,40 @@ impl Space {
                 .get(&parameter.name)
                 .unwrap_or(&parameter.base)
                 .clone())
+        })
+    }
+
+    /// `params` with values that its owner's remedy for a trouble changes. A
+    /// parameter that varies keeps to its domain, and a protected one to its
+    /// value; one that only ever has one value may get another, since it is
+    /// named for that. The rules hold.
+    ///
+    /// # Errors
+    /// When a value is not allowed or a rule is broken.
+    pub fn remedied(
+        &self,
+        params: &Params,
+        changed: &BTreeMap<Name, Value>,
+    ) -> Result<Params, ParamsError> {
+        self.assemble(|parameter| {
+            let present = params.get(&parameter.name).unwrap_or(&parameter.base);
+            let Some(value) = changed.get(&parameter.name) else {
+                return Ok(present.clone());
+            };
+            let refused = |problem| ParamsError::Value {
+                name: parameter.name.clone(),
+                problem,
+            };
+            match parameter.domain.size() {
+                Some(1) => Ok(value.clone()),
+                _ if parameter.is_protected() && value != present => {
+                    Err(refused(DomainError::NotAllowed {
+                        value: value.to_string(),
+                        domain: present.to_string(),
+                    }))
+                }
+                _ => parameter.domain.admit(value).map_err(refused),
+            }
         })
     }
 

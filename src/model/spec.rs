@@ -10,6 +10,7 @@ pub use super::advisor::{
 use super::approval::Approval;
 use super::metric::{Constraint, Direction, Objective};
 use super::notify::Notify;
+use super::remedy::Remedy;
 use super::slot::Slot;
 use super::space::Space;
 use super::step::{Step, StepKind};
@@ -43,6 +44,9 @@ pub struct Spec {
     pub confirm: Confirm,
     /// What may vary, with the base values.
     pub space: Space,
+    /// What is done about known troubles, at most one for each; none where that
+    /// is switched off.
+    pub remedies: Vec<Remedy>,
     /// What a trial does, in order.
     pub steps: Vec<Step>,
     /// The places in which trials run side by side; without any, one trial runs

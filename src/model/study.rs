@@ -11,7 +11,6 @@ mod rewriting;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use self::faults::Faults;
 pub use self::faults::HOST_FAULTS_MAX;
@@ -217,27 +216,11 @@ impl Study {
         self.paused_by_user && matches!(self.phase, Phase::Paused(_))
     }
 
-    /// The trials that run now, in the order of their numbers.
-    pub fn all_running(&self) -> impl Iterator<Item = &Arc<Trial>> {
-        let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
-        open.filter(|trial| trial.running().is_some())
-    }
-
-    /// The trial that runs now; of several the one with the lowest number.
-    pub fn running(&self) -> Option<&Arc<Trial>> {
-        self.all_running().next()
-    }
-
     /// The trials that are begun or planned and not settled, in the order of
     /// their numbers.
     pub fn all_unsettled(&self) -> impl Iterator<Item = &Arc<Trial>> {
         let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
         open.filter(|trial| !trial.is_settled())
-    }
-
-    /// The first trial that is planned or interrupted, and does not run.
-    pub fn waiting(&self) -> Option<&Arc<Trial>> {
-        self.all_unsettled().find(|trial| trial.running().is_none())
     }
 
     /// The first trial that is begun or planned and not settled.
@@ -337,25 +320,6 @@ impl Study {
         self.tally.cut_runs.max(0.0)
     }
 
-    /// The time with a trial running, be it one or several; up to `now`, where
-    /// one does.
-    pub fn busy(&self, now: Timestamp) -> Duration {
-        self.work.so_far(now)
-    }
-
-    /// The time of all sittings together; those that run count up to `now`.
-    pub fn sitting_time(&self, now: Timestamp) -> Duration {
-        let sittings = self.all_running().filter_map(|trial| trial.running());
-        let running: Duration = sittings.map(|sitting| now.since(sitting.started)).sum();
-        self.tally.busy + running
-    }
-
-    /// The time of GPUs with a trial running: [`sitting_time`](Self::sitting_time)
-    /// for each GPU that a trial has.
-    pub fn gpu_time(&self, now: Timestamp) -> Duration {
-        self.sitting_time(now).saturating_mul(self.spec.gpus())
-    }
-
     /// Takes up a fact.
     ///
     /// # Errors
@@ -390,7 +354,8 @@ impl Study {
             Event::ApprovalAsked(_)
             | Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
-            | Event::ApprovalWithdrawn { .. } => {}
+            | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. } => {}
             Event::TrialPlanned {
                 trial,
                 params,

@@ -35,6 +35,11 @@ pub enum Origin {
     Imported,
     /// A user.
     User,
+    /// The remedy for the trouble that another trial failed by.
+    Remedy {
+        /// That trial.
+        of: TrialId,
+    },
 }
 
 /// One execution of a task or a measure step that counts.

@@ -115,11 +115,13 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
             vec![of_study(Kind::Approval, words.asked(proposal), lines)]
         }
         Event::Paused { reason, by_user } => {
-            let lines = vec![
+            let mut lines: Vec<String> =
+                words.hint(study).filter(|_| !by_user).into_iter().collect();
+            lines.extend([
                 words.resume_hint(),
                 words.counts(study),
                 words.standing(study),
-            ];
+            ]);
             vec![of_study(
                 Kind::Paused,
                 words.paused(reason, *by_user),

@@ -7,7 +7,7 @@ use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
-use crate::model::trial::{Trial, TrialId, log_name};
+use crate::model::trial::{SittingEnd, Trial, TrialId, log_name};
 use crate::report::advice::silent;
 use crate::report::overview::{Gain, changes, gain};
 use crate::report::phrase::{
@@ -15,6 +15,7 @@ use crate::report::phrase::{
 };
 use crate::report::proposal;
 use crate::report::retrial::{DRIFT_HINT, drifted, fresh_starts};
+use crate::troubles;
 
 /// Title and text of a test.
 pub const fn test_words(language: Language) -> (&'static str, &'static str) {
@@ -263,6 +264,18 @@ impl Words {
         }
     }
 
+    /// What to do about the trouble of the trial that waits to be tried
+    /// again.
+    pub(super) fn hint(self, study: &Study) -> Option<String> {
+        let last = study.unsettled()?.sittings.last()?;
+        let Some(SittingEnd::Finished(Outcome::Failed(failure))) = &last.end else {
+            return None;
+        };
+        let cause = failure.cause.as_ref()?;
+        let hint = self.say(cause.hint.clone(), troubles::chinese(cause));
+        Some(cut(&clean(&hint), 500))
+    }
+
     pub(super) fn resume_hint(self) -> String {
         let command = "autotunectl resume";
         self.say(format!("to go on: {command}"), format!("继续：{command}"))
@@ -390,7 +403,8 @@ impl Words {
             lines.push(cut(&message, 500));
         }
         if let Some(cause) = &failure.cause {
-            lines.push(cut(&clean(&cause.hint), 500));
+            let hint = self.say(cause.hint.clone(), troubles::chinese(cause));
+            lines.push(cut(&clean(&hint), 500));
             lines.push(cut(&clean(&cause.line), 300));
         }
         let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);

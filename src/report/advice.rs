@@ -1,7 +1,7 @@
 //! What the advisor was asked and what came of it, in words.
 
 use super::phrase::clean;
-use crate::model::advice::{Advice, Answer, Question, UNANSWERED_MAX};
+use crate::model::advice::{Advice, Answer, FAILED_PLANS_MAX, Question, UNANSWERED_MAX};
 use crate::model::study::Study;
 
 /// What an advice says, in one sentence without its full stop.
@@ -54,7 +54,20 @@ pub fn subject(question: &Question) -> String {
 pub fn news(study: &Study, advice: &Advice) -> Option<String> {
     let before = study.advice().iter().rev().nth(1);
     let is_known = advice.answer.is_err() && before.is_some_and(|b| b.answer == advice.answer);
-    (!is_known).then(|| advised(advice))
+    (!is_known).then(|| advised(advice) + without_plan(study, advice))
+}
+
+/// How a study goes on that has no plan: it is asked for again, or not.
+fn without_plan(study: &Study, advice: &Advice) -> &'static str {
+    let was_asked = advice.question == Question::Plan && advice.usage.requests > 0;
+    if !was_asked || advice.answer.is_ok() {
+        ""
+    } else if study.consultations().failed_plans() < FAILED_PLANS_MAX {
+        "; the parameters are gone through as the spec has them, and a plan is asked for again \
+         before the next one"
+    } else {
+        "; it is not asked for again: the parameters are gone through as the spec has them"
+    }
 }
 
 /// That the advisor is not asked any more, since it leaves all questions

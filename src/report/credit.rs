@@ -36,9 +36,9 @@ pub struct Answers {
     pub outdated: u32,
 }
 
-/// Who wanted a trial, in one word: `baseline`, `sampler`, `imported`, `user`;
-/// of those of the sampler, `advisor` where the advisor has proposed it and
-/// `fallback` where it was of no help.
+/// Who wanted a trial, in one word: `baseline`, `sampler`, `imported`, `user`,
+/// `remedy`; of those of the sampler, `advisor` where the advisor has proposed
+/// it and `fallback` where it was of no help.
 pub fn origin(trial: &Trial) -> &'static str {
     match (
         trial.origin,
@@ -47,6 +47,7 @@ pub fn origin(trial: &Trial) -> &'static str {
         (Origin::Baseline, _) => "baseline",
         (Origin::Imported, _) => "imported",
         (Origin::User, _) => "user",
+        (Origin::Remedy { .. }, _) => "remedy",
         (Origin::Sampler, Some(Rule::Advisor { .. })) => "advisor",
         (Origin::Sampler, Some(Rule::Fallback { .. })) => "fallback",
         (Origin::Sampler, _) => "sampler",

@@ -47,6 +47,10 @@ pub fn answered(event: &Event) -> Option<String> {
         Event::ApprovalWithdrawn { reason } => {
             format!("the proposal is withdrawn: {}", clean(reason))
         }
+        Event::ParameterReopened { by, parameter } => {
+            let by = clean(&by.to_string());
+            format!("{} is taken up again by {by}", clean(parameter))
+        }
         _ => return None,
     })
 }

@@ -5,6 +5,7 @@
 //! no plan yet                          ->  Consult(Plan)
 //! the plan's base was not tried        ->  Try it
 //! for each parameter of the plan, until it had its rounds:
+//!     the plan had failed              ->  Consult(Plan), before each but the first
 //!     base = the best trial so far
 //!     nothing was said for this round  ->  Consult(Value)
 //!     a value                          ->  Try it
@@ -14,6 +15,10 @@
 //!                                          tried; none is left: the next parameter
 //! all have had theirs                  ->  Exhausted
 //! ```
+//!
+//! A plan that failed is asked for again before the next parameter of the order
+//! that took its place, until [`FAILED_PLANS_MAX`] have failed. One that comes
+//! then goes on with what was not gone through.
 //!
 //! A value that a user refuses is a round, too, and one that the user gives
 //! instead; a parameter that the user has ended is over.
@@ -35,7 +40,7 @@ use super::standing::Standing;
 use super::{Ask, coordinate};
 use crate::base::random::generator;
 use crate::model::Name;
-use crate::model::advice::{Advice, Answer, Question};
+use crate::model::advice::{Advice, Answer, FAILED_PLANS_MAX, Question};
 use crate::model::choice::Rule;
 use crate::model::domain::Domain;
 use crate::model::params::Params;
@@ -61,30 +66,48 @@ pub(super) fn next(study: &Study, baseline: &Params) -> Next {
     }
     let walk = Walk::new(study, baseline);
     let (most, rounds) = extent(study.spec());
-    let Some((number, plan)) = walk.about(|question| *question == Question::Plan).next() else {
+    let Some(plan) = walk.plan() else {
         return (Ask::Consult(Question::Plan), None);
     };
-    let priority = match &plan.answer {
-        Ok(Answer::Plan { base, priority }) => {
+    let (since, priority) = match &plan {
+        Plan::Made {
+            number,
+            base,
+            priority,
+        } => {
             if walk.is_usable(base, baseline) {
-                let rule = Rule::Advisor { advice: number };
-                return (Ask::Try(base.clone()), Some(rule));
+                let rule = Rule::Advisor { advice: *number };
+                return (Ask::Try(Params::clone(base)), Some(rule));
             }
-            priority.clone()
+            (*number, priority.to_vec())
         }
-        _ => declared(study, baseline),
+        Plan::Failed { .. } => (0, declared(study, baseline)),
     };
-    let known = priority.iter().filter_map(|name| walk.tunable(name));
-    let known: Vec<&Parameter> = known.take(most).collect();
+    // What the fall-back went through before there was a plan.
+    let before = |parameter: &&Parameter| {
+        let mut advice = walk.on(parameter);
+        advice.next().is_some_and(|(number, _)| number < since)
+    };
+    let parameters = study.spec().space.parameters().iter();
+    let mut known: Vec<&Parameter> = parameters.filter(before).collect();
+    let over = known.len();
+    let ordered = priority.iter().filter_map(|name| walk.tunable(name));
+    known.extend(ordered.filter(|parameter| !before(parameter)));
+    known.truncate(most);
     // Whatever is best of a parameter is fixed once the next one is asked for.
     let is_begun = |parameter: &&Parameter| walk.on(parameter).next().is_some();
-    let begun = known.iter().rposition(is_begun).unwrap_or(0);
+    let begun = known.iter().rposition(is_begun).unwrap_or(0).max(over);
     let mut trials = 0;
     for (index, parameter) in known.iter().enumerate() {
-        match walk.rounds(parameter, rounds) {
-            (_, Some(next)) if index >= begun => return next,
-            (done, _) => trials += done,
+        let (done, next) = walk.rounds(parameter, rounds);
+        trials += done;
+        let Some(next) = next.filter(|_| index >= begun) else {
+            continue;
+        };
+        if !is_begun(parameter) && walk.wants_another(&plan) {
+            return (Ask::Consult(Question::Plan), None);
         }
+        return next;
     }
     (Ask::Exhausted(through(known.len(), trials)), None)
 }
@@ -156,6 +179,22 @@ fn through(parameters: usize, trials: usize) -> String {
     }
 }
 
+/// The plan that counts.
+enum Plan<'a> {
+    /// The first that came to something.
+    Made {
+        /// The number of the advice.
+        number: u32,
+        base: &'a Params,
+        priority: &'a [Name],
+    },
+    /// None did, and this was the last.
+    Failed {
+        /// The number of the advice.
+        number: u32,
+    },
+}
+
 struct Walk<'a> {
     study: &'a Study,
     /// The best params so far.
@@ -190,6 +229,33 @@ impl<'a> Walk<'a> {
         numbered.filter(move |(_, advice)| {
             asked(&advice.question) && advice.answer != Ok(Answer::Outdated)
         })
+    }
+
+    /// The plan that counts; `None` before there was any.
+    fn plan(&self) -> Option<Plan<'a>> {
+        let mut last = None;
+        for (number, advice) in self.about(|question| *question == Question::Plan) {
+            if let Ok(Answer::Plan { base, priority }) = &advice.answer {
+                return Some(Plan::Made {
+                    number,
+                    base,
+                    priority,
+                });
+            }
+            last = Some(Plan::Failed { number });
+        }
+        last
+    }
+
+    /// Whether a parameter was gone through since the last plan failed, and
+    /// another plan is worth asking for.
+    fn wants_another(&self, plan: &Plan<'_>) -> bool {
+        let Plan::Failed { number: last } = plan else {
+            return false;
+        };
+        let mut values = self.about(|question| matches!(question, Question::Value { .. }));
+        let is_due = values.any(|(number, _)| number > *last);
+        is_due && self.study.consultations().failed_plans() < FAILED_PLANS_MAX
     }
 
     /// The parameter of that name, if the advisor may choose it and it counts.

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::simulation::{self, Answer, Simulation, fails, int, list, space, speed};
 use super::{Ask, ask, choice};
-use crate::model::advice::{Answer as Advised, Question};
+use crate::model::advice::{Advice, Answer as Advised, Question};
 use crate::model::approval::{Approve, By, Ends};
 use crate::model::choice::Rule;
 use crate::model::domain::Scale;
@@ -122,6 +122,66 @@ fn without_advice_it_goes_through_the_parameters_by_itself() {
     insta::assert_snapshot!(said.join("\n"));
 }
 
+/// The fall-back's parameter is finished first; what it has gone through is
+/// over, and counts.
+#[test]
+fn a_plan_that_failed_is_asked_for_again() {
+    let mut simulation = Simulation::new(spec());
+    let baseline = three_lists().baseline().expect("no rules");
+    let base = with(&with(&baseline, "A", "3"), "C", "2");
+    let mut plans = [
+        Err("500".to_owned()),
+        Ok(Advised::Plan {
+            base,
+            priority: vec!["C".into(), "A".into(), "B".into()],
+        }),
+    ]
+    .into_iter();
+    let said = play(&mut simulation, digits, |question| match question {
+        Question::Plan => plans.next().expect("no third plan"),
+        _ => Err("500".to_owned()),
+    });
+    insta::assert_snapshot!(said.join("\n"));
+}
+
+#[test]
+fn after_three_failed_plans_none_is_asked_for() {
+    let lists = ["A", "B", "C", "D", "E"].map(|name| list(name, "1 2", ""));
+    let mut spec = simulation::spec(space(lists.into(), &[]), SamplerKind::Advisor);
+    let mut advisor = simulation::advisor();
+    advisor.max_priority_params = 5;
+    spec.advisor = Some(advisor);
+    let mut simulation = Simulation::new(spec.clone());
+    let said = play(&mut simulation, digits, |_| Err("500".to_owned()));
+    let asked = |said: &[String]| {
+        let asked = said.iter().filter_map(|line| line.split_once('?'));
+        asked.map(|(what, _)| what.to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        asked(&said),
+        ["Plan", "A", "Plan", "B", "Plan", "C", "D", "E"]
+    );
+
+    // One that nobody was asked for is none that failed.
+    let mut simulation = Simulation::new(spec);
+    let mut unasked = 0;
+    while let Some(next) = match ask(&simulation.study) {
+        Ask::Exhausted(_) => None,
+        next => Some(next),
+    } {
+        match next {
+            Ask::Try(params) => simulation.try_params(&params, Origin::Sampler, &digits(&params)),
+            Ask::Consult(question) => {
+                unasked += u32::from(question == Question::Plan);
+                let none = Advice::none(question, "it is switched off".to_owned());
+                simulation.happen(Event::Advised(none.into()));
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(unasked, 5);
+}
+
 #[test]
 fn what_fails_is_a_round() {
     let mut simulation = Simulation::new(spec());
@@ -133,7 +193,8 @@ fn what_fails_is_a_round() {
     let bases = said.iter().filter(|said| said.contains('?'));
     // Nothing that failed is a base.
     assert!(bases.clone().all(|said| !said.contains("A=2")), "{said:?}");
-    assert_eq!(bases.count(), 1 + 2 + 3 + 1);
+    // A plan before each parameter, and the rounds of three.
+    assert_eq!(bases.count(), 3 + 2 + 3 + 1);
 }
 
 #[test]
@@ -197,6 +258,8 @@ fn what_a_user_refuses_is_not_tried() {
         refuse(&mut simulation, &params, Ends::Proposal);
         refused.push(params);
     }
+    assert_eq!(ask(&simulation.study), Ask::Consult(Question::Plan));
+    simulation.advise(Question::Plan, Err("nobody".to_owned()));
     let Ask::Consult(Question::Value { parameter, base }) = ask(&simulation.study) else {
         panic!("nothing of A is left");
     };
@@ -207,12 +270,9 @@ fn what_a_user_refuses_is_not_tried() {
         panic!("it is proposed");
     };
     refuse(&mut simulation, &params, Ends::Parameter("B".into()));
-    assert!(matches!(
-        ask(&simulation.study),
-        Ask::Consult(Question::Value { parameter, .. }) if &*parameter == "C"
-    ));
     let said = play(&mut simulation, digits, |_| Err("nobody".to_owned()));
-    assert_eq!(said.len(), 3, "{said:?}");
+    assert_eq!(said[..2], ["Plan?", "C? A=1|B=4|C=1|FIXED=1"], "{said:?}");
+    assert_eq!(said.len(), 4, "{said:?}");
     assert!(
         refused
             .iter()

@@ -103,6 +103,7 @@ pub(crate) fn spec(space: Space, sampler: SamplerKind) -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        remedies: Vec::new(),
         advisor: None,
         digest: String::new(),
     }
@@ -292,6 +293,7 @@ impl Simulation {
     pub(crate) fn advise(&mut self, question: Question, answer: Result<Advised, String>) {
         let mut advice = Advice::none(question, String::new());
         advice.answer = answer;
+        advice.usage.requests = 1;
         self.happen(Event::Advised(advice.into()));
     }
 

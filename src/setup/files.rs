@@ -29,13 +29,21 @@ impl Change {
     /// [`SetupError::NotOurs`] for a file that somebody else has written, and
     /// when it cannot be read.
     pub fn new(path: PathBuf, new: Option<String>) -> Result<Self, SetupError> {
+        Self::marked(path, new, MARK)
+    }
+
+    /// The same of a file that begins with another mark.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn marked(path: PathBuf, new: Option<String>, mark: &str) -> Result<Self, SetupError> {
         let old = match fs::symlink_metadata(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(SetupError::at(&path)(error)),
             Ok(found) if !found.is_file() => return Err(SetupError::NotOurs(path)),
             Ok(_) => Some(fs::read_to_string(&path).map_err(SetupError::at(&path))?),
         };
-        let is_ours = |text: &String| text.lines().next() == Some(MARK);
+        let is_ours = |text: &String| text.lines().next() == Some(mark);
         if old.as_ref().is_some_and(|text| !is_ours(text)) {
             return Err(SetupError::NotOurs(path));
         }

@@ -54,6 +54,25 @@ pub fn make_tmpfile(line: &str) -> Result<(), SetupError> {
     succeed("systemd-tmpfiles", &["--create", "-"], line).map(drop)
 }
 
+/// Encrypts a credential for this machine, and sees that it can be read again.
+/// The secret goes through pipes alone.
+///
+/// # Errors
+/// [`SetupError::Program`].
+pub fn encrypt(name: &str, secret: &str) -> Result<String, SetupError> {
+    let name = format!("--name={name}");
+    let program = "systemd-creds";
+    let encrypted = succeed(program, &["encrypt", &name, "-", "-"], secret)?;
+    let read = succeed(program, &["decrypt", &name, "-", "-"], &encrypted)?;
+    if read == secret {
+        return Ok(encrypted);
+    }
+    Err(SetupError::Program {
+        command: program.to_owned(),
+        said: "it does not decrypt what it has encrypted".to_owned(),
+    })
+}
+
 fn succeed(program: &str, arguments: &[&str], input: &str) -> Result<String, SetupError> {
     let failed = |said: String| SetupError::Program {
         command: format!("{program} {}", arguments.join(" ")),

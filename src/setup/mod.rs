@@ -14,17 +14,18 @@
 //! | [`drop_in`] | what is written: pure |
 //! | [`host`] | users, groups and GPUs |
 //! | [`files`] | writing and taking back, of our own files alone |
+//! | [`credential`] | a secret, encrypted for the service |
 //! | [`manager`] | systemctl and its like |
 //! | [`preflight`] | the look from inside the sandbox |
 //! | [`reach`] | whether a folder can be reached and written to |
 //!
 //! # Invariants
 //!
-//! - A file that does not begin with [`files::MARK`] is neither replaced nor
-//!   deleted.
+//! - A file that does not begin with our mark is neither replaced nor deleted.
 //! - The service itself is never started or stopped. Only programs of the
 //!   service manager are run, each to its end.
 
+pub mod credential;
 pub mod drop_in;
 pub mod files;
 pub mod host;
@@ -71,8 +72,8 @@ pub enum SetupError {
     },
     /// A file of that name that is not ours.
     #[error(
-        "{} was not written by `autotuned setup`, and is left alone: move it away, or do with it \
-         what is to be done", .0.display()
+        "{} was not written by autotune, and is left alone: move it away, or do with it what is \
+         to be done", .0.display()
     )]
     NotOurs(PathBuf),
     /// A file cannot be read or written.

@@ -7,10 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::text::{Interner, Scalar, Text};
 use crate::model::amendment::Amendment;
+use crate::model::approval::{Approve, Overdue};
 use crate::model::domain::{Domain, DomainError, Scale};
 use crate::model::expression::Expression;
+use crate::model::metric::Direction;
 use crate::model::setting::Setting;
 use crate::model::space::Parameter;
+use crate::model::spec::Median;
 use crate::model::value::Finite;
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +89,23 @@ pub(super) enum SettingRecord<'a> {
     Racing(bool),
     Recheck(u32),
     ConfirmRuns(u32),
+    Median(Option<MedianRecord<'a>>),
+    Approve(Text<'a>),
+    ApproveTimeoutNs(Option<u64>),
+    ApproveDefault(Text<'a>),
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct MedianRecord<'a> {
+    after: u32,
+    from: u64,
+    #[serde(borrow)]
+    metric: Text<'a>,
+    maximize: bool,
+}
+
+fn unknown(name: &Text<'_>) -> String {
+    format!("`{}` is not known", name.as_str())
 }
 
 const fn yes() -> bool {
@@ -231,6 +251,17 @@ impl<'a> SettingRecord<'a> {
             Setting::Racing(on) => Self::Racing(*on),
             Setting::Recheck(trials) => Self::Recheck(*trials),
             Setting::ConfirmRuns(runs) => Self::ConfirmRuns(*runs),
+            Setting::Median(median) => Self::Median(median.as_ref().map(|median| MedianRecord {
+                after: median.after,
+                from: median.from,
+                metric: Text::of(&median.metric),
+                maximize: median.direction == Direction::Maximize,
+            })),
+            Setting::Approve(of) => Self::Approve(Text::of(of.name())),
+            Setting::ApproveTimeout(time) => Self::ApproveTimeoutNs(
+                time.map(|time| time.as_nanos().try_into().unwrap_or(u64::MAX)),
+            ),
+            Setting::ApproveDefault(overdue) => Self::ApproveDefault(Text::of(overdue.name())),
         }
     }
 
@@ -260,6 +291,27 @@ impl<'a> SettingRecord<'a> {
             Self::Racing(on) => Setting::Racing(on),
             Self::Recheck(trials) => Setting::Recheck(trials),
             Self::ConfirmRuns(runs) => Setting::ConfirmRuns(runs),
+            Self::Median(median) => Setting::Median(median.map(|median| Median {
+                after: median.after,
+                from: median.from,
+                metric: names.name(median.metric.as_str()),
+                direction: match median.maximize {
+                    true => Direction::Maximize,
+                    false => Direction::Minimize,
+                },
+            })),
+            Self::Approve(name) => {
+                let found = Approve::ALL
+                    .into_iter()
+                    .find(|of| of.name() == name.as_str());
+                Setting::Approve(found.ok_or_else(|| unknown(&name))?)
+            }
+            Self::ApproveTimeoutNs(time) => Setting::ApproveTimeout(time.map(Duration::from_nanos)),
+            Self::ApproveDefault(name) => {
+                let mut all = Overdue::ALL.into_iter();
+                let found = all.find(|overdue| overdue.name() == name.as_str());
+                Setting::ApproveDefault(found.ok_or_else(|| unknown(&name))?)
+            }
         })
     }
 }

@@ -41,6 +41,13 @@ pub(super) struct RefusedRecord<'a> {
 }
 
 #[derive(Serialize, Deserialize)]
+pub(super) struct ReopenedRecord<'a> {
+    #[serde(borrow)]
+    by: ByRecord<'a>,
+    parameter: Text<'a>,
+}
+
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum ByRecord<'a> {
     User {
@@ -118,6 +125,22 @@ impl<'a> RefusedRecord<'a> {
                 EndsRecord::Parameter(name) => Ends::Parameter(names.name(name.as_str())),
                 EndsRecord::Study => Ends::Study,
             },
+        }
+    }
+}
+
+impl<'a> ReopenedRecord<'a> {
+    pub(super) fn of(by: &'a By, parameter: &'a str) -> Self {
+        Self {
+            by: ByRecord::of(by),
+            parameter: Text::of(parameter),
+        }
+    }
+
+    pub(super) fn into_event(self, names: &mut Interner) -> Event {
+        Event::ParameterReopened {
+            by: self.by.into_by(names),
+            parameter: names.name(self.parameter.as_str()),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::advice_record::AdviceRecord;
 use super::amendment_record::AmendmentRecord;
-use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord};
+use super::approval_record::{AskedRecord, GivenRecord, RefusedRecord, ReopenedRecord};
 use super::artifacts_record::{DeletedRecord, FoundRecord, KeptRecord, LostRecord, ResumedRecord};
 use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
@@ -152,11 +152,12 @@ pub(super) enum EventRecord<'a> {
     ArtifactsDeleted(DeletedRecord),
     TaskResumed(ResumedRecord<'a>),
     Advised(AdviceRecord<'a>),
+    ParameterReopened(ReopenedRecord<'a>),
 }
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 36] = [
+    pub(super) const KINDS: [&'static str; 37] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -193,6 +194,7 @@ impl EventRecord<'_> {
         "artifacts-deleted",
         "task-resumed",
         "advised",
+        "parameter-reopened",
     ];
 }
 
@@ -369,6 +371,9 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
             Event::ApprovalWithdrawn { reason } => Self::ApprovalWithdrawn {
                 reason: Text::of(reason),
             },
+            Event::ParameterReopened { by, parameter } => {
+                Self::ParameterReopened(ReopenedRecord::of(by, parameter))
+            }
             Event::Artifacts { trial, change } => Self::of_artifacts(*trial, change),
             Event::TaskResumed {
                 trial,
@@ -563,6 +568,7 @@ impl EventRecord<'_> {
             Self::ApprovalAsked(asked) => asked.into_event(names)?,
             Self::ApprovalGiven(given) => given.into_event(names)?,
             Self::ApprovalRefused(refused) => refused.into_event(names),
+            Self::ParameterReopened(reopened) => reopened.into_event(names),
             Self::ApprovalWithdrawn { reason } => Event::ApprovalWithdrawn {
                 reason: reason.owned(),
             },

@@ -4,6 +4,7 @@
 //! <journal's folder>/former/2026-03-01T120000/
 //!     journal.jsonl, spec.toml, trials/     as they were
 //!     tune_results.jsonl, tune_server_logs/ under the names that the spec has
+//!     advisor.jsonl                         the dialogue with the advisor
 //!     best_params.json                      a copy: the file stays
 //! ```
 //!
@@ -22,6 +23,9 @@ use super::spec_copy;
 use crate::base::clock::Timestamp;
 use crate::base::file;
 use crate::model::spec::FileNames;
+
+/// The dialogue with the advisor, in the folder of the output.
+pub const DIALOGUE: &str = "reports/advisor.jsonl";
 
 /// Moves the study whose files are in `output_dir` aside, under its lock.
 /// Returns where it is now; `None` when there was nothing to move.
@@ -44,9 +48,11 @@ pub fn set_aside(
         beside("artifact-lists"),
         beside(spec_copy::FILE),
         beside(spec_copy::FOLDER),
+        // The dialogue goes on in a file of its own.
+        output_dir.join(DIALOGUE),
         beside(journal::FILE),
     ];
-    let has_history = [&moved[0], &moved[8]];
+    let has_history = [&moved[0], &moved[9]];
     if !has_history.iter().any(|path| path.exists()) {
         return Ok(None);
     }
@@ -106,7 +112,14 @@ mod tests {
         for folder in [&journal.join("trials"), &folder.join("tune_server_logs")] {
             fs::create_dir_all(folder).expect("a folder");
         }
-        for path in ["tune_results.jsonl", "best_params.json", "run_model.sh"] {
+        fs::create_dir_all(folder.join("reports")).expect("a folder");
+        for path in [
+            "tune_results.jsonl",
+            "best_params.json",
+            "run_model.sh",
+            DIALOGUE,
+            "reports/report-1.md",
+        ] {
             fs::write(folder.join(path), path).expect("written");
         }
         for name in ["journal.jsonl", "spec.toml"] {
@@ -124,6 +137,7 @@ mod tests {
         let former = set_aside(folder, &names(), NOW).expect("moved");
         let former = former.expect("a history");
         let kept = [
+            "advisor.jsonl",
             "best_params.json",
             "journal.jsonl",
             "spec.toml",
@@ -132,8 +146,10 @@ mod tests {
             "tune_server_logs",
         ];
         assert_eq!(list(&former), kept);
-        let left = [".autotune", "best_params.json", "run_model.sh"];
+        let left = [".autotune", "best_params.json", "reports", "run_model.sh"];
         assert_eq!(list(folder), left);
+        // A report has its time in its name.
+        assert_eq!(list(&folder.join("reports")), ["report-1.md"]);
         assert_eq!(list(&folder.join(".autotune/r")), ["former", "lock"]);
         // Within the same second.
         study(folder);

@@ -14,6 +14,8 @@ pub(super) enum OriginRecord {
     Sampler,
     Imported,
     User,
+    /// Of the trial of that number.
+    Remedy(u32),
 }
 
 /// A sitting that says nothing of it measures its trial.
@@ -111,6 +113,7 @@ impl OriginRecord {
             Origin::Sampler => Self::Sampler,
             Origin::Imported => Self::Imported,
             Origin::User => Self::User,
+            Origin::Remedy { of } => Self::Remedy(of.0),
         }
     }
 
@@ -120,6 +123,7 @@ impl OriginRecord {
             Self::Sampler => Origin::Sampler,
             Self::Imported => Origin::Imported,
             Self::User => Origin::User,
+            Self::Remedy(of) => Origin::Remedy { of: TrialId(of) },
         }
     }
 }

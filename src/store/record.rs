@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`, `parameter-reopened`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned`, and `remedy` as its `origin` |
 
 use std::fmt;
 
@@ -305,6 +305,14 @@ mod tests {
                 boot_id: "".into(),
                 slot: None,
             },
+            Event::SittingStarted {
+                trial,
+                sitting: 4,
+                purpose: crate::model::trial::Purpose::Beside,
+                token: text(),
+                boot_id: "".into(),
+                slot: Some("gpu1".into()),
+            },
             Event::Drifted {
                 trial,
                 sitting: 2,
@@ -362,6 +370,10 @@ mod tests {
                 ends: Ends::Parameter("N".into()),
             },
             Event::ApprovalWithdrawn { reason: text() },
+            Event::ParameterReopened {
+                by: By::Timeout,
+                parameter: "N".into(),
+            },
             Event::Done { reason: text() },
             Event::Advised(std::sync::Arc::new(crate::model::advice::Advice {
                 question: crate::model::advice::Question::Summary,

@@ -79,6 +79,13 @@ pub enum Accepted {
         /// Whether the study is paused, so that it must be resumed first.
         paused: bool,
     },
+    /// A parameter that was ended may be proposed again.
+    ParameterReopened {
+        /// The parameter.
+        parameter: String,
+        /// Whether the study is paused, so that it must be resumed first.
+        paused: bool,
+    },
 }
 
 /// What ends with a proposal that is not tried.

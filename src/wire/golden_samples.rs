@@ -82,6 +82,7 @@ pub(super) fn detail() -> TrialDetail {
         logs_gone: true,
         choice: Some(choice()),
         curves: vec![curve()],
+        remedied_by: Some(9),
     }
 }
 
@@ -255,5 +256,69 @@ pub(super) fn metrics() -> Vec<Family> {
     vec![
         family(FamilyKind::Gauge, vec![sample]),
         family(FamilyKind::Counter, Vec::new()),
+    ]
+}
+
+pub(super) fn answers() -> [Accepted; 13] {
+    let running = Some(4);
+    [
+        Accepted::Paused {
+            running,
+            beside: vec![6],
+            interrupted: true,
+        },
+        Accepted::Resumed,
+        Accepted::Stopping {
+            running,
+            beside: vec![6],
+        },
+        Accepted::Skipped {
+            trial: 4,
+            running: true,
+        },
+        Accepted::Reopened {
+            trial: 2,
+            running,
+            beside: vec![6],
+        },
+        Accepted::Enqueued {
+            trial: 5,
+            running,
+            beside: vec![6],
+            paused: true,
+        },
+        Accepted::Reloaded(Reloaded {
+            warnings: vec![text("w")],
+            unfit: vec![text("u")],
+            running,
+            beside: vec![6],
+            done: true,
+        }),
+        Accepted::Amended(Amended {
+            changed: vec![text("c")],
+            withdrawn: vec![text("w")],
+            running,
+            beside: vec![6],
+            outside: vec![6, 7],
+            best_before: Some(2),
+            best: None,
+            best_outside: false,
+            paused: false,
+            done: true,
+        }),
+        Accepted::Approved {
+            proposal: 3,
+            trial: 5,
+            running,
+            beside: vec![6],
+            paused: false,
+        },
+        rejected(Ended::Proposal),
+        rejected(Ended::Parameter(text("N"))),
+        rejected(Ended::Study),
+        Accepted::ParameterReopened {
+            parameter: text("N"),
+            paused: false,
+        },
     ]
 }

@@ -18,7 +18,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 mod samples;
 
 use self::samples::{
-    approve, curve, detail, importance, leader, proposal, refusals, reject, rejected,
+    answers, approve, curve, detail, importance, leader, proposal, refusals, reject, rejected,
 };
 
 fn reason() -> String {
@@ -48,6 +48,7 @@ fn requests() -> Vec<Request> {
         reject(End::Proposal),
         reject(End::Parameter),
         reject(End::Study),
+        Steer::ReopenParameter(text("N")),
     ];
     let until = [
         Until::Done,
@@ -248,6 +249,7 @@ fn row() -> TrialRow {
         }],
         cause: Some(text("gpu-out-of-memory")),
         advice: Some(text("more")),
+        remedy_of: Some(2),
     }
 }
 
@@ -343,6 +345,7 @@ fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             noise: 0.02,
             disturb: true,
         }),
+        ended: vec![text("N")],
     }))
 }
 
@@ -503,66 +506,6 @@ fn piece(bytes: Vec<u8>) -> LogPiece {
         offset: 70_000,
         bytes,
     }
-}
-
-fn answers() -> [Accepted; 12] {
-    let running = Some(4);
-    [
-        Accepted::Paused {
-            running,
-            beside: vec![6],
-            interrupted: true,
-        },
-        Accepted::Resumed,
-        Accepted::Stopping {
-            running,
-            beside: vec![6],
-        },
-        Accepted::Skipped {
-            trial: 4,
-            running: true,
-        },
-        Accepted::Reopened {
-            trial: 2,
-            running,
-            beside: vec![6],
-        },
-        Accepted::Enqueued {
-            trial: 5,
-            running,
-            beside: vec![6],
-            paused: true,
-        },
-        Accepted::Reloaded(Reloaded {
-            warnings: vec![text("w")],
-            unfit: vec![text("u")],
-            running,
-            beside: vec![6],
-            done: true,
-        }),
-        Accepted::Amended(Amended {
-            changed: vec![text("c")],
-            withdrawn: vec![text("w")],
-            running,
-            beside: vec![6],
-            outside: vec![6, 7],
-            best_before: Some(2),
-            best: None,
-            best_outside: false,
-            paused: false,
-            done: true,
-        }),
-        Accepted::Approved {
-            proposal: 3,
-            trial: 5,
-            running,
-            beside: vec![6],
-            paused: false,
-        },
-        rejected(Ended::Proposal),
-        rejected(Ended::Parameter(text("N"))),
-        rejected(Ended::Study),
-    ]
 }
 
 /// A line for each: the message as JSON, and its bytes.

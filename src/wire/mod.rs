@@ -49,7 +49,7 @@ pub mod reply;
 pub mod report;
 pub mod request;
 mod retrial;
-mod slot;
+mod running;
 pub mod socket;
 pub mod space;
 

@@ -17,7 +17,7 @@ pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
 pub use super::retrial::{Confirmation, Drift};
-pub use super::slot::{Neighbours, Slot};
+pub use super::running::{Doing, HeldUp, Neighbours, Running, Slot};
 pub use super::space::{Domain, Parameter, Setting, Settings, Space, TriedValue};
 
 /// One answer. Variants are only added at the end.
@@ -166,6 +166,8 @@ pub struct Status {
     /// How much trials that run side by side disturb each other, once that was
     /// measured.
     pub neighbours: Option<Neighbours>,
+    /// The parameters of which users want no further value.
+    pub ended: Vec<String>,
 }
 
 impl Status {
@@ -173,23 +175,6 @@ impl Status {
     pub fn all_running(&self) -> impl Iterator<Item = &Running> {
         self.running.iter().chain(&self.beside)
     }
-}
-
-/// A trial that a fault of the host has ended, and that is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct HeldUp {
-    /// Its number.
-    pub trial: u32,
-    /// The name of the fault, as in the results file: `port-taken`.
-    pub fault: String,
-    /// What it was, for people: the port, and who holds it.
-    pub why: String,
-    /// How many faults there were in a row.
-    pub times: u32,
-    /// After so many the study is paused.
-    pub most: u32,
-    /// When it is tried again.
-    pub again: i64,
 }
 
 /// Whether a study goes on. Variants are only added at the end.
@@ -229,91 +214,6 @@ pub struct Counts {
     pub failed: u32,
     /// Planned, running, interrupted or held up.
     pub unsettled: u32,
-}
-
-/// A trial that runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-pub struct Running {
-    /// Its number.
-    pub trial: u32,
-    /// The slot that it runs in, where the spec has slots.
-    pub slot: Option<String>,
-    /// The number of its sitting.
-    pub sitting: u32,
-    /// How it differs from the starting params.
-    pub changes: Vec<Change>,
-    /// Since when this sitting runs.
-    pub started: i64,
-    /// What it does.
-    pub doing: Doing,
-    /// Since when it does that.
-    pub since: i64,
-    /// Its good runs.
-    pub runs: u32,
-    /// How many it is to have.
-    pub runs_all: u32,
-    /// What the sitting is for, in words; `None` where it measures the trial.
-    pub retrial: Option<String>,
-    /// What the run that goes on has told: some of the points, the newest among
-    /// them.
-    pub curves: Vec<Curve>,
-}
-
-/// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Doing {
-    /// It is being started.
-    Starting,
-    /// A service is not ready yet.
-    Readying {
-        /// The step.
-        step: String,
-    },
-    /// All services are ready.
-    Ready,
-    /// A task or a measure step runs.
-    Step {
-        /// The step.
-        step: String,
-    },
-    /// It is being ended.
-    Ending,
-    /// A run that does not count.
-    WarmUp {
-        /// The step.
-        step: String,
-    },
-    /// Somebody else has the port of a service; it is waited for.
-    PortBusy {
-        /// The port.
-        port: u16,
-        /// Who has it, for people.
-        holder: String,
-    },
-    /// It waits for memory of a GPU.
-    Waiting {
-        /// For what, and who holds it.
-        text: String,
-    },
-    /// A part of a run.
-    Part {
-        /// The step.
-        step: String,
-        /// Which part, from 1.
-        part: u32,
-        /// Of how many.
-        parts: u32,
-    },
-    /// A run that tells how far it has come.
-    Progress {
-        /// The step.
-        step: String,
-        /// The metric.
-        metric: String,
-        /// What it was last.
-        value: f64,
-    },
 }
 
 /// A trial that will be taken up.
@@ -463,7 +363,8 @@ pub struct TrialRow {
     /// `running`, `interrupted`, `held up`.
     pub outcome: String,
     /// Who wanted it: `baseline`, `sampler`, `imported`, `user`; `advisor` where
-    /// the advisor has proposed it, `fallback` where it was of no help.
+    /// the advisor has proposed it, `fallback` where it was of no help; `remedy`
+    /// of the trouble of another.
     pub origin: String,
     /// How it differs from the starting params.
     pub changes: Vec<Change>,
@@ -490,6 +391,8 @@ pub struct TrialRow {
     /// Why the advisor has proposed it, in its own words, or why it was of no
     /// help.
     pub advice: Option<String>,
+    /// The failed trial for which it is the remedy.
+    pub remedy_of: Option<u32>,
 }
 
 /// The metric of a constraint.
@@ -538,6 +441,8 @@ pub struct TrialDetail {
     pub artifacts: Option<Artifacts>,
     /// What its runs have told on their way.
     pub curves: Vec<Curve>,
+    /// The trial that is the remedy for what it failed by.
+    pub remedied_by: Option<u32>,
 }
 
 /// A run.

@@ -116,6 +116,8 @@ pub enum Steer {
         /// What ends with it.
         end: End,
     },
+    /// Let a parameter be proposed again that was ended.
+    ReopenParameter(String),
 }
 
 /// What of a proposal is changed. Variants are only added at the end.

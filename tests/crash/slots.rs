@@ -15,8 +15,6 @@ name = "side-by-side"
 pass_env = ["PIDS"]
 [objective]
 maximize = "speed"
-[budget]
-trials = 3
 [space]
 N = [1, 2, 3]
 [host]
@@ -39,7 +37,7 @@ ready = { http = "http://127.0.0.1:{{ slot_port }}/" }
 name = "eval"
 kind = "measure"
 runs = 2
-command = ["{child}", "run", "--gate", "{dir}/gate-{{ trial }}-{{ run }}", "--env", "{dir}/env-{{ trial }}", "--print", "speed={{ N }}"]
+command = ["{child}", "run", "--gate", "{dir}/gate-{{ trial }}-{{ run }}", "--print", "speed={{ N }}"]
 metrics.speed = 'speed=(\S+)'
 "#;
 
@@ -154,10 +152,11 @@ fn trials_run_side_by_side(cgroup: bool) {
         [slot(1, "a"), slot(2, "a"), slot(1, "b"), slot(3, "b")]
     );
     for (trial, gpu) in [(2, "0"), (3, "1")] {
-        let env = std::fs::read_to_string(study.path(&format!("env-{trial}")));
+        let server = server_of(&study, trial);
+        let env = std::fs::read_to_string(format!("/proc/{server}/environ"));
         let env = env.expect("the environment");
         let wanted = format!("CUDA_VISIBLE_DEVICES={gpu}");
-        assert!(env.lines().any(|line| line == wanted), "{env}");
+        assert!(env.split('\0').any(|variable| variable == wanted), "{env}");
     }
     let status = json(&study, &["status"]);
     assert_eq!(status["running"]["trial"], 2);

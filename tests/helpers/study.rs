@@ -185,6 +185,7 @@ pub(crate) fn spec() -> Spec {
         notify: Notify::default(),
         log_max: 1 << 20,
         retention: Retention::default(),
+        remedies: Vec::new(),
         advisor: None,
         digest: "9b1c2f".repeat(10) + "0a1b",
     }
@@ -408,9 +409,10 @@ impl Story {
             Origin::Sampler,
             Origin::Imported,
             Origin::User,
+            Origin::Remedy { of: trial },
         ]
         .choose(&mut self.random)
-        .expect("four");
+        .expect("five");
         let choice = self.wild_choice();
         let advice = self.wild_advice(&params);
         facts.push(self.fact(Event::Advised(advice.into())));

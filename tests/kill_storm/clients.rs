@@ -355,7 +355,9 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
         }
         Accepted::Amended(_) => Some(Promise::Amended),
         // None of the storm's studies wait for approval.
-        Accepted::Approved { .. } | Accepted::Rejected { .. } => None,
+        Accepted::Approved { .. }
+        | Accepted::Rejected { .. }
+        | Accepted::ParameterReopened { .. } => None,
         Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };

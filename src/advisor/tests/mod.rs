@@ -75,6 +75,10 @@ fn parameters() -> Vec<Parameter> {
 /// A study with its baseline, a better trial of `BATCH=16`, and one of
 /// `BATCH=32` that has failed, saying something.
 fn study() -> Study {
+    simulation().study
+}
+
+fn simulation() -> Simulation {
     let spec = spec(
         space(parameters(), &["SEQS <= 48"]),
         SamplerKind::Coordinate,
@@ -102,7 +106,7 @@ fn study() -> Study {
     simulation.try_params(&baseline, Origin::Baseline, &Answer::Runs(runs));
     simulation.try_params(&with("16"), Origin::Sampler, &speed(140.0));
     simulation.try_params(&with("32"), Origin::Sampler, &Answer::Fails(failure));
-    simulation.study
+    simulation
 }
 
 fn value_of(study: &Study, parameter: &str) -> Question {
@@ -114,9 +118,13 @@ fn value_of(study: &Study, parameter: &str) -> Question {
 
 /// Asks a server that answers like this; what came, and the server.
 async fn ask(question: Question, replies: Vec<Reply>) -> (Consulted, Server) {
+    ask_about(&study(), question, replies).await
+}
+
+async fn ask_about(study: &Study, question: Question, replies: Vec<Reply>) -> (Consulted, Server) {
     let server = Server::start(replies).await;
     let advisor = advisor(&server.base_url);
-    let came = consult(&advisor, &access(), &study(), question, Usage::default()).await;
+    let came = consult(&advisor, &access(), study, question, Usage::default()).await;
     let kept: Vec<String> = came.dialogue.iter().map(super::Exchange::line).collect();
     let shown = format!("{came:?} {}", kept.join("\n"));
     assert!(!shown.contains("hunter2"), "{shown}");

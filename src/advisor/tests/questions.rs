@@ -7,6 +7,8 @@ use super::server::{Reply, Server, say, status};
 use super::*;
 use crate::advisor::{Format, test};
 use crate::model::advice::Answer;
+use crate::model::approval::{By, Ends, Proposal};
+use crate::model::event::Event;
 use crate::model::spec::Price;
 use crate::model::template::Template;
 
@@ -19,7 +21,7 @@ fn content(request: &server::Request, message: usize) -> String {
 async fn a_plan_names_a_base_and_what_matters() {
     let answer = json!({
         "base": {"BATCH": "16", "SEQS": 32, "RATE": "1e-4", "RANK": 4, "HOST": "a"},
-        "priority": ["SEQS", "RATE", "BATCH"],
+        "priority": ["SEQS", "SEQS", "RATE", "BATCH"],
         "comment": "Larger\n batches  help.",
     });
     let (came, server) = ask(Question::Plan, vec![say(&answer.to_string())]).await;
@@ -84,6 +86,73 @@ async fn the_next_value_of_one_parameter() {
         assert_eq!(why, format!("{protected} is not the advisor's to choose"));
         assert!(server.requests().is_empty());
     }
+}
+
+/// What a person has refused is told, not on offer, and no answer of use.
+#[tokio::test]
+async fn what_a_person_has_refused_is_not_proposed_again() {
+    let mut simulation = simulation();
+    let spec = simulation.study.spec().clone();
+    let baseline = spec.space.baseline().expect("params");
+    for (name, value) in [("SEQS", "40"), ("RATE", "0.0001")] {
+        let params = spec.space.with(&baseline, name, &value.into());
+        let proposal = Proposal {
+            number: 1,
+            params: params.expect("allowed"),
+            choice: None,
+            against: None,
+            parameter: None,
+        };
+        simulation.happen(Event::ApprovalAsked(proposal.into()));
+        let (by, ends) = (By::Timeout, Ends::Proposal);
+        simulation.happen(Event::ApprovalRefused { by, ends });
+    }
+    let study = simulation.study;
+    let question = value_of(&study, "SEQS");
+    let replies = vec![say(r#"{"value": 40}"#), say(r#"{"value": 41}"#)];
+    let (came, server) = ask_about(&study, question, replies).await;
+    assert!(matches!(came.advice.answer, Ok(Answer::Params(_))));
+    let why = "a person has refused these very params: propose others";
+    assert_eq!(came.advice.refused, [why]);
+    let asked = content(&server.requests()[0], 1);
+    let told = "proposed again:\n- SEQS=40\n";
+    assert!(asked.contains(told) && !asked.contains("0.0001"), "{asked}");
+
+    let (_, server) = ask_about(&study, Question::Params, vec![say("{}")]).await;
+    let asked = content(&server.requests()[0], 1);
+    let told = "proposed again:\n- SEQS=40\n- RATE=0.0001\n";
+    assert!(asked.contains(told), "{asked}");
+}
+
+/// A plan in the midst of a study: what the fall-back has gone through is over.
+#[tokio::test]
+async fn a_later_plan_is_about_what_is_left() {
+    let mut simulation = simulation();
+    let study = &simulation.study;
+    let question = value_of(study, "SEQS");
+    simulation.advise(Question::Plan, Err("500".to_owned()));
+    simulation.advise(question, Ok(Answer::Enough));
+    let plan = |names: &str| say(&format!(r#"{{"base": {{}}, "priority": {names}}}"#));
+    let replies = vec![plan(r#"["SEQS"]"#), plan(r#"["SEQS", "RATE", "BATCH"]"#)];
+    let (came, server) = ask_about(&simulation.study, Question::Plan, replies).await;
+    let Ok(Answer::Plan { priority, .. }) = came.advice.answer else {
+        panic!("{:?}", came.advice);
+    };
+    // Two at most, of which one is over.
+    assert_eq!(priority, ["RATE".into()]);
+    assert_eq!(
+        came.advice.refused,
+        ["all that `priority` has is over: name others"]
+    );
+    let asked = content(&server.requests()[0], 1);
+    assert!(asked.contains("not to be planned again: SEQS\n"), "{asked}");
+    // It goes on from the best.
+    assert!(asked.contains("- BATCH = 16\n"), "{asked}");
+    let format = &server.requests()[0].body["response_format"];
+    let priority = format.pointer("/json_schema/schema/properties/priority");
+    let priority = priority.expect("a schema");
+    assert_eq!(priority["items"]["enum"], json!(["BATCH", "RATE", "RANK"]));
+    assert_eq!(priority["maxItems"], 1);
 }
 
 #[tokio::test]
@@ -219,11 +288,6 @@ async fn each_mistake_has_its_words() {
             Question::Plan,
             r#"{"base": {}, "priority": "SEQS"}"#,
             "`priority` must be a list of names",
-        ),
-        (
-            Question::Plan,
-            r#"{"base": {}, "priority": ["SEQS", "SEQS"]}"#,
-            "`priority` has SEQS twice",
         ),
         (
             Question::Plan,

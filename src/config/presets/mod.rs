@@ -33,7 +33,7 @@ pub struct Preset {
 }
 
 /// Every preset, sorted by name.
-pub const ALL: [Preset; 4] = [
+pub const ALL: [Preset; 5] = [
     Preset {
         name: "llama-cpp",
         summary: "llama.cpp's server, its options, with a small evaluator",
@@ -48,6 +48,11 @@ pub const ALL: [Preset; 4] = [
         name: "sglang",
         summary: "SGLang's server, its options, with its own benchmark",
         text: include_str!("sglang.toml"),
+    },
+    Preset {
+        name: "training-agent",
+        summary: "a training script, advised by a language model, with a report",
+        text: include_str!("training-agent.toml"),
     },
     Preset {
         name: "vllm",

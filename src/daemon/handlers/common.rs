@@ -176,6 +176,10 @@ pub fn row(study: &Study, trial: &Trial, now: Timestamp) -> TrialRow {
             let why = advice.answer.as_ref().err();
             advice.comment.as_ref().or(why).cloned()
         }),
+        remedy_of: match trial.origin {
+            Origin::Remedy { of } => Some(of.0),
+            _ => None,
+        },
     }
 }
 

@@ -1,7 +1,9 @@
 //! The slots of a status: what runs in each, and why none does.
 
+use crate::base::clock;
 use crate::daemon::board::View;
-use crate::daemon::decide::why_out_of_use;
+use crate::daemon::budget::used_up;
+use crate::daemon::seats::why_out_of_use;
 use crate::model::Name;
 use crate::model::spec::SamplerKind;
 use crate::model::study::{Phase, Study};
@@ -49,6 +51,9 @@ fn idle(view: &View, slot: &Option<Name>) -> String {
     }
     if study.pending().is_some() {
         return "a proposal waits for approval".to_owned();
+    }
+    if let Some(reason) = used_up(study, clock::now()) {
+        return reason;
     }
     let sampler = study.spec().search.sampler;
     match (study.running(), sampler) {

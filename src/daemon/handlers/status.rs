@@ -92,6 +92,7 @@ pub fn answer(context: &Context) -> Reply {
         beside: running.collect(),
         slots: slots::all(view),
         neighbours: slots::neighbours(study),
+        ended: study.ended().iter().map(ToString::to_string).collect(),
     }))
 }
 
@@ -154,7 +155,7 @@ fn held_up(study: &Study) -> Option<HeldUp> {
     Some(HeldUp {
         trial: trial.id.0,
         fault: failure.kind.name().to_owned(),
-        why: failure.message.clone(),
+        why: failure.with_hint(),
         times: study.host_faults(&trial.sittings.last()?.slot),
         most: HOST_FAULTS_MAX,
         again,

@@ -7,6 +7,7 @@ use std::path::Path;
 use super::{Context, common};
 use crate::base::clock;
 use crate::model::choice::Choice;
+use crate::model::remedy;
 use crate::model::study::Study;
 use crate::model::trial::{Trial, TrialId, log_name};
 use crate::report::advice::subject;
@@ -64,6 +65,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
             .as_deref()
             .map(|choice| why(&study, &trial, choice)),
         curves: curves(&trial),
+        remedied_by: remedy::helper(&study, trial.id).map(|helper| helper.0),
     }))
 }
 

@@ -51,6 +51,11 @@ impl Study {
         self.approvals.is_ended(parameter)
     }
 
+    /// The parameters that users have ended, in that order.
+    pub fn ended(&self) -> &[Name] {
+        self.approvals.ended()
+    }
+
     /// Whether a user has ended the study, and not resumed it since.
     pub fn ended_by_user(&self) -> bool {
         self.approvals.study_ended
@@ -134,6 +139,7 @@ impl Study {
             | Event::ApprovalGiven { .. }
             | Event::ApprovalRefused { .. }
             | Event::ApprovalWithdrawn { .. }
+            | Event::ParameterReopened { .. }
             | Event::Resumed => true,
             Event::TrialPlanned { .. } => self.pending().is_some(),
             _ => false,
@@ -185,6 +191,11 @@ impl Study {
                 }
             }
             Event::ApprovalWithdrawn { .. } => approvals.pending = None,
+            Event::ParameterReopened { parameter, .. } => {
+                approvals.reopen(parameter);
+                // What a sampler is thinking of is without it.
+                self.revision += 1;
+            }
             Event::Resumed => {
                 approvals.study_ended = false;
                 if let Some(pending) = &mut approvals.pending {

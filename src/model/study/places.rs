@@ -1,5 +1,6 @@
 //! Where trials run side by side, and how long anything ran at all.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Study;
@@ -43,6 +44,41 @@ impl Work {
 }
 
 impl Study {
+    /// The trials that run now, in the order of their numbers.
+    pub fn all_running(&self) -> impl Iterator<Item = &Arc<Trial>> {
+        let open = self.tally.open.iter().filter_map(|id| self.trial(*id));
+        open.filter(|trial| trial.running().is_some())
+    }
+
+    /// The trial that runs now; of several the one with the lowest number.
+    pub fn running(&self) -> Option<&Arc<Trial>> {
+        self.all_running().next()
+    }
+
+    /// The first trial that is planned or interrupted, and does not run.
+    pub fn waiting(&self) -> Option<&Arc<Trial>> {
+        self.all_unsettled().find(|trial| trial.running().is_none())
+    }
+
+    /// The time with a trial running, be it one or several; up to `now`, where
+    /// one does.
+    pub fn busy(&self, now: Timestamp) -> Duration {
+        self.work.so_far(now)
+    }
+
+    /// The time of all sittings together; those that run count up to `now`.
+    pub fn sitting_time(&self, now: Timestamp) -> Duration {
+        let sittings = self.all_running().filter_map(|trial| trial.running());
+        let running: Duration = sittings.map(|sitting| now.since(sitting.started)).sum();
+        self.tally.busy + running
+    }
+
+    /// The time of GPUs with a trial running: [`sitting_time`](Self::sitting_time)
+    /// for each GPU that a trial has.
+    pub fn gpu_time(&self, now: Timestamp) -> Duration {
+        self.sitting_time(now).saturating_mul(self.spec.gpus())
+    }
+
     /// Whether a trial runs in a slot.
     pub fn is_taken(&self, slot: &Option<Name>) -> bool {
         let mut sittings = self.all_running().filter_map(|trial| trial.running());
@@ -80,5 +116,26 @@ impl Study {
             let purpose = trial.running().map(|sitting| sitting.purpose);
             purpose.is_some_and(|purpose| self.must_be_alone(trial, purpose))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn time_counts_once_however_many_sittings_run() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1_000);
+        let mut work = Work::default();
+        work.begin(at(10));
+        work.begin(at(12));
+        assert_eq!(work.so_far(at(13)), Duration::from_secs(3));
+        // After a crash the ends are on record in any order.
+        work.end(at(20));
+        work.end(at(15));
+        assert_eq!(work.so_far(at(99)), Duration::from_secs(10));
+        work.begin(at(100));
+        work.end(at(101));
+        assert_eq!(work.so_far(at(200)), Duration::from_secs(11));
     }
 }

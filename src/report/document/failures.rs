@@ -7,6 +7,7 @@ use crate::model::domain::Domain;
 use crate::model::outcome::{Failure, Outcome};
 use crate::model::trial::{Trial, log_name};
 use crate::report::phrase::{clean, cut, percent};
+use crate::troubles;
 
 /// So many numbers of trials are told one by one.
 const TOLD: usize = 12;
@@ -112,7 +113,7 @@ fn by_cause(teller: &Teller<'_>, failed: &[(&Trial, &Failure)]) -> Table {
         if trials.len() > TOLD {
             told.push("…".to_owned());
         }
-        let hint = cause.map(|cause| hint(teller, name, &cause.hint));
+        let hint = cause.map(|cause| clean(&words.label(&cause.hint, &troubles::chinese(cause))));
         let line = cause.map(|cause| cut(&clean(cause.line.trim()), MESSAGE));
         table.row(vec![
             clean(name),
@@ -123,25 +124,6 @@ fn by_cause(teller: &Teller<'_>, failed: &[(&Trial, &Failure)]) -> Table {
         ]);
     }
     table
-}
-
-/// What to do about a cause, which is recorded in English.
-fn hint(teller: &Teller<'_>, cause: &str, recorded: &str) -> String {
-    let chinese = match cause {
-        "gpu-lost" => "GPU 或其驱动出错：查看 nvidia-smi 与 dmesg 中的 xid",
-        "gpu-out-of-memory" => "这组取值超出显存：去掉最大的批大小、序列数或显存占比",
-        "address-in-use" => "端口被其他程序占用：用 ss -ltnp 查看",
-        "disk-full" => "磁盘已满：用 df -h 与 df -i 查看并清理",
-        "bf16-unsupported" => "该 GPU 不支持 bfloat16：改用 float16",
-        "flash-attention-off" => "量化的 V 缓存需要 flash attention：用 [[rule]] 排除这种组合",
-        "out-of-memory" | "memory-limit" => "这组取值超出内存或其限额",
-        "host-out-of-memory" => "主机内存不足：去掉最耗内存的取值，查看 free -h 与 dmesg",
-        "module-missing" => "步骤所用的环境缺少 Python 包：检查启动的是哪个 python",
-        "library-missing" => "缺少共享库：检查 [env] 或 pass_env 中的 LD_LIBRARY_PATH",
-        "not-found" => "缺少步骤需要的文件或程序：步骤在 workdir 中运行",
-        _ => recorded,
-    };
-    clean(&teller.words.label(recorded, chinese))
 }
 
 /// At which values of each parameter how many trials fail, in the order of the

@@ -131,6 +131,10 @@ fn why(teller: &Teller<'_>, trial: &Trial) -> String {
         (Origin::Baseline, _) => words.label("the start", "起点"),
         (Origin::User, _) => words.label("a user's wish", "用户指定"),
         (Origin::Imported, _) => words.label("taken over", "导入的历史"),
+        (Origin::Remedy { of }, _) => words.label(
+            &format!("the remedy of trial {of}"),
+            &format!("对试验 {of} 的补救"),
+        ),
         (Origin::Sampler, None) => words.label("by the sampler", "由采样器选择"),
         (Origin::Sampler, Some(choice)) => chosen(teller, choice),
     }
