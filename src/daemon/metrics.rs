@@ -22,7 +22,7 @@ pub fn families(view: &View, now: Timestamp, up: bool) -> Vec<Family> {
         study: spec.name.to_string(),
         families: Vec::new(),
     };
-    let metric = spec.objective.metric.as_str();
+    let metric: &str = &spec.objective.metric;
     let milestones = study.milestones();
 
     all.gauge("autotune_info", "The program and the sampler of the study.")
@@ -245,10 +245,10 @@ impl Families {
 impl Filling<'_> {
     /// Adds a number with these labels, and the study's name as the first.
     fn add(&mut self, labels: &[(&str, &str)], value: f64) {
-        let all = std::iter::once(&("study", self.study)).chain(labels);
+        let all = std::iter::once(("study", self.study)).chain(labels.iter().copied());
         let labels = all.map(|(name, value)| Label {
-            name: (*name).to_owned(),
-            value: (*value).to_owned(),
+            name: name.to_owned(),
+            value: value.to_owned(),
         });
         if let Some(samples) = &mut self.samples {
             samples.push(Sample {
