@@ -71,7 +71,6 @@ const ALL: &[(&str, Make)] = &[
     ("space reset", shape::<Changed>),
     ("set", shape::<Settings>),
     ("set NAME=VALUE", shape::<Changed>),
-    ("set --reset", shape::<Changed>),
     ("notify", shape::<Vec<Channel>>),
     ("notify list", shape::<Vec<Channel>>),
     ("notify test", shape::<Vec<Tested>>),
