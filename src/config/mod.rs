@@ -227,7 +227,7 @@ use crate::base::file::folder_of;
 use crate::base::quantity::show_size;
 use crate::model::notify::Notify;
 use crate::model::space::Space;
-use crate::model::spec::{Advisor, SamplerKind, Search, Spec};
+use crate::model::spec::{Advisor, Spec};
 use crate::model::step::Step;
 
 /// The largest spec, in bytes.
@@ -574,7 +574,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         declared.warn_of_unused(r);
     }
     let space = space?;
-    warn_of_extent(r, &space, space_span, &search, sampler, &budget);
+    study::warn_of_extent(r, &space, space_span, &search, sampler, &budget);
     approval::check(r, &study.approval, search.sampler);
     Some(Spec {
         name: study.name,
@@ -604,49 +604,6 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
         digest: hexadecimal(&r.digest.clone().finalize()),
         folder: r.folder.clone(),
     })
-}
-
-/// A study that tries nothing, or that never ends, is seldom meant.
-fn warn_of_extent(
-    r: &mut Reader<'_>,
-    space: &Space,
-    space_span: Option<std::ops::Range<usize>>,
-    search: &Search,
-    sampler: Option<std::ops::Range<usize>>,
-    budget: &crate::model::spec::Budget,
-) {
-    let parameters = space.parameters().iter();
-    let sizes: Vec<Option<u64>> = parameters.map(|p| p.domain.size()).collect();
-    if r.failed() {
-        // What is missing may be what varies, or ends it.
-        return;
-    }
-    if sizes.iter().all(|size| *size == Some(1)) {
-        let message = "nothing varies: only the baseline will be tried";
-        r.warn(
-            &space_span.unwrap_or(0..0),
-            message,
-            "for instance, in [space]: N = [1, 2, 4]",
-        );
-    }
-    let is_limited = budget.trials.is_some()
-        || budget.runs.is_some()
-        || budget.wall.is_some()
-        || budget.gpu_time.is_some();
-    let is_endless = sizes.iter().any(Option::is_none) && !is_limited;
-    let has_end = match search.sampler {
-        SamplerKind::Coordinate | SamplerKind::Grid | SamplerKind::Advisor => true,
-        SamplerKind::Model => budget.converged.is_some(),
-        SamplerKind::Tpe | SamplerKind::Random => false,
-    };
-    if !has_end && is_endless {
-        let message = "nothing ends this study: a range has more values than can be tried";
-        r.warn(
-            &sampler.unwrap_or(0..0),
-            message,
-            "for instance, in [budget]: trials = 200",
-        );
-    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

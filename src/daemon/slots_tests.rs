@@ -194,6 +194,7 @@ fn a_slot_with_faults_in_a_row_is_out_of_use_and_the_other_goes_on() {
 fn a_budget_that_is_used_up_lets_the_neighbour_finish() {
     let mut spec = with_slots();
     spec.budget.trials = Some(3);
+    spec.confirm.runs = Some(1);
     let mut table = both_run(spec);
     table.measured(2, 1, 11.0);
     table.measured(2, 2, 11.0);

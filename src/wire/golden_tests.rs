@@ -18,7 +18,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 mod samples;
 
 use self::samples::{
-    answers, approve, curve, detail, importance, leader, proposal, refusals, reject, rejected,
+    answers, approve, curve, detail, importance, leader, proposal, refusals, reject,
 };
 
 fn reason() -> String {

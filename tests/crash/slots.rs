@@ -165,7 +165,7 @@ fn trials_run_side_by_side(cgroup: bool) {
     assert_eq!(status["neighbours"]["disturb"], false);
     let text = good(&study, &["status"]);
     assert!(
-        text.contains("slot b, trial 3 (N = 3): 0 of 2 runs"),
+        text.contains("slot b, trial 3 (N=3): 0 of 2 runs"),
         "{text}"
     );
     // Which is meant must be said.
