@@ -133,7 +133,8 @@ fn doings(study: &Study, status: Option<&Status>, view: &View, columns: usize) -
     }
     for slot in &status.slots {
         if let Some(idle) = &slot.idle {
-            shown.push(format!("slot {}: {}", clean(&slot.name), clean(idle)));
+            let text = format!("slot {}: {}", clean(&slot.name), clean(idle));
+            shown.extend(fold(&text, columns).into_iter().take(2));
         }
     }
     if running.is_empty() {
