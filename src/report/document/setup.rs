@@ -8,7 +8,7 @@ use crate::model::space::Parameter;
 use crate::model::spec::{Budget, SamplerKind};
 use crate::model::step::StepKind;
 use crate::report::discretion;
-use crate::report::phrase::{clean, constraint, cut, shown};
+use crate::report::phrase::{clean, cut, shown};
 
 /// What the values of a parameter take at most of a line, in columns.
 const VALUES: usize = 160;
@@ -29,7 +29,11 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         ),
     ];
     if !spec.constraints.is_empty() {
-        let wanted: Vec<String> = spec.constraints.iter().map(constraint).collect();
+        let wanted: Vec<String> = spec
+            .constraints
+            .iter()
+            .map(|wanted| teller.constraint(wanted))
+            .collect();
         facts.push((words.label("constraints", "约束"), wanted.join(", ")));
     }
     let each = teller.runs(spec.runs_per_trial().into());
