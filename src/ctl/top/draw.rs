@@ -134,7 +134,8 @@ Ctrl-Z           stop this program; the shell's fg goes on with it
 q, Ctrl-C        end this program; the study goes on
 
 The plot: o complete, x infeasible, ~ pruned, ! failed, * the best so far,
-- what was best until then. Numbers beyond the plot stand at its edge.
+- what was best until then. Numbers beyond the plot stand at its edge. Of more
+trials than there is room for the best of each outcome are drawn.
 ";
 
 fn draw_title(buffer: &mut Buffer, area: Rect, study: &Study, status: Option<&Status>) {
