@@ -153,6 +153,10 @@ fn a_daemon_that_goes_is_waited_for() {
         let text = seen.text();
         text.contains("in step eval") && !text.contains("the daemon has gone")
     });
+    // It is asked again.
+    screen.press("p");
+    screen.wait_for(&study, "Pause the study? It has trial 1 running.");
+    screen.press("n");
     study.open_gate("gate-1");
     screen.wait_for(&study, "1  complete *");
     screen.press("q");

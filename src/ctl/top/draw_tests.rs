@@ -164,6 +164,9 @@ fn what_is_asked_and_said_stands_at_the_bottom() {
     study.take(Update::Note(
         "the daemon has gone; waiting for it".to_owned(),
     ));
+    let both = shown(&study, &mut view, 80, 24);
+    assert!(both.contains("nothing waits for approval"), "{both}");
+    assert!(both.contains("the daemon has gone"), "{both}");
     press(&mut view, &mut study, "1");
     let gone = shown(&study, &mut view, 80, 24);
     assert!(gone.contains("the daemon has gone"), "{gone}");
