@@ -267,6 +267,6 @@ fn of_very_many_trials_the_best_are_drawn() {
         .take(6)
         .flat_map(|line| line.chars().take(48));
     let marks = marks.filter(|mark| matches!(mark, 'o' | 'x')).count();
-    // Every column has one of each at most, and no column none.
-    assert!((42..=84).contains(&marks), "{marks}: {text}");
+    // A column has one of each at most.
+    assert!((36..=88).contains(&marks), "{marks}: {text}");
 }
