@@ -360,6 +360,7 @@ fn a_range_has_a_spread_in_each_of_its_parts() {
     let parameters = vec![int("LOAD", 1, 1000, Scale::Log, "")];
     let mut spec = spec(space(parameters, &[]), SamplerKind::Random);
     spec.constraints[0].confidence = Finite::new(0.9);
+    spec.steps = vec![measure("measure", 1, &["speed", "quality"])];
     let mut simulation = Simulation::new(spec);
     let load = |params: &Params| params.get("LOAD").and_then(|value| value.number());
     simulation.run(60, |params| {
