@@ -28,6 +28,7 @@ pub fn effects(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     let area = right_of(area, 1);
     let area = titled(buffer, area, "Parameters", look);
     let Some(found) = &study.importance else {
+        put(buffer, area, "being estimated", look.style(DIM));
         return;
     };
     let Some(known) = &found.known else {
