@@ -342,11 +342,7 @@ fn read_kind(
     })
 }
 
-fn files(
-    r: &mut Reader<'_>,
-    section: &mut Section<'_>,
-    known: &Known,
-) -> Vec<RenderedFile> {
+fn files(r: &mut Reader<'_>, section: &mut Section<'_>, known: &Known) -> Vec<RenderedFile> {
     let Some(node) = section.take("file") else {
         return Vec::new();
     };
