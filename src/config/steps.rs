@@ -20,9 +20,9 @@ use crate::model::template::Template;
 /// The largest file of a template, in bytes.
 const LARGEST_TEMPLATE: u64 = 1 << 20;
 
-/// What templates may ask for, what the arguments of known programs are, and
-/// the metric that is optimised.
-type Context<'k, 't> = (&'k Known, &'k Catalogued<'t>, Option<&'k str>);
+/// What templates may ask for, what the arguments of known programs are, the
+/// metric that is optimised, and whether racing may end a trial.
+type Context<'k, 't> = (&'k Known, &'k Catalogued<'t>, Option<&'k str>, bool);
 
 const KINDS: [&str; 3] = ["service", "task", "measure"];
 
@@ -130,7 +130,7 @@ fn step(
     mut section: Section<'_>,
     name: &str,
     workdir: &Path,
-    (known, catalogued, objective): Context<'_, '_>,
+    (known, catalogued, objective, racing): Context<'_, '_>,
     yields: &mut Vec<(Name, String)>,
 ) -> Option<Step> {
     let span = section.span.clone();
@@ -171,6 +171,7 @@ fn step(
     let stall_timeout = stall_timeout.and_then(|node| node.some_time(r));
     let is_service = kind == Some(0);
     let of_kind = kind.map(|kind| KINDS[kind]);
+    let made = section.get("artifacts").map(|node| node.key_span.clone());
     let (artifacts, resume) = artifacts::take(r, &mut section, of_kind, &basics.workdir, known);
     let metrics = section.take("metrics");
     let measures = metrics.as_ref().is_some_and(|node| match node.value {
@@ -212,7 +213,25 @@ fn step(
     };
     marks::check(r, &step, parts.as_ref(), (&program, &span));
     warn_of_container(r, &step, &program);
+    if let Some(span) = made.filter(|_| racing && may_write_twice(&step)) {
+        let message = format!(
+            "racing may end a trial in the middle of a run of `{name}`, which may then have \
+             written over what an earlier run made: the best trial's artifacts may be lost"
+        );
+        let help = "make them in a task, or in files of each run's own by {{ run }} in the \
+                    command; else racing = false in [search]";
+        r.warn(&span, message, help);
+    }
     Some(step)
+}
+
+/// Whether a later run makes artifacts where an earlier one has made some.
+fn may_write_twice(step: &Step) -> bool {
+    let names_run = |part: &Template| part.names().iter().any(|name| &**name == "run");
+    matches!(step.kind, StepKind::Measure { runs, .. } if runs > 1)
+        && !step.artifacts.is_empty()
+        && !step.command.iter().any(names_run)
+        && !step.env.iter().any(|(_, value)| names_run(value))
 }
 
 /// What each command has, that of a trial and that beside trials.
