@@ -205,7 +205,7 @@ fn a_daemon_that_is_not_there_yet_is_waited_for_within_a_time() {
     let late = &["wait", "--for", "done", "--timeout", "50ms"];
     let late = refused(&study, late, 7);
     assert!(late.contains("no autotuned is running here"), "{late}");
-    assert!(late.contains("not within 50ms"), "{late}");
+    assert!(late.contains("not within 50 ms"), "{late}");
     let mut waiting = client(&study, &["wait", "--for", "trial=1", "--timeout", "120s"])
         .spawn()
         .expect("waits");
