@@ -52,6 +52,22 @@ pub struct State {
     pub company: Company,
 }
 
+impl State {
+    /// A study that was just opened, of which nothing is under way.
+    pub fn new(study: Arc<Study>, company: Company) -> Self {
+        Self {
+            study,
+            stopping: None,
+            asking: false,
+            consulting: None,
+            offline: false,
+            resting: Vec::new(),
+            keeping: None,
+            company,
+        }
+    }
+}
+
 /// Whether somebody can ask and steer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Company {

@@ -36,16 +36,8 @@ struct Table {
 
 impl Table {
     fn new(spec: Spec) -> Self {
-        let state = State {
-            study: Arc::new(Study::new(Arc::new(spec))),
-            stopping: None,
-            asking: false,
-            consulting: None,
-            offline: false,
-            resting: Vec::new(),
-            keeping: None,
-            company: Company::default(),
-        };
+        let study = Arc::new(Study::new(Arc::new(spec)));
+        let state = State::new(study, Company::default());
         let mut table = Self { state };
         table.take(begin());
         table.ask();

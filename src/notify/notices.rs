@@ -10,7 +10,6 @@ use crate::model::notify::Kind;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
-use crate::report::phrase::clean;
 
 /// `facts`, which are about to be true of `study`, each followed by the
 /// notices that come of it.
@@ -137,7 +136,7 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
         }
         // Once: by the last of those questions.
         Event::Advised(advice) if advice.is_unanswered() && study.consultations().is_silent() => {
-            let lines = advice.answer.as_ref().err().map(|why| clean(why));
+            let lines = advice.answer.as_ref().err().map(|why| words.told(why));
             let title = words.advisor_silent();
             vec![of_study(Kind::Abnormal, title, lines.into_iter().collect())]
         }

@@ -6,6 +6,7 @@ use crate::model::approval::{Overdue, Proposal};
 use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::reason::Said;
 use crate::model::study::{HOST_FAULTS_MAX, Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId, log_name};
 use crate::report::advice::silent;
@@ -63,6 +64,16 @@ impl Words {
             format!("{count} messages: {kinds}"),
             format!("{count} 条消息：{kinds}"),
         )
+    }
+
+    /// A text of the journal: our own reasons in the language of the messages,
+    /// what a program said in its own words.
+    pub(super) fn told(self, text: &str) -> String {
+        let chinese = match self.0 {
+            Language::English => None,
+            Language::Chinese => Said::of(text).in_chinese(),
+        };
+        clean(chinese.as_deref().unwrap_or(text))
     }
 
     /// `第 12 个试验`, `trial 12`.
@@ -149,7 +160,7 @@ impl Words {
     }
 
     pub(super) fn failed(self, trial: TrialId, failure: &Failure) -> String {
-        let message = cut(&clean(&failure.message), TITLE);
+        let message = cut(&self.told(&failure.message), TITLE);
         let (english, chinese) = match failure.kind {
             FailureKind::NotReady => ("was not ready in time", "启动超时"),
             FailureKind::Died => ("ended before it was ready", "启动时退出"),
@@ -167,7 +178,7 @@ impl Words {
 
     /// A trial that was good, started once more, or steps beside it.
     pub(super) fn retried(self, trial: TrialId, purpose: Purpose, failure: &Failure) -> String {
-        let message = cut(&clean(&failure.message), TITLE);
+        let message = cut(&self.told(&failure.message), TITLE);
         let step = clean(failure.step.as_deref().unwrap_or_default());
         if purpose == Purpose::Incumbent {
             return self.say(
@@ -283,7 +294,7 @@ impl Words {
     }
 
     pub(super) fn paused(self, reason: &str, by_user: bool) -> String {
-        let reason = cut(&clean(reason), TITLE);
+        let reason = cut(&self.told(reason), TITLE);
         match by_user {
             true => self.say("paused by a user".to_owned(), "已由用户暂停".to_owned()),
             false => self.say(format!("paused: {reason}"), format!("已暂停：{reason}")),
@@ -308,7 +319,7 @@ impl Words {
     }
 
     pub(super) fn done(self, reason: &str) -> String {
-        let reason = cut(&clean(reason), TITLE);
+        let reason = cut(&self.told(reason), TITLE);
         self.say(format!("done: {reason}"), format!("调参结束：{reason}"))
     }
 
@@ -423,7 +434,7 @@ impl Words {
     /// What broke, and what to do about it.
     pub(super) fn failure(self, study: &Study, trial: &Trial, failure: &Failure) -> Vec<String> {
         let mut lines = Vec::new();
-        let message = clean(&failure.message);
+        let message = self.told(&failure.message);
         if cut(&message, TITLE) != message {
             // The title has the beginning of it.
             lines.push(cut(&message, 500));

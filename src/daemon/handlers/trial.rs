@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{Context, common};
+use super::{Context, common, log};
 use crate::base::clock;
 use crate::model::choice::Choice;
 use crate::model::remedy;
@@ -27,7 +27,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         return Reply::Refused(Refusal::NoSuchTrial(number));
     };
     let first = study.first_service_name();
-    let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
+    let sitting = log::meant(context, &trial, None).await.unwrap_or(1);
     let steps = study.spec().steps.iter().map(|step| {
         let own = (first.as_deref() != Some(&*step.name)).then_some(&*step.name);
         let path = context.folders.log(&log_name(trial.id, sitting, own));
