@@ -650,8 +650,8 @@ fn curves_are_drawn_with_the_best_and_what_was_cut_off() {
     }
     assert_eq!(
         page.matches("class=\"curve winner\"").count(),
-        4,
-        "plots and legends"
+        6,
+        "two plots, each wide and narrow, and legends"
     );
 }
 

@@ -260,7 +260,7 @@ fn of_very_many_trials_the_best_are_drawn() {
     };
     study.rows = (1..=3000).map(row).collect();
     let text = shown(&study, &mut View::default(), 80, 24);
-    assert!(text.contains("is better: best of each 7"), "{text}");
+    assert!(text.contains("is better: best of each 69"), "{text}");
     let marks = text
         .lines()
         .skip(6)
