@@ -40,6 +40,7 @@ pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
+mod import;
 pub mod input;
 pub mod keeper;
 pub mod keeping;

@@ -26,6 +26,7 @@ use super::metric::Summary;
 use super::notice::Outbox;
 use super::outcome::{HostFault, Outcome};
 use super::params::Params;
+use super::prior::Priors;
 use super::spec::Spec;
 use super::tally::Tally;
 pub use super::tally::{Counts, Spread};
@@ -85,6 +86,7 @@ pub struct Study {
     host: Option<Arc<Host>>,
     kept: Option<Kept>,
     consultations: Consultations,
+    priors: Arc<Priors>,
 }
 
 /// An event that does not fit what came before it.
@@ -140,6 +142,7 @@ impl Study {
             host: None,
             kept: None,
             consultations: Consultations::default(),
+            priors: Arc::default(),
         }
     }
 
@@ -275,6 +278,11 @@ impl Study {
     /// What somebody is to be told and has not been told yet.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
+    }
+
+    /// What was measured before it, elsewhere: learned from, and nothing else.
+    pub fn priors(&self) -> &Priors {
+        &self.priors
     }
 
     /// How many trials came out how.
@@ -559,6 +567,9 @@ impl Study {
                 self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
+            Event::Imported(batch) => {
+                Arc::make_mut(&mut self.priors).add(batch, &self.spec.space);
+            }
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {
