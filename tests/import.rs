@@ -74,7 +74,10 @@ fn a_table_is_learned_from_and_is_no_trial() {
     );
     let call = ["import", &path, "--map", "tokens=score"];
     let dry = good(&study, &[&call[..], &["--dry-run"]].concat());
-    assert!(dry.starts_with("3 measurements would be taken, 0 known already, 2 not fitting\n"), "{dry}");
+    assert!(
+        dry.starts_with("3 measurements would be taken, 0 known already, 2 not fitting\n"),
+        "{dry}"
+    );
     assert!(study.events_of("imported").is_empty());
     let told = good(&study, &call);
     insta::assert_snapshot!(told, @r"");
@@ -82,9 +85,13 @@ fn a_table_is_learned_from_and_is_no_trial() {
     assert_eq!(counts(&json(&study, &call)), (0, 3, 2));
     assert_eq!(study.events_of("imported").len(), 1);
     let status = good(&study, &["status"]);
-    assert!(status.contains("3 measurements from before.csv"), "{status}");
+    assert!(
+        status.contains("3 measurements from before.csv"),
+        "{status}"
+    );
     let told = json(&study, &["status"])["imported"].clone();
-    let source = value!({"file": "before.csv", "format": "csv", "measurements": 3, "passed_over": 0});
+    let source =
+        value!({"file": "before.csv", "format": "csv", "measurements": 3, "passed_over": 0});
     assert_eq!(told, value!([source]));
 
     // Killed, it knows as much, and goes on with the best that keeps the bound.
@@ -103,7 +110,10 @@ fn a_table_is_learned_from_and_is_no_trial() {
     assert_eq!(good(&study, &["export"]).lines().count(), 3);
     assert_eq!(json(&study, &["best"])["best"]["trial"], 1);
     let report = good(&study, &["report", "--lang", "en", "-o", "-"]);
-    assert!(report.contains("3 measurements from before.csv"), "{report}");
+    assert!(
+        report.contains("3 measurements from before.csv"),
+        "{report}"
+    );
 
     // What the space does not allow any more is passed over, not lost.
     good(&study, &["space", "remove", "N", "5"]);
@@ -128,7 +138,10 @@ fn our_own_exports_come_back() {
     good(&study, &["pause", "--now"]);
     let (other, mut another) = begun();
     for (format, taken) in [("csv", 4), ("jsonl", 0), ("optuna", 0)] {
-        let path = study.path(&format!("trials.{format}")).display().to_string();
+        let path = study
+            .path(&format!("trials.{format}"))
+            .display()
+            .to_string();
         good(&study, &["export", "--format", format, "-o", &path]);
         // The trial that was planned meanwhile is not over.
         let answer = json(&other, &["import", &path]);
@@ -157,7 +170,12 @@ fn what_is_no_such_file_is_refused() {
     wrong("empty.csv", b"", 1, "empty");
     wrong("utf16.csv", b"\xff\xfeN\0,\0s\0\n\0", 1, "UTF-8");
     wrong("names.csv", b"N,lr\n1,1e-4\n", 4, "no column is score");
-    wrong("other.csv", b"a,score\n1,2\n", 4, "no column is a parameter");
+    wrong(
+        "other.csv",
+        b"a,score\n1,2\n",
+        4,
+        "no column is a parameter",
+    );
     wrong("twice.csv", b"N,score,N\n1,2,3\n", 4, "two columns are N");
     let down = r#"{"op_code":0,"study_name":"s","directions":[1]}"#;
     wrong("down.log", format!("{down}\n").as_bytes(), 2, "minimises");
@@ -192,7 +210,9 @@ fn a_large_table_outlives_a_kill() {
     });
     let text = format!("N,lr,score,quality\n{}", rows.collect::<String>());
     let path = file(&study, "large.csv", text);
-    let mut importing = client(&study, &["import", &path]).spawn().expect("a client");
+    let mut importing = client(&study, &["import", &path])
+        .spawn()
+        .expect("a client");
     study.await_events("imported", 3);
     daemon.kill();
     let ended = importing.wait().expect("it ends");
@@ -223,7 +243,10 @@ fn optunas_own_journal_is_imported() {
     let path = study.path("optuna.log").display().to_string();
     let python = std::env::var("EXPORT_PYTHON").expect("EXPORT_PYTHON: see tests/export.rs");
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/helpers/optimised.py");
-    let made = Command::new(python).args([script, &path]).output().expect("the script");
+    let made = Command::new(python)
+        .args([script, &path])
+        .output()
+        .expect("the script");
     assert_eq!(code(&made), 0, "{}", said(&made));
     let answer = json(&study, &["import", &path]);
     assert_eq!(answer["format"], "optuna");
@@ -231,6 +254,9 @@ fn optunas_own_journal_is_imported() {
     assert_eq!(answer["unfit"][0]["row"], 2);
     study.open_gate("gate-1");
     study.await_events("trial-planned", 2);
-    assert_eq!(study.events_of("trial-planned")[1]["choice"]["rule"], "imported");
+    assert_eq!(
+        study.events_of("trial-planned")[1]["choice"]["rule"],
+        "imported"
+    );
     end(&study, &mut daemon);
 }

@@ -208,9 +208,9 @@ fn value(parameter: &Parameter, text: &str) -> Value {
     if parameter.domain.admit(&given).is_ok() {
         return given;
     }
-    let same = |known: &&Value| match known {
-        Value::Bool(truth) => text.eq_ignore_ascii_case(&truth.to_string()),
-        known => known.number().is_some() && known.number() == given.number(),
+    let same = |known: &&Value| match &*known.to_string() {
+        truth @ ("true" | "false") => text.eq_ignore_ascii_case(truth),
+        _ => known.number().is_some() && known.number() == given.number(),
     };
     match &parameter.domain {
         Domain::Values(values) => values.iter().find(same).cloned(),

@@ -41,7 +41,7 @@ fn row(fields: &Map<String, Json>) -> Result<(Vec<(Column, String)>, bool), Stri
         return Err("it was not measured to its end: pruned".to_owned());
     }
     // The reference tuner gives a reason where the port was somebody else's.
-    let cause = text("cause").or_else(|| text("reason").map(|_| "port-busy"));
+    let cause = text("cause").or_else(|| text("reason").map(|_| "port-taken"));
     let failed = match text("outcome").or_else(|| text("status")) {
         Some(word) => failed(word, cause)?,
         None => false,
