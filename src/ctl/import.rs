@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::exit::Exit;
 use super::session::{Session, Trouble};
@@ -11,7 +12,7 @@ use super::steer::assignment;
 use crate::base::wrap::wrap;
 use crate::exchange::import::{self, Format, LeftOut, Table};
 use crate::report::phrase::{clean, counted};
-use crate::wire::import::{Column, Import, Imported, Row};
+use crate::wire::import::{Column, Import, Imported, Row, Unfit};
 use crate::wire::reply::{Accepted, Reply};
 use crate::wire::request::{Request, Steer};
 
@@ -48,6 +49,27 @@ pub struct Args {
     /// Only say what would be taken
     #[arg(long)]
     dry_run: bool,
+}
+
+/// What `--json` prints of an import.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Told<'a> {
+    /// Whether nothing was taken.
+    dry_run: bool,
+    /// What the file was: `csv`, `jsonl`, `optuna`.
+    format: &'a str,
+    /// How many rows were taken, or would be.
+    taken: u32,
+    /// How many were known already.
+    known: u32,
+    /// Those that do not fit.
+    unfit: Vec<Unfit>,
+    /// Columns that are of no use to the study.
+    ignored: Vec<&'a str>,
+    /// Parameters without a column, and the values that they count as having had.
+    absent: BTreeMap<String, String>,
+    /// Metrics of constraints without a column.
+    untold: &'a [String],
 }
 
 /// So many bytes of cells are sent at once: a request has an end, and so has the
@@ -125,21 +147,22 @@ pub async fn carry_out(session: &mut Session, args: Args) -> Result<Exit, Troubl
         .collect();
     unfit.sort_unstable();
     if session.json {
-        let unfit: Vec<_> = unfit
-            .iter()
-            .map(|(row, why)| json!({ "row": row, "why": why }))
-            .collect();
-        let absent: BTreeMap<_, _> = sum.absent.iter().cloned().collect();
-        session.print_json(&json!({
-            "dry_run": args.dry_run,
-            "format": table.format.name(),
-            "taken": sum.taken,
-            "known": sum.known,
-            "unfit": unfit,
-            "ignored": unused,
-            "absent": absent,
-            "untold": sum.untold,
-        }))?;
+        session.print_json(&Told {
+            dry_run: args.dry_run,
+            format: table.format.name(),
+            taken: sum.taken,
+            known: sum.known,
+            unfit: unfit
+                .iter()
+                .map(|(row, why)| Unfit {
+                    row: *row,
+                    why: (*why).clone(),
+                })
+                .collect(),
+            ignored: unused,
+            absent: sum.absent.iter().cloned().collect(),
+            untold: &sum.untold,
+        })?;
     } else {
         let text = told(&sum, &unfit, &unused, table.format, args.dry_run);
         session.print(&text)?;

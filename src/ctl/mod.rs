@@ -27,6 +27,7 @@ mod export;
 mod import;
 mod importance;
 mod logs;
+mod metrics;
 mod notify;
 mod params;
 mod persist;
@@ -35,6 +36,7 @@ mod presets;
 mod prose;
 mod publish;
 mod report;
+mod schema;
 mod session;
 mod set;
 mod show;
@@ -119,6 +121,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon";
 
 const EXIT_CODES: &str = "\
@@ -140,6 +144,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon
 
 Exit codes:
@@ -165,6 +171,14 @@ enum Verb {
     Export(export::Args),
     Import(import::Args),
     Publish(publish::Args),
+    /// Prints numbers for monitoring, as Prometheus reads them
+    #[command(after_help = "\
+Example:
+  autotunectl metrics
+
+`[files] metrics` in the spec names a file for the textfile collector of
+node_exporter, which the daemon keeps up to date.")]
+    Metrics,
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -197,6 +211,7 @@ without a daemon.")]
     Presets(presets::List),
     Init(presets::Init),
     Params(params::Args),
+    Schema(schema::Args),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -263,6 +278,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Export(args) => export::carry_out(session, &args).await,
         Verb::Import(args) => import::carry_out(session, args).await,
         Verb::Publish(args) => publish::carry_out(session, &args).await,
+        Verb::Metrics => metrics::carry_out(session).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,
@@ -284,6 +300,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),
         Verb::Params(args) => params::carry_out(session, &args),
+        Verb::Schema(args) => schema::carry_out(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();

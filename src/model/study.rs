@@ -5,6 +5,7 @@ mod approvals;
 mod faults;
 mod keeping;
 mod merit;
+mod milestones;
 mod places;
 mod rewriting;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use self::faults::Faults;
 pub use self::faults::HOST_FAULTS_MAX;
+pub use self::milestones::Milestones;
 use self::places::Work;
 use super::Name;
 use super::advice::{Consultations, Question};
@@ -87,6 +89,7 @@ pub struct Study {
     kept: Option<Kept>,
     consultations: Consultations,
     priors: Arc<Priors>,
+    milestones: Milestones,
 }
 
 /// An event that does not fit what came before it.
@@ -143,6 +146,7 @@ impl Study {
             kept: None,
             consultations: Consultations::default(),
             priors: Arc::default(),
+            milestones: Milestones::default(),
         }
     }
 
@@ -323,6 +327,7 @@ impl Study {
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.subtract(trial);
         }
+        let before = self.phase.clone();
         let applied = self.take_up(fact);
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.add(trial);
@@ -333,6 +338,7 @@ impl Study {
         if applied.is_ok() {
             self.take_up_approval(fact);
             self.find_phase();
+            self.note(fact, &before);
         }
         applied
     }

@@ -1,12 +1,13 @@
 //! What comes of a wish that is granted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::import::Imported;
 
 /// A change that was made, or was made already. Variants are only added at the
 /// end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Accepted {
     /// The study is paused.
@@ -92,7 +93,7 @@ pub enum Accepted {
 }
 
 /// What ends with a proposal that is not tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// It alone.
@@ -104,7 +105,7 @@ pub enum Ended {
 }
 
 /// What came of reading the spec's file again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     /// What the check has to remark, in words.
     pub warnings: Vec<String>,
@@ -119,7 +120,7 @@ pub struct Reloaded {
 }
 
 /// What came of a change of the spec.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Amended {
     /// What is new, in words.
     pub changed: Vec<String>,

@@ -1,5 +1,6 @@
 //! Measurements from elsewhere: what is sent of a file, and what came of it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A part of a file, as a table.
@@ -42,7 +43,7 @@ pub struct Row {
 }
 
 /// What came of a part of a file.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Imported {
     /// How many rows were taken.
     pub taken: u32,
@@ -59,7 +60,7 @@ pub struct Imported {
 }
 
 /// A row that was not taken.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Unfit {
     /// See [`Row::row`].
     pub row: u64,
@@ -68,7 +69,7 @@ pub struct Unfit {
 }
 
 /// What was imported so far from a file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Source {
     /// The name of the file.
     pub file: String,

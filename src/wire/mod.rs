@@ -16,6 +16,7 @@
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
 //! | [`request`], [`reply`], [`accepted`], [`import`], [`proposal`], [`space`], [`doctor`], [`explain`], [`report`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`], [`report`], [`metrics`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -42,6 +43,7 @@ pub mod frame;
 pub(crate) mod golden_tests;
 pub mod hello;
 pub mod import;
+pub mod metrics;
 pub mod proposal;
 mod racing;
 mod refusal;

@@ -1,6 +1,7 @@
 //! What a daemon answers: data, no prose. Times are milliseconds since 1970
 //! (UTC), durations are milliseconds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::import::Source;
@@ -13,6 +14,7 @@ pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
+pub use super::metrics::{Family, FamilyKind, Label, Sample};
 pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
@@ -68,10 +70,12 @@ pub enum Reply {
     ReportKept(String),
     /// Bytes of an export, JSON lines; more may follow, up to [`Reply::End`].
     Export(Vec<u8>),
+    /// To [`super::request::Request::Metrics`].
+    Metrics(Vec<Family>),
 }
 
 /// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pong {
     /// The version of the program.
     pub version: String,
@@ -92,7 +96,7 @@ pub struct Pong {
 }
 
 /// How a study stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The study's name.
     pub study: String,
@@ -181,7 +185,7 @@ impl Status {
 }
 
 /// Whether a study goes on. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It goes on.
@@ -205,7 +209,7 @@ pub enum Phase {
 }
 
 /// Numbers of trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Complete and feasible.
     pub complete: u32,
@@ -220,7 +224,7 @@ pub struct Counts {
 }
 
 /// A trial that will be taken up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// Its number.
     pub trial: u32,
@@ -229,7 +233,7 @@ pub struct Waiting {
 }
 
 /// What is optimised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric.
     pub metric: String,
@@ -238,7 +242,7 @@ pub struct Objective {
 }
 
 /// A trial with its metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Its number.
     pub trial: u32,
@@ -249,7 +253,7 @@ pub struct Measured {
 }
 
 /// The summary of a metric over the good runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Its name.
     pub name: String,
@@ -258,7 +262,7 @@ pub struct Metric {
 }
 
 /// A summary over runs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// How many runs.
     pub count: u32,
@@ -273,7 +277,7 @@ pub struct Summary {
 }
 
 /// One parameter that differs from the starting params.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The parameter.
     pub name: String,
@@ -285,7 +289,7 @@ pub struct Change {
 
 /// How much better the best is than the starting params. Variants are only
 /// added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gain {
     /// No trial is feasible yet.
@@ -313,7 +317,7 @@ pub enum Gain {
 }
 
 /// The best trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Best {
     /// Its metrics.
     pub measured: Measured,
@@ -336,7 +340,7 @@ pub struct Best {
 }
 
 /// A parameter and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Param {
     /// Its name.
     pub name: String,
@@ -345,7 +349,7 @@ pub struct Param {
 }
 
 /// A page of trials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trials {
     /// How many there are, over all pages.
     pub total: u32,
@@ -358,7 +362,7 @@ pub struct Trials {
 }
 
 /// One trial, for a table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRow {
     /// Its number.
     pub trial: u32,
@@ -399,7 +403,7 @@ pub struct TrialRow {
 }
 
 /// The metric of a constraint.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// Its mean.
     pub mean: f64,
@@ -411,7 +415,7 @@ pub struct Checked {
 }
 
 /// All that is known of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialDetail {
     /// As in the table.
     pub row: TrialRow,
@@ -449,7 +453,7 @@ pub struct TrialDetail {
 }
 
 /// A run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The step.
     pub step: String,
@@ -468,7 +472,7 @@ pub struct Run {
 }
 
 /// A metric of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Number {
     /// The metric.
     pub name: String,
@@ -477,7 +481,7 @@ pub struct Number {
 }
 
 /// A sitting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sitting {
     /// Its number.
     pub number: u32,
@@ -500,7 +504,7 @@ pub struct Sitting {
 }
 
 /// What broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Its kind, as in the results file.
     pub kind: String,
@@ -515,7 +519,7 @@ pub struct Failure {
 }
 
 /// A cause that was found in a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Its name.
     pub name: String,
@@ -526,7 +530,7 @@ pub struct Cause {
 }
 
 /// The end of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogTail {
     /// The step.
     pub step: String,
