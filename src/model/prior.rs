@@ -34,12 +34,17 @@ impl Prior {
         found.map(|(_, number)| number.get())
     }
 
-    /// By how much it misses the constraints, together, each as a share of its
-    /// bound; `None` where a metric of one is missing.
-    pub fn violation(&self, constraints: &[Constraint]) -> Option<f64> {
-        constraints.iter().try_fold(0.0, |sum, constraint| {
-            Some(sum + constraint.missed_share(self.metric(&constraint.metric)?))
-        })
+    /// By how much it misses the constraints of which it tells, together, each as
+    /// a share of its bound; and whether it tells of all.
+    pub fn violation(&self, constraints: &[Constraint]) -> (f64, bool) {
+        let mut sum = (0.0, true);
+        for constraint in constraints {
+            match self.metric(&constraint.metric) {
+                Some(number) => sum.0 += constraint.missed_share(number),
+                None => sum.1 = false,
+            }
+        }
+        sum
     }
 }
 

@@ -14,7 +14,6 @@
 use std::cmp::Ordering;
 
 use super::standing::Standing;
-use crate::model::metric::Constraint;
 use crate::model::params::Params;
 use crate::model::prior::{Prior, Source};
 use crate::model::study::Study;
@@ -39,7 +38,7 @@ pub(super) fn best_untried(study: &Study) -> Option<Params> {
     sources.find_map(|source| {
         let mut best: Option<(Standing, &Params)> = None;
         for (params, prior) in source.fitting() {
-            let kept = prior.violation(&spec.constraints) == Some(0.0);
+            let kept = prior.violation(&spec.constraints) == (0.0, true);
             let Some(standing) = standing(study, prior).filter(|_| kept) else {
                 continue;
             };
@@ -121,14 +120,14 @@ fn ranked<'a>(study: &'a Study, source: &'a Source, number: usize) -> Vec<Known<
 /// told counts as kept. `None` for what failed.
 fn standing(study: &Study, prior: &Prior) -> Option<Standing> {
     let spec = study.spec();
-    let objective = prior.metric(&spec.objective.metric);
-    let told = |constraint: &&Constraint| prior.metric(&constraint.metric).is_some();
-    let told: Vec<Constraint> = spec.constraints.iter().filter(told).cloned().collect();
-    match prior.violation(&told)? {
-        0.0 => objective.map(Standing::Feasible),
-        violation => Some(Standing::Infeasible {
+    let objective = prior.metric(&spec.objective.metric)?;
+    let (violation, _) = prior.violation(&spec.constraints);
+    Some(if violation > 0.0 {
+        Standing::Infeasible {
             violation,
-            objective,
-        }),
-    }
+            objective: Some(objective),
+        }
+    } else {
+        Standing::Feasible(objective)
+    })
 }
