@@ -3,6 +3,7 @@
 mod advised;
 mod approvals;
 mod faults;
+mod imported;
 mod keeping;
 mod merit;
 mod milestones;
@@ -282,11 +283,6 @@ impl Study {
     /// What somebody is to be told and has not been told yet.
     pub fn outbox(&self) -> &Arc<Outbox> {
         &self.outbox
-    }
-
-    /// What was measured before it, elsewhere: learned from, and nothing else.
-    pub fn priors(&self) -> &Priors {
-        &self.priors
     }
 
     /// How many trials came out how.
@@ -573,9 +569,7 @@ impl Study {
                 self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
-            Event::Imported(batch) => {
-                Arc::make_mut(&mut self.priors).add(batch, &self.spec.space);
-            }
+            Event::Imported(batch) => self.import(batch),
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {
