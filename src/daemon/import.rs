@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::steer::{Admit, Change};
 use crate::model::Name;
 use crate::model::domain::Domain;
+use crate::model::outcome::Outcome;
 use crate::model::prior::{Batch, PRIORS_MAX, Prior};
 use crate::model::space::{Parameter, ParamsError};
 use crate::model::study::Study;
@@ -38,7 +39,7 @@ pub fn admit(study: &Study, import: &Import) -> Admit {
     let mut rows = Vec::new();
     for row in &import.rows {
         match read(study, &uses, row) {
-            Ok(prior) if study.priors().has(&prior) || seen.contains(&prior) => answer.known += 1,
+            Ok(prior) if is_known(study, &prior) || seen.contains(&prior) => answer.known += 1,
             Ok(_) if study.priors().len() + rows.len() >= PRIORS_MAX => answer.unfit.push(Unfit {
                 row: row.row,
                 why: format!("the study has {PRIORS_MAX} imported measurements already"),
@@ -62,6 +63,19 @@ pub fn admit(study: &Study, import: &Import) -> Admit {
         rows,
     };
     Admit::Accept(answer, Change::Import(batch.into()))
+}
+
+/// Whether it was imported before, or is a trial of the study's own: an export
+/// that comes back teaches nothing.
+fn is_known(study: &Study, prior: &Prior) -> bool {
+    let is_own = study.trial_of(&prior.params).is_some_and(|trial| {
+        let mean = study.objective(trial).map(|summary| summary.mean);
+        match prior.metric(&study.spec().objective.metric) {
+            Some(number) => mean == Some(number),
+            None => matches!(trial.outcome, Some(Outcome::Failed(_))),
+        }
+    });
+    is_own || study.priors().has(prior)
 }
 
 fn find<'a>(study: &'a Study, column: &Column) -> Use<'a> {

@@ -99,6 +99,9 @@ pub(super) fn parse(text: &[u8], wanted: Option<&str>) -> Result<Table, String> 
 /// The direction of a study in which more is better.
 const MAXIMIZE: u64 = 2;
 
+/// What the attributes begin with that our own exports make of metrics.
+const METRIC: &str = "metric:";
+
 const fn word(state: u64) -> &'static str {
     match state {
         state::COMPLETE => "complete",
@@ -115,13 +118,15 @@ fn cells(trial: &Trial, objective: &Column) -> Vec<(Column, String)> {
     let values = trial.values.iter().take(1);
     let values = values.map(|value| (objective.clone(), value.to_string()));
     // Other metrics are where people keep them; our own exports say which they are.
+    let ours = trial.attributes.keys().any(|name| name.starts_with(METRIC));
     let attributes = trial
         .attributes
         .iter()
         .filter(|(_, value)| value.is_number());
-    let attributes = attributes.map(|(name, value)| {
-        let name = name.strip_prefix("metric:").unwrap_or(name);
-        (Column::Metric(name.to_owned()), text_of(value))
+    let attributes = attributes.filter_map(|(name, value)| {
+        let metric = name.strip_prefix(METRIC);
+        let name = metric.or((!ours).then_some(name.as_str()))?;
+        Some((Column::Metric(name.to_owned()), text_of(value)))
     });
     let attributes = attributes.filter(|(column, _)| column != objective);
     params.chain(values).chain(attributes).collect()
