@@ -80,13 +80,15 @@ pub(super) fn parse(text: &[u8], wanted: Option<&str>) -> Result<Table, String> 
         Some(name) => Column::Metric(name),
         None => Column::Objective,
     };
+    let mut attributes = trials.iter().flat_map(|trial| trial.attributes.keys());
+    let ours = attributes.any(|name| name.starts_with(METRIC));
     let mut gathered = Gathered::new();
     for (number, index) in study.trials.iter().enumerate() {
         let number = number as u64;
         let trial = &trials[*index];
         let cause = trial.attributes.get("cause").and_then(Json::as_str);
         match failed(word(trial.state), cause) {
-            Ok(failed) => gathered.add(number, cells(trial, &objective), failed),
+            Ok(failed) => gathered.add(number, cells(trial, &objective, ours), failed),
             Err(why) => gathered.leave_out(number, why),
         }
     }
@@ -112,13 +114,12 @@ const fn word(state: u64) -> &'static str {
     }
 }
 
-fn cells(trial: &Trial, objective: &Column) -> Vec<(Column, String)> {
+fn cells(trial: &Trial, objective: &Column, ours: bool) -> Vec<(Column, String)> {
     let params = trial.params.iter();
     let params = params.map(|(name, text)| (Column::Parameter(name.clone()), text.clone()));
     let values = trial.values.iter().take(1);
     let values = values.map(|value| (objective.clone(), value.to_string()));
     // Other metrics are where people keep them; our own exports say which they are.
-    let ours = trial.attributes.keys().any(|name| name.starts_with(METRIC));
     let attributes = trial
         .attributes
         .iter()
