@@ -6,7 +6,7 @@ use crate::model::approval::{Overdue, Proposal};
 use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
-use crate::model::study::{Phase, Study};
+use crate::model::study::{HOST_FAULTS_MAX, Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId, log_name};
 use crate::report::advice::silent;
 use crate::report::overview::{Gain, changes, gain};
@@ -178,6 +178,25 @@ impl Words {
         self.say(
             format!("a fresh start of trial {trial} has failed: {message}"),
             format!("重新启动第 {trial} 个试验失败：{message}"),
+        )
+    }
+
+    pub(super) fn slot_lost(self, slot: &str, failure: &Failure) -> String {
+        let (slot, message) = (clean(slot), cut(&clean(&failure.message), TITLE));
+        self.say(
+            format!(
+                "slot {slot} is out of use after {HOST_FAULTS_MAX} faults of the host in a row: \
+                 {message}"
+            ),
+            format!("槽位 {slot} 已停用，主机连续 {HOST_FAULTS_MAX} 次出现故障：{message}"),
+        )
+    }
+
+    pub(super) fn slot_hint(self) -> String {
+        let command = "autotunectl resume";
+        self.say(
+            format!("the other slots go on; when that is mended: {command}"),
+            format!("其余槽位继续运行；修复之后：{command}"),
         )
     }
 

@@ -248,7 +248,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Measure => "measure",
         Purpose::Check => "check",
-        Purpose::Beside => "beside",
+        Purpose::Neighbours => "neighbours",
         Purpose::Confirm { .. } => "confirm",
         Purpose::Preflight => "preflight",
         Purpose::Incumbent => "incumbent",
