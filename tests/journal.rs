@@ -425,7 +425,11 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 83);
+    assert_eq!(seen.facts, 85);
+    let imported = &study.priors().sources()[0];
+    assert_eq!((&*imported.file, imported.rows.len()), ("before.csv", 2));
+    let (row, failed) = &imported.rows[1];
+    assert!((*row, failed.failed) == (4, true), "{failed:?}");
     // What was asked and answered.
     assert!(!study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
     assert_eq!((study.rejected().count(), study.pending()), (3, None));

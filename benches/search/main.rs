@@ -12,6 +12,8 @@
 //! What is scored at each cost is the trial that leads: its true objective as a
 //! share of the table's best, 0 when it is infeasible. The seeds are those from 0
 //! on, or from `--first-seed`: what was tuned on some is to be judged on others.
+//! A name with `-history` has 20 good measurements of another host, where all is
+//! half as much; with `-moved` what is good is elsewhere there, as well.
 //! With `--converged`, `model` also ends when it has converged by that; at which
 //! cost, is in the last columns.
 
@@ -50,7 +52,8 @@ struct Options {
     #[arg(long, value_name = "DIR", default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/search/tables"))]
     tables: PathBuf,
     /// Who plays: names of samplers, with `-plain` after one without racing, or
-    /// `-parts` after one whose runs come in parts
+    /// `-parts` after one whose runs come in parts, `-history` or `-moved` after one
+    /// that learns of another host's measurements
     #[arg(long, value_name = "NAME,…", value_delimiter = ',', value_parser = Contestant::named,
           default_value = "model,tpe,coordinate,grid,random,coordinate-plain")]
     samplers: Vec<Contestant>,

@@ -16,6 +16,7 @@ use autotune::model::metric::{Constraint, Direction, Objective};
 use autotune::model::notify::Notify;
 use autotune::model::outcome::{Ending, Failure, FailureKind, Outcome};
 use autotune::model::params::Params;
+use autotune::model::prior::{Batch, Prior};
 use autotune::model::spec::{
     Budget, Confirm, Control, Converged, FileNames, HostCare, Limits, Retention, SamplerKind,
     Search, Spec,
@@ -28,6 +29,7 @@ use autotune::model::value::Finite;
 use autotune::search::racing::{self, Verdict};
 use autotune::search::{Ask, drift, explained};
 use rand::RngExt;
+use rand::seq::SliceRandom;
 use statrs::distribution::{ContinuousCDF, Normal};
 
 use crate::table::Table;
@@ -54,15 +56,37 @@ pub struct Contestant {
     pub racing: bool,
     /// A run is made of so many parts; 1 for a run that is one.
     pub parts: u32,
+    pub history: History,
 }
+
+/// What was measured before, on another host.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum History {
+    None,
+    /// Of the same program, of which all is half as much there.
+    Same,
+    /// The same, and what is good is elsewhere: each params have what the next
+    /// values of all parameters have.
+    Moved,
+}
+
+/// So many combinations were measured before …
+const DRAWN: usize = 60;
+/// … of which so many, the best, are told.
+const TOLD: usize = 20;
 
 impl Contestant {
     /// `model`, or `model-plain` without racing; `model-parts` with runs in
-    /// [`PARTS`].
+    /// [`PARTS`]; `model-history` and `model-moved` with what was measured before.
     ///
     /// # Errors
     /// Which names there are.
     pub fn named(name: &str) -> Result<Self, String> {
+        let (name, history) = match (name.strip_suffix("-history"), name.strip_suffix("-moved")) {
+            (Some(name), _) => (name, History::Same),
+            (_, Some(name)) => (name, History::Moved),
+            _ => (name, History::None),
+        };
         let (name, parts) = match name.strip_suffix("-parts") {
             Some(name) => (name, PARTS),
             None => (name, 1),
@@ -80,6 +104,7 @@ impl Contestant {
             sampler,
             racing,
             parts,
+            history,
         })
     }
 
@@ -92,7 +117,12 @@ impl Contestant {
     pub fn name(self) -> String {
         let plain = if self.racing { "" } else { "-plain" };
         let parts = if self.parts > 1 { "-parts" } else { "" };
-        format!("{}{plain}{parts}", self.sampler.name())
+        let history = match self.history {
+            History::None => "",
+            History::Same => "-history",
+            History::Moved => "-moved",
+        };
+        format!("{}{plain}{parts}{history}", self.sampler.name())
     }
 }
 
@@ -148,6 +178,7 @@ pub fn play(
         steps: Vec::new(),
         normal: Normal::new(0.0, 1.0)?,
     };
+    replay.import(contestant.history)?;
     let baseline = replay.study.spec().space.baseline()?;
     replay
         .steps
@@ -207,6 +238,52 @@ impl Replay<'_> {
     fn happen(&mut self, event: Event) -> Result<()> {
         let at = Timestamp::from_millis((self.cost * 60_000.0) as i64);
         Ok(self.study.apply(&Fact { at, event })?)
+    }
+
+    /// Takes up what was measured before.
+    fn import(&mut self, history: History) -> Result<()> {
+        if history == History::None {
+            return Ok(());
+        }
+        let mut keys = self.table.keys();
+        keys.shuffle(&mut generator(self.seed, 0));
+        let told = keys.into_iter().filter_map(|key| {
+            let from = match history {
+                History::Moved => self.table.next(&key),
+                _ => key.clone(),
+            };
+            let row = self.table.row(&from)?;
+            let kept = self
+                .table
+                .threshold
+                .is_none_or(|t| row.constraint >= Some(t));
+            let noise = SPREAD * self.draw(("before", &key));
+            kept.then(|| (key, 0.5 * row.objective * noise.exp(), row.constraint))
+        });
+        let mut told: Vec<_> = told.take(DRAWN).collect();
+        told.sort_by(|(_, a, _), (_, b, _)| b.total_cmp(a));
+        told.truncate(TOLD);
+        let rows = told
+            .into_iter()
+            .zip(1..)
+            .map(|((key, objective, constraint), row)| {
+                let mut metrics = vec![("objective".into(), finite(objective)?)];
+                if let Some(constraint) = constraint {
+                    metrics.push(("constraint".into(), finite(constraint)?));
+                }
+                let prior = Prior {
+                    params: self.table.params(&key),
+                    metrics: metrics.into(),
+                    failed: false,
+                };
+                Ok((row, Arc::new(prior)))
+            });
+        let batch = Batch {
+            file: "before".into(),
+            format: "csv".into(),
+            rows: rows.collect::<Result<_>>()?,
+        };
+        self.happen(Event::Imported(batch.into()))
     }
 
     /// Spends, and whether that was still within the budget.

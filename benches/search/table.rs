@@ -146,6 +146,28 @@ impl Table {
         }
     }
 
+    /// All combinations that are in the table, in order.
+    pub fn keys(&self) -> Vec<Vec<usize>> {
+        let mut keys: Vec<Vec<usize>> = self.rows.keys().cloned().collect();
+        keys.sort();
+        keys
+    }
+
+    /// The params of a combination.
+    pub fn params(&self, key: &[usize]) -> Params {
+        let values = self.parameters.iter().zip(key);
+        let values = values.map(|((name, values), at)| (name.as_str().into(), values[*at].clone()));
+        Params::recorded(values)
+    }
+
+    /// The combination with the next value of each parameter, round and round.
+    pub fn next(&self, key: &[usize]) -> Vec<usize> {
+        let lists = self.parameters.iter().zip(key);
+        lists
+            .map(|((_, values), at)| (at + 1) % values.len())
+            .collect()
+    }
+
     /// What one pass of coordinate ascent costs with 5 runs a value.
     pub fn pass(&self, startup: f64) -> f64 {
         let values: usize = self.parameters.iter().map(|(_, values)| values.len()).sum();

@@ -11,6 +11,7 @@ use crate::daemon::Update;
 use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
 use crate::model::outcome::Outcome;
+use crate::model::prior::imported;
 use crate::model::study::Study;
 use crate::model::trial::{Purpose, Run, SittingEnd, Trial, TrialId};
 use crate::report::advice::news;
@@ -316,6 +317,13 @@ impl Entries {
                     ..Said::info(format!("changed: {what}"))
                 }
             }
+            Event::Imported(batch) => Said {
+                priority: Priority::Notice,
+                ..Said::info(format!(
+                    "imported: {}",
+                    imported(batch.rows.len(), &batch.file)
+                ))
+            },
             Event::SpecReloaded { .. } => Said {
                 priority: Priority::Notice,
                 ..Said::info("the spec was read again".to_owned())

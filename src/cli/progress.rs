@@ -18,6 +18,7 @@ use crate::base::wrap::wrap;
 use crate::daemon::{Update, Wish};
 use crate::model::artifacts::ArtifactsChange;
 use crate::model::event::{Event, Fact, port_busy};
+use crate::model::prior::imported;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, TrialId};
 use crate::report::advice::news;
@@ -312,6 +313,11 @@ impl Progress {
                 let what = study_table::amended(self.study.as_deref(), amendments);
                 self.most = count::trials(study.spec()).most();
                 self.line(&format!("{ACCENT}changed{ACCENT:#}: {what}"));
+                return;
+            }
+            Event::Imported(batch) => {
+                let what = imported(batch.rows.len(), &batch.file);
+                self.line(&format!("{ACCENT}imported{ACCENT:#}: {what}"));
                 return;
             }
             Event::SpecReloaded { .. } => {

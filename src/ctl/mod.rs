@@ -24,6 +24,7 @@ mod doctor;
 mod events;
 pub mod exit;
 mod export;
+mod import;
 mod importance;
 mod logs;
 mod metrics;
@@ -111,6 +112,7 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl report              all of it as a page, for others
   autotunectl export -o FILE      all trials, for other programs
+  autotunectl import FILE         learn of what was measured before
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -133,6 +135,7 @@ Examples:
   autotunectl importance          what do the parameters matter?
   autotunectl report              all of it as a page, for others
   autotunectl export -o FILE      all trials, for other programs
+  autotunectl import FILE         learn of what was measured before
   autotunectl pause               after the running trial
   autotunectl enqueue BATCH=32    try this next
   autotunectl approve             let what is proposed be tried
@@ -166,6 +169,7 @@ enum Verb {
     Importance(importance::Args),
     Report(report::Args),
     Export(export::Args),
+    Import(import::Args),
     Publish(publish::Args),
     /// Prints numbers for monitoring, as Prometheus reads them
     #[command(after_help = "\
@@ -272,6 +276,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Importance(args) => importance::carry_out(session, &args).await,
         Verb::Report(args) => report::carry_out(session, &args).await,
         Verb::Export(args) => export::carry_out(session, &args).await,
+        Verb::Import(args) => import::carry_out(session, args).await,
         Verb::Publish(args) => publish::carry_out(session, &args).await,
         Verb::Metrics => metrics::carry_out(session).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,

@@ -8,6 +8,7 @@ use serde_json::Value as Json;
 use super::events::Printed;
 use super::exit::Exit;
 use super::export::Told;
+use super::import::Told as Imported;
 use super::params::Arguments;
 use super::ping::Versions;
 use super::presets::{PresetText, Presets, Written};
@@ -53,6 +54,7 @@ const ALL: &[(&str, Make)] = &[
     ("importance", shape::<Importance>),
     ("report", shape::<Kept>),
     ("export", shape::<Told>),
+    ("import", shape::<Imported<'_>>),
     ("events", shape::<Printed>),
     ("metrics", shape::<Vec<Family>>),
     ("pause", shape::<Changed>),

@@ -10,6 +10,7 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::exit::Exit;
 use super::prose;
+use crate::exchange::import::ImportError;
 use crate::exchange::sink::SinkError;
 use crate::report::phrase::clean;
 use crate::term::color::{Choice, wanted};
@@ -64,6 +65,9 @@ pub enum Trouble {
     /// An export does not come about.
     #[error(transparent)]
     Export(SinkError),
+    /// A file cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// A file cannot be written.
     #[error("failed to write {}: {source}", .path.display())]
     File {
@@ -336,6 +340,7 @@ fn exit(trouble: &Trouble) -> Exit {
         | Trouble::OffTopic
         | Trouble::Io(_)
         | Trouble::Export(_)
+        | Trouble::Import(_)
         | Trouble::File { .. } => Exit::Failure,
     }
 }

@@ -11,11 +11,13 @@ use super::{approve, notify, prose};
 use crate::base::clock::Timestamp;
 use crate::model::curve::Curve;
 use crate::model::drift::Drift;
+use crate::model::prior;
 use crate::report::curves;
 use crate::report::phrase::{clean, counted, percent, saved};
 use crate::report::retrial::{self, DRIFT_HINT};
 use crate::term::number::{FIGURES, significant};
 use crate::term::tables::pairs;
+use crate::wire::import::Source;
 use crate::wire::reply::{Advisor, Doing, HeldUp, Neighbours, Phase, Reply, Running, Status};
 use crate::wire::request::Request;
 
@@ -218,6 +220,9 @@ fn text(status: &Status, at: Option<String>, color: bool) -> String {
         let amendments = clean(&status.amendments.join("; "));
         add("changed", format!("{amendments}, on top of the spec"));
     }
+    if !status.imported.is_empty() {
+        add("imported", imported(&status.imported));
+    }
     add("trials", trials(status));
     add("time", time(status));
     if !status.waiting.is_empty() {
@@ -230,6 +235,18 @@ fn text(status: &Status, at: Option<String>, color: bool) -> String {
     }
     shown.push(("files", clean(&status.output_dir)));
     pairs(shown, color)
+}
+
+/// What was measured elsewhere and is learned from.
+fn imported(sources: &[Source]) -> String {
+    let each = sources.iter().map(|source| {
+        let all = prior::imported(source.measurements as usize, &clean(&source.file));
+        match source.passed_over {
+            0 => all,
+            over => format!("{all} ({over} outside the space)"),
+        }
+    });
+    each.collect::<Vec<_>>().join(", ")
 }
 
 pub(super) fn phase(status: &Status) -> String {

@@ -260,6 +260,8 @@ pub(super) fn sentence(answer: &Accepted, changed: bool) -> String {
             approve::reopened(parameter, *paused, changed)
         }
         Accepted::Amended(amended) => amend::sentences(amended, changed),
+        // `import` has an answer for each part of its file, and sums up.
+        Accepted::Imported(imported) => format!("{} imported", imported.taken),
         Accepted::Enqueued {
             trial,
             running,

@@ -137,6 +137,11 @@ fn rule(choice: &Choice) -> String {
             let about = about.unwrap_or_else(|| "advice".to_owned());
             format!("the advisor was asked for {about}, and proposed it")
         }
+        "imported" => {
+            "the best of what was imported from a file and keeps the constraints there; measured \
+                       here for the first time, no number is expected of it"
+                .to_owned()
+        }
         "fallback" => "the nearest value that was not tried: the advisor was of no help".to_owned(),
         other => clean(other),
     }

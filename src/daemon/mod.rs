@@ -14,7 +14,7 @@
 //! | [`recovery`] | after a crash |
 //! | `reload` | going by another spec without a restart: pure |
 //! | `reporter` | the reports that a study leaves when it is done |
-//! | [`steer`], [`amend`], `approve` | what users want changed: admitted by a pure function |
+//! | [`steer`], [`amend`], `approve`, `import` | what users want changed: admitted by a pure function |
 //! | [`board`] | what clients see |
 //! | `budget` | whether a study has used up what it was given |
 //! | [`server`], [`socket`], [`rights`], `handlers` | the control socket |
@@ -41,6 +41,7 @@ pub mod dispatcher;
 pub mod folders;
 mod handlers;
 mod host;
+mod import;
 pub mod input;
 pub mod keeper;
 pub mod keeping;

@@ -2,15 +2,17 @@
 //! any other input.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use super::decide::{self, Context, Decision, Effect, State, Urgency};
-use super::{amend, approve};
+use super::{amend, approve, import};
 use crate::exec::order::missing_runs;
 use crate::model::Name;
 use crate::model::amendment::Amendments;
 use crate::model::approval::{By, Ends};
 use crate::model::event::Event;
 use crate::model::params::Params;
+use crate::model::prior::Batch;
 use crate::model::reason;
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Trial, TrialId};
@@ -53,6 +55,8 @@ pub enum Change {
     Reject(Ends),
     /// Propose values of this parameter again.
     ReopenParameter(Name),
+    /// Learn of these.
+    Import(Arc<Batch>),
 }
 
 /// Whether a wish can be granted.
@@ -143,6 +147,7 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
         Steer::Approve { number, instead } => approve::approve(study, *number, instead),
         Steer::Reject { number, end } => approve::reject(study, *number, *end),
         Steer::ReopenParameter(name) => approve::reopen(study, name),
+        Steer::Import(import) => import::admit(study, import),
     }
 }
 
@@ -310,6 +315,7 @@ fn carry_out(
         Change::ReopenParameter(parameter) => {
             tell(&mut study, Event::ParameterReopened { by, parameter });
         }
+        Change::Import(batch) => tell(&mut study, Event::Imported(batch)),
         Change::Resume => tell(&mut study, Event::Resumed),
         Change::Reopen(trial) => tell(&mut study, Event::TrialReopened { trial }),
         Change::Plan(params) => {
@@ -335,8 +341,6 @@ fn planned(study: &Study, params: Params, origin: Origin) -> Event {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::base::clock::Timestamp;
     use crate::model::event::Fact;

@@ -6,7 +6,7 @@
 use super::record::{Head, Trial, text_of};
 
 /// The columns that every table has, before those of metrics and parameters.
-const FIXED: [&str; 12] = [
+pub(super) const FIXED: [&str; 12] = [
     "trial",
     "outcome",
     "feasible",
@@ -22,11 +22,11 @@ const FIXED: [&str; 12] = [
 ];
 
 /// What the columns of means begin with.
-const METRIC: &str = "metrics_";
+pub(super) const METRIC: &str = "metrics_";
 /// What the columns of standard deviations begin with.
-const DEVIATION: &str = "sd_";
+pub(super) const DEVIATION: &str = "sd_";
 /// What the columns of parameters begin with, as in Optuna's own tables.
-const PARAMETER: &str = "params_";
+pub(super) const PARAMETER: &str = "params_";
 
 pub(super) fn header(head: &Head) -> String {
     let fixed = FIXED.iter().map(|name| (*name).to_owned());
@@ -97,6 +97,14 @@ fn guarded(text: &str) -> String {
     }
 }
 
+/// A text as it was before it was guarded.
+pub(super) fn unguarded(text: &str) -> &str {
+    match text.strip_prefix('\'') {
+        Some(rest) if is_formula(rest.trim_start_matches('\'')) => rest,
+        _ => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,9 +113,11 @@ mod tests {
     fn no_spreadsheet_carries_out_a_text() {
         for formula in ["=1+1", "+A1", "-A1", "@SUM(A1)", "\t=1", "'=1"] {
             assert_eq!(guarded(formula), format!("'{formula}"));
+            assert_eq!(unguarded(&guarded(formula)), formula);
         }
         for text in ["-1.5", "+3", "1e-5", "'quoted'", "a=b", "", "-inf"] {
             assert_eq!(guarded(text), text);
+            assert_eq!(unguarded(text), text);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! What a study found, for other people's programs.
+//! What a study found, for other people's programs, and what others have found,
+//! for a study.
 //!
 //! ```text
 //!   Study ── Head, Trial ──▶ JSON lines ── the socket ──▶ Head, Trial ──▶ CSV, Optuna …
@@ -11,6 +12,7 @@
 //! | `csv`, `optuna` | what is particular to these |
 //! | [`mlflow`] | records to a tracking server |
 //! | [`sink`] | where an export goes |
+//! | [`import`] | other programs' files as tables of measurements |
 //!
 //! # Invariants
 //! - A record has what was tried and what came of it, and is passed on: commands,
@@ -20,6 +22,7 @@
 
 mod csv;
 pub mod format;
+pub mod import;
 pub mod mlflow;
 mod optuna;
 pub mod record;

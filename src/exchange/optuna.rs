@@ -17,15 +17,19 @@ use super::format::text;
 use super::record::{Domain, Head, Parameter, Trial, number_of, place};
 
 /// Numbers of operations in the journal.
-mod operation {
+pub(super) mod operation {
     pub const CREATE_STUDY: u64 = 0;
+    pub const DELETE_STUDY: u64 = 1;
     pub const SET_STUDY_USER_ATTR: u64 = 2;
     pub const SET_STUDY_SYSTEM_ATTR: u64 = 3;
     pub const CREATE_TRIAL: u64 = 4;
+    pub const SET_TRIAL_PARAM: u64 = 5;
+    pub const SET_TRIAL_STATE_VALUES: u64 = 6;
+    pub const SET_TRIAL_USER_ATTR: u64 = 8;
 }
 
 /// Numbers of a trial's states.
-mod state {
+pub(super) mod state {
     pub const RUNNING: u64 = 0;
     pub const COMPLETE: u64 = 1;
     pub const PRUNED: u64 = 2;

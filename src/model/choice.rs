@@ -20,6 +20,8 @@ pub enum Rule {
     /// The baseline with about half of its parameters drawn anew: `model`
     /// knows nothing yet.
     Opening,
+    /// The best of what was imported from a file.
+    Imported,
     /// What a model of the space promised most of for its time.
     Model,
     /// What is frequent among good trials and rare among the others.

@@ -14,6 +14,7 @@ use super::curve::Told;
 use super::host::Host;
 use super::notice::{Notice, NoticeId, Refused};
 use super::params::Params;
+use super::prior::Batch;
 use super::trial::{Mark, Origin, Pruning, Purpose, Run, SittingEnd, TrialId};
 use crate::base::clock::Timestamp;
 
@@ -238,6 +239,8 @@ pub enum Event {
         /// Its SHA-256.
         digest: String,
     },
+    /// What was measured before, elsewhere, is learned from here on.
+    Imported(Arc<Batch>),
     /// There is nothing left to do.
     Done {
         /// Why, for people.
@@ -318,6 +321,7 @@ impl Event {
             Self::Resumed => "resumed",
             Self::SpecAmended { .. } => "spec-amended",
             Self::SpecReloaded { .. } => "spec-reloaded",
+            Self::Imported(_) => "imported",
             Self::Done { .. } => "done",
             Self::Artifacts { change, .. } => change.name(),
             Self::TaskResumed { .. } => "task-resumed",
@@ -360,6 +364,7 @@ impl Event {
             | Self::Resumed
             | Self::SpecAmended { .. }
             | Self::SpecReloaded { .. }
+            | Self::Imported(_)
             | Self::Done { .. }
             | Self::Advised(_)
             | Self::NoticeQueued(_)

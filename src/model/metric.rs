@@ -110,6 +110,17 @@ impl Constraint {
         let above = self.max.map_or(0.0, |max| mean - max.get());
         below.max(above).max(0.0)
     }
+
+    /// The same as a share of the bound, so that those of several constraints
+    /// can be added.
+    pub fn missed_share(&self, mean: f64) -> f64 {
+        let amount = self.violation(mean);
+        let bound = self.min.filter(|min| mean < min.get()).or(self.max);
+        let scale = bound
+            .map_or(1.0, |bound| bound.get().abs())
+            .max(f64::MIN_POSITIVE);
+        if amount == 0.0 { 0.0 } else { amount / scale }
+    }
 }
 
 impl fmt::Display for Constraint {

@@ -41,6 +41,7 @@ pub mod notice;
 pub mod notify;
 pub mod outcome;
 pub mod params;
+pub mod prior;
 pub mod reason;
 pub mod remedy;
 pub mod setting;

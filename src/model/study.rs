@@ -3,6 +3,7 @@
 mod advised;
 mod approvals;
 mod faults;
+mod imported;
 mod keeping;
 mod merit;
 mod milestones;
@@ -29,6 +30,7 @@ use super::metric::Summary;
 use super::notice::Outbox;
 use super::outcome::{HostFault, Outcome};
 use super::params::Params;
+use super::prior::Priors;
 use super::spec::Spec;
 use super::tally::Tally;
 pub use super::tally::{Counts, Spread};
@@ -88,6 +90,7 @@ pub struct Study {
     host: Option<Arc<Host>>,
     kept: Option<Kept>,
     consultations: Consultations,
+    priors: Arc<Priors>,
     milestones: Milestones,
 }
 
@@ -144,6 +147,7 @@ impl Study {
             host: None,
             kept: None,
             consultations: Consultations::default(),
+            priors: Arc::default(),
             milestones: Milestones::default(),
         }
     }
@@ -566,6 +570,7 @@ impl Study {
                 self.consultations.try_anew();
             }
             Event::SpecAmended { amendments } => self.amend(amendments),
+            Event::Imported(batch) => self.import(batch),
             // Whoever has read the file brings it: see `rewrite`.
             Event::SpecReloaded { .. } => self.consultations.try_anew(),
             Event::Done { reason } => {

@@ -17,12 +17,14 @@
 //! | [`statistics`] | whether a difference is more than noise |
 //! | `lattice`, `geometry` | combinations in order; how far apart they are |
 //! | `standing` | trials in order of merit |
+//! | `priors` | what samplers make of what was imported |
 //!
 //! # Invariants
 //! - [`ask`] depends on the [`Study`] alone. Its random numbers come from the
 //!   study's seed and the number of trials so far, so a restart, which reads
 //!   the same journal, gets the same answer.
-//! - The baseline is asked first, and no params are asked twice. What a user
+//! - The baseline is asked first, then the best of what was imported, and no
+//!   params are asked twice. What a user
 //!   has refused is asked no more: see [`Study::is_new`].
 //! - A failure is never a number here: a failed trial has no
 //!   standing, and nothing can take it for a very bad one.
@@ -40,6 +42,9 @@ pub mod grid;
 mod lattice;
 pub mod model_based;
 pub mod neighbours;
+mod priors;
+#[cfg(test)]
+mod priors_tests;
 #[cfg(test)]
 mod property_tests;
 pub mod racing;
@@ -112,6 +117,9 @@ fn asked(study: &Study) -> (Ask, Option<Expected>) {
     if let Some(trial) = racing::challenged(study) {
         return (Ask::Run(trial), None);
     }
+    if let Some(params) = priors::best_untried(study) {
+        return (Ask::Try(params), None);
+    }
     if let Some((ask, _)) = advisor::propose(study, &baseline) {
         return (ask, None);
     }
@@ -150,6 +158,12 @@ fn choice(study: &Study, params: &Params, expected: Option<Expected>) -> Option<
     let baseline = study.spec().space.baseline().ok()?;
     if *params == baseline {
         return None;
+    }
+    if priors::best_untried(study).as_ref() == Some(params) {
+        return Some(Box::new(Choice {
+            rule: Rule::Imported,
+            expected,
+        }));
     }
     if let Some((Ask::Try(proposed), Some(rule))) = advisor::propose(study, &baseline)
         && proposed == *params

@@ -11,6 +11,11 @@
 //! itself, among the trials where it is active: a normal kernel around each
 //! value that was tried, or, in a list without an order, that value with most
 //! of the weight, and one even share for all that is possible.
+//!
+//! What was imported counts as well: the best [`GOOD`] of each source are good,
+//! by their order within it, so that the level of its numbers does not matter.
+//! It takes the place that trials leave, of those that come at random first and of
+//! the good ones, and goes as these come.
 
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -20,7 +25,7 @@ use statrs::distribution::{ContinuousCDF, Normal};
 
 use super::geometry::Geometry;
 use super::standing::Standing;
-use super::{Ask, random};
+use super::{Ask, priors, random};
 use crate::base::random::{Generator, generator};
 use crate::model::params::Params;
 use crate::model::space::Parameter;
@@ -80,7 +85,7 @@ pub(super) fn ask(study: &Study) -> Ask {
 
 /// Whether it draws at random still.
 pub(super) fn opens(study: &Study) -> bool {
-    study.trials().len() < OPENING
+    study.trials().len() + study.priors().count_fitting() < OPENING
 }
 
 /// The params of the good trials and of the others.
@@ -107,7 +112,14 @@ fn split(study: &Study) -> (Vec<Params>, Vec<Params>) {
         .step_by(every)
         .map(params)
         .chain(study.rejected());
-    (good.iter().map(params).collect(), others.collect())
+    let room = (GOOD_MOST - good.len(), OTHERS_MOST);
+    let (told_good, told_others) = priors::split(study, GOOD, room);
+    let good = good
+        .iter()
+        .map(params)
+        .chain(told_good.into_iter().cloned());
+    let others = others.chain(told_others.into_iter().cloned());
+    (good.collect(), others.collect())
 }
 
 struct Estimator<'a> {

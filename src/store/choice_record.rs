@@ -27,6 +27,7 @@ enum RuleRecord {
     Random,
     Advisor { advice: u32 },
     Fallback { advice: u32 },
+    Imported,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -62,6 +63,7 @@ impl<'a> ChoiceRecord<'a> {
                 Rule::Random => RuleRecord::Random,
                 Rule::Advisor { advice } => RuleRecord::Advisor { advice },
                 Rule::Fallback { advice } => RuleRecord::Fallback { advice },
+                Rule::Imported => RuleRecord::Imported,
             },
             expected: choice.expected.as_ref().map(|expected| ExpectedRecord {
                 objective: expected.objective.map(|of| ForecastRecord {
@@ -96,6 +98,7 @@ impl<'a> ChoiceRecord<'a> {
                 RuleRecord::Random => Rule::Random,
                 RuleRecord::Advisor { advice } => Rule::Advisor { advice },
                 RuleRecord::Fallback { advice } => Rule::Fallback { advice },
+                RuleRecord::Imported => Rule::Imported,
             },
             expected: self.expected.map(|expected| Expected {
                 objective: expected.objective.map(|of| Forecast {

@@ -13,6 +13,7 @@ use super::choice_record::ChoiceRecord;
 use super::host_record::HostRecord;
 use super::notice_record::{DeliveredRecord, GivenUpRecord, QueuedRecord};
 use super::outcome_record::{EndRecord, EndingRecord, OriginRecord, PurposeRecord};
+use super::prior_record::ImportedRecord;
 use super::run_record::{PrunedRecord, ToldRecord};
 use super::text::{Interner, Pairs, Scalar, Text, measurements, numbers};
 use crate::model::amendment::Amendments;
@@ -153,11 +154,12 @@ pub(super) enum EventRecord<'a> {
     TaskResumed(ResumedRecord<'a>),
     Advised(AdviceRecord<'a>),
     ParameterReopened(ReopenedRecord<'a>),
+    Imported(ImportedRecord<'a>),
 }
 
 impl EventRecord<'_> {
     /// The names of all kinds, as they stand in the journal.
-    pub(super) const KINDS: [&'static str; 37] = [
+    pub(super) const KINDS: [&'static str; 38] = [
         "opened",
         "trial-planned",
         "sitting-started",
@@ -195,6 +197,7 @@ impl EventRecord<'_> {
         "task-resumed",
         "advised",
         "parameter-reopened",
+        "imported",
     ];
 }
 
@@ -382,6 +385,7 @@ impl<'a> From<&'a Event> for EventRecord<'a> {
                 checkpoint,
             } => Self::TaskResumed(ResumedRecord::of(*trial, *sitting, step, checkpoint)),
             Event::Advised(advice) => Self::Advised(AdviceRecord::of(advice)),
+            Event::Imported(batch) => Self::Imported(ImportedRecord::of(batch)),
         }
     }
 }
@@ -578,6 +582,7 @@ impl EventRecord<'_> {
             Self::ArtifactsDeleted(deleted) => deleted.into_event(),
             Self::TaskResumed(resumed) => resumed.into_event(names),
             Self::Advised(advice) => Event::Advised(advice.into_advice(names)?.into()),
+            Self::Imported(imported) => Event::Imported(imported.into_batch(names)?.into()),
             Self::SpecAmended { amendments } => {
                 let amendments = amendments.into_iter();
                 let amendments = amendments.map(|one| one.into_amendment(names));

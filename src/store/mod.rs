@@ -51,6 +51,7 @@ pub mod opening;
 mod outcome_record;
 pub mod page;
 pub mod phases;
+mod prior_record;
 pub mod record;
 pub mod reports;
 pub mod results;

@@ -20,7 +20,7 @@
 //! | format | since then |
 //! |---|---|
 //! | 1.1 | `trial-skipped`; `by_user` of `paused`; the origin `user` |
-//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`, `parameter-reopened`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned`, and `remedy` as its `origin` |
+//! | 1.2 | `trial-pruned`, `trial-deferred`, `drifted`, `warned`, `port-busy`, `spec-amended`, `spec-reloaded`, `notice-queued`, `notice-delivered`, `notice-given-up`, `host-seen`, `waiting`, `run-marked`, `run-told`, `approval-asked`, `approval-given`, `approval-refused`, `approval-withdrawn`, `artifacts-found`, `artifacts-kept`, `artifacts-lost`, `artifacts-deleted`, `task-resumed`, `advised`, `parameter-reopened`, `imported`; `run` of `step-started`; `purpose` and `slot` of `sitting-started`; `choice` of `trial-planned`, `imported` as its rule, and `remedy` as its `origin` |
 
 use std::fmt;
 
@@ -374,6 +374,18 @@ mod tests {
                 by: By::Timeout,
                 parameter: "N".into(),
             },
+            Event::Imported(std::sync::Arc::new(crate::model::prior::Batch {
+                file: "".into(),
+                format: "".into(),
+                rows: vec![(
+                    7,
+                    std::sync::Arc::new(crate::model::prior::Prior {
+                        params: crate::model::params::Params::recorded([]),
+                        metrics: Box::new([]),
+                        failed: true,
+                    }),
+                )],
+            })),
             Event::Done { reason: text() },
             Event::Advised(std::sync::Arc::new(crate::model::advice::Advice {
                 question: crate::model::advice::Question::Summary,

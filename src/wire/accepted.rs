@@ -3,6 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::import::Imported;
+
 /// A change that was made, or was made already. Variants are only added at the
 /// end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -86,6 +88,8 @@ pub enum Accepted {
         /// Whether the study is paused, so that it must be resumed first.
         paused: bool,
     },
+    /// A part of a file was imported.
+    Imported(Imported),
 }
 
 /// What ends with a proposal that is not tried.

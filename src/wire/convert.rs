@@ -190,6 +190,7 @@ impl From<&Choice> for reply::Choice {
             Rule::Random => ("random", None),
             Rule::Advisor { .. } => ("advisor", None),
             Rule::Fallback { .. } => ("fallback", None),
+            Rule::Imported => ("imported", None),
         };
         Self {
             rule: rule.to_owned(),

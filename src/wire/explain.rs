@@ -11,7 +11,7 @@ use super::reply::{Advice, Change, Measured, Objective};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Choice {
     /// By which rule: `opening`, `model`, `tpe`, `coordinate`, `grid`,
-    /// `random`, `advisor`, `fallback`.
+    /// `random`, `advisor`, `fallback`, `imported`.
     pub rule: String,
     /// The trial that `coordinate` varied.
     pub base: Option<u32>,

@@ -239,6 +239,25 @@ pub(super) fn refusals() -> Vec<Refusal> {
     ]
 }
 
+pub(super) fn import() -> Import {
+    Import {
+        file: text("old.csv"),
+        format: text("csv"),
+        columns: vec![
+            Column::Named(text("N")),
+            Column::Parameter(text("lr")),
+            Column::Metric(text("speed")),
+            Column::Objective,
+        ],
+        rows: vec![Row {
+            row: 2,
+            cells: vec![Some(text("1")), None],
+            failed: true,
+        }],
+        dry: true,
+    }
+}
+
 pub(super) fn metrics() -> Vec<Family> {
     let label = |name, value| Label {
         name: text(name),
@@ -260,7 +279,7 @@ pub(super) fn metrics() -> Vec<Family> {
     ]
 }
 
-pub(super) fn answers() -> [Accepted; 13] {
+pub(super) fn answers() -> [Accepted; 14] {
     let running = Some(4);
     [
         Accepted::Paused {
@@ -321,5 +340,16 @@ pub(super) fn answers() -> [Accepted; 13] {
             parameter: text("N"),
             paused: false,
         },
+        Accepted::Imported(Imported {
+            taken: 37,
+            known: 2,
+            unfit: vec![Unfit {
+                row: 5,
+                why: reason(),
+            }],
+            ignored: vec![3],
+            absent: vec![(text("N"), text("1"))],
+            untold: vec![text("quality")],
+        }),
     ]
 }

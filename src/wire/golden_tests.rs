@@ -9,6 +9,7 @@ use super::WireError;
 use super::advisor::golden::{advice, advisor, tested};
 use super::codec::{Message, decode, encode};
 use super::frame::{REPLY_MAX, REQUEST_MAX};
+use super::import::{Column, Import, Imported, Row, Source, Unfit};
 use super::reply::*;
 use super::report::{Format, Languages, ReportQuery};
 use super::request::*;
@@ -18,7 +19,7 @@ use super::retrial::golden::{DRIFT, confirmation};
 mod samples;
 
 use self::samples::{
-    answers, approve, curve, detail, importance, leader, proposal, refusals, reject,
+    answers, approve, curve, detail, import, importance, leader, proposal, refusals, reject,
 };
 
 fn reason() -> String {
@@ -49,6 +50,7 @@ fn requests() -> Vec<Request> {
         reject(End::Parameter),
         reject(End::Study),
         Steer::ReopenParameter(text("N")),
+        Steer::Import(import()),
     ];
     let until = [
         Until::Done,
@@ -347,6 +349,12 @@ pub(crate) fn status(phase: Phase, doing: Doing, gain: Gain) -> Reply {
             disturb: true,
         }),
         ended: vec![text("N")],
+        imported: vec![Source {
+            file: text("old.csv"),
+            format: text("csv"),
+            measurements: 37,
+            passed_over: 2,
+        }],
     }))
 }
 

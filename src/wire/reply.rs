@@ -4,6 +4,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::import::Source;
+
 pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
 pub use super::advisor::{Advice, Advisor, AdvisorAnswer, AdvisorTested, Asking, Credit};
 pub use super::artifacts::{Artifacts, ArtifactsState};
@@ -171,6 +173,8 @@ pub struct Status {
     pub neighbours: Option<Neighbours>,
     /// The parameters of which users want no further value.
     pub ended: Vec<String>,
+    /// What was imported, by file; 20 at most.
+    pub imported: Vec<Source>,
 }
 
 impl Status {

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::import::Import;
 use super::report::ReportQuery;
 
 /// One request. Variants are only added at the end.
@@ -121,6 +122,8 @@ pub enum Steer {
     },
     /// Let a parameter be proposed again that was ended.
     ReopenParameter(String),
+    /// Learn of what was measured elsewhere: of the rows that fit.
+    Import(Import),
 }
 
 /// What of a proposal is changed. Variants are only added at the end.

@@ -368,7 +368,7 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
         Accepted::Rejected { .. } => Some(Promise::Rejected),
         // Only whole proposals are refused here.
         Accepted::ParameterReopened { .. } => None,
-        Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
+        Accepted::Reloaded(_) | Accepted::Stopping { .. } | Accepted::Imported(_) => None,
     };
     let Some(promise) = promise else { return };
     if !journal.events[before..]

@@ -13,10 +13,13 @@ use crate::report::remaining::remaining;
 use crate::report::{self, curves, retrial};
 use crate::search::confirm;
 use crate::wire::convert::milliseconds;
+use crate::wire::import::Source;
 use crate::wire::reply::{self, Counts, Credit, Doing, HeldUp, Reply, Running, Status, Waiting};
 
 /// So many trials that wait are told.
 const WAITING: usize = 20;
+/// So many files are told from which something was imported.
+const SOURCES: usize = 20;
 
 pub fn answer(context: &Context) -> Reply {
     let view = &context.board.view();
@@ -93,7 +96,19 @@ pub fn answer(context: &Context) -> Reply {
         slots: slots::all(view),
         neighbours: slots::neighbours(study),
         ended: study.ended().iter().map(ToString::to_string).collect(),
+        imported: imported(study),
     }))
+}
+
+fn imported(study: &Study) -> Vec<Source> {
+    let sources = study.priors().sources().iter().take(SOURCES);
+    let sources = sources.map(|source| Source {
+        file: source.file.to_string(),
+        format: source.format.to_string(),
+        measurements: source.rows.len() as u32,
+        passed_over: (source.rows.len() - source.fitting().len()) as u32,
+    });
+    sources.collect()
 }
 
 fn advisor(view: &View) -> Option<reply::Advisor> {

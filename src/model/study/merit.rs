@@ -32,13 +32,7 @@ impl Study {
             .iter()
             .try_fold(0.0, |sum, constraint| {
                 let mean = trial.summary(&constraint.metric)?.mean;
-                let needed = self.needed(trial, constraint);
-                let amount = needed.violation(mean);
-                let bound = needed.min.filter(|min| mean < min.get()).or(needed.max);
-                let scale = bound
-                    .map_or(1.0, |bound| bound.get().abs())
-                    .max(f64::MIN_POSITIVE);
-                Some(sum + if amount == 0.0 { 0.0 } else { amount / scale })
+                Some(sum + self.needed(trial, constraint).missed_share(mean))
             })
     }
 

@@ -27,6 +27,7 @@ impl Study {
         self.spec = Arc::new(spec);
         self.revision += 1;
         Arc::make_mut(&mut self.approvals).refit(&self.spec.space);
+        self.refit_imported();
         self.by_params = ByParams::new();
         for trial in self.trials.iter() {
             let params = self.spec.space.completed(&trial.params);

@@ -4,6 +4,7 @@ use super::{Block, Column, Section, Table, Teller, number_column, text_column};
 use crate::base::quantity::{show_duration, show_size};
 use crate::model::domain::{Domain, Scale};
 use crate::model::metric::Direction;
+use crate::model::prior;
 use crate::model::space::Parameter;
 use crate::model::spec::{Budget, SamplerKind};
 use crate::model::step::StepKind;
@@ -53,6 +54,19 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         let changed: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
         let changed = clean(&changed.join("; "));
         facts.push((words.label("changed meanwhile", "中途更改"), changed));
+    }
+    let sources = study.priors().sources().iter().map(|source| {
+        let (count, file) = (source.rows.len(), clean(&source.file));
+        words.label(
+            &prior::imported(count, &file),
+            &format!("来自 {file} 的 {count} 条测量"),
+        )
+    });
+    let sources: Vec<String> = sources.collect();
+    if !sources.is_empty() {
+        // They are no trials: nothing else in a report is about them.
+        let name = words.label("learned from as well", "另外参考");
+        facts.push((name, sources.join(", ")));
     }
     let mut blocks = vec![Block::Facts(facts), Block::Table(space(teller))];
     let rules: Vec<String> = spec.space.rules().iter().map(ToString::to_string).collect();

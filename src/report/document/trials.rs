@@ -152,6 +152,7 @@ fn chosen(teller: &Teller<'_>, choice: &Choice) -> String {
             "the nearest value not tried yet: the advisor was of no help",
             "最近的未尝试取值（顾问未能给出建议）",
         ),
+        Rule::Imported => ("the best of what was imported", "导入的历史中最好的"),
         Rule::Random => ("at random", "随机"),
     };
     let rule = teller.words.label(english, chinese);

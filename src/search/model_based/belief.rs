@@ -18,6 +18,8 @@ pub(super) struct Sample {
     pub(super) value: f64,
     /// Its variance by what is known of the noise.
     pub(super) noise: f64,
+    /// From where it was imported; 0 for what the study has measured.
+    pub(super) source: usize,
 }
 
 /// Which outliers say no more than that they are far out.
@@ -54,6 +56,10 @@ impl<'a> Belief<'a> {
         clip: Clip,
     ) -> Option<Self> {
         let mut values: Vec<f64> = samples.iter().map(|sample| sample.value).collect();
+        let sources: Vec<usize> = samples.iter().map(|sample| sample.source).collect();
+        if clip != Clip::Neither {
+            align(&mut values, &sources);
+        }
         clip_outliers(&mut values, clip);
         let (center, unit) = match clip {
             Clip::Neither => (0.0, 1.0),
@@ -70,7 +76,7 @@ impl<'a> Belief<'a> {
         let hyper = if every == 1 {
             Hyper::fit(
                 geometry,
-                &Places::new(geometry, &points),
+                &Places::new(geometry, &points).from(&sources),
                 &values,
                 (&noise, doubt),
                 STEPS,
@@ -81,11 +87,12 @@ impl<'a> Belief<'a> {
             let part: Vec<usize> = (0..values.len()).filter(part).collect();
             let points: Vec<&[f64]> = part.iter().map(|index| points[*index]).collect();
             let some = |of: &[f64]| part.iter().map(|index| of[*index]).collect::<Vec<f64>>();
-            let places = Places::new(geometry, &points);
+            let sources: Vec<usize> = part.iter().map(|index| sources[*index]).collect();
+            let places = Places::new(geometry, &points).from(&sources);
             let noise = some(&noise);
             Hyper::fit(geometry, &places, &some(&values), (&noise, doubt), STEPS)
         };
-        let places = Places::new(geometry, &points);
+        let places = Places::new(geometry, &points).from(&sources);
         let process = Process::new(geometry, places, hyper, &values, &noise)?;
         Some(Self {
             process,
@@ -102,6 +109,26 @@ impl<'a> Belief<'a> {
             spread: self.unit * spread,
         };
         found.map(estimate).collect()
+    }
+}
+
+/// Puts each source on the level of what the study has measured, on average: by
+/// how much that is wrong is left to the process.
+fn align(values: &mut [f64], sources: &[usize]) {
+    let level = |values: &[f64], source: usize| {
+        let of_source = values.iter().zip(sources).filter(|(_, of)| **of == source);
+        let count = of_source.clone().count().max(1) as f64;
+        of_source.map(|(value, _)| value / count).sum::<f64>()
+    };
+    let own = level(values, 0);
+    let last = sources.iter().copied().max().unwrap_or(0);
+    for source in 1..=last {
+        let off = own - level(values, source);
+        for (value, of) in values.iter_mut().zip(sources) {
+            if *of == source {
+                *value += off;
+            }
+        }
     }
 }
 

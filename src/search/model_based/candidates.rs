@@ -106,7 +106,7 @@ impl<'a> Candidates<'a> {
     }
 
     /// `None` where it was tried, refused or found before.
-    fn take(&mut self, params: Params) -> Option<Params> {
+    pub(super) fn take(&mut self, params: Params) -> Option<Params> {
         let new = self.study.is_new(&params) && self.found.insert(params.clone());
         new.then_some(params)
     }

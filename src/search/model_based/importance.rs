@@ -120,6 +120,7 @@ pub fn importance(study: &Study) -> Option<Importance> {
         study,
         geometry: &geometry,
         trials: &learned(study),
+        imported: &[],
     };
     let samples = history.samples(|trial| {
         let mean = noise.scaled(study.levelled(trial)?.mean);
@@ -264,6 +265,7 @@ fn resample<'a>(samples: &'a [Sample], random: &mut Generator) -> (Vec<Sample>, 
                 point: sample.point.clone(),
                 value: sample.value,
                 noise: sample.noise / f64::from(times),
+                source: 0,
             }),
         }
     }

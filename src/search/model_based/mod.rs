@@ -22,6 +22,16 @@
 //! parameters drawn anew. A study of more than 140 trials is learned
 //! from that many of them: the best, the newest, and the rest evenly.
 //!
+//! # What was imported
+//! It is learned as well, by the same processes, less the time: a host that is
+//! not known tells nothing of that. What the numbers of a source are off by as a whole, since its host
+//! is faster or its load another, is one more unknown of each process
+//! ([`OFFSET`](process::OFFSET)), and so is how much they vary beyond that
+//! ([`TRUST`](process::TRUST)): params that were good there and are not here make
+//! what else came from there count for less. Nothing that was imported is
+//! something to be improved on.
+//!
+//! # Trials that are not over
 //! A trial that is planned or runs, and what a user refused, counts as a lie: as
 //! if it had come out average (D. Ginsbourger, R. Le Riche and L. Carraro,
 //! Kriging is well-suited to parallelize optimization, 2010: the constant liar),
@@ -46,7 +56,7 @@ use self::candidates::Candidates;
 use self::promise::Promise;
 use super::geometry::Geometry;
 use super::standing::Standing;
-use super::{Ask, random};
+use super::{Ask, priors, random};
 use crate::base::random::{Generator, generator};
 use crate::model::choice::Expected;
 use crate::model::params::Params;
@@ -80,7 +90,7 @@ pub(super) fn ask(study: &Study, baseline: &Params) -> (Ask, Option<Expected>) {
 
 /// Whether nothing is asked of the model yet.
 pub(super) fn opens(study: &Study) -> bool {
-    study.trials().len() <= OPENING
+    study.trials().len() <= OPENING && study.priors().count_fitting() == 0
 }
 
 /// The baseline with about half of its parameters drawn anew.
@@ -103,10 +113,13 @@ fn most_promising(
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
     let mut candidates = Candidates::new(study, &geometry);
+    let imported = priors::learned(study, trials.len(), LEARNED);
     let mut wide = candidates.wide(&trials, baseline, random);
+    let known = imported.iter();
+    wide.extend(known.filter_map(|known| candidates.take(known.params.clone())));
     // In the beginning many promise the same, and none comes first.
     wide.shuffle(random);
-    let promise = Promise::learn(study, &geometry, &trials);
+    let promise = Promise::learn(study, &geometry, &trials, &imported);
     let mut best = Vec::new();
     promise.keep_best(&mut best, wide);
     for _ in 0..CLIMBS {

@@ -6,10 +6,12 @@
 //! distance of the coordinate `d`: effects of single parameters, and what they
 //! have together (D. Duvenaud, H. Nickisch and C. E. Rasmussen, Additive
 //! Gaussian processes, NIPS 2011). `c` is what is not known of the mean.
+//! Between values of one source that was imported, [`OFFSET`] is added: what is not
+//! known of the level of its numbers.
 //!
 //! # Hyper-parameters
-//! A length for each parameter, `a`, `p`, a nugget, and a factor for the noise
-//! where that is in doubt, all at their most probable values: the marginal
+//! A length for each parameter, `a`, `p`, a nugget, a factor for the noise where
+//! that is in doubt, and one more for that of what was imported, all at their most probable values: the marginal
 //! likelihood with log-normal priors, climbed by its gradient with iRprop-
 //! (C. Igel and M. Hüsken, Improving the Rprop learning algorithm, NC 2000). The
 //! lengths' prior grows with the root of the number of parameters (C. Hvarfner, E. O. Hellsten and L. Nardi, Vanilla
@@ -22,12 +24,22 @@ use crate::search::geometry::Geometry;
 
 /// What is not known of the mean, in units of the variance of the values.
 const CONSTANT: f64 = 0.1;
+/// What is not known of the level of an imported source, once it is on the level
+/// of the study's own on average, in the same units.
+pub(super) const OFFSET: f64 = 1.0;
+/// By how much more what was imported varies than a run of the study's own, as
+/// the logarithm of the factor of its variance: its mean, and how far it may be
+/// off. Between runs that are as good as the study's own and some that say
+/// nothing.
+pub(super) const TRUST: (f64, f64) = (1.4, 1.5);
 
 /// Places, with the distances between their coordinates and those of others
 /// looked up rather than computed: most spaces have few values an axis.
 pub(super) struct Places {
     count: usize,
     axes: Vec<Coordinates>,
+    /// From where each was imported; empty where none was.
+    sources: Vec<usize>,
 }
 
 struct Coordinates {
@@ -54,7 +66,22 @@ impl Places {
         Self {
             count: points.len(),
             axes: axes.collect(),
+            sources: Vec::new(),
         }
+    }
+
+    /// The same places, of which each was measured at a source: 0 is the study.
+    pub(super) fn from(mut self, sources: &[usize]) -> Self {
+        if sources.iter().any(|source| *source > 0) {
+            self.sources = sources.to_vec();
+        }
+        self
+    }
+
+    /// The source of a place, where it was imported.
+    fn source(&self, index: usize) -> Option<usize> {
+        let source = self.sources.get(index).copied();
+        source.filter(|source| *source > 0)
     }
 
     pub(super) const fn count(&self) -> usize {
@@ -63,23 +90,25 @@ impl Places {
 }
 
 /// Logarithms of the hyper-parameters: a length for each axis, then the
-/// additive part, the product part, the nugget, the factor of the noise.
+/// additive part, the product part, the nugget, the factor of the noise, and the
+/// further one of what was imported.
 #[derive(Clone, Debug)]
 pub(super) struct Hyper(Vec<f64>);
 
 impl Hyper {
-    fn prior(dimensions: usize, doubt: Doubt) -> Vec<(f64, f64)> {
+    fn prior(dimensions: usize, doubt: Doubt, imported: bool) -> Vec<(f64, f64)> {
         let length = (0.25 * (dimensions as f64).sqrt()).ln();
         let mut prior = vec![(length, 0.75); dimensions];
         prior.extend([(0.6f64.ln(), 1.0), (0.5f64.ln(), 1.0), (0.02f64.ln(), 1.0)]);
         prior.push((doubt.mean, doubt.spread));
+        prior.push(if imported { TRUST } else { (0.0, 0.0) });
         prior
     }
 
     /// The most probable ones before anything is known.
-    pub(super) fn first(dimensions: usize, doubt: Doubt) -> Self {
+    pub(super) fn first(dimensions: usize, doubt: Doubt, imported: bool) -> Self {
         Self(
-            Self::prior(dimensions, doubt)
+            Self::prior(dimensions, doubt, imported)
                 .into_iter()
                 .map(|(mean, _)| mean)
                 .collect(),
@@ -95,8 +124,9 @@ impl Hyper {
         (noise, doubt): (&[f64], Doubt),
         steps: usize,
     ) -> Self {
-        let prior = Self::prior(places.axes.len(), doubt);
-        let mut hyper = Self::first(places.axes.len(), doubt);
+        let imported = !places.sources.is_empty();
+        let prior = Self::prior(places.axes.len(), doubt, imported);
+        let mut hyper = Self::first(places.axes.len(), doubt, imported);
         let count = hyper.0.len();
         let mut step = vec![0.2; count];
         let mut last = vec![0.0; count];
@@ -142,14 +172,18 @@ impl Hyper {
     /// The weights of the additive and of the product part.
     fn parts(&self) -> (f64, f64) {
         let count = self.0.len();
-        (self.0[count - 4].exp(), self.0[count - 3].exp())
+        (self.0[count - 5].exp(), self.0[count - 4].exp())
     }
 
     /// The variance that is there for each value: the nugget, and its noise.
-    fn diagonal(&self, noise: &[f64]) -> (f64, Vec<f64>) {
+    fn diagonal(&self, noise: &[f64], places: &Places) -> (f64, Vec<f64>) {
         let count = self.0.len();
-        let (nugget, factor) = (self.0[count - 2].exp(), self.0[count - 1].exp());
-        (nugget, noise.iter().map(|noise| factor * noise).collect())
+        let [nugget, factor, further] = [3, 2, 1].map(|last| self.0[count - last].exp());
+        let noise = noise.iter().enumerate().map(|(index, noise)| {
+            let further = places.source(index).map_or(1.0, |_| further);
+            factor * further * noise
+        });
+        (nugget, noise.collect())
     }
 
     /// The logarithm of the marginal likelihood, and its gradient.
@@ -161,7 +195,7 @@ impl Hyper {
         noise: &[f64],
     ) -> Option<(f64, Vec<f64>)> {
         let (additive, product) = self.parts();
-        let (nugget, noise) = self.diagonal(noise);
+        let (nugget, noise) = self.diagonal(noise, places);
         let tables = self.tables(geometry, places, places, true);
         let n = places.count;
         let dimensions = places.axes.len();
@@ -197,6 +231,9 @@ impl Hyper {
                 if i == j {
                     gradient[dimensions + 2] += weight * nugget;
                     gradient[dimensions + 3] += weight * noise[i];
+                    if places.source(i).is_some() {
+                        gradient[dimensions + 4] += weight * noise[i];
+                    }
                 }
             }
         }
@@ -250,6 +287,11 @@ impl Hyper {
                     whole *= factor;
                 }
                 *cell = share * sum + product * whole + CONSTANT;
+                if let Some(source) = b.source(j)
+                    && a.source(i) == Some(source)
+                {
+                    *cell += OFFSET;
+                }
             }
         }
         matrix
@@ -288,7 +330,7 @@ impl<'a> Process<'a> {
         values: &[f64],
         noise: &[f64],
     ) -> Option<Self> {
-        let (nugget, noise) = hyper.diagonal(noise);
+        let (nugget, noise) = hyper.diagonal(noise, &places);
         let tables = hyper.tables(geometry, &places, &places, false);
         let mut kernel = hyper.covariance(&tables, &places, &places);
         for index in 0..places.count {

@@ -24,16 +24,21 @@ use crate::model::metric::Constraint;
 use crate::model::noise::{Doubt, Noise};
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
+use crate::model::prior::Prior;
 use crate::model::study::Study;
 use crate::model::trial::Trial;
 use crate::model::value::Finite;
 use crate::search::geometry::Geometry;
+use crate::search::priors;
 use crate::search::racing::Known;
 
 /// Times that differ by less than this, as logarithms, are not worth a model.
 const SAME_TIME: f64 = 0.05;
 /// Seconds that count as no time: below, a trial costs what lies between two.
 const NO_TIME: f64 = 1.0;
+/// The variance of whether params start here that have, or have not, elsewhere:
+/// with another memory another share of them does.
+const STARTED_THERE: f64 = 0.25;
 /// So many of the most promising params are kept.
 const KEPT: usize = 4;
 
@@ -61,12 +66,18 @@ pub(super) struct Time<'a> {
 }
 
 impl<'a> Promise<'a> {
-    /// Learns from these trials of the study.
-    pub(super) fn learn(study: &Study, geometry: &'a Geometry, trials: &[&Trial]) -> Self {
+    /// Learns from these trials of the study, and of what was imported.
+    pub(super) fn learn(
+        study: &Study,
+        geometry: &'a Geometry,
+        trials: &[&Trial],
+        imported: &[priors::Known<'_>],
+    ) -> Self {
         let history = History {
             study,
             geometry,
             trials,
+            imported,
         };
         Self {
             geometry,
@@ -151,6 +162,7 @@ pub(super) struct History<'a, 'b> {
     pub(super) study: &'b Study,
     pub(super) geometry: &'a Geometry,
     pub(super) trials: &'b [&'b Trial],
+    pub(super) imported: &'b [priors::Known<'b>],
 }
 
 impl<'a> History<'a, '_> {
@@ -162,9 +174,25 @@ impl<'a> History<'a, '_> {
                 point,
                 value,
                 noise,
+                source: 0,
             })
         };
         self.trials.iter().filter_map(sample).collect()
+    }
+
+    /// Those of what was imported, each with this variance, which the model
+    /// doubts.
+    fn imported(&self, noise: f64, value: impl Fn(&Prior) -> Option<f64>) -> Vec<Sample> {
+        let sample = |known: &priors::Known<'_>| {
+            let value = value(known.prior).filter(|value| value.is_finite())?;
+            Some(Sample {
+                point: self.geometry.point(known.params),
+                value,
+                noise,
+                source: known.source,
+            })
+        };
+        self.imported.iter().filter_map(sample).collect()
     }
 
     /// The objective, and the best of what it is thought to be where it was
@@ -184,7 +212,13 @@ impl<'a> History<'a, '_> {
             point: self.geometry.point(&params),
             value: average,
             noise: noise.run,
+            source: 0,
         }));
+        let told = self.imported(noise.run + noise.start, |prior| {
+            Some(noise.scaled(prior.metric(metric)?))
+        });
+        // The newest come last.
+        samples.splice(..0, told);
         let belief = Belief::learn(self.geometry, &samples, Doubt::NONE, Clip::Low)?;
         let feasible = self
             .trials
@@ -213,10 +247,14 @@ impl<'a> History<'a, '_> {
                 let metric = &*constraint.metric;
                 let noise = Noise::of_bound(self.study, metric, needed, rises);
                 let known = Known::new(self.study, metric, noise);
-                let samples = self.samples(|trial| {
+                let mut samples = self.samples(|trial| {
                     let (mean, variance) = known.of(trial, trial.summary(metric))?;
                     Some((mean - noise.scaled(needed), variance))
                 });
+                let told = self.imported(noise.run + noise.start, |prior| {
+                    Some(noise.scaled(prior.metric(metric)?) - noise.scaled(needed))
+                });
+                samples.splice(..0, told);
                 let (min, max) = if rises { (bound, None) } else { (None, bound) };
                 let alone = Constraint {
                     min,
@@ -235,13 +273,18 @@ impl<'a> History<'a, '_> {
     /// Whether it starts is learned as a number, 1 or -1: a process with a
     /// likelihood of its own would find the same order, for many times the work.
     fn starts(&self) -> Option<Belief<'a>> {
-        if !self.trials.iter().any(|trial| failed(trial)) {
+        let lost = |known: &priors::Known<'_>| known.prior.failed;
+        if !self.trials.iter().any(|trial| failed(trial)) && !self.imported.iter().any(lost) {
             return None;
         }
-        let samples = self.samples(|trial| {
+        let mut samples = self.samples(|trial| {
             let started = if failed(trial) { -1.0 } else { 1.0 };
             trial.is_settled().then_some((started, 0.01))
         });
+        let told = self.imported(STARTED_THERE, |prior| {
+            Some(if prior.failed { -1.0 } else { 1.0 })
+        });
+        samples.splice(..0, told);
         Belief::learn(self.geometry, &samples, Doubt::NONE, Clip::Neither)
     }
 

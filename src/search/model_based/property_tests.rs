@@ -74,7 +74,7 @@ fn all_promises(study: &Study) -> Vec<f64> {
     let mut random = generator(1, 1);
     let baseline = study.spec().space.baseline().expect("no rules");
     let wide = Candidates::new(study, &geometry).wide(&trials, &baseline, &mut random);
-    Promise::learn(study, &geometry, &trials).of(&wide)
+    Promise::learn(study, &geometry, &trials, &[]).of(&wide)
 }
 
 proptest! {

@@ -266,7 +266,7 @@ fn a_process_knows_what_it_was_told_and_no_more() {
     let process = Process::new(
         &geometry,
         places,
-        Hyper::first(2, Doubt::NONE),
+        Hyper::first(2, Doubt::NONE, false),
         &values,
         &[1e-4; 3],
     );
@@ -298,7 +298,7 @@ fn the_gradient_is_that_of_the_likelihood() {
         mean: 0.7,
         spread: 1.0,
     };
-    let worst = Hyper::first(2, doubt).gradient_error(&geometry, &places, &values, &noise);
+    let worst = Hyper::first(2, doubt, false).gradient_error(&geometry, &places, &values, &noise);
     assert!(worst < 1e-5, "{worst}");
 }
 
@@ -319,6 +319,7 @@ fn noise_in_doubt_is_learned() {
                 point: vec![at, 0.0],
                 value: 0.1 * at + off,
                 noise: 9e-4,
+                source: 0,
             }
         };
         let samples: Vec<Sample> = (0..16).map(sample).collect();
