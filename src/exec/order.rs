@@ -470,7 +470,7 @@ impl Scope {
             stop_grace: step.stop_grace,
             log: places.logs.join(log),
             find,
-            notes: step.notes.iter().map(NoteOrder::from).collect(),
+            notes: self.notes(step)?,
             artifacts: self.artifacts(step)?,
             work,
         }))
@@ -621,6 +621,15 @@ impl Scope {
                 .map(|pattern| pattern.source().to_owned()),
             timeout: probe.timeout,
         })
+    }
+
+    fn notes(&self, step: &Step) -> Result<Vec<NoteOrder>, OrderError> {
+        let each = step.notes.iter().map(|note| {
+            let missing = note.missing.as_ref();
+            let missing = missing.map(|text| self.fill(step, text, "notes"));
+            Ok(NoteOrder::new(note, missing.transpose()?))
+        });
+        each.collect()
     }
 
     pub(super) fn fill(

@@ -199,12 +199,13 @@ pub struct NoteOrder {
     pub missing: Option<String>,
 }
 
-impl From<&Note> for NoteOrder {
-    fn from(note: &Note) -> Self {
+impl NoteOrder {
+    /// With what is to be said without it, filled in.
+    pub(super) fn new(note: &Note, missing: Option<String>) -> Self {
         Self {
             name: note.name.to_string(),
             pattern: note.pattern.source().to_owned(),
-            missing: note.missing.clone(),
+            missing: missing.filter(|text| !text.is_empty()),
         }
     }
 }
