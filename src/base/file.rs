@@ -17,6 +17,17 @@ pub fn replace(path: &Path, contents: &[u8]) -> io::Result<()> {
     replace_by(path, contents, 0o644, |_| Ok(()))
 }
 
+/// Replaces `path` by `contents`, which every user can read who may enter its
+/// folder, whatever this process keeps from others by its umask.
+///
+/// # Errors
+/// As [`replace`].
+pub fn replace_public(path: &Path, contents: &[u8]) -> io::Result<()> {
+    replace_by(path, contents, 0o644, |new| {
+        new.set_permissions(std::fs::Permissions::from_mode(0o644))
+    })
+}
+
 /// Replaces `path` by `contents`, which nobody but its owner can read: whoever
 /// owns the old file or, where there is none, its folder.
 ///

@@ -102,6 +102,7 @@
 //! | | `best_model` | folder of the best trial's artifacts, within the output folder | `artifacts/best` |
 //! | | `report` | name of a report within the output folder, with `{time}` in it and .md at its end | `reports/report-{time}.md` |
 //! | | `journal` | folder of the journal and of what belongs to it, within the output folder | the output folder itself |
+//! | | `metrics` | file of metrics for node_exporter, absolute or within the output folder, with .prom at its end | none |
 //! | `[notify]` | `language` | `en`, `zh`: of the messages | `en` |
 //! | `[[notify.channel]]` | `name` | letters, digits, `-`, `_`; unique | required |
 //! | | `type` | `feishu`, `webhook`, `smtp` | required |

@@ -430,6 +430,12 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         files.journal = Some(name.to_owned());
         given.push(("journal", node.span));
     }
+    if let Some(node) = section.take("metrics")
+        && let Some(name) = metrics_file(r, &node)
+    {
+        files.metrics = Some(name.to_owned());
+        given.push(("metrics", node.span));
+    }
     section.finish(r);
     let named = [
         ("results", &files.results),
@@ -440,7 +446,8 @@ pub(super) fn files(r: &mut Reader<'_>, section: Option<Section<'_>>) -> FileNam
         ("report", &files.report),
     ];
     let journal = files.journal.iter().map(|name| ("journal", name));
-    let all: Vec<(&str, &String)> = named.into_iter().chain(journal).collect();
+    let metrics = files.metrics.iter().map(|name| ("metrics", name));
+    let all: Vec<(&str, &String)> = named.into_iter().chain(journal).chain(metrics).collect();
     let is_folder = |key: &str| matches!(key, "logs" | "best_model" | "journal");
     for (key, span) in given {
         let Some((_, own)) = all.iter().find(|(other, _)| *other == key) else {
@@ -495,6 +502,21 @@ fn file_name<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Option<&'a str> {
         return None;
     }
     Some(name)
+}
+
+/// The file of metrics, which is often one of another program's folder.
+fn metrics_file<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Option<&'a str> {
+    let name = node.filled_text(r)?;
+    let path = Path::new(name);
+    if path.extension().is_none_or(|end| end != "prom") {
+        let message = format!("`{name}` must end in .prom");
+        r.error_help(&node.span, message, "node_exporter reads no other files");
+        return None;
+    }
+    if path.is_absolute() && !path.components().any(|c| c == Component::ParentDir) {
+        return Some(name);
+    }
+    file_name(r, node)
 }
 
 /// Complains when a run may do without a metric that the study asks for.

@@ -1,5 +1,9 @@
 //! `autotunectl events`.
 
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::Value as Json;
 
 use super::exit::Exit;
@@ -88,13 +92,26 @@ async fn read(
     }
 }
 
+/// What `--json` prints of an event, a line each.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Printed {
+    /// Its number in the journal.
+    seq: u64,
+    /// When it happened, in milliseconds since 1970.
+    at: i64,
+    /// One field, the event's kind, with what the journal has of it.
+    #[schemars(with = "BTreeMap<String, Json>", extend("minProperties" = 1, "maxProperties" = 1))]
+    event: Json,
+}
+
 fn parsed(event: &EventLine) -> Json {
     serde_json::from_str(&event.event).unwrap_or(Json::Null)
 }
 
 fn json(event: &EventLine) -> String {
     let (seq, at) = (event.seq, event.at);
-    let line = serde_json::json!({ "seq": seq, "at": at, "event": parsed(event) });
+    let event = parsed(event);
+    let line = serde_json::json!(Printed { seq, at, event });
     format!("{line}\n")
 }
 

@@ -2,6 +2,9 @@
 
 use std::io;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use crate::exchange::record::{Head, Trial};
@@ -58,37 +61,67 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     }
     let sink = sink.ok_or(Trouble::OffTopic)?;
     let exported = sink.finish().await?;
-    if let Some((text, json)) = told(&exported) {
+    if let Some(told) = Told::of(&exported) {
         if session.json {
-            session.print_json(&json)?;
+            session.print_json(&told)?;
         } else {
-            session.print(&text)?;
+            session.print(&told.text())?;
         }
     }
     Ok(Exit::Done)
 }
 
-fn told(exported: &Exported) -> Option<(String, serde_json::Value)> {
-    Some(match exported {
-        Exported::Said => return None,
-        Exported::File(path, trials) => {
-            let path = path.display().to_string();
-            let json = serde_json::json!({ "path": path, "trials": trials });
-            (format!("{}\n", clean(&path)), json)
+/// Where an export went, when not to standard output.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Told {
+    /// Into a file.
+    File {
+        /// The file.
+        path: String,
+        /// How many trials are in it.
+        trials: u32,
+    },
+    /// To MLflow.
+    Mlflow {
+        /// The address or name of the experiment.
+        experiment: String,
+        /// Runs that are new there.
+        written: u32,
+        /// Runs that were there already.
+        known: u32,
+    },
+}
+
+impl Told {
+    fn of(exported: &Exported) -> Option<Self> {
+        Some(match exported {
+            Exported::Said => return None,
+            Exported::File(path, trials) => Self::File {
+                path: path.display().to_string(),
+                trials: *trials,
+            },
+            Exported::Mlflow(address, sent) => Self::Mlflow {
+                experiment: address.clone(),
+                written: sent.written,
+                known: sent.known,
+            },
+        })
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::File { path, .. } => format!("{}\n", clean(path)),
+            Self::Mlflow {
+                experiment,
+                written,
+                known,
+            } => format!(
+                "{}\n{written} runs written, {known} were there already\n",
+                clean(experiment)
+            ),
         }
-        Exported::Mlflow(address, sent) => {
-            let json = serde_json::json!({
-                "experiment": address, "written": sent.written, "known": sent.known,
-            });
-            let text = format!(
-                "{}\n{} runs written, {} were there already\n",
-                clean(address),
-                sent.written,
-                sent.known
-            );
-            (text, json)
-        }
-    })
+    }
 }
 
 /// Pieces of a text to its lines.

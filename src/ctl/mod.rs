@@ -26,6 +26,7 @@ pub mod exit;
 mod export;
 mod importance;
 mod logs;
+mod metrics;
 mod notify;
 mod params;
 mod persist;
@@ -34,6 +35,7 @@ mod presets;
 mod prose;
 mod publish;
 mod report;
+mod schema;
 mod session;
 mod set;
 mod show;
@@ -117,6 +119,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon";
 
 const EXIT_CODES: &str = "\
@@ -137,6 +141,8 @@ Examples:
   autotunectl notify test         who is told, and does it arrive?
   autotunectl advisor test        does the language model answer?
   autotunectl wait --for done     until the study is done
+  autotunectl schema status       the shape of status --json, for scripts
+  autotunectl metrics             numbers for Prometheus
   autotunectl init vllm           a spec to start from; needs no daemon
 
 Exit codes:
@@ -161,6 +167,14 @@ enum Verb {
     Report(report::Args),
     Export(export::Args),
     Publish(publish::Args),
+    /// Prints numbers for monitoring, as Prometheus reads them
+    #[command(after_help = "\
+Example:
+  autotunectl metrics
+
+`[files] metrics` in the spec names a file for the textfile collector of
+node_exporter, which the daemon keeps up to date.")]
+    Metrics,
     Logs(logs::Args),
     Events(events::Args),
     Pause(steer::Pause),
@@ -193,6 +207,7 @@ without a daemon.")]
     Presets(presets::List),
     Init(presets::Init),
     Params(params::Args),
+    Schema(schema::Args),
     /// Shows the versions of this program and of the daemon
     #[command(after_help = "Example:\n  autotunectl version")]
     Version,
@@ -258,6 +273,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Report(args) => report::carry_out(session, &args).await,
         Verb::Export(args) => export::carry_out(session, &args).await,
         Verb::Publish(args) => publish::carry_out(session, &args).await,
+        Verb::Metrics => metrics::carry_out(session).await,
         Verb::Logs(args) => logs::carry_out(session, args).await,
         Verb::Events(args) => events::carry_out(session, &args).await,
         Verb::Pause(args) => steer::pause(session, &args).await,
@@ -279,6 +295,7 @@ async fn carry_out(verb: Verb, session: &mut Session) -> Result<Exit, Trouble> {
         Verb::Presets(args) => presets::list(session, &args),
         Verb::Init(args) => presets::init(session, &args),
         Verb::Params(args) => params::carry_out(session, &args),
+        Verb::Schema(args) => schema::carry_out(session, &args),
         Verb::Version => ping::version(session).await,
         Verb::Completions { shell } => {
             let mut script = Vec::new();

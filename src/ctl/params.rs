@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use std::io::{self, ErrorKind};
 
 use clap::ValueEnum;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use super::exit::Exit;
@@ -18,6 +20,46 @@ use crate::term::width::fold;
 
 /// How wide the names of a detail are, with the gap behind them.
 const LEAD: usize = 14;
+
+/// What `--json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Arguments<'a> {
+    program: &'static str,
+    /// The release of it that is described.
+    release: &'a str,
+    arguments: Vec<Explained<'a>>,
+}
+
+/// One argument.
+#[derive(Serialize, JsonSchema)]
+struct Explained<'a> {
+    name: &'a str,
+    group: &'a str,
+    /// The commands that take it; none for what is for a model.
+    commands: &'a [String],
+    /// The models that it is for; none for all.
+    models: &'a [String],
+    #[serde(rename = "type")]
+    kind: &'a str,
+    /// Whether it takes several values.
+    list: bool,
+    /// What it is when it is not given.
+    default: Option<serde_json::Value>,
+    /// What it may be; none for anything of its type.
+    choices: Vec<String>,
+    /// Whether its makers recommend to look at it.
+    recommended: bool,
+    /// The conditions under which it has an effect.
+    when: Vec<&'a str>,
+    /// Its name in the release before.
+    former: Option<&'a str>,
+    /// A domain to begin a search with, as it stands in `[space]`.
+    space: Option<&'a str>,
+    /// What it is, in Chinese; empty where nobody wrote it.
+    zh: &'a str,
+    /// The same in English.
+    en: &'a str,
+}
 
 /// Explains the arguments of a program, and how to search them
 #[derive(Debug, clap::Args)]
@@ -129,10 +171,11 @@ pub fn carry_out(session: &Session, args: &Args) -> Result<Exit, Trouble> {
         return Err(missing(nothing(args, catalogue)));
     }
     if session.json {
-        let arguments: Vec<_> = entries.iter().map(|entry| as_json(*entry)).collect();
-        let release = &catalogue.release;
-        let all = json!({ "program": "ms-swift", "release": release, "arguments": arguments });
-        session.print_json(&all)?;
+        session.print_json(&Arguments {
+            program: "ms-swift",
+            release: &catalogue.release,
+            arguments: entries.iter().map(|entry| as_json(*entry)).collect(),
+        })?;
     } else if args.name.is_some() {
         session.print(&details(session, args, &catalogue.release, &entries))?;
     } else {
@@ -277,23 +320,22 @@ fn details(session: &Session, args: &Args, release: &str, entries: &[Entry<'_>])
     blocks.join("\n")
 }
 
-fn as_json(entry: Entry<'_>) -> serde_json::Value {
+fn as_json(entry: Entry<'_>) -> Explained<'_> {
     let argument = entry.argument;
-    let whens: Vec<&str> = entry.whens().collect();
-    json!({
-        "name": argument.name,
-        "group": entry.group.name,
-        "commands": entry.commands(),
-        "models": entry.group.models,
-        "type": argument.kind.name(),
-        "list": argument.list,
-        "default": argument.default,
-        "choices": argument.choices().collect::<Vec<_>>(),
-        "recommended": argument.recommended,
-        "when": whens,
-        "former": argument.former,
-        "space": argument.tune,
-        "zh": argument.zh,
-        "en": argument.en,
-    })
+    Explained {
+        name: &argument.name,
+        group: &entry.group.name,
+        commands: entry.commands(),
+        models: &entry.group.models,
+        kind: argument.kind.name(),
+        list: argument.list,
+        default: argument.default.as_ref().map(|value| json!(value)),
+        choices: argument.choices().collect(),
+        recommended: argument.recommended,
+        when: entry.whens().collect(),
+        former: argument.former.as_deref(),
+        space: argument.tune.as_deref(),
+        zh: &argument.zh,
+        en: &argument.en,
+    }
 }

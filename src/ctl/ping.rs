@@ -1,11 +1,41 @@
 //! `autotunectl ping`, `autotunectl version`.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::exit::Exit;
+use super::schema;
 use super::session::{Session, Trouble};
 use crate::report::phrase::clean;
 use crate::wire::hello::OURS;
 use crate::wire::reply::{Pong, Reply};
 use crate::wire::request::Request;
+
+/// What `version --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Versions {
+    autotunectl: Own,
+    /// The daemon, where one answers.
+    autotuned: Option<Daemon>,
+}
+
+/// This program.
+#[derive(Serialize, JsonSchema)]
+struct Own {
+    version: String,
+    /// The lowest and the highest version of the control protocol.
+    protocols: [u16; 2],
+    /// The version of all shapes of JSON; see `autotunectl schema`.
+    json: u32,
+}
+
+/// A daemon.
+#[derive(Serialize, JsonSchema)]
+struct Daemon {
+    version: String,
+    /// The version of the control protocol that is spoken.
+    protocol: u16,
+}
 
 async fn ask(session: &mut Session) -> Result<Pong, Trouble> {
     match session.ask(&Request::Ping).await? {
@@ -34,13 +64,18 @@ pub async fn version(session: &mut Session) -> Result<Exit, Trouble> {
     let own = env!("CARGO_PKG_VERSION");
     let pong = ask(session).await;
     if session.json {
-        let daemon = pong.as_ref().ok();
-        session.print_json(&serde_json::json!({
-            "autotunectl": { "version": own, "protocols": [OURS.lowest, OURS.highest] },
-            "autotuned": daemon.map(|pong| serde_json::json!({
-                "version": pong.version, "protocol": pong.protocol,
-            })),
-        }))?;
+        let autotuned = pong.as_ref().ok().map(|pong| Daemon {
+            version: pong.version.clone(),
+            protocol: pong.protocol,
+        });
+        session.print_json(&Versions {
+            autotunectl: Own {
+                version: own.to_owned(),
+                protocols: [OURS.lowest, OURS.highest],
+                json: schema::VERSION,
+            },
+            autotuned,
+        })?;
     } else {
         session.print(&format!("autotunectl {own}\n"))?;
         if let Ok(pong) = &pong {

@@ -6,13 +6,48 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use clap::builder::PossibleValuesParser;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use crate::config::presets::{self, Preset};
 use crate::config::{self, Origin};
 use crate::term::tables::{Column, DEFAULT_WIDTH, Table};
+
+/// What `presets --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Presets {
+    presets: Vec<PresetLine>,
+}
+
+/// A preset of the list.
+#[derive(Serialize, JsonSchema)]
+struct PresetLine {
+    name: &'static str,
+    /// What it tunes.
+    summary: &'static str,
+}
+
+/// What `presets PRESET --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct PresetText {
+    name: &'static str,
+    /// What it tunes.
+    summary: &'static str,
+    /// The spec, in TOML.
+    text: &'static str,
+}
+
+/// What `init --json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Written {
+    preset: &'static str,
+    /// Where the spec is.
+    file: String,
+    /// What has to be filled in, a sentence each.
+    missing: Vec<String>,
+}
 
 /// Lists the presets that a spec can build on, or shows one
 #[derive(Debug, clap::Args)]
@@ -64,12 +99,11 @@ pub fn list(session: &mut Session, args: &List) -> Result<Exit, Trouble> {
 
 fn show(session: &mut Session, preset: &Preset) -> Result<Exit, Trouble> {
     if session.json {
-        let Preset {
-            name,
-            summary,
-            text,
-        } = preset;
-        session.print_json(&json!({ "name": name, "summary": summary, "text": text }))?;
+        session.print_json(&PresetText {
+            name: preset.name,
+            summary: preset.summary,
+            text: preset.text,
+        })?;
     } else {
         session.print(preset.text)?;
     }
@@ -78,8 +112,13 @@ fn show(session: &mut Session, preset: &Preset) -> Result<Exit, Trouble> {
 
 fn list_all(session: &mut Session) -> Result<Exit, Trouble> {
     if session.json {
-        let all = presets::ALL.map(|p| json!({ "name": p.name, "summary": p.summary }));
-        session.print_json(&json!({ "presets": all }))?;
+        let all = presets::ALL.iter().map(|preset| PresetLine {
+            name: preset.name,
+            summary: preset.summary,
+        });
+        session.print_json(&Presets {
+            presets: all.collect(),
+        })?;
         return Ok(Exit::Done);
     }
     session.print(&table(session.color)?)?;
@@ -117,8 +156,11 @@ pub fn init(session: &mut Session, args: &Init) -> Result<Exit, Trouble> {
     };
     let shown = path.display().to_string();
     if session.json {
-        let name = preset.name;
-        session.print_json(&json!({ "preset": name, "file": shown, "missing": missing }))?;
+        session.print_json(&Written {
+            preset: preset.name,
+            file: shown,
+            missing,
+        })?;
         return Ok(Exit::Done);
     }
     let mut text = format!("{shown} is written\n");

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::exit::Exit;
 use super::session::{Session, Trouble};
 use crate::base::file;
@@ -34,6 +37,13 @@ pub struct Args {
     output: Option<PathBuf>,
 }
 
+/// What `--json` prints.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Kept {
+    /// Where the report is.
+    path: String,
+}
+
 pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
     let query = ReportQuery {
         languages: args.lang.into(),
@@ -58,7 +68,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
         _ => return Err(Trouble::OffTopic),
     };
     if session.json {
-        session.print_json(&serde_json::json!({ "path": path }))?;
+        session.print_json(&Kept { path })?;
     } else {
         session.print(&format!("{}\n", clean(&path)))?;
     }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -87,6 +88,13 @@ fn ended(end: &EndOfStream) -> &'static str {
         EndOfStream::Leaving => "the daemon has ended before all was said",
         EndOfStream::Complete => "the daemon has said all it had to say",
     }
+}
+
+/// What `--json` prints when the daemon refuses.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Refused<'a> {
+    /// Why.
+    refused: &'a Refusal,
 }
 
 /// One call of the program.
@@ -251,7 +259,7 @@ impl Session {
         if self.json
             && let Trouble::Refused(refusal) = trouble
         {
-            let _ = self.print_json(&serde_json::json!({ "refused": refusal }));
+            let _ = self.print_json(&Refused { refused: refusal });
         }
         let mut text = trouble.to_string();
         if let Some(of_service) = of_service(trouble) {

@@ -1,5 +1,8 @@
 //! The verbs that change something.
 
+use schemars::JsonSchema;
+use serde::Serialize;
+
 use super::exit::Exit;
 use super::persist::persist;
 use super::prose;
@@ -103,6 +106,15 @@ pub struct Enqueue {
     values: Vec<(String, String)>,
 }
 
+/// What `--json` prints of a change.
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Changed {
+    /// Whether it was not so already.
+    changed: bool,
+    /// What came of it.
+    result: Accepted,
+}
+
 pub(super) fn assignment(text: &str) -> Result<(String, String), String> {
     let (name, value) = text
         .split_once('=')
@@ -153,7 +165,10 @@ async fn change(session: &mut Session, request: &Request) -> Result<Exit, Troubl
         _ => return Err(Trouble::OffTopic),
     };
     if session.json {
-        session.print_json(&serde_json::json!({ "changed": changed, "result": answer }))?;
+        session.print_json(&Changed {
+            changed,
+            result: answer,
+        })?;
     } else {
         session.print(&format!("{}\n", sentence(&answer, changed)))?;
     }

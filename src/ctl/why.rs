@@ -1,5 +1,6 @@
 //! `autotunectl why N`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::exit::Exit;
@@ -26,8 +27,8 @@ pub struct Args {
 }
 
 /// What `--json` prints.
-#[derive(Serialize)]
-struct Why<'a> {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Why<'a> {
     trial: u32,
     origin: &'a str,
     changes: &'a [Change],

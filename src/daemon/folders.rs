@@ -95,6 +95,7 @@ impl Folders {
         let reports = reports.filter(|folder| !folder.as_os_str().is_empty());
         let of_output = of_output.map(Path::new).into_iter().chain(reports);
         let mut own: Vec<PathBuf> = of_output.map(|name| self.output.join(name)).collect();
+        own.extend(names.metrics.iter().map(|name| self.output.join(name)));
         match &names.journal {
             Some(_) => own.push(self.journal.clone()),
             // `journal` also is the start of what is set aside of it.

@@ -23,6 +23,7 @@
 //! | [`notifier`], `delivery` | delivers what somebody is to be told |
 //! | [`retention`], [`sweep`] | whose output is removed, and how |
 //! | [`keeping`], [`keeper`], [`discard`] | the copy of the best trial's artifacts, and the end of the others' |
+//! | `metrics`, `textfile` | what monitoring is told, and the file for node_exporter |
 //! | [`folders`] | where things are |
 //! | [`signals`] | what the system wants |
 
@@ -43,6 +44,7 @@ mod host;
 pub mod input;
 pub mod keeper;
 pub mod keeping;
+mod metrics;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;
@@ -61,6 +63,7 @@ pub mod socket;
 mod starting;
 pub mod steer;
 pub mod sweep;
+mod textfile;
 pub mod verdict;
 
 use std::path::{Path, PathBuf};
@@ -76,6 +79,7 @@ use self::notifier::Notifier;
 use self::records::{Opened, Records};
 use self::server::{Server, Stage};
 use self::socket::{ListenError, Listener};
+use self::textfile::Textfile;
 use crate::config::SpecSource;
 use crate::doctor::{self, Check, Examined, State};
 use crate::exec::gpu::Seen;
@@ -296,6 +300,15 @@ pub async fn run(
             })
             .ok()
             .map(Arc::new);
+        let metrics = spec.files.metrics.as_ref().and_then(|path| {
+            let path = output_dir.join(path);
+            let file = Textfile::start(path, dispatcher.reader(), updates.clone());
+            let warn = |error| {
+                let text = format!("there is no file of metrics: {error}, going on without");
+                drop(updates.send(Update::Warning(text)));
+            };
+            file.map_err(warn).ok()
+        });
         let troubles = notifier.as_ref().map(|notifier| notifier.troubles());
         let context = Arc::new(Context {
             notifier: notifier.clone(),
@@ -319,6 +332,9 @@ pub async fn run(
         reloading.abort();
         status.abort();
         drop(notifier);
+        if let Some(metrics) = metrics {
+            metrics.ended().await;
+        }
         ended
     };
     let ended = worked.await;

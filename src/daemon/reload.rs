@@ -81,6 +81,7 @@ fn needs_restart(old: &Spec, new: &Spec) -> Vec<String> {
         ("[files] logs", had.logs == has.logs),
         ("[files] best_model", had.best_model == has.best_model),
         ("[files] journal", had.journal == has.journal),
+        ("[files] metrics", had.metrics == has.metrics),
     ];
     let differ = parts.into_iter().filter(|(_, same)| !same);
     differ.map(|(part, _)| part.to_owned()).collect()

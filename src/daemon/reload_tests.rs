@@ -179,6 +179,7 @@ logs = "logs"
 best_model = "model"
 report = "r-{time}.md"
 journal = "journal"
+metrics = "/m.prom"
 [catalogue]
 ms_swift = "3.0"
 [advisor]
@@ -406,6 +407,7 @@ const KEYS: &[(Class, &str, &str, &str, &str)] = {
         (Restart, "[files]", "best_model", "\"model\"", "\"m\""),
         (Live, "[files]", "report", "r-{time}", "q-{time}"),
         (Restart, "[files]", "journal", "\"journal\"", "\"j\""),
+        (Restart, "[files]", "metrics", "/m.prom", "/n.prom"),
         (Live, "[catalogue]", "ms_swift", "\"3.0\"", "\"4.6.0\""),
         (Live, "[notify]", "language", "\"en\"", "\"zh\""),
         (Live, "[[notify.channel]]", "name", "name = \"feishu\"", "name = \"f\""),

@@ -278,6 +278,8 @@ pub struct FileNames {
     /// The folder of the journal and of what belongs to it; the output folder
     /// itself when `None`.
     pub journal: Option<String>,
+    /// The file of metrics, which may also be an absolute path; `None` for none.
+    pub metrics: Option<String>,
 }
 
 impl FileNames {
@@ -301,6 +303,7 @@ impl Default for FileNames {
             best_model: "artifacts/best".to_owned(),
             report: "reports/report-{time}.md".to_owned(),
             journal: None,
+            metrics: None,
         }
     }
 }

@@ -5,6 +5,7 @@ mod approvals;
 mod faults;
 mod keeping;
 mod merit;
+mod milestones;
 mod places;
 mod rewriting;
 
@@ -13,6 +14,7 @@ use std::sync::Arc;
 
 use self::faults::Faults;
 pub use self::faults::HOST_FAULTS_MAX;
+pub use self::milestones::Milestones;
 use self::places::Work;
 use super::Name;
 use super::advice::{Consultations, Question};
@@ -85,6 +87,7 @@ pub struct Study {
     host: Option<Arc<Host>>,
     kept: Option<Kept>,
     consultations: Consultations,
+    milestones: Milestones,
 }
 
 /// An event that does not fit what came before it.
@@ -140,6 +143,7 @@ impl Study {
             host: None,
             kept: None,
             consultations: Consultations::default(),
+            milestones: Milestones::default(),
         }
     }
 
@@ -315,6 +319,7 @@ impl Study {
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.subtract(trial);
         }
+        let before = self.phase.clone();
         let applied = self.take_up(fact);
         if let Some(trial) = changed.and_then(|id| self.trials.of(id)) {
             self.tally.add(trial);
@@ -325,6 +330,7 @@ impl Study {
         if applied.is_ok() {
             self.take_up_approval(fact);
             self.find_phase();
+            self.note(fact, &before);
         }
         applied
     }

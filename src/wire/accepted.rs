@@ -1,10 +1,11 @@
 //! What comes of a wish that is granted.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A change that was made, or was made already. Variants are only added at the
 /// end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Accepted {
     /// The study is paused.
@@ -88,7 +89,7 @@ pub enum Accepted {
 }
 
 /// What ends with a proposal that is not tried.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Ended {
     /// It alone.
@@ -100,7 +101,7 @@ pub enum Ended {
 }
 
 /// What came of reading the spec's file again.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Reloaded {
     /// What the check has to remark, in words.
     pub warnings: Vec<String>,
@@ -115,7 +116,7 @@ pub struct Reloaded {
 }
 
 /// What came of a change of the spec.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Amended {
     /// What is new, in words.
     pub changed: Vec<String>,

@@ -1,10 +1,11 @@
 //! What the advisor is doing and did, and what it said to a test, as a daemon
 //! answers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The advisor of a study.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Advisor {
     /// The model's name.
     pub model: String,
@@ -39,7 +40,7 @@ pub struct Advisor {
 }
 
 /// A question that is on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Asking {
     /// What it is about, as `the next value of learning_rate`.
     pub about: String,
@@ -48,7 +49,7 @@ pub struct Asking {
 }
 
 /// What the trials of one origin did.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Credit {
     /// As in the list of trials.
     pub origin: String,
@@ -63,7 +64,7 @@ pub struct Credit {
 }
 
 /// What the advisor said about a trial.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Advice {
     /// What it was asked for, as `the next value of learning_rate`.
     pub about: String,
@@ -76,7 +77,7 @@ pub struct Advice {
 }
 
 /// What came of a test request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdvisorTested {
     /// The endpoint.
     pub base_url: String,
@@ -91,7 +92,7 @@ pub struct AdvisorTested {
 }
 
 /// See [`AdvisorTested::answer`].
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct AdvisorAnswer {
     /// What the server calls the model.
     pub model: String,

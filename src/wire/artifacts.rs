@@ -1,9 +1,10 @@
 //! What a trial has made, as it is sent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a trial has made that is worth keeping.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifacts {
     /// So many files.
     pub files: u32,
@@ -17,7 +18,7 @@ pub struct Artifacts {
 
 /// What became of artifacts where they were made. Variants are only added at
 /// the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ArtifactsState {
     /// They are there.

@@ -1,9 +1,10 @@
 //! The messages about `[notify]`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// How a channel stands.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Channel {
     /// Its name.
     pub name: String,
@@ -28,7 +29,7 @@ pub struct Channel {
 }
 
 /// A recipient of mail whom the server refuses.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Refused {
     /// The mail address.
     pub address: String,
@@ -39,7 +40,7 @@ pub struct Refused {
 }
 
 /// An attempt that has failed, before another one.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Trouble {
     /// Why.
     pub error: String,
@@ -48,7 +49,7 @@ pub struct Trouble {
 }
 
 /// Messages that were not delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GivenUp {
     /// When they were given up.
     pub at: i64,
@@ -57,7 +58,7 @@ pub struct GivenUp {
 }
 
 /// What came of a test message.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Tested {
     /// The channel.
     pub channel: String,

@@ -1,16 +1,17 @@
 //! What a look at the host has found, as it is sent.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What a look at the host has found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Doctor {
     /// Each thing that was looked at, one or several times.
     pub checks: Vec<HostCheck>,
 }
 
 /// One thing that was found about the host.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostCheck {
     /// What was looked at: `disk`, `gpu`.
     pub name: String,
@@ -23,7 +24,7 @@ pub struct HostCheck {
 }
 
 /// Whether something is as it should be. Variants are only added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum HostState {
     /// It is.

@@ -2,12 +2,13 @@
 //! and how sure the best is: durations are milliseconds, shares, chances and
 //! confidences 0 to 1.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::reply::{Advice, Change, Measured, Objective};
 
 /// Why a sampler chose the params of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Choice {
     /// By which rule: `opening`, `model`, `tpe`, `coordinate`, `grid`,
     /// `random`, `advisor`, `fallback`.
@@ -23,7 +24,7 @@ pub struct Choice {
 }
 
 /// What a model expected of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Expected {
     /// The objective.
     pub objective: Option<Forecast>,
@@ -38,7 +39,7 @@ pub struct Expected {
 }
 
 /// A number that is not known for certain.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Forecast {
     /// What is most likely.
     pub mean: f64,
@@ -49,7 +50,7 @@ pub struct Forecast {
 }
 
 /// The chance to meet a bound.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Chance {
     /// The bound, as `accuracy ≥ 0.88`.
     pub bound: String,
@@ -58,7 +59,7 @@ pub struct Chance {
 }
 
 /// What a model of the space believes that the parameters matter.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Importance {
     /// The metric that is optimised.
     pub objective: Objective,
@@ -71,7 +72,7 @@ pub struct Importance {
 }
 
 /// What is believed, once it is.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Known {
     /// How much of what trials differ by the model tells of trials that it has
     /// not seen; below 0 when it is worse than their mean.
@@ -85,7 +86,7 @@ pub struct Known {
 }
 
 /// What a parameter does by itself, all others averaged over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Effect {
     /// The parameter.
     pub name: String,
@@ -97,7 +98,7 @@ pub struct Effect {
 }
 
 /// The objective at a value of a parameter, all others averaged over.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Marginal {
     /// The value, or the part of a range, as `8 to 16`; `None` where the
     /// parameter is not active.
@@ -109,7 +110,7 @@ pub struct Marginal {
 }
 
 /// What two parameters do together.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pair {
     /// The parameters.
     pub names: [String; 2],
@@ -118,7 +119,7 @@ pub struct Pair {
 }
 
 /// What leads by only some of its runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Leader {
     /// Its metrics.
     pub measured: Measured,
@@ -131,7 +132,7 @@ pub struct Leader {
 }
 
 /// A constraint that a trial keeps.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Kept {
     /// The constraint, as `accuracy ≥ 0.88`.
     pub constraint: String,

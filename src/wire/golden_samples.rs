@@ -238,6 +238,27 @@ pub(super) fn refusals() -> Vec<Refusal> {
     ]
 }
 
+pub(super) fn metrics() -> Vec<Family> {
+    let label = |name, value| Label {
+        name: text(name),
+        value: text(value),
+    };
+    let family = |kind, samples| Family {
+        name: text("autotune_trials"),
+        help: reason(),
+        kind,
+        samples,
+    };
+    let sample = Sample {
+        labels: vec![label("study", "s"), label("outcome", "complete")],
+        value: 3.0,
+    };
+    vec![
+        family(FamilyKind::Gauge, vec![sample]),
+        family(FamilyKind::Counter, Vec::new()),
+    ]
+}
+
 pub(super) fn answers() -> [Accepted; 13] {
     let running = Some(4);
     [

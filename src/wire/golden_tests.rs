@@ -72,6 +72,7 @@ fn requests() -> Vec<Request> {
         Request::AdvisorTest,
         Request::Importance(None),
         Request::Importance(Some(text("BATCH"))),
+        Request::Metrics,
         Request::Report(ReportQuery {
             languages: Languages::Chinese,
             format: Format::Html,
@@ -476,6 +477,7 @@ fn replies() -> Vec<Reply> {
         Reply::Report(b"# tps".to_vec()),
         Reply::ReportKept(text("/s/reports/report.md")),
         Reply::Export(b"{}".to_vec()),
+        Reply::Metrics(samples::metrics()),
         Reply::Doctor(Doctor {
             checks: [HostState::Ok, HostState::Warning, HostState::Error]
                 .map(|state| HostCheck {

@@ -15,7 +15,7 @@
 //! | [`hello`] | the fixed bytes at the beginning |
 //! | [`frame`] | a length, checked before anything is allocated, and a body |
 //! | [`codec`] | messages to bytes and back |
-//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`], [`report`] | the messages |
+//! | [`request`], [`reply`], [`accepted`], [`proposal`], [`space`], [`doctor`], [`explain`], [`report`], [`metrics`] | the messages |
 //! | [`socket`] | where the socket is |
 //! | [`client`] | the client's end |
 //!
@@ -41,6 +41,7 @@ pub mod frame;
 #[cfg(test)]
 pub(crate) mod golden_tests;
 pub mod hello;
+pub mod metrics;
 pub mod proposal;
 mod racing;
 mod refusal;

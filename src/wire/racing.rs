@@ -1,9 +1,10 @@
 //! Why racing ended a trial.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why racing ended a trial before its last run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Pruning {
     /// The metric that decided.
     pub metric: String,
@@ -28,7 +29,7 @@ pub struct Pruning {
 }
 
 /// Where, and by what, the median rule ended a run.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MedianReached {
     /// The training step.
     pub at: f64,
@@ -37,7 +38,7 @@ pub struct MedianReached {
 }
 
 /// The numbers that one run has told of one metric.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Curve {
     /// The step.
     pub step: String,
@@ -52,7 +53,7 @@ pub struct Curve {
 }
 
 /// A point of a curve.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Point {
     /// The training step; of a program that does not tell it, the so manieth
     /// number.
@@ -64,7 +65,7 @@ pub struct Point {
 }
 
 /// A place in a run at which racing ended it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Cut {
     /// The step.
     pub step: String,

@@ -1,9 +1,10 @@
 //! Why a daemon does not do what it was asked.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Why something is not done. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// This user may not.

@@ -1,6 +1,7 @@
 //! What a daemon answers: data, no prose. Times are milliseconds since 1970
 //! (UTC), durations are milliseconds.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::accepted::{Accepted, Amended, Ended, Reloaded};
@@ -11,6 +12,7 @@ pub use super::doctor::{Doctor, HostCheck, HostState};
 pub use super::explain::{
     Chance, Choice, Effect, Expected, Forecast, Importance, Kept, Known, Leader, Marginal, Pair,
 };
+pub use super::metrics::{Family, FamilyKind, Label, Sample};
 pub use super::proposal::Proposal;
 pub use super::racing::{Curve, Cut, MedianReached, Point, Pruning};
 pub use super::refusal::Refusal;
@@ -66,10 +68,12 @@ pub enum Reply {
     ReportKept(String),
     /// Bytes of an export, JSON lines; more may follow, up to [`Reply::End`].
     Export(Vec<u8>),
+    /// To [`super::request::Request::Metrics`].
+    Metrics(Vec<Family>),
 }
 
 /// Who answers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Pong {
     /// The version of the program.
     pub version: String,
@@ -90,7 +94,7 @@ pub struct Pong {
 }
 
 /// How a study stands.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Status {
     /// The study's name.
     pub study: String,
@@ -177,7 +181,7 @@ impl Status {
 }
 
 /// Whether a study goes on. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// It goes on.
@@ -201,7 +205,7 @@ pub enum Phase {
 }
 
 /// Numbers of trials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Complete and feasible.
     pub complete: u32,
@@ -216,7 +220,7 @@ pub struct Counts {
 }
 
 /// A trial that will be taken up.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Waiting {
     /// Its number.
     pub trial: u32,
@@ -225,7 +229,7 @@ pub struct Waiting {
 }
 
 /// What is optimised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Objective {
     /// The metric.
     pub metric: String,
@@ -234,7 +238,7 @@ pub struct Objective {
 }
 
 /// A trial with its metrics.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Measured {
     /// Its number.
     pub trial: u32,
@@ -245,7 +249,7 @@ pub struct Measured {
 }
 
 /// The summary of a metric over the good runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Metric {
     /// Its name.
     pub name: String,
@@ -254,7 +258,7 @@ pub struct Metric {
 }
 
 /// A summary over runs.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
     /// How many runs.
     pub count: u32,
@@ -269,7 +273,7 @@ pub struct Summary {
 }
 
 /// One parameter that differs from the starting params.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Change {
     /// The parameter.
     pub name: String,
@@ -281,7 +285,7 @@ pub struct Change {
 
 /// How much better the best is than the starting params. Variants are only
 /// added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Gain {
     /// No trial is feasible yet.
@@ -309,7 +313,7 @@ pub enum Gain {
 }
 
 /// The best trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Best {
     /// Its metrics.
     pub measured: Measured,
@@ -332,7 +336,7 @@ pub struct Best {
 }
 
 /// A parameter and its value.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Param {
     /// Its name.
     pub name: String,
@@ -341,7 +345,7 @@ pub struct Param {
 }
 
 /// A page of trials.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Trials {
     /// How many there are, over all pages.
     pub total: u32,
@@ -354,7 +358,7 @@ pub struct Trials {
 }
 
 /// One trial, for a table.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialRow {
     /// Its number.
     pub trial: u32,
@@ -395,7 +399,7 @@ pub struct TrialRow {
 }
 
 /// The metric of a constraint.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Checked {
     /// Its mean.
     pub mean: f64,
@@ -407,7 +411,7 @@ pub struct Checked {
 }
 
 /// All that is known of a trial.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct TrialDetail {
     /// As in the table.
     pub row: TrialRow,
@@ -445,7 +449,7 @@ pub struct TrialDetail {
 }
 
 /// A run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Run {
     /// The step.
     pub step: String,
@@ -464,7 +468,7 @@ pub struct Run {
 }
 
 /// A metric of one run.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Number {
     /// The metric.
     pub name: String,
@@ -473,7 +477,7 @@ pub struct Number {
 }
 
 /// A sitting.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Sitting {
     /// Its number.
     pub number: u32,
@@ -496,7 +500,7 @@ pub struct Sitting {
 }
 
 /// What broke.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Failure {
     /// Its kind, as in the results file.
     pub kind: String,
@@ -511,7 +515,7 @@ pub struct Failure {
 }
 
 /// A cause that was found in a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Cause {
     /// Its name.
     pub name: String,
@@ -522,7 +526,7 @@ pub struct Cause {
 }
 
 /// The end of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogTail {
     /// The step.
     pub step: String,

@@ -46,6 +46,8 @@ pub enum Request {
     Report(ReportQuery),
     /// All trials for other programs; streamed.
     Export,
+    /// What is monitoring told?
+    Metrics,
 }
 
 impl Request {
@@ -65,7 +67,8 @@ impl Request {
             | Self::Channels
             | Self::Doctor
             | Self::Importance(_)
-            | Self::Export => true,
+            | Self::Export
+            | Self::Metrics => true,
             // One that is kept may be written twice.
             Self::Report(query) => !query.keep,
             Self::Steer(_) | Self::Reload | Self::NotifyTest(_) | Self::AdvisorTest => false,

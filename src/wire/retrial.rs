@@ -1,9 +1,10 @@
 //! What was measured beside the search, as a daemon answers.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The comparison of the best with the starting params by fresh starts.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Confirmation {
     /// The best trial.
     pub winner: u32,
@@ -27,7 +28,7 @@ pub struct Confirmation {
 }
 
 /// The host gives more or less than it did.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Drift {
     /// When that was seen first.
     pub since: i64,

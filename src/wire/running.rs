@@ -1,12 +1,13 @@
 //! What runs, and where: one trial, or one in each slot.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::racing::Curve;
 use super::reply::Change;
 
 /// A trial that runs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Running {
     /// Its number.
     pub trial: u32,
@@ -34,7 +35,7 @@ pub struct Running {
 }
 
 /// What a sitting does. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Doing {
     /// It is being started.
@@ -91,7 +92,7 @@ pub enum Doing {
 }
 
 /// A trial that a fault of the host has ended, and that is tried again.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HeldUp {
     /// Its number.
     pub trial: u32,
@@ -108,7 +109,7 @@ pub struct HeldUp {
 }
 
 /// A place in which one trial at a time runs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Slot {
     /// Its name.
     pub name: String,
@@ -120,7 +121,7 @@ pub struct Slot {
 
 /// How much trials that run side by side disturb each other: the objective of
 /// the starting params, measured alone and beside neighbours.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Neighbours {
     /// Its mean alone.
     pub alone: f64,

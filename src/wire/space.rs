@@ -1,9 +1,10 @@
 //! The search space and the settings of a study, as replies have them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The search space: a page of its parameters.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Space {
     /// How many parameters there are, over all pages.
     pub total: u32,
@@ -18,7 +19,7 @@ pub struct Space {
 }
 
 /// A parameter of the space.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Parameter {
     /// Its name.
     pub name: String,
@@ -39,7 +40,7 @@ pub struct Parameter {
 }
 
 /// What a parameter may be. Variants are only added at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Domain {
     /// One of these.
@@ -65,7 +66,7 @@ pub enum Domain {
 }
 
 /// A value of a list.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TriedValue {
     /// The value.
     pub value: String,
@@ -74,7 +75,7 @@ pub struct TriedValue {
 }
 
 /// The settings that can be changed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Settings {
     /// Each setting.
     pub settings: Vec<Setting>,
@@ -83,7 +84,7 @@ pub struct Settings {
 }
 
 /// A setting.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Setting {
     /// Its name.
     pub name: String,

@@ -1,9 +1,10 @@
 //! What is answered in several pieces, and how that ends.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// A piece of a log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct LogPiece {
     /// The step.
     pub step: String,
@@ -16,7 +17,7 @@ pub struct LogPiece {
 }
 
 /// An event, as the journal has it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct EventLine {
     /// Its number.
     pub seq: u64,
@@ -27,7 +28,7 @@ pub struct EventLine {
 }
 
 /// Why a stream is over. Variants are only added at the end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum EndOfStream {
     /// There is no more.

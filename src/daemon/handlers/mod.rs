@@ -32,10 +32,11 @@ pub use self::tail::Tails;
 use super::board::Reader;
 use super::decide::{Input, Urgency};
 use super::folders::Folders;
+use super::metrics;
 use super::notifier::Notifier;
 use super::rights::Right;
 use super::server::{Exchange, Peer};
-use crate::base::clock::Timestamp;
+use crate::base::clock::{self, Timestamp};
 use crate::config::SpecSource;
 use crate::wire::WireError;
 use crate::wire::reply::{Refusal, Reply};
@@ -103,6 +104,10 @@ pub async fn handle(
         Request::AdvisorTest => advisor::test(context).await,
         Request::Reload => reload::answer(context).await,
         Request::Doctor => doctor::answer(context).await,
+        Request::Metrics => {
+            let view = context.board.view();
+            Reply::Metrics(metrics::families(&view, clock::now(), !view.leaving))
+        }
         Request::Steer(steer) => steer::answer(context, peer, steer).await,
     };
     exchange.output.send(&reply).await
