@@ -130,6 +130,9 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
         assert!(report.contains(words), "{words} in {report}");
     }
     assert!(!report.contains("C-Eval"), "{report}");
+    // What templates leave out is no argument in what is there to be pasted.
+    assert!(report.contains("/bin/swift sft --model=base --use_hf=false"), "{report}");
+    assert!(!report.contains("''"), "{report}");
 
     // The token is in no file but its own, and in no answer.
     assert!(!told.contains(TOKEN));

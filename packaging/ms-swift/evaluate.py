@@ -128,10 +128,18 @@ def evaluate_checkpoints(options: argparse.Namespace) -> dict:
 
 
 def keep(checkpoint: Path, folder: Path) -> None:
-    """Makes `folder` a copy of the checkpoint that takes no room."""
+    """Makes `folder` a copy of the checkpoint, which takes no room where the disk
+    has hard links."""
+
+    def link(old: str, new: str) -> None:
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copy2(old, new)
+
     new = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(new, ignore_errors=True)
-    shutil.copytree(checkpoint, new, copy_function=os.link)
+    shutil.copytree(checkpoint, new, copy_function=link)
     shutil.rmtree(folder, ignore_errors=True)
     new.rename(folder)
 
