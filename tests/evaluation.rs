@@ -183,7 +183,10 @@ enabled = true
     assert_eq!(evaluated.len(), 2, "{}", study.trace());
     for metrics in evaluated {
         assert_eq!(metrics["checkpoint"], 200.0, "{metrics}");
-        assert_eq!((&metrics["score"], &metrics["gain"]), (&0.75.into(), &0.5.into()));
+        assert_eq!(
+            (&metrics["score"], &metrics["gain"]),
+            (&0.75.into(), &0.5.into())
+        );
     }
     let told = support::said::unfolded(&said(&output));
     let scores = "checkpoints: 200: 0.75 (the best), 300: 0.25";
@@ -192,7 +195,10 @@ enabled = true
     let calls = fs::read_to_string(study.path("calls")).expect("calls");
     let deployed = calls.lines().filter(|line| line.starts_with("deploy "));
     let mut ports: Vec<&str> = deployed
-        .filter_map(|line| line.split(' ').find_map(|word| word.strip_prefix("--port=")))
+        .filter_map(|line| {
+            line.split(' ')
+                .find_map(|word| word.strip_prefix("--port="))
+        })
         .collect();
     ports.sort_unstable();
     let mut expected = [study.port.to_string(), port.to_string()];
@@ -201,9 +207,15 @@ enabled = true
     let torchrun = calls.lines().filter(|line| line.starts_with("torchrun "));
     let mut torchrun: Vec<&str> = torchrun.collect();
     torchrun.sort_unstable();
-    assert_eq!(torchrun, ["torchrun 2 29501", "torchrun 2 29502"], "{calls}");
+    assert_eq!(
+        torchrun,
+        ["torchrun 2 29501", "torchrun 2 29502"],
+        "{calls}"
+    );
     // Once for both, whichever of them comes first.
-    let of_base = calls.lines().filter(|line| line.starts_with("lm_eval base "));
+    let of_base = calls
+        .lines()
+        .filter(|line| line.starts_with("lm_eval base "));
     assert_eq!(of_base.count(), 1, "{calls}");
     // What was the best is merged, and kept.
     let merged = fs::read_to_string(study.out("merged/model.safetensors")).expect("merged");

@@ -96,7 +96,9 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     assert_eq!(mean("steps"), 5.0);
     let told = good(&study, &["show", "1"]);
     assert!(
-        told.contains("SwanLab: https://swanlab.cn/@some-workspace/mh-sft/runs/oxjoanfo0123456789abc"),
+        told.contains(
+            "SwanLab: https://swanlab.cn/@some-workspace/mh-sft/runs/oxjoanfo0123456789abc"
+        ),
         "{told}"
     );
 
@@ -131,7 +133,10 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     }
     assert!(!report.contains("C-Eval"), "{report}");
     // What templates leave out is no argument in what is there to be pasted.
-    assert!(report.contains("/bin/swift sft --model=base --use_hf=false"), "{report}");
+    assert!(
+        report.contains("/bin/swift sft --model=base --use_hf=false"),
+        "{report}"
+    );
     assert!(!report.contains("''"), "{report}");
 
     // The token is in no file but its own, and in no answer.

@@ -278,7 +278,11 @@ fn where_secrets_of_steps_are_is_told_and_none_is_shown() {
     std::fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("a mode");
     let (checks, code) = doctor(&study);
     let found = of(&checks, "secrets");
-    assert_eq!((&found[0]["state"], code), (&"error".into(), 1), "{found:?}");
+    assert_eq!(
+        (&found[0]["state"], code),
+        (&"error".into(), 1),
+        "{found:?}"
+    );
     assert!(text(found[0]).contains("HERE_TOKEN: "), "{found:?}");
     assert!(!text(found[0]).contains("4711"), "{found:?}");
 }
