@@ -95,8 +95,9 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     assert_eq!(mean("train_loss"), 0.761_371_12);
     assert_eq!(mean("steps"), 5.0);
     let told = good(&study, &["show", "1"]);
+    let flat = support::said::unfolded(&told);
     assert!(
-        told.contains(
+        flat.contains(
             "SwanLab: https://swanlab.cn/@some-workspace/mh-sft/runs/oxjoanfo0123456789abc"
         ),
         "{told}"
@@ -127,7 +128,7 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     assert_eq!(dialogues, format!("{line}\n{line}\n"));
 
     // Both are in the report; of the data sets, which are not evaluated, none is.
-    let report = good(&study, &["report", "--lang", "both"]);
+    let report = good(&study, &["report", "--lang", "both", "-o", "-"]);
     for words in ["Sample dialogues", "样例对话", "| Who?"] {
         assert!(report.contains(words), "{words} in {report}");
     }

@@ -623,15 +623,6 @@ impl Scope {
         })
     }
 
-    fn notes(&self, step: &Step) -> Result<Vec<NoteOrder>, OrderError> {
-        let each = step.notes.iter().map(|note| {
-            let missing = note.missing.as_ref();
-            let missing = missing.map(|text| self.fill(step, text, "notes"));
-            Ok(NoteOrder::new(note, missing.transpose()?))
-        });
-        each.collect()
-    }
-
     pub(super) fn fill(
         &self,
         step: &Step,
