@@ -173,6 +173,53 @@ fn logs_are_shown_and_followed() {
     study.await_nothing_alive();
 }
 
+/// A sitting that was ended before it began has no log; the one before has.
+#[test]
+fn the_log_of_the_last_sitting_that_has_one_is_meant() {
+    let study = study();
+    let mut daemon = started(&study);
+    study.open_gate("gate-1-1");
+    await_step(&study, 2);
+    good(&study, &["pause", "--now"]);
+    good(&study, &["wait", "--for", "paused", "--timeout", "60s"]);
+    good(&study, &["resume"]);
+    await_step(&study, 3);
+    good(&study, &["skip"]);
+    good(&study, &["wait", "--for", "trial=1", "--timeout", "60s"]);
+    let log = study.out("tune_server_logs/trial_00001.2.eval.log");
+    std::fs::remove_file(log).expect("the log of the second sitting");
+    assert!(good(&study, &["logs", "1"]).contains("score=1"));
+    let shown = good(&study, &["show", "1"]);
+    assert!(shown.contains("score=1"), "{shown}");
+    good(&study, &["stop", "--now"]);
+    assert_eq!(daemon.end(), 0);
+    study.await_nothing_alive();
+}
+
+/// A script starts the daemon and waits; it need not know when it listens.
+#[test]
+fn a_daemon_that_is_not_there_yet_is_waited_for_within_a_time() {
+    let study = study();
+    let nobody = refused(&study, &["wait", "--for", "done"], 3);
+    assert!(nobody.contains("no autotuned is running here"), "{nobody}");
+    let late = &["wait", "--for", "done", "--timeout", "50ms"];
+    let late = refused(&study, late, 7);
+    assert!(late.contains("no autotuned is running here"), "{late}");
+    assert!(late.contains("not within 50 ms"), "{late}");
+    let mut waiting = client(&study, &["wait", "--for", "trial=1", "--timeout", "120s"])
+        .spawn()
+        .expect("waits");
+    let mut said = std::io::BufReader::new(waiting.stderr.take().expect("a pipe"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).expect("a line");
+    assert!(line.contains("no autotuned is running here"), "{line}");
+    let mut daemon = started(&study);
+    open_gates(&study, 1);
+    assert_eq!(waiting.wait().expect("its end").code(), Some(0));
+    good(&study, &["stop", "--now"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
 #[test]
 fn what_users_wanted_survives_a_kill() {
     let study = study();

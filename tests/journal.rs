@@ -425,7 +425,7 @@ fn the_second_format_stays_readable() {
     assert!(!seen.torn);
     let amendments: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
     insta::assert_snapshot!(amendments.join("\n"));
-    assert_eq!(seen.facts, 74);
+    assert_eq!(seen.facts, 83);
     // What was asked and answered.
     assert!(!study.is_ended("MAX_NUM_SEQS") && study.ended_by_user());
     assert_eq!((study.rejected().count(), study.pending()), (3, None));
@@ -467,10 +467,23 @@ fn the_second_format_stays_readable() {
     let purposes: Vec<Purpose> = trial.sittings.iter().map(|s| s.purpose).collect();
     let confirm = Purpose::Confirm { baseline, winner };
     assert_eq!(
-        purposes,
+        purposes[..4],
         [Purpose::Measure, Purpose::Check, confirm, confirm]
     );
-    assert_eq!((trial.runs.len(), trial.extra.len()), (1, 2));
+    // In slots; the last word is that of an early build.
+    assert_eq!(
+        purposes[4..],
+        [Purpose::Neighbours, Purpose::Incumbent, Purpose::Neighbours]
+    );
+    let slots = trial.sittings.iter().map(|sitting| sitting.slot.as_deref());
+    let slots: Vec<Option<&str>> = slots.skip(3).collect();
+    assert_eq!(slots, [None, Some("gpu1"), Some("gpu0"), Some("gpu1")]);
+    let preflight = &study.trials()[5].sittings[0];
+    assert_eq!(
+        (preflight.purpose, preflight.slot.as_deref()),
+        (Purpose::Preflight, Some("gpu0"))
+    );
+    assert_eq!((trial.runs.len(), trial.extra.len()), (1, 3));
     let drift = study.drift().expect("it was seen");
     let share = 5000.0 / 5940.43 - 1.0;
     assert!((drift.amount - share).abs() < 1e-12, "{drift:?}");

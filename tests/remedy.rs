@@ -122,6 +122,7 @@ fn a_trial_that_ran_out_of_memory_is_tried_with_half_the_batch() {
         json!("gpu-out-of-memory"),
         "{found}"
     );
+    assert_eq!(found["no_remedy"], Json::Null, "{found}");
     assert_eq!(shown(&study, &["why", "3"])["remedy_of"], json!(2));
     assert_eq!(
         shown(&study, &["show", "3"])["metrics"][1]["summary"]["mean"],

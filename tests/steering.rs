@@ -177,6 +177,40 @@ fn a_threshold_moves_the_best_and_its_file() {
     assert_eq!(daemon.end(), 0);
 }
 
+/// The best trial is measured further, and nothing else was: nothing is the
+/// best meanwhile, and yet its values are not known to be bad.
+#[test]
+fn the_file_of_the_best_goes_only_when_that_misses_a_constraint() {
+    let spec = SPEC
+        .replace("N = [1, 2, 3]", "N = [1]")
+        .replace("MODE = [\"a\", \"b\"]\n", "")
+        .replace("gate-{{ N }}-{{ MODE }}", "gate-{{ run }}");
+    let study = Study::new(&spec);
+    let kept = study.out("best_params.json.old-1");
+    study.open_gate("gate-1");
+    let mut daemon = stays(&study);
+    study.await_events("done", 1);
+    good(&study, &["set", "step.eval.runs=2"]);
+    good(&study, &["retry", "1"]);
+    study.await_gate("gate-2");
+    refused(&study, &["best"], 4);
+    good(&study, &["set", "budget.trials=50"]);
+    study.open_gate("gate-2");
+    study.await_events("done", 2);
+    good(&study, &["best"]);
+    good(&study, &["set", "step.eval.runs=3"]);
+    good(&study, &["retry", "1"]);
+    study.await_gate("gate-3");
+    good(&study, &["set", "score.max=0.5"]);
+    assert_eq!(study.best()["N"], "1");
+    assert!(!kept.exists(), "it was set aside while it was measured");
+    study.open_gate("gate-3");
+    study.wait("no file", || !study.out("best_params.json").exists());
+    assert!(kept.exists());
+    good(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0);
+}
+
 #[test]
 fn runs_are_for_what_starts_later_and_retry_gives_them_to_the_rest() {
     let study = Study::new(SPEC);

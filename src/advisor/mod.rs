@@ -29,10 +29,9 @@ mod talk;
 use std::time::{Duration, Instant};
 
 pub use self::access::Access;
-pub use self::manner::Format;
 pub use self::message::{Exchange, Message};
 use self::talk::{Talk, Topic, kept};
-use crate::model::advice::{Advice, Answer, Question, Usage};
+use crate::model::advice::{Advice, Answer, Question, Tested, Usage};
 use crate::model::domain::Domain;
 use crate::model::spec::Advisor;
 use crate::model::study::Study;
@@ -162,23 +161,6 @@ fn prepare(
     Ok((topic, messages))
 }
 
-/// What an endpoint has answered to a small real request.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Tested {
-    /// What its server calls the model.
-    pub model: String,
-    /// How it wants to be asked.
-    pub format: Format,
-    /// Whether its answer was as the format has it.
-    pub keeps_format: bool,
-    /// How long the answer took.
-    pub took: Duration,
-    /// What it took in all.
-    pub usage: Usage,
-    /// Whether the tokens are a guess: the server counts none.
-    pub estimated: bool,
-}
-
 /// Asks a small question, to see whether the endpoint answers.
 ///
 /// # Errors
@@ -206,7 +188,7 @@ pub async fn test(advisor: &Advisor, access: &Access) -> Result<Tested, String> 
     let last = talk.dialogue.last();
     Ok(Tested {
         model: access.excerpt(said.model.as_deref().unwrap_or(&advisor.model)),
-        format: access.manner().format,
+        format: access.manner().format.name(),
         keeps_format: value.is_some_and(|value| (1..=9).contains(&value)),
         took: last.map_or(begun.elapsed(), |last| {
             Duration::from_secs_f64(last.seconds)

@@ -5,6 +5,8 @@ use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use super::text::make_private;
+
 /// The largest such file, in bytes.
 const LARGEST: u64 = 1 << 20;
 
@@ -13,7 +15,7 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum PrivateError {
     /// Group or others may read or change it.
-    #[error("{} is open to others than its owner: chmod 600 {}", .0.display(), .0.display())]
+    #[error("{} is open to others than its owner: {}", .0.display(), make_private(.0))]
     Open(PathBuf),
     /// A folder, a pipe, a device.
     #[error("{} is no regular file", .0.display())]

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::exports::{self, ExportsError};
 use super::private::{self, PrivateError};
+use super::text::make_private;
 
 /// Where systemd puts the credentials of a service.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
@@ -89,7 +90,7 @@ pub enum SecretError {
         source: io::Error,
     },
     /// A file is missing.
-    #[error("there is no file {}: write the secret into it, then chmod 600 {}", .0.display(), .0.display())]
+    #[error("there is no file {}: write the secret into it, then {}", .0.display(), make_private(.0))]
     NoFile(PathBuf),
     /// A file cannot be read, or others can.
     #[error(transparent)]

@@ -1,5 +1,7 @@
 //! Text of other programs, made fit to be shown.
 
+use std::path::Path;
+
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Text of other programs on one line, without colours and with escapes for
@@ -24,6 +26,23 @@ pub fn clean(text: &str) -> String {
 pub fn clean_lines(text: &str) -> String {
     let lines: Vec<String> = text.lines().map(clean).collect();
     lines.join("\n")
+}
+
+/// A word as a shell takes it: quoted where it must be.
+pub fn shell(word: &str) -> String {
+    // Before a command `NAME=` would set a variable; an option may have it.
+    let is_option = word.starts_with('-');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c) || (is_option && c == '=');
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+/// The command that gives a file to its owner alone, for people to copy.
+pub fn make_private(path: &Path) -> String {
+    format!("chmod 600 {}", shell(&path.display().to_string()))
 }
 
 /// Letters that turn the direction of writing, which can make a text look like

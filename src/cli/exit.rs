@@ -4,6 +4,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use crate::report::phrase::clean_lines;
+use crate::term::fault::error;
 
 /// How a verb ended. The numbers are part of the interface: scripts and the
 /// systemd unit go by them.
@@ -84,12 +85,11 @@ impl Exit {
     /// Says what went wrong on standard error.
     pub fn say_text(self, text: &str) -> Self {
         use std::io::Write;
-        let style = crate::term::color::BAD;
         let mut stderr = anstream::stderr();
         // Names and values of the user's are in it: they must not steer the
         // terminal.
-        let text = clean_lines(text);
-        let _ = writeln!(stderr, "{style}error{style:#}: {text}");
+        let text = error(&clean_lines(text), &std::io::stderr());
+        let _ = writeln!(stderr, "{text}");
         self
     }
 

@@ -351,6 +351,10 @@ impl<'a> Draft<'a> {
         let meant: Vec<&Setting> = all.iter().filter(|s| s.name().ends_with(&end)).collect();
         match meant[..] {
             [one] => Ok(one.clone()),
+            [] if matches!(name, "median" | "search.median") => Err(format!(
+                "there is no setting `{name}`: no step tells values while it runs, by which the \
+                 rule would go; add `progress` to one in the spec, then: autotunectl reload"
+            )),
             [] => {
                 let names: Vec<String> = all.iter().map(Setting::name).collect();
                 let ends = names.iter().filter_map(|name| name.split_once('.'));

@@ -262,6 +262,11 @@ fn what_cannot_be_is_refused_with_the_way_out() {
         ),
         (&["set", "trails", "5"], "did you mean `trials`?"),
         (&["set", "x", "5"], "`autotunectl set` shows them all"),
+        (&["set", "search.median", "off"], "add `progress` to one"),
+        (
+            &["set", "median", "off"],
+            "no step tells values while it runs",
+        ),
         (
             &["set", "trials", "0"],
             "a whole number, 1 or more, or `none`, not `0`",

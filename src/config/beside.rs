@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::arguments::Catalogued;
 use super::reader::{Reader, Section};
-use super::text::{self, Known};
-use super::{artifacts, names, notes, steps, study};
+use super::steps::{self, Basics};
+use super::text::Known;
+use super::{names, notes};
 use crate::model::step::{Step, StepKind};
 
 /// What only a step of a trial can say.
@@ -29,7 +30,7 @@ pub(super) fn read(
     r: &mut Reader<'_>,
     sections: Vec<Section<'_>>,
     workdir: &Path,
-    (known, catalogued): (&Known, &Catalogued<'_>),
+    context: (&Known, &Catalogued<'_>),
     taken: &mut Vec<String>,
 ) -> Vec<Step> {
     let mut tasks = Vec::new();
@@ -45,26 +46,7 @@ pub(super) fn read(
             taken.push(name.to_owned());
             Some(name)
         });
-        let folder = section.take("workdir");
-        let folder = folder.and_then(|node| study::path(r, &node, workdir));
-        let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
-        let (find, with) = artifacts::take_find(r, &mut section, &folder, known);
-        let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
-        if let Some(command) = &command {
-            catalogued.check(r, command);
-        }
-        let command = command.and_then(|node| text::command(r, &node, &with));
-        let params = section.take("params");
-        let params = params.and_then(|node| node.choice(r, &["env", "none"]));
-        let params_in_env = params != Some(1);
-        let env = section.take("env");
-        let env = env.and_then(|node| node.section(r, "`env`"));
-        let env = text::variables(r, env, &with, params_in_env);
-        let files = steps::files(r, &mut section, known);
-        let stop = section.take("stop");
-        let stop = stop.and_then(|node| text::command(r, &node, known));
-        let grace = section.take("stop_grace");
-        let grace = grace.and_then(|node| node.duration(r));
+        let basics = Basics::take(r, &mut section, workdir, context);
         let timeout = section.take("timeout");
         let timeout = timeout.and_then(|node| node.some_time(r));
         let notes = section.take("notes");
@@ -75,27 +57,13 @@ pub(super) fn read(
             "is for the steps of a trial: this one is a task beside them, and measures nothing",
         );
         section.finish(r);
-        if let (Some(name), Some(command)) = (name, command) {
-            tasks.push(Step {
-                name: name.into(),
-                kind: StepKind::Task {
-                    timeout: timeout.unwrap_or(Duration::from_secs(86_400)),
-                },
-                command,
-                params_in_env,
-                env,
-                files,
-                workdir: folder,
-                stop,
-                stop_grace: grace.unwrap_or(Duration::from_secs(10)),
-                metrics: Vec::new(),
-                artifacts: Vec::new(),
-                find,
-                resume: None,
-                curves: Vec::new(),
-                notes,
-                stall_timeout: None,
-            });
+        let kind = StepKind::Task {
+            timeout: timeout.unwrap_or(Duration::from_secs(86_400)),
+        };
+        if let Some(name) = name
+            && let Some(task) = basics.step(name, kind)
+        {
+            tasks.push(Step { notes, ..task });
         }
     }
     tasks

@@ -554,7 +554,12 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let catalogued = Catalogued::read(r, catalogue, &declared.parameters);
     let (steps, yields) = {
         let objective = objective.as_ref().map(|(objective, _)| &*objective.metric);
-        steps::read(r, steps, &study.workdir, (&known, &catalogued, objective))
+        steps::read(
+            r,
+            steps,
+            &study.workdir,
+            (&known, &catalogued, objective, search.racing),
+        )
     };
     let mut taken: Vec<String> = steps.iter().map(|step| step.name.to_string()).collect();
     let mut tasks = |r: &mut Reader<'_>, sections| {

@@ -56,7 +56,7 @@ pub(super) fn read(
                      other, and its memory is not waited for between trials",
                     known.name
                 );
-                let help = "give each GPUs of its own: env = { CUDA_VISIBLE_DEVICES = \"0\" }";
+                let help = "give each GPUs of its own by CUDA_VISIBLE_DEVICES in its `env`";
                 r.warn(&span, message, help);
             }
         }

@@ -14,15 +14,15 @@ use super::reader::{Node, Reader, Section, alternatives, did_you_mean};
 use super::text::{self, Known};
 use super::{artifacts, curves, metrics, names, notes, ready, study};
 use crate::model::Name;
-use crate::model::step::{Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
+use crate::model::step::{Find, Marks, PortOwner, ReadyCheck, RenderedFile, Step, StepKind};
 use crate::model::template::Template;
 
 /// The largest file of a template, in bytes.
 const LARGEST_TEMPLATE: u64 = 1 << 20;
 
-/// What templates may ask for, what the arguments of known programs are, and
-/// the metric that is optimised.
-type Context<'k, 't> = (&'k Known, &'k Catalogued<'t>, Option<&'k str>);
+/// What templates may ask for, what the arguments of known programs are, the
+/// metric that is optimised, and whether racing may end a trial.
+type Context<'k, 't> = (&'k Known, &'k Catalogued<'t>, Option<&'k str>, bool);
 
 const KINDS: [&str; 3] = ["service", "task", "measure"];
 
@@ -136,33 +136,13 @@ fn step(
     mut section: Section<'_>,
     name: &str,
     workdir: &Path,
-    (known, catalogued, objective): Context<'_, '_>,
+    (known, catalogued, objective, racing): Context<'_, '_>,
     yields: &mut Vec<(Name, String)>,
 ) -> Option<Step> {
     let span = section.span.clone();
     let kind = section.require(r, "kind", "\"measure\"");
     let kind = kind.and_then(|node| node.choice(r, &KINDS));
-    let folder = section.take("workdir");
-    let folder = folder.and_then(|node| study::path(r, &node, workdir));
-    let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
-    let (find, with) = artifacts::take_find(r, &mut section, &folder, known);
-    let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
-    let program = command.as_ref().map(|node| node.span.clone());
-    if let Some(command) = &command {
-        catalogued.check(r, command);
-    }
-    let command = command.and_then(|node| text::command(r, &node, &with));
-    let params = section.take("params");
-    let params = params.and_then(|node| node.choice(r, &["env", "none"]));
-    let params_in_env = params != Some(1);
-    let env = section.take("env");
-    let env = env.and_then(|node| node.section(r, "`env`"));
-    let env = text::variables(r, env, &with, params_in_env);
-    let files = files(r, &mut section, known);
-    let stop = section.take("stop");
-    let stop = stop.and_then(|node| text::command(r, &node, known));
-    let stop_grace = section.take("stop_grace");
-    let stop_grace = stop_grace.and_then(|node| node.duration(r));
+    let basics = Basics::take(r, &mut section, workdir, (known, catalogued));
     let kind_of_step = match kind {
         Some(kind) => read_kind(r, &mut section, KINDS[kind], known),
         None => {
@@ -197,7 +177,8 @@ fn step(
     let stall_timeout = stall_timeout.and_then(|node| node.some_time(r));
     let is_service = kind == Some(0);
     let of_kind = kind.map(|kind| KINDS[kind]);
-    let (artifacts, resume) = artifacts::take(r, &mut section, of_kind, &folder, known);
+    let made = section.get("artifacts").map(|node| node.key_span.clone());
+    let (artifacts, resume) = artifacts::take(r, &mut section, of_kind, &basics.workdir, known);
     let metrics = section.take("metrics");
     let measures = metrics.as_ref().is_some_and(|node| match node.value {
         DeValue::Table(table) => !table.is_empty(),
@@ -226,28 +207,117 @@ fn step(
     if let StepKind::Measure { marks, .. } = &mut kind_of_step {
         *marks = said.marks(r, &metrics, objective);
     }
+    let program = basics.program.clone().unwrap_or(span.clone());
     let step = Step {
-        name: name.into(),
-        kind: kind_of_step,
-        command: command?,
-        params_in_env,
-        env,
-        files,
-        workdir: folder,
-        stop,
-        stop_grace: stop_grace.unwrap_or(Duration::from_secs(10)),
         metrics,
-        find,
         artifacts,
         resume,
         curves,
         notes,
         stall_timeout,
+        ..basics.step(name, kind_of_step)?
     };
-    let program = program.unwrap_or(span.clone());
     marks::check(r, &step, parts.as_ref(), (&program, &span));
     warn_of_container(r, &step, &program);
+    if let Some(span) = made.filter(|_| racing && may_write_twice(&step)) {
+        let message = format!(
+            "racing may end a trial in the middle of a run of `{name}`, which may then have \
+             written over what an earlier run made: the best trial's artifacts may be lost"
+        );
+        let help = "make them in a task, or in files of each run's own by {{ run }} in the \
+                    command; else racing = false in [search]";
+        r.warn(&span, message, help);
+    }
     Some(step)
+}
+
+/// Whether a later run makes artifacts where an earlier one has made some.
+fn may_write_twice(step: &Step) -> bool {
+    let names_run = |part: &Template| part.names().iter().any(|name| &**name == "run");
+    matches!(step.kind, StepKind::Measure { runs, .. } if runs > 1)
+        && !step.artifacts.is_empty()
+        && !step.command.iter().any(names_run)
+        && !step.env.iter().any(|(_, value)| names_run(value))
+}
+
+/// What each command has, that of a trial and that beside trials.
+pub(super) struct Basics {
+    /// Where its command stands.
+    program: Option<Range<usize>>,
+    command: Option<Vec<Template>>,
+    params_in_env: bool,
+    env: Vec<(String, Template)>,
+    files: Vec<RenderedFile>,
+    workdir: PathBuf,
+    stop: Option<Vec<Template>>,
+    stop_grace: Duration,
+    find: Vec<Find>,
+}
+
+impl Basics {
+    /// Takes the keys of a step or a task of that study, whose folder is
+    /// `workdir`.
+    pub(super) fn take(
+        r: &mut Reader<'_>,
+        section: &mut Section<'_>,
+        workdir: &Path,
+        (known, catalogued): (&Known, &Catalogued<'_>),
+    ) -> Self {
+        let folder = section.take("workdir");
+        let folder = folder.and_then(|node| study::path(r, &node, workdir));
+        let folder = folder.unwrap_or_else(|| workdir.to_path_buf());
+        let (find, with) = artifacts::take_find(r, section, &folder, known);
+        let command = section.require(r, "command", "[\"bash\", \"run.sh\"]");
+        let program = command.as_ref().map(|node| node.span.clone());
+        if let Some(command) = &command {
+            catalogued.check(r, command);
+        }
+        let command = command.and_then(|node| text::command(r, &node, &with));
+        let params = section.take("params");
+        let params = params.and_then(|node| node.choice(r, &["env", "none"]));
+        let params_in_env = params != Some(1);
+        let env = section.take("env");
+        let env = env.and_then(|node| node.section(r, "`env`"));
+        let env = text::variables(r, env, &with, params_in_env);
+        let files = files(r, section, known);
+        let stop = section.take("stop");
+        let stop = stop.and_then(|node| text::command(r, &node, known));
+        let grace = section.take("stop_grace");
+        let grace = grace.and_then(|node| node.duration(r));
+        Self {
+            program,
+            command,
+            params_in_env,
+            env,
+            files,
+            workdir: folder,
+            stop,
+            stop_grace: grace.unwrap_or(Duration::from_secs(10)),
+            find,
+        }
+    }
+
+    /// A step that measures nothing; `None` without a good command.
+    pub(super) fn step(self, name: &str, kind: StepKind) -> Option<Step> {
+        Some(Step {
+            name: name.into(),
+            kind,
+            command: self.command?,
+            params_in_env: self.params_in_env,
+            env: self.env,
+            files: self.files,
+            workdir: self.workdir,
+            stop: self.stop,
+            stop_grace: self.stop_grace,
+            metrics: Vec::new(),
+            find: self.find,
+            artifacts: Vec::new(),
+            resume: None,
+            curves: Vec::new(),
+            notes: Vec::new(),
+            stall_timeout: None,
+        })
+    }
 }
 
 fn read_kind(
@@ -297,11 +367,7 @@ fn read_kind(
     })
 }
 
-pub(super) fn files(
-    r: &mut Reader<'_>,
-    section: &mut Section<'_>,
-    known: &Known,
-) -> Vec<RenderedFile> {
+fn files(r: &mut Reader<'_>, section: &mut Section<'_>, known: &Known) -> Vec<RenderedFile> {
     let Some(node) = section.take("file") else {
         return Vec::new();
     };

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::advisor::show;
 use super::exit::Exit;
 use super::session::{Session, Trouble};
-use crate::advisor::{Access, Tested, test};
+use crate::advisor::{Access, test};
 use crate::base::secret::{Secret, Source};
 use crate::base::{dotenv, file, private};
 use crate::config;
@@ -19,7 +19,7 @@ use crate::model::spec::{Advisor, KEY_CREDENTIAL, KEY_VARIABLE, Key};
 use crate::report::phrase::clean;
 use crate::setup::credential;
 use crate::setup::unit::Unit;
-use crate::wire::reply::{AdvisorAnswer, AdvisorTested};
+use crate::wire::reply::AdvisorTested;
 
 /// Where the specs of the service are.
 const SERVICE: &str = "/etc/autotune";
@@ -103,7 +103,7 @@ pub(super) async fn test_from_here(spec: &Path) -> Result<AdvisorTested, Trouble
     let access = Access::find(&advisor, &workdir, &|name| std::env::var_os(name));
     Ok(match access {
         Ok(access) => try_it(&advisor, &access).await,
-        Err(error) => tested(&advisor, None, Err(error.to_string())),
+        Err(error) => AdvisorTested::new(&advisor, None, Err(error.to_string())),
     })
 }
 
@@ -121,32 +121,7 @@ fn read(spec: &Path) -> Result<(PathBuf, Advisor), Trouble> {
 
 async fn try_it(advisor: &Advisor, access: &Access) -> AdvisorTested {
     let place = access.place().map(str::to_owned);
-    tested(advisor, place, test(advisor, access).await)
-}
-
-fn tested(advisor: &Advisor, key: Option<String>, came: Result<Tested, String>) -> AdvisorTested {
-    let (answer, error) = match came {
-        Ok(tested) => (Some(answer(tested)), None),
-        Err(error) => (None, Some(error)),
-    };
-    AdvisorTested {
-        base_url: advisor.base_url.clone(),
-        model: advisor.model.clone(),
-        key,
-        answer,
-        error,
-    }
-}
-
-fn answer(tested: Tested) -> AdvisorAnswer {
-    AdvisorAnswer {
-        model: tested.model,
-        format: tested.format.name().to_owned(),
-        keeps_format: tested.keeps_format,
-        took: u64::try_from(tested.took.as_millis()).unwrap_or(u64::MAX),
-        tokens: tested.usage.tokens(),
-        estimated: tested.estimated,
-    }
+    AdvisorTested::new(advisor, place, test(advisor, access).await)
 }
 
 /// Where the key goes: where it was told to, or where the daemon looks.

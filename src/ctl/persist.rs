@@ -14,6 +14,30 @@ use crate::wire::request::Request;
 const SHORTEST: Duration = Duration::from_millis(50);
 const LONGEST: Duration = Duration::from_secs(2);
 
+/// Waits until a daemon answers where none may be yet, as before it has made its
+/// socket.
+///
+/// # Errors
+/// Whatever else is in the way.
+pub async fn await_daemon(session: &mut Session) -> Result<(), Trouble> {
+    let mut pause = None;
+    loop {
+        match session.ask(&Request::Ping).await {
+            Ok(_) => return Ok(()),
+            Err(trouble) if is_gone(&trouble) => {
+                session.disconnect();
+                if pause.is_none() {
+                    session.note(&format!("{trouble}\nwaiting for one (Ctrl-C ends this)"));
+                }
+            }
+            Err(trouble) => return Err(trouble),
+        }
+        let now = next(pause);
+        pause = Some(now);
+        tokio::time::sleep(now).await;
+    }
+}
+
 /// Makes `attempt` until one has a result. It is given who answers, and has to
 /// ask for what it does not have yet. A daemon that goes is waited for where
 /// that is wished; one that was never there is not.
@@ -48,10 +72,15 @@ pub async fn persist<T>(
         if pause.is_none() {
             session.note("the daemon has gone; waiting for it to come back (Ctrl-C ends this)");
         }
-        let now = pause.map_or(SHORTEST, |last: Duration| LONGEST.min(last * 2));
+        let now = next(pause);
         pause = Some(now);
         tokio::time::sleep(now).await;
     }
+}
+
+/// The pause after that one.
+fn next(pause: Option<Duration>) -> Duration {
+    pause.map_or(SHORTEST, |last| LONGEST.min(last * 2))
 }
 
 /// Asks who answers. It must be the same study as before.

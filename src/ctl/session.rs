@@ -12,7 +12,8 @@ use super::exit::Exit;
 use super::prose;
 use crate::exchange::sink::SinkError;
 use crate::report::phrase::clean;
-use crate::term::color::{BAD, Choice, wanted};
+use crate::term::color::{Choice, wanted};
+use crate::term::fault::error;
 use crate::wire::WireError;
 use crate::wire::client::{Client, ConnectError};
 use crate::wire::reply::{EndOfStream, Pong, Refusal, Reply};
@@ -269,7 +270,7 @@ impl Session {
             text +=
                 "\nWithout a daemon, a study's folder tells what it has found: autotuned view DIR";
         }
-        self.note(&format!("{BAD}error{BAD:#}: {text}"));
+        self.note(&error(&text, &io::stderr()));
         exit(trouble)
     }
 }

@@ -96,6 +96,11 @@ pub(super) fn text(trial: &TrialDetail, color: bool) -> String {
         if let Some(helper) = trial.remedied_by {
             text += &format!("  Trial {helper} is the remedy for it.\n");
         }
+        if let Some(why) = &trial.no_remedy {
+            for line in wrap("  ", "    ", &format!("no remedy: {}", clean(why))) {
+                text += &format!("{line}\n");
+            }
+        }
     }
     let warnings = trial.sittings.iter().flat_map(|sitting| &sitting.warnings);
     for sitting in &trial.sittings {

@@ -303,19 +303,15 @@ pub(super) fn running_text(status: &Status, running: &Running) -> String {
 
 /// By how much neighbours disturb each other.
 fn neighbours(found: &Neighbours, metric: &str) -> String {
-    let (difference, noise) = (percent(found.difference), percent(found.noise));
-    let metric = clean(metric);
     if found.disturb {
-        format!(
-            "{metric} of the starting values differs by {difference} beside neighbours, which is \
-             more than noise: trials disturb each other"
-        )
-    } else {
-        format!(
-            "{metric} of the starting values differs by {difference} beside neighbours; noise may \
-             make it differ by {noise}"
-        )
+        return retrial::disturbed(metric, found.difference);
     }
+    let (difference, noise) = (percent(found.difference), percent(found.noise));
+    format!(
+        "{} of the starting values differs by {difference} beside neighbours; noise may make it \
+         differ by {noise}",
+        clean(metric)
+    )
 }
 
 /// Whom it asks for what, and what came of all questions.

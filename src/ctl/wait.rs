@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::persist::persist;
+use super::persist::{await_daemon, persist};
 use super::session::{Session, Trouble};
 use crate::base::quantity::{parse_duration, show_duration};
-use crate::wire::reply::{Refusal, Reply};
+use crate::wire::reply::{Pong, Refusal, Reply};
 use crate::wire::request::{Request, Until};
 
 /// Waits until something holds
@@ -18,7 +18,8 @@ Examples:
   autotunectl wait --for approval && autotunectl status
 
 Ends with code 7 when the time is over, and with 4 when it can no longer
-happen since the study is done. A restart of the daemon is waited for.")]
+happen since the study is done. A restart of the daemon is waited for, and
+with --timeout also a daemon that is not there yet.")]
 pub struct Args {
     /// `done`: nothing is left to do; `best`: a better trial than now;
     /// `paused`: paused, and nothing runs; `approval`: a proposal waits for it;
@@ -47,25 +48,33 @@ fn until(text: &str) -> Result<Until, String> {
 
 pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Trouble> {
     let mut best = None;
-    let waited = persist(session, true, async |session, _| {
-        let until = match (args.until, best) {
-            (Until::Best(_), None) => {
-                let now = best_now(session).await?;
-                best = Some(now);
-                Until::Best(now)
-            }
-            (Until::Best(_), Some(then)) => Until::Best(then),
-            (until, _) => until,
-        };
-        match session.ask(&Request::Wait(until)).await? {
-            Reply::Reached => Ok(Exit::Done),
-            _ => Err(Trouble::OffTopic),
+    let waited = async {
+        // Without a limit somebody who has mistaken the place would wait for ever.
+        if args.timeout.is_some() {
+            await_daemon(session).await?;
         }
-    });
+        let waits = async |session: &mut Session, _: &Pong| {
+            let until = match (args.until, best) {
+                (Until::Best(_), None) => {
+                    let now = best_now(session).await?;
+                    best = Some(now);
+                    Until::Best(now)
+                }
+                (Until::Best(_), Some(then)) => Until::Best(then),
+                (until, _) => until,
+            };
+            match session.ask(&Request::Wait(until)).await? {
+                Reply::Reached => Ok(Exit::Done),
+                _ => Err(Trouble::OffTopic),
+            }
+        };
+        persist(session, true, waits).await
+    };
     let Some(most) = args.timeout else {
         return waited.await;
     };
-    match tokio::time::timeout(most, waited).await {
+    let waited = tokio::time::timeout(most, waited).await;
+    match waited {
         Ok(result) => result,
         Err(_) => {
             session.note(&format!("not within {}", show_duration(most)));

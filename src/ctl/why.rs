@@ -42,6 +42,8 @@ pub(super) struct Why<'a> {
     remedy_of: Option<u32>,
     /// The trial that is the remedy for it.
     remedied_by: Option<u32>,
+    /// Why there is none.
+    no_remedy: &'a Option<String>,
     /// Milliseconds of a start and a run.
     time: Option<u64>,
 }
@@ -65,6 +67,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
                 .map_or(&None, |failure| &failure.cause),
             remedy_of: trial.row.remedy_of,
             remedied_by: trial.remedied_by,
+            no_remedy: &trial.no_remedy,
             time: time(&trial),
         })?;
     } else {
@@ -196,6 +199,9 @@ fn came(trial: &TrialDetail, expected: Option<&Expected>) -> Vec<String> {
     }
     if let Some(helper) = trial.remedied_by {
         lines.push(format!("trial {helper} is the remedy for it"));
+    }
+    if let Some(why) = &trial.no_remedy {
+        lines.push(format!("no remedy: {}", clean(why)));
     }
     for (index, metric) in trial.metrics.iter().enumerate() {
         let (name, summary) = (clean(&metric.name), &metric.summary);

@@ -31,20 +31,14 @@ fn spec() -> Spec {
 impl Table {
     /// A study whose baseline is tried, and that has asked for its plan.
     fn new(spec: Spec, offline: bool) -> (Self, Vec<Effect>) {
+        let company = Company {
+            served: true,
+            ..Company::default()
+        };
         let mut table = Self {
             state: State {
-                study: Study::new(spec.into()).into(),
-                stopping: None,
-                asking: false,
-                consulting: None,
                 offline,
-                resting: Vec::new(),
-                keeping: None,
-                company: Company {
-                    served: true,
-                    stay: false,
-                    prompted: false,
-                },
+                ..State::new(Study::new(spec.into()).into(), company)
             },
         };
         let digest = String::new();

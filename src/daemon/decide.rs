@@ -8,7 +8,9 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
-use super::seats::{has_room_for_new, open_slots, pause_reason, sit, why_out_of_use};
+use super::seats::{
+    all_out_of_use, has_room_for_new, open_slots, pause_reason, sit, why_out_of_use,
+};
 use super::verdict::{conclude, fact_of, ignored_fault, race};
 use super::{approve, beside, consult, reload, remedy, steer};
 use crate::base::clock::Timestamp;
@@ -24,6 +26,7 @@ use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Sitting, TrialId};
 use crate::notify;
 use crate::report::phrase::clean;
+use crate::report::retrial;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 
@@ -47,6 +50,22 @@ pub struct State {
     pub keeping: Option<Keeping>,
     /// Who can be waited for when there is nothing to do.
     pub company: Company,
+}
+
+impl State {
+    /// A study that was just opened, of which nothing is under way.
+    pub fn new(study: Arc<Study>, company: Company) -> Self {
+        Self {
+            study,
+            stopping: None,
+            asking: false,
+            consulting: None,
+            offline: false,
+            resting: Vec::new(),
+            keeping: None,
+            company,
+        }
+    }
 }
 
 /// Whether somebody can ask and steer.
@@ -137,9 +156,17 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
                 return decision;
             }
             decision.facts.push(fact);
-            let of = study.trial(trial);
-            let is_check = of.is_some_and(|of| of.purpose_of(sitting) == Purpose::Check);
-            if is_check && let Some(event) = search::drift::look(&study, trial) {
+            let purpose = study.trial(trial).map(|of| of.purpose_of(sitting));
+            if purpose == Some(Purpose::Neighbours) {
+                let found = search::neighbours::Disturbance::of(&study);
+                let found = found.filter(|found| found.is_clear());
+                let metric = &study.spec().objective.metric;
+                let text = found.map(|found| retrial::disturbed(metric, found.difference));
+                decision.effects.extend(text.map(Effect::Warn));
+            }
+            if purpose == Some(Purpose::Check)
+                && let Some(event) = search::drift::look(&study, trial)
+            {
                 let at = context.now;
                 let fact = Fact { at, event };
                 if study.apply(&fact).is_ok() {
@@ -168,11 +195,12 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             if go_on && !rest.is_zero() {
                 state.resting.push(slot.clone());
                 decision.effects.push(Effect::WakeAfter(slot, rest));
-            } else if let (Some(name), true) = (&slot, study.is_out_of_use(&slot)) {
-                let text = format!(
-                    "slot {name} is out of use: {}; when that is mended: autotunectl resume",
-                    why_out_of_use(&study, &slot)
-                );
+            } else if let Some(name) = &slot
+                && study.is_out_of_use(&slot)
+                && !all_out_of_use(&study)
+            {
+                let why = why_out_of_use(&study, &slot);
+                let text = format!("slot {name} is {why}");
                 decision.effects.push(Effect::Warn(text));
             }
             // Where all slots rest there is nothing to do.
@@ -450,8 +478,7 @@ pub(super) fn next(
         }
         return;
     }
-    let places = study.spec().places();
-    let all_out_of_use = places.iter().all(|slot| study.is_out_of_use(slot));
+    let all_out_of_use = all_out_of_use(study);
     if open_slots(state, study).is_empty() && (runs || !all_out_of_use) {
         return;
     }
@@ -531,7 +558,7 @@ pub(super) fn next(
     } else if let Some(trial) = search::drift::due(study) {
         sit(state, study, trial, Purpose::Check, context, decision);
     } else if let Some(trial) = search::neighbours::due(study) {
-        sit(state, study, trial, Purpose::Beside, context, decision);
+        sit(state, study, trial, Purpose::Neighbours, context, decision);
     } else {
         state.asking = true;
         decision.effects.push(Effect::Ask);

@@ -55,16 +55,7 @@ impl Table {
     fn new(spec: Spec) -> Self {
         let study = Arc::new(Study::new(Arc::new(spec)));
         Self {
-            state: State {
-                study,
-                stopping: None,
-                asking: false,
-                consulting: None,
-                offline: false,
-                resting: Vec::new(),
-                keeping: None,
-                company: Company::default(),
-            },
+            state: State::new(study, Company::default()),
         }
     }
 

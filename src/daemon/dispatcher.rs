@@ -122,14 +122,8 @@ impl Dispatcher {
         let hands = sweeper.hands();
         Self {
             state: State {
-                study,
-                stopping: None,
-                asking: false,
-                consulting: None,
                 offline,
-                resting: Vec::new(),
-                keeping: None,
-                company,
+                ..State::new(study, company)
             },
             records,
             folders,

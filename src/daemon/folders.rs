@@ -126,7 +126,7 @@ impl Folders {
         let trial_dir = match purpose {
             // What follows goes by what the trial has made.
             Purpose::Measure | Purpose::Preflight | Purpose::Incumbent => self.trial(trial),
-            Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+            Purpose::Check | Purpose::Confirm { .. } | Purpose::Neighbours => {
                 self.extra(trial, sitting)
             }
         };

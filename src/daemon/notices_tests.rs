@@ -11,6 +11,7 @@ use crate::model::event::{Event, Fact};
 use crate::model::notice::Notice;
 use crate::model::notify::{Channel, Kind, Language, Target};
 use crate::model::outcome::{Cause, Ending, Failure, FailureKind, HostFault};
+use crate::model::reason;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -51,7 +52,7 @@ fn failure(kind: FailureKind) -> Answer {
         kind,
         step: Some("serve".into()),
         ending: Some(Ending::Exited(1)),
-        message: "serve exited with code 1".to_owned(),
+        message: reason::DIED_UNREADY.say([&Ending::Exited(1)]),
         cause,
     })
 }
@@ -82,7 +83,10 @@ fn story(spec: Spec) -> Simulation {
         reason: reason.to_owned(),
         by_user,
     };
-    simulation.happen(paused("5 times in a row the host got in the way", false));
+    simulation.happen(paused(
+        &reason::HOST_FAULTS.say([&5, &"CUDA is lost"]),
+        false,
+    ));
     simulation.happen(Event::Resumed);
     simulation.happen(paused("a user asked for it", true));
     simulation.happen(Event::Resumed);
@@ -95,7 +99,7 @@ fn story(spec: Spec) -> Simulation {
         parameter: Some("SEQS".into()),
     };
     simulation.happen(Event::ApprovalAsked(Arc::new(proposal)));
-    let reason = "the budget of 8 trials is used up".to_owned();
+    let reason = reason::TRIALS_USED_UP.say([&8, &reason::plural(8)]);
     simulation.happen(Event::Done { reason });
     simulation
 }

@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 use super::{DaemonError, Update};
 use crate::base::clock::{self, Timestamp};
 use crate::model::event::{Event, Fact};
+use crate::model::outcome::Outcome;
 use crate::model::spec::Spec;
 use crate::model::study::Study;
 use crate::model::trial::TrialId;
@@ -130,8 +131,8 @@ impl Records {
         if let Some(best) = incumbent.filter(|best| amended || Some(best.id) != self.best) {
             self.best = Some(best.id);
             self.files.best(Some(best_text(&study.params_of(best))));
-        } else if amended && incumbent.is_none() && self.best.take().is_some() {
-            // No trial keeps the constraints any more.
+        } else if incumbent.is_none() && self.best.is_some_and(|best| misses(study, best)) {
+            self.best = None;
             self.files.best(None);
         }
         for text in self.status.take(fact, study) {
@@ -154,6 +155,13 @@ impl Records {
         });
         let _ = closing.await;
     }
+}
+
+/// Whether what a trial measured misses a constraint. One that is only
+/// measured further may be the best again.
+fn misses(study: &Study, id: TrialId) -> bool {
+    let trial = study.trial(id);
+    trial.is_some_and(|trial| trial.outcome == Some(Outcome::Infeasible))
 }
 
 /// Says what became of a file for other programs, each at most so often: it

@@ -39,16 +39,8 @@ fn state() -> State {
 }
 
 fn state_of(spec: Spec) -> State {
-    State {
-        study: Arc::new(Study::new(Arc::new(spec))),
-        stopping: None,
-        asking: false,
-        consulting: None,
-        offline: false,
-        resting: Vec::new(),
-        keeping: None,
-        company: Company::default(),
-    }
+    let study = Arc::new(Study::new(Arc::new(spec)));
+    State::new(study, Company::default())
 }
 
 #[test]

@@ -36,16 +36,8 @@ struct Table {
 
 impl Table {
     fn new(spec: Spec) -> Self {
-        let state = State {
-            study: Arc::new(Study::new(Arc::new(spec))),
-            stopping: None,
-            asking: false,
-            consulting: None,
-            offline: false,
-            resting: Vec::new(),
-            keeping: None,
-            company: Company::default(),
-        };
+        let study = Arc::new(Study::new(Arc::new(spec)));
+        let state = State::new(study, Company::default());
         let mut table = Self { state };
         table.take(begin());
         table.ask();
@@ -95,6 +87,18 @@ impl Table {
         })
     }
 
+    /// What can be done about a trial, or why nothing can.
+    fn chance(&self, trial: u32) -> Option<Result<String, String>> {
+        let study = &self.state.study;
+        let trial = study.trial(TrialId(trial)).expect("a trial");
+        let chance = remedy::chance(study, trial)?;
+        Some(
+            chance
+                .map(|params| params.key())
+                .map_err(|why| why.to_string()),
+        )
+    }
+
     fn newest(&self) -> (u32, String, Origin) {
         let trials = self.state.study.trials();
         let newest = trials.get(trials.len() - 1).expect("a trial");
@@ -132,10 +136,10 @@ fn a_failed_trial_gets_its_remedy_once() {
     let effects = table.fail(FailureKind::Task, TROUBLE);
     assert!(effects.contains(&Effect::Ask), "{effects:?}");
     assert_eq!(remedy::due(&table.state.study), None);
-    assert_eq!(
-        remedy::helper(&table.state.study, TrialId(1)),
-        Some(TrialId(2))
-    );
+    assert_eq!(table.state.study.helper(TrialId(1)), Some(TrialId(2)));
+    assert_eq!(table.chance(1), None);
+    let own = "it is one itself, and gets none".to_owned();
+    assert_eq!(table.chance(2), Some(Err(own)));
     // The next of the sampler's own fails, and its remedy is one of its own.
     table.ask();
     let (third, _, origin) = table.newest();
@@ -195,6 +199,44 @@ fn a_crash_before_it_costs_nothing() {
 }
 
 #[test]
+fn why_there_is_none_is_said() {
+    for (batch, steps, ranks, why) in [
+        ("1", "4", "8", "BATCH is 1, which is not halved"),
+        (
+            "3",
+            "4",
+            "8",
+            "BATCH is 3, which is odd: half of it would change the product",
+        ),
+        ("8", "auto", "8", "STEPS is auto, which is no number"),
+        (
+            "8",
+            "4",
+            "8 9",
+            "RANK: `16` is not allowed: choose one of 8, 9",
+        ),
+    ] {
+        let mut spec = spec();
+        let parameters = [("RANK", ranks), ("STEPS", steps), ("BATCH", batch)];
+        let parameters = parameters.map(|(name, values)| simulation::list(name, values, ""));
+        spec.space = simulation::space(parameters.to_vec(), &[]);
+        if ranks == "8 9" {
+            spec.remedies[0].double = vec!["RANK".into()];
+        }
+        let mut table = Table::new(spec);
+        table.fail(FailureKind::Task, TROUBLE);
+        let Some(Err(found)) = table.chance(1) else {
+            panic!("{:?}", table.chance(1))
+        };
+        assert!(found.starts_with(why), "{found}");
+    }
+    // It failed by nothing that there is a remedy for.
+    let mut table = Table::new(spec());
+    table.fail(FailureKind::Task, "dataset-form");
+    assert_eq!(table.chance(1), None);
+}
+
+#[test]
 fn what_was_tried_is_not_tried_again_and_the_budget_holds() {
     let mut table = Table::new(spec());
     let params = remedy_params(&table);
@@ -212,6 +254,8 @@ fn what_was_tried_is_not_tried_again_and_the_budget_holds() {
         .expect("a fact that fits");
     table.fail(FailureKind::Task, TROUBLE);
     assert_eq!(remedy::due(&table.state.study), None);
+    let tried = "trial 2 has tried those values".to_owned();
+    assert_eq!(table.chance(1), Some(Err(tried)));
 
     let mut short = spec();
     short.budget.trials = Some(1);

@@ -71,14 +71,26 @@ pub(super) fn sit(
     }
 }
 
+/// Whether the host's faults have left no slot to start a trial in.
+pub(super) fn all_out_of_use(study: &Study) -> bool {
+    let places = study.spec().places();
+    places.iter().all(|slot| study.is_out_of_use(slot))
+}
+
 /// Why the study is paused once no slot is of use.
 pub(super) fn pause_reason(study: &Study) -> String {
     let slot = study.spec().places().into_iter().next();
-    why_out_of_use(study, &slot.flatten())
+    faults_in(study, &slot.flatten())
 }
 
-/// Why no trial is started in a slot any more.
+/// That no trial is started in a slot any more, until when, and why.
 pub fn why_out_of_use(study: &Study, slot: &Option<Name>) -> String {
+    let why = faults_in(study, slot);
+    format!("out of use until autotunectl resume: {why}")
+}
+
+/// What the host got in the way by, the last time in a slot.
+fn faults_in(study: &Study, slot: &Option<Name>) -> String {
     let sittings = study.trials().iter().flat_map(|trial| &trial.sittings);
     let of_slot = sittings.filter(|sitting| sitting.slot == *slot && sitting.ended.is_some());
     let last = of_slot.max_by_key(|sitting| (sitting.ended, sitting.started));

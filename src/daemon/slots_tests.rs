@@ -1,7 +1,15 @@
 //! Two slots: what is begun when, and what waits.
 
 use super::*;
+use crate::base::secret::Source;
+use crate::exec::report::CauseReport;
+use crate::model::advice::{Advice, Answer};
+use crate::model::approval::Approve;
+use crate::model::notify::{Channel, Kind, Target};
+use crate::model::remedy::Remedy;
 use crate::model::slot::Slot;
+use crate::model::value::Value;
+use crate::wire::request::Instead;
 
 const A: TrialId = TrialId(2);
 const B: TrialId = TrialId(3);
@@ -94,7 +102,7 @@ fn both_run(spec: Spec) -> Table {
         let trial = table.state.study.trial(TrialId(1));
         trial.map(|trial| trial.purpose_of(2))
     };
-    assert_eq!(purpose(&table), Some(Purpose::Beside));
+    assert_eq!(purpose(&table), Some(Purpose::Neighbours));
     let report = RunReport {
         step: "eval".to_owned(),
         number: 1,
@@ -188,6 +196,188 @@ fn a_slot_with_faults_in_a_row_is_out_of_use_and_the_other_goes_on() {
         over(&mut table, B, HOST_FAULTS_MAX + sitting, port_taken());
     }
     assert!(matches!(table.phase(), Phase::Paused(_)));
+}
+
+/// The titles of what a channel is told that wants everything.
+fn told(table: &Table) -> Vec<String> {
+    let outbox = table.state.study.outbox();
+    let waiting = outbox.waiting("all");
+    waiting.map(|one| one.notice.title.clone()).collect()
+}
+
+#[test]
+fn a_slot_out_of_use_is_told_once_and_tried_again_when_the_spec_has_changed_it() {
+    let mut spec = with_slots();
+    spec.notify.channels = vec![Channel {
+        name: "all".into(),
+        kinds: vec![Kind::Abnormal, Kind::Paused],
+        fallback: false,
+        ca: None,
+        target: Target::Webhook {
+            url: Source::Env("URL".to_owned()),
+            body: None,
+        },
+    }];
+    let mut table = both_run(spec.clone());
+    for sitting in 1..=HOST_FAULTS_MAX {
+        over(&mut table, B, sitting, port_taken());
+    }
+    let first = "trial 3 is held up by the host: port 1 is held";
+    let lost = "slot b is out of use after 5 faults of the host in a row: port 1 is held";
+    assert_eq!(told(&table), [first, lost]);
+    let outbox = table.state.study.outbox();
+    let hint = outbox
+        .waiting("all")
+        .last()
+        .map(|one| one.notice.text.clone());
+    assert!(hint.is_some_and(|hint| hint.ends_with("that is mended: autotunectl resume")));
+    // Another spec with the same slot changes nothing.
+    rewrite(&mut table, spec.clone());
+    assert_eq!(starts(&settle(&mut table, Input::Look)), []);
+    spec.slots[1].port = Some(4711);
+    rewrite(&mut table, spec);
+    let started = starts(&settle(&mut table, Input::Look));
+    assert_eq!(started, [(3, HOST_FAULTS_MAX + 1)]);
+    assert_eq!(slot_of(&table, B).as_deref(), Some("b"));
+    // The last slot is told by the pause alone.
+    for sitting in 1..=HOST_FAULTS_MAX {
+        over(&mut table, A, sitting, port_taken());
+        over(&mut table, B, HOST_FAULTS_MAX + sitting, port_taken());
+    }
+    let told = told(&table);
+    let paused = told.last().expect("a notice");
+    assert!(paused.starts_with("paused: 5 times in a row"), "{told:?}");
+    let lost = told.iter().filter(|title| title.starts_with("slot"));
+    assert_eq!(lost.count(), 2, "{told:?}");
+}
+
+#[test]
+fn a_remedy_is_tried_beside_what_runs() {
+    let mut spec = with_slots();
+    spec.space = simulation::space(vec![simulation::list("N", "64 32 16 8 4 2 1", "")], &[]);
+    spec.search.sampler = SamplerKind::Random;
+    spec.remedies = vec![Remedy {
+        trouble: "gpu-out-of-memory".into(),
+        halve: vec!["N".into()],
+        double: Vec::new(),
+        set: Vec::new(),
+    }];
+    let mut table = both_run(spec);
+    let mut broke = port_taken();
+    if let SittingResult::Failed(failure) = &mut broke {
+        failure.kind = FailureKind::Died.name().to_owned();
+        failure.cause = Some(CauseReport {
+            name: "gpu-out-of-memory".to_owned(),
+            hint: String::new(),
+            line: String::new(),
+        });
+    }
+    let study = &table.state.study;
+    let failed = &study.trial(A).expect("a trial").params;
+    let remedied = study.spec().remedies[0].apply(&study.spec().space, failed);
+    let remedied = remedied.expect("half of it");
+    over(&mut table, A, 1, broke);
+    let newest = table.state.study.trial(TrialId(4)).expect("another trial");
+    assert_eq!(
+        (&newest.params, newest.origin),
+        (&remedied, Origin::Remedy { of: A })
+    );
+    assert_eq!(slot_of(&table, TrialId(4)).as_deref(), Some("a"));
+    assert_eq!(table.state.study.all_running().count(), 2);
+}
+
+#[test]
+fn a_slot_that_a_reload_adds_is_used_at_once() {
+    let mut spec = with_slots();
+    spec.space = simulation::space(vec![simulation::list("N", "1 2 3 4 5 6", "")], &[]);
+    spec.search.sampler = SamplerKind::Random;
+    let mut table = both_run(spec.clone());
+    spec.slots.push(slot("c"));
+    rewrite(&mut table, spec);
+    assert_eq!(starts(&settle(&mut table, Input::Look)), [(4, 1)]);
+    assert_eq!(slot_of(&table, TrialId(4)).as_deref(), Some("c"));
+}
+
+#[test]
+fn a_proposal_waits_while_the_neighbour_goes_on() {
+    let mut spec = with_slots();
+    spec.space = simulation::space(vec![simulation::list("N", "1 2 3 4 5 6", "")], &[]);
+    spec.search.sampler = SamplerKind::Random;
+    let mut table = both_run(spec.clone());
+    spec.approval.of = Approve::Trial;
+    rewrite(&mut table, spec);
+    table.state.company.served = true;
+    table.measured(2, 1, 11.0);
+    table.measured(2, 2, 11.0);
+    assert_eq!(starts(&over(&mut table, A, 1, SittingResult::Good)), []);
+    let number = |table: &Table| table.state.study.pending().map(|one| one.proposal.number);
+    assert_eq!(number(&table), Some(1));
+    // New results do not take it back, and make no second one.
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    assert_eq!(starts(&over(&mut table, B, 1, SittingResult::Good)), []);
+    assert_eq!(number(&table), Some(1));
+    let approve = Steer::Approve {
+        number: None,
+        instead: Instead::Nothing,
+    };
+    let (reply, _answer) = oneshot::channel();
+    let by = By::User { uid: 7, name: None };
+    let request = Input::Request {
+        steer: approve,
+        by,
+        reply,
+    };
+    assert_eq!(starts(&settle(&mut table, request)), [(4, 1)]);
+    assert_eq!(slot_of(&table, TrialId(4)).as_deref(), Some("a"));
+    // The other slot has the next proposal.
+    assert_eq!(number(&table), Some(2));
+}
+
+/// The slot that is free waits for the advisor's answer; what the neighbour
+/// tells meanwhile makes that no older, and is told with the next question.
+#[test]
+fn the_advisor_is_asked_once_while_the_neighbour_goes_on() {
+    let mut spec = with_slots();
+    spec.space = simulation::space(vec![simulation::list("N", "1 2 3 4 5 6", "")], &[]);
+    spec.search.sampler = SamplerKind::Random;
+    let mut table = both_run(spec.clone());
+    let mut advisor = simulation::advisor();
+    advisor.share = 1.0;
+    spec.advisor = Some(advisor);
+    rewrite(&mut table, spec);
+    let question = Effect::Consult(Question::Params);
+    table.measured(2, 1, 11.0);
+    table.measured(2, 2, 11.0);
+    let effects = over(&mut table, A, 1, SittingResult::Good);
+    assert_eq!(effects.last(), Some(&question));
+    let study = Arc::clone(&table.state.study);
+    table.measured(3, 1, 12.0);
+    table.measured(3, 2, 12.0);
+    let effects = over(&mut table, B, 1, SittingResult::Good);
+    assert!(!effects.contains(&question), "{effects:?}");
+    assert_eq!(starts(&effects), []);
+    let space = &study.spec().space;
+    let mut left = (1..=6).filter_map(|n| {
+        let base = space.baseline().ok()?;
+        let params = space.with(&base, "N", &Value::from(n.to_string().as_str()));
+        params.ok().filter(|params| study.is_new(params))
+    });
+    let proposed = left.next().expect("something new");
+    let mut advice = Advice::none(Question::Params, String::new());
+    advice.answer = Ok(Answer::Params(proposed.clone()));
+    advice.usage.requests = 1;
+    let consulted = Input::Consulted {
+        trials: study.trials().len(),
+        revision: study.revision(),
+        advice,
+    };
+    let effects = settle(&mut table, consulted);
+    assert_eq!(starts(&effects), [(4, 1)]);
+    let newest = table.state.study.trial(TrialId(4)).expect("a trial");
+    assert_eq!(newest.params, proposed);
+    // The other slot has a question of its own.
+    assert_eq!(effects.last(), Some(&question));
 }
 
 #[test]

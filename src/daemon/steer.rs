@@ -102,14 +102,20 @@ pub fn admit(study: &Study, stopping: Option<Urgency>, steer: &Steer) -> Admit {
             Phase::Active | Phase::AwaitingApproval => Admit::Ignore(Accepted::Resumed),
             Phase::Paused(_) => Admit::Accept(Accepted::Resumed, Change::Resume),
         },
-        Steer::Skip(None) => match study.running() {
-            None => Admit::Deny(Refusal::NothingRuns),
-            Some(trial) if !beside.is_empty() => {
-                let all = [&[trial.id.0], &beside[..]].concat();
-                Admit::Deny(Refusal::SeveralRun(all))
+        Steer::Skip(None) => {
+            // Those that only are measured once more are not meant.
+            let open = study.all_running().filter(|trial| !trial.is_settled());
+            let open: Vec<&Trial> = open.map(|trial| &**trial).collect();
+            match (&open[..], study.running()) {
+                ([trial], _) => skip(study, trial),
+                ([], Some(trial)) => skip(study, trial),
+                ([], None) => Admit::Deny(Refusal::NothingRuns),
+                (several, _) => {
+                    let numbers = several.iter().map(|trial| trial.id.0);
+                    Admit::Deny(Refusal::SeveralRun(numbers.collect()))
+                }
             }
-            Some(trial) => skip(study, trial),
-        },
+        }
         Steer::Skip(Some(number)) => match study.trial(TrialId(*number)) {
             None => Admit::Deny(Refusal::NoSuchTrial(*number)),
             Some(trial) => skip(study, trial),
@@ -179,7 +185,7 @@ fn runs_beside(study: &Study, trial: &Trial) -> Option<Refusal> {
     let sitting = trial.running()?;
     let setting = match sitting.purpose {
         // The one run beside neighbours is over soon, and comes once.
-        Purpose::Measure | Purpose::Preflight | Purpose::Incumbent | Purpose::Beside => {
+        Purpose::Measure | Purpose::Preflight | Purpose::Incumbent | Purpose::Neighbours => {
             return None;
         }
         Purpose::Check => "search.recheck",

@@ -3,6 +3,7 @@
 //! is checked params, like everybody's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Name;
 use super::params::Params;
@@ -62,6 +63,23 @@ pub struct Advice {
     pub refused: Vec<String>,
     /// What it took.
     pub usage: Usage,
+}
+
+/// What an endpoint has answered to a small real request.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Tested {
+    /// What its server calls the model.
+    pub model: String,
+    /// How it wants to be asked: `json_schema`, `json_object`, `plain`.
+    pub format: &'static str,
+    /// Whether its answer was as the format has it.
+    pub keeps_format: bool,
+    /// How long the answer took.
+    pub took: Duration,
+    /// What it took in all.
+    pub usage: Usage,
+    /// Whether the tokens are a guess: the server counts none.
+    pub estimated: bool,
 }
 
 /// What language models were paid with.

@@ -47,7 +47,10 @@ pub fn starts(trial: &Trial, metric: &str) -> Vec<Start> {
         let is_check = match sitting.purpose {
             Purpose::Measure => false,
             Purpose::Check => true,
-            Purpose::Confirm { .. } | Purpose::Preflight | Purpose::Incumbent | Purpose::Beside => {
+            Purpose::Confirm { .. }
+            | Purpose::Preflight
+            | Purpose::Incumbent
+            | Purpose::Neighbours => {
                 continue;
             }
         };

@@ -1,14 +1,14 @@
 //! Remedies: how the params of a trial that failed by a known trouble are
 //! changed, so that they are tried once more as a trial of their own.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::Name;
 use super::outcome::Outcome;
 use super::params::Params;
-use super::space::Space;
+use super::space::{ParamsError, Space};
 use super::study::Study;
-use super::trial::{Origin, TrialId};
+use super::trial::{Origin, Trial, TrialId};
 use super::value::{Finite, Value};
 
 /// What its owner wants done about a known trouble.
@@ -24,22 +24,66 @@ pub struct Remedy {
     pub set: Vec<(Name, Value)>,
 }
 
+/// Why there is no remedy for a trial, in words that follow "no remedy: ".
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoRemedy {
+    /// It is one itself.
+    #[error("it is one itself, and gets none")]
+    IsRemedy,
+    /// What is to be halved or doubled does not count in it.
+    #[error("{0} has no effect in it")]
+    Inactive(Name),
+    /// What is to be halved or doubled cannot be.
+    #[error("{name} is {value}, which {why}")]
+    Value {
+        /// The parameter.
+        name: Name,
+        /// Its value in the trial.
+        value: Value,
+        /// What is the matter with that.
+        why: &'static str,
+    },
+    /// The space does not allow what comes of it.
+    #[error(transparent)]
+    Space(#[from] ParamsError),
+    /// What comes of it was tried.
+    #[error("trial {0} has tried those values")]
+    Tried(TrialId),
+    /// What comes of it was refused.
+    #[error("a user has refused those values")]
+    Refused,
+}
+
 impl Remedy {
-    /// `params` as the remedy has them; `None` where it cannot be: a parameter
-    /// that it halves or doubles is not active, is no number or comes to no whole
-    /// one, or the space does not allow what comes of it.
-    pub fn apply(&self, space: &Space, params: &Params) -> Option<Params> {
+    /// `params` as the remedy has them.
+    ///
+    /// # Errors
+    /// Where it cannot be: a parameter that it halves or doubles is not active, is
+    /// no number or comes to no whole one, or the space does not allow what comes
+    /// of it.
+    pub fn apply(&self, space: &Space, params: &Params) -> Result<Params, NoRemedy> {
         let mut changed = BTreeMap::new();
+        let mut change = |name: &Name, by: &dyn Fn(&Value) -> Result<Value, &'static str>| {
+            let value = params.get(name);
+            let value = value.ok_or_else(|| NoRemedy::Inactive(name.clone()))?;
+            let other = by(value).map_err(|why| NoRemedy::Value {
+                name: name.clone(),
+                value: value.clone(),
+                why,
+            })?;
+            changed.insert(name.clone(), other);
+            Ok::<_, NoRemedy>(())
+        };
+        // What is doubled in turn keeps the product only of even numbers.
+        let exactly = !self.double.is_empty();
         for name in &self.halve {
-            // What is doubled in turn keeps the product only of even numbers.
-            let value = half(params.get(name)?, !self.double.is_empty())?;
-            changed.insert(name.clone(), value);
+            change(name, &|value| half(value, exactly))?;
         }
         for name in &self.double {
-            changed.insert(name.clone(), twice(params.get(name)?)?);
+            change(name, &twice)?;
         }
         changed.extend(self.set.iter().cloned());
-        space.remedied(params, &changed).ok()
+        Ok(space.remedied(params, &changed)?)
     }
 }
 
@@ -59,65 +103,76 @@ impl Number {
     }
 }
 
-/// Half of it: of a whole number the next lower whole one, 1 or more; `None`
-/// where that is not exactly half and has to be.
-fn half(value: &Value, exactly: bool) -> Option<Value> {
-    match Number::of(value)? {
-        Number::Whole(number) if number < 2 || exactly && number % 2 != 0 => None,
-        Number::Whole(number) => Some(Value::Int(number / 2)),
-        Number::Broken(number) if number <= 0.0 => None,
-        Number::Broken(number) => Finite::new(number / 2.0).map(Value::Float),
+const NO_NUMBER: &str = "is no number";
+const NOT_POSITIVE: &str = "is not above 0";
+const TOO_LARGE: &str = "is too large for twice as much";
+
+/// Half of it: of a whole number the next lower whole one, 1 or more.
+///
+/// # Errors
+/// Why there is none: also where that is not exactly half and has to be.
+fn half(value: &Value, exactly: bool) -> Result<Value, &'static str> {
+    match Number::of(value).ok_or(NO_NUMBER)? {
+        Number::Whole(number) if number < 2 => Err("is not halved"),
+        Number::Whole(number) if exactly && number % 2 != 0 => {
+            Err("is odd: half of it would change the product with what is doubled")
+        }
+        Number::Whole(number) => Ok(Value::Int(number / 2)),
+        Number::Broken(number) if number <= 0.0 => Err(NOT_POSITIVE),
+        Number::Broken(number) => {
+            let half = Finite::new(number / 2.0).ok_or(NO_NUMBER)?;
+            Ok(Value::Float(half))
+        }
     }
 }
 
-fn twice(value: &Value) -> Option<Value> {
-    match Number::of(value)? {
-        Number::Whole(number) if number < 1 => None,
-        Number::Whole(number) => number.checked_mul(2).map(Value::Int),
-        Number::Broken(number) if number <= 0.0 => None,
-        Number::Broken(number) => Finite::new(number * 2.0).map(Value::Float),
+fn twice(value: &Value) -> Result<Value, &'static str> {
+    match Number::of(value).ok_or(NO_NUMBER)? {
+        Number::Whole(number) if number < 1 => Err(NOT_POSITIVE),
+        Number::Whole(number) => number.checked_mul(2).map(Value::Int).ok_or(TOO_LARGE),
+        Number::Broken(number) if number <= 0.0 => Err(NOT_POSITIVE),
+        Number::Broken(number) => {
+            let twice = Finite::new(number * 2.0).ok_or(TOO_LARGE)?;
+            Ok(Value::Float(twice))
+        }
     }
 }
 
 /// The first failed trial that a remedy can still help, with the params to try.
 /// Each gets one remedy, and what is a remedy itself gets none; it follows from
-/// the trials alone, so that a restart changes nothing of it.
+/// the trials alone, so that a restart changes nothing of it. Costs a look at
+/// those alone that a known trouble has ended.
 pub fn due(study: &Study) -> Option<(TrialId, Params)> {
-    let spec = study.spec();
-    if spec.remedies.is_empty() {
+    if study.spec().remedies.is_empty() {
         return None;
     }
-    let helped: BTreeSet<TrialId> = study
-        .trials()
-        .iter()
-        .filter_map(|trial| match trial.origin {
-            Origin::Remedy { of } => Some(of),
-            _ => None,
-        })
-        .collect();
-    study.trials().iter().find_map(|trial| {
-        let Some(Outcome::Failed(failure)) = &trial.outcome else {
-            return None;
-        };
-        let cause = failure.cause.as_ref()?;
-        let remedy = spec
-            .remedies
-            .iter()
-            .find(|one| *one.trouble == *cause.name)?;
-        let is_one = matches!(trial.origin, Origin::Remedy { .. });
-        if is_one || helped.contains(&trial.id) {
-            return None;
-        }
-        let params = remedy.apply(&spec.space, &study.params_of(trial))?;
-        study.is_new(&params).then_some((trial.id, params))
+    study.troubled().find_map(|trial| {
+        let params = chance(study, trial)?.ok()?;
+        Some((trial.id, params))
     })
 }
 
-/// The trial that was to help `trial`, if there was one.
-pub fn helper(study: &Study, trial: TrialId) -> Option<TrialId> {
-    let mut trials = study.trials().iter();
-    let helper = trials.find(|other| other.origin == Origin::Remedy { of: trial })?;
-    Some(helper.id)
+/// What the spec's remedy makes of a failed trial; `None` where it did not fail by
+/// a trouble that the spec has one for, and where that was tried.
+pub fn chance(study: &Study, trial: &Trial) -> Option<Result<Params, NoRemedy>> {
+    let Some(Outcome::Failed(failure)) = &trial.outcome else {
+        return None;
+    };
+    let (spec, cause) = (study.spec(), failure.cause.as_ref()?);
+    let mut remedies = spec.remedies.iter();
+    let remedy = remedies.find(|one| *one.trouble == *cause.name)?;
+    if study.helper(trial.id).is_some() {
+        return None;
+    }
+    if matches!(trial.origin, Origin::Remedy { .. }) {
+        return Some(Err(NoRemedy::IsRemedy));
+    }
+    let remedied = remedy.apply(&spec.space, &study.params_of(trial));
+    Some(remedied.and_then(|params| match study.trial_of(&params) {
+        Some(tried) => Err(NoRemedy::Tried(tried.id)),
+        None if study.is_rejected(&params) => Err(NoRemedy::Refused),
+        None => Ok(params),
+    }))
 }
 
 #[cfg(test)]
@@ -164,7 +219,8 @@ mod tests {
     }
 
     fn key(remedy: &Remedy, params: &Params) -> Option<String> {
-        remedy.apply(&space(), params).map(|params| params.key())
+        let remedied = remedy.apply(&space(), params).ok()?;
+        Some(remedied.key())
     }
 
     #[test]
@@ -194,19 +250,19 @@ mod tests {
     fn numbers_stay_what_they_are() {
         let int = Value::Int;
         let float = |number| Value::Float(Finite::new(number).expect("finite"));
-        assert_eq!(half(&int(3), false), Some(int(1)));
-        assert_eq!(half(&int(3), true), None);
-        assert_eq!(half(&int(1), false), None);
-        assert_eq!(half(&int(0), false), None);
-        assert_eq!(half(&Value::from("1024"), true), Some(int(512)));
-        assert_eq!(half(&Value::from("0.5"), true), Some(float(0.25)));
-        assert_eq!(half(&float(0.0), false), None);
-        assert_eq!(half(&Value::from("auto"), false), None);
-        assert_eq!(half(&Value::from(true), false), None);
-        assert_eq!(twice(&int(i64::MAX)), None);
-        assert_eq!(twice(&int(-4)), None);
-        assert_eq!(twice(&float(1e308)), None);
-        assert_eq!(twice(&float(0.25)), Some(float(0.5)));
+        assert_eq!(half(&int(3), false), Ok(int(1)));
+        assert!(half(&int(3), true).is_err());
+        assert!(half(&int(1), false).is_err());
+        assert!(half(&int(0), false).is_err());
+        assert_eq!(half(&Value::from("1024"), true), Ok(int(512)));
+        assert_eq!(half(&Value::from("0.5"), true), Ok(float(0.25)));
+        assert!(half(&float(0.0), false).is_err());
+        assert!(half(&Value::from("auto"), false).is_err());
+        assert!(half(&Value::from(true), false).is_err());
+        assert!(twice(&int(i64::MAX)).is_err());
+        assert!(twice(&int(-4)).is_err());
+        assert!(twice(&float(1e308)).is_err());
+        assert_eq!(twice(&float(0.25)), Ok(float(0.5)));
     }
 
     #[test]

@@ -358,7 +358,7 @@ impl Spec {
     pub fn steps_of(&self, purpose: Purpose) -> &[Step] {
         match purpose {
             Purpose::Preflight => &self.preflight,
-            Purpose::Measure | Purpose::Check | Purpose::Confirm { .. } | Purpose::Beside => {
+            Purpose::Measure | Purpose::Check | Purpose::Confirm { .. } | Purpose::Neighbours => {
                 &self.steps
             }
             Purpose::Incumbent => &self.incumbent,

@@ -7,6 +7,7 @@ mod keeping;
 mod merit;
 mod milestones;
 mod places;
+mod remedied;
 mod rewriting;
 
 use std::collections::BTreeMap;

@@ -2,12 +2,13 @@
 //! have a great many trials, and is asked often.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Name;
 use super::outcome::Outcome;
 use super::shared::Shared;
-use super::trial::{Trial, TrialId};
+use super::trial::{Origin, Trial, TrialId};
 use super::trials::Trials;
 
 /// Numbers of trials.
@@ -175,6 +176,11 @@ pub(super) struct Tally {
     pub busy: Duration,
     /// The trials that are not settled, or have a sitting that is not over.
     pub open: BTreeSet<TrialId>,
+    /// The trials that a known trouble has ended, but for those that were to
+    /// remedy one.
+    pub troubled: Arc<BTreeSet<TrialId>>,
+    /// The trials that were to help another, by that.
+    pub helpers: Arc<BTreeMap<TrialId, TrialId>>,
 }
 
 impl Tally {
@@ -197,6 +203,16 @@ impl Tally {
         if is_open(trial) {
             self.open.insert(trial.id);
         }
+        match trial.origin {
+            Origin::Remedy { of } if !self.helpers.contains_key(&of) => {
+                Arc::make_mut(&mut self.helpers).insert(of, trial.id);
+            }
+            Origin::Remedy { .. } => {}
+            _ if is_troubled(trial) => {
+                Arc::make_mut(&mut self.troubled).insert(trial.id);
+            }
+            _ => {}
+        }
     }
 
     pub(super) fn subtract(&mut self, trial: &Trial) {
@@ -210,6 +226,10 @@ impl Tally {
         self.count_spreads(trial, -1.0);
         self.busy -= busy(trial);
         self.open.remove(&trial.id);
+        // Whom it was to help does not change.
+        if self.troubled.contains(&trial.id) {
+            Arc::make_mut(&mut self.troubled).remove(&trial.id);
+        }
     }
 
     pub(super) fn spread(&self, metric: &str) -> Spread {
@@ -254,4 +274,8 @@ fn busy(trial: &Trial) -> Duration {
 
 fn is_open(trial: &Trial) -> bool {
     !trial.is_settled() || trial.sittings.iter().any(|sitting| sitting.ended.is_none())
+}
+
+fn is_troubled(trial: &Trial) -> bool {
+    matches!(&trial.outcome, Some(Outcome::Failed(failure)) if failure.cause.is_some())
 }

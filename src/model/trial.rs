@@ -106,7 +106,7 @@ pub enum Purpose {
     Incumbent,
     /// One run of the starting params beside trials in the other slots, which
     /// shows how much they disturb each other.
-    Beside,
+    Neighbours,
 }
 
 impl Purpose {
@@ -117,7 +117,7 @@ impl Purpose {
     pub const fn is_alone(self) -> bool {
         match self {
             Self::Check | Self::Confirm { .. } | Self::Preflight | Self::Incumbent => true,
-            Self::Measure | Self::Beside => false,
+            Self::Measure | Self::Neighbours => false,
         }
     }
 }

@@ -10,7 +10,6 @@ use crate::model::notify::Kind;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
 use crate::model::study::{Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId};
-use crate::report::phrase::clean;
 
 /// `facts`, which are about to be true of `study`, each followed by the
 /// notices that come of it.
@@ -137,7 +136,7 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
         }
         // Once: by the last of those questions.
         Event::Advised(advice) if advice.is_unanswered() && study.consultations().is_silent() => {
-            let lines = advice.answer.as_ref().err().map(|why| clean(why));
+            let lines = advice.answer.as_ref().err().map(|why| words.told(why));
             let title = words.advisor_silent();
             vec![of_study(Kind::Abnormal, title, lines.into_iter().collect())]
         }
@@ -156,13 +155,17 @@ fn said(study: &Study, before: Option<TrialId>, event: &Event) -> Vec<Said> {
             sitting,
             end,
             ..
-        } => match study.trial(*trial) {
-            Some(trial) if trial.purpose_of(*sitting) == Purpose::Measure => {
-                ended(study, before, trial, end)
-            }
-            Some(trial) => retried(study, trial, trial.purpose_of(*sitting), end),
-            None => Vec::new(),
-        },
+        } => {
+            let Some(trial) = study.trial(*trial) else {
+                return Vec::new();
+            };
+            let mut all = match trial.purpose_of(*sitting) {
+                Purpose::Measure => ended(study, before, trial, end),
+                purpose => retried(study, trial, purpose, end),
+            };
+            all.extend(slot_lost(study, trial, end));
+            all
+        }
         _ => Vec::new(),
     }
 }
@@ -245,6 +248,32 @@ fn retried(study: &Study, trial: &Trial, purpose: Purpose, end: &SittingEnd) -> 
         title: words.retried(trial.id, purpose, failure),
         lines,
     }]
+}
+
+/// That a slot is out of use since the last sitting of `trial`, and others go on.
+/// Where none does the study is paused, which tells why.
+fn slot_lost(study: &Study, trial: &Trial, end: &SittingEnd) -> Option<Said> {
+    let slot = trial.sittings.last()?.slot.clone();
+    let goes_on = study
+        .spec()
+        .places()
+        .iter()
+        .any(|slot| !study.is_out_of_use(slot));
+    if !study.is_out_of_use(&slot) || !goes_on {
+        return None;
+    }
+    let SittingEnd::Finished(Outcome::Failed(failure)) = end else {
+        return None;
+    };
+    let words = Words(study.spec().notify.language);
+    let mut lines = words.failure(study, trial, failure);
+    lines.push(words.slot_hint());
+    Some(Said {
+        kind: Kind::Abnormal,
+        trial: Some(trial.id),
+        title: words.slot_lost(slot.as_deref()?, failure),
+        lines,
+    })
 }
 
 const fn kind(failure: &Failure) -> Kind {

@@ -6,7 +6,8 @@ use crate::model::approval::{Overdue, Proposal};
 use crate::model::metric::Direction;
 use crate::model::notify::Language;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
-use crate::model::study::{Phase, Study};
+use crate::model::reason::Said;
+use crate::model::study::{HOST_FAULTS_MAX, Phase, Study};
 use crate::model::trial::{Purpose, SittingEnd, Trial, TrialId, log_name};
 use crate::report::advice::silent;
 use crate::report::overview::{Gain, changes, gain};
@@ -63,6 +64,16 @@ impl Words {
             format!("{count} messages: {kinds}"),
             format!("{count} 条消息：{kinds}"),
         )
+    }
+
+    /// A text of the journal: our own reasons in the language of the messages,
+    /// what a program said in its own words.
+    pub(super) fn told(self, text: &str) -> String {
+        let chinese = match self.0 {
+            Language::English => None,
+            Language::Chinese => Said::of(text).in_chinese(),
+        };
+        clean(chinese.as_deref().unwrap_or(text))
     }
 
     /// `第 12 个试验`, `trial 12`.
@@ -149,7 +160,7 @@ impl Words {
     }
 
     pub(super) fn failed(self, trial: TrialId, failure: &Failure) -> String {
-        let message = cut(&clean(&failure.message), TITLE);
+        let message = cut(&self.told(&failure.message), TITLE);
         let (english, chinese) = match failure.kind {
             FailureKind::NotReady => ("was not ready in time", "启动超时"),
             FailureKind::Died => ("ended before it was ready", "启动时退出"),
@@ -167,7 +178,7 @@ impl Words {
 
     /// A trial that was good, started once more, or steps beside it.
     pub(super) fn retried(self, trial: TrialId, purpose: Purpose, failure: &Failure) -> String {
-        let message = cut(&clean(&failure.message), TITLE);
+        let message = cut(&self.told(&failure.message), TITLE);
         let step = clean(failure.step.as_deref().unwrap_or_default());
         if purpose == Purpose::Incumbent {
             return self.say(
@@ -178,6 +189,25 @@ impl Words {
         self.say(
             format!("a fresh start of trial {trial} has failed: {message}"),
             format!("重新启动第 {trial} 个试验失败：{message}"),
+        )
+    }
+
+    pub(super) fn slot_lost(self, slot: &str, failure: &Failure) -> String {
+        let (slot, message) = (clean(slot), cut(&clean(&failure.message), TITLE));
+        self.say(
+            format!(
+                "slot {slot} is out of use after {HOST_FAULTS_MAX} faults of the host in a row: \
+                 {message}"
+            ),
+            format!("槽位 {slot} 已停用，主机连续 {HOST_FAULTS_MAX} 次出现故障：{message}"),
+        )
+    }
+
+    pub(super) fn slot_hint(self) -> String {
+        let command = "autotunectl resume";
+        self.say(
+            format!("the other slots go on; when that is mended: {command}"),
+            format!("其余槽位继续运行；修复之后：{command}"),
         )
     }
 
@@ -264,7 +294,7 @@ impl Words {
     }
 
     pub(super) fn paused(self, reason: &str, by_user: bool) -> String {
-        let reason = cut(&clean(reason), TITLE);
+        let reason = cut(&self.told(reason), TITLE);
         match by_user {
             true => self.say("paused by a user".to_owned(), "已由用户暂停".to_owned()),
             false => self.say(format!("paused: {reason}"), format!("已暂停：{reason}")),
@@ -289,7 +319,7 @@ impl Words {
     }
 
     pub(super) fn done(self, reason: &str) -> String {
-        let reason = cut(&clean(reason), TITLE);
+        let reason = cut(&self.told(reason), TITLE);
         self.say(format!("done: {reason}"), format!("调参结束：{reason}"))
     }
 
@@ -404,7 +434,7 @@ impl Words {
     /// What broke, and what to do about it.
     pub(super) fn failure(self, study: &Study, trial: &Trial, failure: &Failure) -> Vec<String> {
         let mut lines = Vec::new();
-        let message = clean(&failure.message);
+        let message = self.told(&failure.message);
         if cut(&message, TITLE) != message {
             // The title has the beginning of it.
             lines.push(cut(&message, 500));

@@ -12,6 +12,7 @@ use crate::model::advice::{Advice, Answer, Question, Usage};
 use crate::model::choice::{Choice, Rule};
 use crate::model::curve::Told;
 use crate::model::dialogues::{Dialogues, Sample};
+use crate::model::domain::Scale;
 use crate::model::event::Event;
 use crate::model::form::{Dataset, Figure, Format, Languages, Reporting};
 use crate::model::host::{Host, HostGpu};
@@ -23,7 +24,9 @@ use crate::model::step::StepKind;
 use crate::model::template::Template;
 use crate::model::trial::{Origin, Purpose, Run, SittingEnd, TrialId};
 use crate::model::value::Finite;
-use crate::search::simulation::{Answer as Does, Simulation, fails, list, measure, space, spec};
+use crate::search::simulation::{
+    Answer as Does, Simulation, fails, int, list, measure, space, spec, speed,
+};
 
 /// A study with something of everything in it.
 pub(super) fn serving() -> Simulation {
@@ -332,6 +335,46 @@ fn pages_are_well_formed_and_need_nothing_else() {
             assert!(!page.contains("hunter2"));
         }
     }
+}
+
+#[test]
+fn figures_fit_a_page_of_any_width() {
+    let page = page(&serving(), Languages::English, Format::Html);
+    let count = |part: &str| page.matches(part).count();
+    assert!(count("class=\"wide\"") > 2, "{page}");
+    assert_eq!(count("class=\"wide\""), count("class=\"narrow\""));
+    // What each point is stands in one of the two.
+    let title = "<title>5: infeasible 7100; MAX_NUM_SEQS: 512 → 1536</title>";
+    let plots = count("<title>speed over the trials</title>");
+    assert_eq!(plots, 2);
+    let (_, history) = page.split_once("speed over the trials").expect("a plot");
+    let (history, _) = history.split_once("</figure>").expect("its end");
+    assert_eq!(history.matches(title).count(), 1);
+    // The side that misses the bound is shaded, and the bound has its number.
+    assert_eq!(count("<rect class=\"missed\""), 2);
+    assert!(page.contains("</svg> quality ≥ "), "{page}");
+}
+
+#[test]
+fn a_range_has_a_spread_in_each_of_its_parts() {
+    let parameters = vec![int("LOAD", 1, 1000, Scale::Log, "")];
+    let mut spec = spec(space(parameters, &[]), SamplerKind::Random);
+    spec.constraints[0].confidence = Finite::new(0.9);
+    spec.steps = vec![measure("measure", 1, &["speed", "quality"])];
+    let mut simulation = Simulation::new(spec);
+    let load = |params: &Params| params.get("LOAD").and_then(|value| value.number());
+    simulation.run(60, |params| {
+        speed(1000.0 + load(params).expect("a number").ln())
+    });
+    let english = page(&simulation, Languages::English, Format::Html);
+    let (_, panel) = english.split_once("<title>LOAD</title>").expect("a plot");
+    let (panel, _) = panel.split_once("</svg>").expect("its end");
+    let spreads = panel.matches("class=\"spread\"").count();
+    // An upright line and one across for each part.
+    assert!((8..=12).contains(&spreads), "{spreads}: {panel}");
+    let chinese = page(&simulation, Languages::Chinese, Format::Html);
+    assert!(chinese.contains("quality ≥ 0.5（置信度 0.9）"), "{chinese}");
+    assert!(!chinese.contains("with confidence"), "{chinese}");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The words and numbers that sentences and cells are made of.
 
 use super::overview::Change;
-pub use crate::base::text::{clean, clean_lines, cut};
+pub use crate::base::text::{clean, clean_lines, cut, shell};
 use crate::model::event::Event;
 use crate::model::metric::{Constraint, Summary};
 use crate::model::trial::{MedianReached, Pruning};
@@ -141,18 +141,6 @@ pub fn change(change: &Change) -> String {
     let side = |value: &Option<Value>| value.as_ref().map_or("–".to_owned(), shown);
     let (from, to) = (side(&change.from), side(&change.to));
     format!("{}: {from} → {to}", clean(&change.name))
-}
-
-/// A word as a shell takes it: quoted where it must be.
-pub fn shell(word: &str) -> String {
-    // Before a command `NAME=` would set a variable; an option may have it.
-    let is_option = word.starts_with('-');
-    let plain =
-        |c: char| c.is_ascii_alphanumeric() || "_-./:,@%+".contains(c) || (is_option && c == '=');
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// A value as text that can be seen: quotes around what is empty or has blanks

@@ -113,6 +113,15 @@ pub fn fresh_starts(starts: u32) -> String {
     format!("{starts} each")
 }
 
+/// That neighbours make a metric differ by this share, by more than noise.
+pub fn disturbed(metric: &str, difference: f64) -> String {
+    let (metric, difference) = (clean(metric), percent(difference));
+    format!(
+        "{metric} of the starting values differs by {difference} beside neighbours, which is more \
+         than noise: trials disturb each other"
+    )
+}
+
 /// What a sitting beside the search is for; `None` of one that measures its
 /// trial: `fresh start 3 of 6, to confirm trial 7`.
 pub fn purpose(study: &Study, sitting: &Sitting) -> Option<String> {
@@ -121,7 +130,7 @@ pub fn purpose(study: &Study, sitting: &Sitting) -> Option<String> {
         Purpose::Check => Some("a check for drift".to_owned()),
         Purpose::Preflight => Some("the pre-flight".to_owned()),
         Purpose::Incumbent => Some("what follows a new best".to_owned()),
-        Purpose::Beside => Some("the starting values beside neighbours".to_owned()),
+        Purpose::Neighbours => Some("the starting values beside neighbours".to_owned()),
         Purpose::Confirm { baseline, winner } => {
             let before = [baseline, winner].map(|id| {
                 let of = study.trial(id).map(|trial| trial.held(sitting.purpose));

@@ -37,7 +37,7 @@ impl Disturbance {
         let baseline = study.baseline()?;
         let metric = &study.spec().objective.metric;
         let alone = study.objective(baseline)?.mean;
-        let beside = baseline.extra_measurements(Purpose::Beside, metric);
+        let beside = baseline.extra_measurements(Purpose::Neighbours, metric);
         let beside: Vec<f64> = beside.map(|(_, number)| number.get()).collect();
         let starts = beside.len() as f64;
         let beside = beside.iter().sum::<f64>() / starts;
@@ -68,7 +68,7 @@ pub fn due(study: &Study) -> Option<TrialId> {
     }
     let is_due = |trial: &&Trial| {
         let is_measured = trial.is_settled() && study.objective(trial).is_some();
-        is_measured && trial.running().is_none() && trial.held(Purpose::Beside).next().is_none()
+        is_measured && trial.running().is_none() && trial.held(Purpose::Neighbours).next().is_none()
     };
     let baseline = study.baseline().map(|trial| &**trial).filter(is_due)?;
     let free = study.free_slots();

@@ -3,20 +3,25 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use rand::RngExt;
 
 use super::count::{Planned, preview, trials};
 use super::simulation::{Answer, Simulation, fails, int, list, measure, space, spec};
 use super::standing::Standing;
 use super::{Ask, ask};
+use crate::base::random::generator;
 use crate::model::domain::Scale;
 use crate::model::event::{Event, Fact};
 use crate::model::params::Params;
+use crate::model::slot::Slot;
 use crate::model::space::Space;
 use crate::model::spec::{SamplerKind, Spec};
 use crate::model::study::Study;
-use crate::model::trial::{Origin, Purpose, SittingEnd};
+use crate::model::trial::{Origin, Purpose, SittingEnd, TrialId};
 
 /// Spaces with everything in them that makes a sampler stumble.
 fn any_space() -> impl Strategy<Value = Space> {
@@ -103,6 +108,75 @@ fn disturbed(spec: &Spec, salt: u64, added: &[(usize, u64)]) -> (Simulation, Vec
     (simulation, asked)
 }
 
+/// Runs a study in so many slots until so many trials were tried: what is asked
+/// while others run is new, and follows from the journal alone. Which of those
+/// that run comes out next is drawn.
+fn side_by_side(mut spec: Spec, slots: usize, most: usize, salt: u64) -> TestCaseResult {
+    let slot = |number: usize| Slot {
+        name: format!("s{number}").into(),
+        env: Vec::new(),
+        port: None,
+    };
+    spec.slots = (0..slots).map(slot).collect();
+    let program = program(salt);
+    let spec = Arc::new(spec);
+    let mut simulation = Simulation::new(Spec::clone(&spec));
+    let mut draws = generator(salt, 0);
+    let mut widest = 0;
+    loop {
+        while let Some(slot) = simulation.study.free_slots().into_iter().next() {
+            let asked = ask(&simulation.study);
+            let replayed = Simulation::replay(&spec, &simulation.facts);
+            prop_assert_eq!(&ask(&replayed), &asked);
+            match asked {
+                Ask::Try(params) => {
+                    prop_assert!(simulation.study.is_new(&params), "{} again", params.key());
+                    prop_assert!(spec.space.allows(&params));
+                    let trial = simulation.plan(&params, Origin::Sampler);
+                    simulation.begin(trial, slot);
+                }
+                Ask::Run(trial) => {
+                    let known = simulation
+                        .study
+                        .trial(trial)
+                        .expect("a trial that it knows");
+                    prop_assert!(known.running().is_none(), "{trial} runs already");
+                    simulation.begin(trial, slot);
+                }
+                Ask::Consult(question) => {
+                    simulation.advise(question, Err("nobody is asked".to_owned()));
+                }
+                Ask::Wait | Ask::Exhausted(_) => break,
+            }
+        }
+        let running: Vec<TrialId> = simulation
+            .study
+            .all_running()
+            .map(|trial| trial.id)
+            .collect();
+        widest = widest.max(running.len());
+        if running.is_empty() {
+            break;
+        }
+        let trial = running[draws.random_range(0..running.len())];
+        let known = simulation.study.trial(trial).expect("a trial that runs");
+        let answer = match program(&known.params) {
+            Answer::Runs(runs) => Answer::Runs(vec![runs[0]; 2].split_off(known.runs.len())),
+            failed => failed,
+        };
+        simulation.finish(trial, &answer, Duration::from_secs(1));
+        if simulation.study.trials().len() >= most {
+            break;
+        }
+    }
+    // Samplers that need no result fill all slots where there is enough to try.
+    let is_free = matches!(spec.search.sampler, SamplerKind::Grid | SamplerKind::Random);
+    if is_free && simulation.study.trials().len() > slots {
+        prop_assert_eq!(widest, slots);
+    }
+    Ok(())
+}
+
 fn added() -> impl Strategy<Value = Vec<(usize, u64)>> {
     prop::collection::vec((0usize..40, any::<u64>()), 0..5)
 }
@@ -135,6 +209,36 @@ proptest! {
             let replayed = Simulation::replay(&spec, &simulation.facts[..index]);
             prop_assert_eq!(ask(&replayed), Ask::Try(params.clone()));
         }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(6))]
+
+    #[test]
+    fn the_model_proposes_nothing_that_is_tried_in_another_slot(
+        space in any_space(), seed: u64, salt: u64, slots in 2usize..5, races: bool,
+    ) {
+        let mut spec = spec(space, SamplerKind::Model);
+        spec.seed = seed;
+        if races {
+            spec.steps = vec![measure("measure", 2, &["speed", "quality"])];
+        }
+        side_by_side(spec, slots, 16, salt)?;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn nothing_is_proposed_that_is_tried_in_another_slot(
+        mut spec in any_spec(), salt: u64, slots in 2usize..5, races: bool,
+    ) {
+        if races {
+            spec.steps = vec![measure("measure", 2, &["speed", "quality"])];
+        }
+        side_by_side(spec, slots, 40, salt)?;
     }
 }
 

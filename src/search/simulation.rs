@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::base::clock::Timestamp;
+use crate::model::Name;
 use crate::model::advice::{Advice, Answer as Advised, Question};
 use crate::model::approval::Approval;
 use crate::model::domain::{Domain, Scale};
@@ -311,16 +312,27 @@ impl Simulation {
 
     /// The same, with runs that take so long.
     pub(crate) fn work_for(&mut self, trial: TrialId, answer: &Answer, elapsed: Duration) {
+        self.begin(trial, None);
+        self.finish(trial, answer, elapsed);
+    }
+
+    /// Begins to work on a planned trial.
+    pub(crate) fn begin(&mut self, trial: TrialId, slot: Option<Name>) {
         let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
-        let sitting = sittings as u32 + 1;
         self.happen(Event::SittingStarted {
             trial,
-            sitting,
+            sitting: sittings as u32 + 1,
             purpose: Purpose::Measure,
             token: String::new(),
             boot_id: "".into(),
-            slot: None,
+            slot,
         });
+    }
+
+    /// Ends what [`begin`](Self::begin) has begun.
+    pub(crate) fn finish(&mut self, trial: TrialId, answer: &Answer, elapsed: Duration) {
+        let sittings = self.study.trial(trial).map_or(0, |t| t.sittings.len());
+        let sitting = sittings as u32;
         let outcome = match answer {
             Answer::Fails(failure) => Outcome::Failed(Box::new(failure.clone())),
             Answer::Runs(runs) => {

@@ -81,7 +81,7 @@ impl Files {
 
     /// Replaces the file of the best params; `text` is
     /// [`status::best_text`]'s. With `None` it goes by another name from here
-    /// on: what it has is not the best any more, and nothing else is.
+    /// on: what it has misses a constraint, and nothing else is the best.
     ///
     /// # Errors
     /// Whatever the file system answers; the old file is then still there.

@@ -31,7 +31,9 @@ pub(super) enum PurposeRecord {
     },
     Preflight,
     Incumbent,
-    Beside,
+    /// Journals of builds before the first release may call it so.
+    #[serde(alias = "beside")]
+    Neighbours,
 }
 
 impl PurposeRecord {
@@ -45,7 +47,7 @@ impl PurposeRecord {
             },
             Purpose::Preflight => Self::Preflight,
             Purpose::Incumbent => Self::Incumbent,
-            Purpose::Beside => Self::Beside,
+            Purpose::Neighbours => Self::Neighbours,
         }
     }
 
@@ -59,7 +61,7 @@ impl PurposeRecord {
             },
             Self::Preflight => Purpose::Preflight,
             Self::Incumbent => Purpose::Incumbent,
-            Self::Beside => Purpose::Beside,
+            Self::Neighbours => Purpose::Neighbours,
         }
     }
 

@@ -308,7 +308,7 @@ mod tests {
             Event::SittingStarted {
                 trial,
                 sitting: 4,
-                purpose: crate::model::trial::Purpose::Beside,
+                purpose: crate::model::trial::Purpose::Neighbours,
                 token: text(),
                 boot_id: "".into(),
                 slot: Some("gpu1".into()),

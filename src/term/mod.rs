@@ -7,6 +7,7 @@
 //! gives it back as it was.
 
 pub mod color;
+pub mod fault;
 pub mod number;
 pub mod screen;
 pub mod tables;

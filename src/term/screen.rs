@@ -141,9 +141,59 @@ impl Screen {
         };
         terminal.draw(render)?;
         let bytes = take(&mut *self.bytes.0.borrow_mut());
-        self.line.send(&bytes);
+        self.line.send(&in_16_colors(&bytes));
         Ok(())
     }
+}
+
+/// A frame whose colours are written as terminals of 16 know them. The library
+/// writes each as one of 256: an old console takes the 5 of `38;5;2` for
+/// blinking.
+fn in_16_colors(frame: &[u8]) -> Vec<u8> {
+    let mut written = Vec::with_capacity(frame.len());
+    let mut rest = frame;
+    while let Some(start) = rest.windows(2).position(|two| two == b"\x1b[") {
+        let (before, sequence) = rest.split_at(start + 2);
+        written.extend_from_slice(before);
+        let end = sequence
+            .iter()
+            .position(|byte| (0x40..=0x7e).contains(byte));
+        let (parameters, after) = sequence.split_at(end.unwrap_or(sequence.len()));
+        match after.first() {
+            Some(b'm') => written.extend(colors(parameters)),
+            _ => written.extend_from_slice(parameters),
+        }
+        rest = after;
+    }
+    written.extend_from_slice(rest);
+    written
+}
+
+/// `38;5;2` as `32`, and so on; whatever else is among them stays as it is.
+fn colors(parameters: &[u8]) -> Vec<u8> {
+    let text = String::from_utf8_lossy(parameters);
+    let mut parts = text.split(';');
+    let mut shown: Vec<String> = Vec::new();
+    while let Some(part) = parts.next() {
+        let mut ahead = parts.clone();
+        let basic = match (part, ahead.next(), ahead.next()) {
+            ("38" | "48", Some("5"), Some(color)) => color.parse::<u8>().ok(),
+            _ => None,
+        };
+        let Some(color) = basic.filter(|color| *color < 16) else {
+            shown.push(part.to_owned());
+            continue;
+        };
+        let first = match (part, color < 8) {
+            ("38", true) => 30,
+            ("38", false) => 90,
+            (_, true) => 40,
+            (_, false) => 100,
+        };
+        shown.push((first + color % 8).to_string());
+        parts = ahead;
+    }
+    shown.join(";").into_bytes()
 }
 
 impl Drop for Screen {
@@ -278,6 +328,30 @@ impl Line {
             }
             self.changed.notify_all();
             self.gone.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colors_that_every_terminal_knows() {
+        let cases = [
+            ("\x1b[38;5;2;49mgood\x1b[39m", "\x1b[32;49mgood\x1b[39m"),
+            ("\x1b[38;5;9;48;5;12mx", "\x1b[91;104mx"),
+            ("\x1b[1m\x1b[38;5;208mx", "\x1b[1m\x1b[38;5;208mx"),
+            // What is no colour, and no sequence, stays.
+            ("38;5;2 \x1b[5;38H中\x1b[0m", "38;5;2 \x1b[5;38H中\x1b[0m"),
+            ("\x1b[m\x1b[", "\x1b[m\x1b["),
+        ];
+        for (frame, written) in cases {
+            assert_eq!(
+                in_16_colors(frame.as_bytes()),
+                written.as_bytes(),
+                "{frame:?}"
+            );
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::reply::{self, Param};
+use crate::model::advice::Tested;
 use crate::model::choice::{Choice, Forecast, Rule};
 use crate::model::curve::{Curve, Point};
 use crate::model::metric::{Direction, Objective, Summary};
 use crate::model::outcome::{Cause, Failure};
 use crate::model::params::Params;
+use crate::model::spec::Advisor;
 use crate::model::trial::{
     Cut, MedianReached, Pruning, Purpose, Run, Sitting, SittingEnd, TrialId,
 };
@@ -16,6 +18,36 @@ use crate::model::value::Finite;
 /// Whole milliseconds.
 pub fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+impl reply::AdvisorTested {
+    /// What came of a test of that advisor, whose key was found at `key`.
+    pub fn new(advisor: &Advisor, key: Option<String>, came: Result<Tested, String>) -> Self {
+        let (answer, error) = match came {
+            Ok(tested) => (Some(tested.into()), None),
+            Err(error) => (None, Some(error)),
+        };
+        Self {
+            base_url: advisor.base_url.clone(),
+            model: advisor.model.clone(),
+            key,
+            answer,
+            error,
+        }
+    }
+}
+
+impl From<Tested> for reply::AdvisorAnswer {
+    fn from(tested: Tested) -> Self {
+        Self {
+            model: tested.model,
+            format: tested.format.to_owned(),
+            keeps_format: tested.keeps_format,
+            took: milliseconds(tested.took),
+            tokens: tested.usage.tokens(),
+            estimated: tested.estimated,
+        }
+    }
 }
 
 impl From<Summary> for reply::Summary {
@@ -247,7 +279,7 @@ const fn purpose(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Measure => "measure",
         Purpose::Check => "check",
-        Purpose::Beside => "beside",
+        Purpose::Neighbours => "neighbours",
         Purpose::Confirm { .. } => "confirm",
         Purpose::Preflight => "preflight",
         Purpose::Incumbent => "incumbent",

@@ -83,6 +83,7 @@ pub(super) fn detail() -> TrialDetail {
         choice: Some(choice()),
         curves: vec![curve()],
         remedied_by: Some(9),
+        no_remedy: Some(text("BATCH is 1")),
     }
 }
 

@@ -446,6 +446,8 @@ pub struct TrialDetail {
     pub curves: Vec<Curve>,
     /// The trial that is the remedy for what it failed by.
     pub remedied_by: Option<u32>,
+    /// Why there is none, where the spec has one for what it failed by.
+    pub no_remedy: Option<String>,
 }
 
 /// A run.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 
 use super::server::{Reply, Server, say, status};
 use super::*;
-use crate::advisor::{Format, test};
+use crate::advisor::test;
 use crate::model::advice::Answer;
 use crate::model::approval::{By, Ends, Proposal};
 use crate::model::event::Event;
@@ -483,7 +483,7 @@ async fn a_test_says_how_the_server_wants_to_be_asked() {
         .await
         .expect("an answer");
     assert_eq!(tested.model, "a-model-2026");
-    assert_eq!((tested.format, tested.keeps_format), (Format::Object, true));
+    assert_eq!((tested.format, tested.keeps_format), ("json_object", true));
     assert_eq!(tested.usage.requests, 2);
     let server = Server::start(vec![say("Hello!")]).await;
     let tested = test(&advisor(&server.base_url), &access())

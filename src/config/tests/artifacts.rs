@@ -34,6 +34,25 @@ fn patterns_and_checkpoints() {
     assert_eq!(checked.spec.retention.artifacts, Some(3));
 }
 
+/// Racing may end a trial in the middle of a run that writes over what the run
+/// before has made.
+#[test]
+fn artifacts_of_several_runs_are_warned_of() {
+    let warnings = |runs: u32, command: &str, search: &str| {
+        let spec = LEAST
+            .replace("'task'", &format!("'measure'\nruns = {runs}"))
+            .replace("['train', '{{ N }}']", command);
+        let spec = format!("{spec}artifacts = ['out/model']\n[search]\n{search}");
+        good(&spec).warnings.to_string()
+    };
+    let (same, own) = ("['train']", "['train', '{{ run }}']");
+    assert!(warnings(2, same, "").contains("the best trial's artifacts may be lost"));
+    for (runs, command, search) in [(1, same, ""), (2, own, ""), (2, same, "racing = false")] {
+        let warnings = warnings(runs, command, search);
+        assert!(!warnings.contains("artifacts"), "{warnings}");
+    }
+}
+
 #[test]
 fn slips() {
     let cases = [

@@ -134,7 +134,8 @@ Ctrl-Z           stop this program; the shell's fg goes on with it
 q, Ctrl-C        end this program; the study goes on
 
 The plot: o complete, x infeasible, ~ pruned, ! failed, * the best so far,
-- what was best until then. Numbers beyond the plot stand at its edge.
+- what was best until then. Numbers beyond the plot stand at its edge. Of more
+trials than there is room for the best of each outcome are drawn.
 ";
 
 fn draw_title(buffer: &mut Buffer, area: Rect, study: &Study, status: Option<&Status>) {
@@ -331,19 +332,19 @@ fn draw_notice(buffer: &mut Buffer, area: Rect, study: &Study, view: &View, look
             text += &format!("  [{key}] {what}");
         }
         (text + "  [n] do nothing", look.style(BOLD))
-    } else if let Some(said) = &view.said {
-        (said.clone(), look.style(BOLD))
-    } else if let Some((answer, granted)) = &study.answer {
-        let style = if *granted { GOOD } else { BAD };
-        (answer.clone(), look.style(style))
-    } else if let Some(trouble) = &study.trouble {
-        (trouble.clone(), look.style(DOUBTFUL))
     } else {
-        return;
+        let (text, style) = match (&view.said, &study.answer) {
+            (Some(said), _) => (said.as_str(), BOLD),
+            (None, Some((answer, granted))) => (answer.as_str(), if *granted { GOOD } else { BAD }),
+            (None, None) => ("", DOUBTFUL),
+        };
+        // An earlier answer does not hide it.
+        let trouble = study.trouble.as_deref().unwrap_or_default();
+        (format!("{text}\n{trouble}"), look.style(style))
     };
     let room = usize::from(area.width) - 2;
     let mut lines: Vec<String> = Vec::new();
-    for line in text.lines() {
+    for line in text.lines().filter(|line| !line.is_empty()) {
         lines.extend(fold(line, room));
     }
     lines.truncate(usize::from(area.height / 2));

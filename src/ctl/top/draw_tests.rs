@@ -7,7 +7,7 @@ use ratatui::style::Color;
 
 use super::*;
 use crate::ctl::top::link::Update;
-use crate::ctl::top::samples::{NOW, change, rows, running, status, study, told};
+use crate::ctl::top::samples::{NOW, change, row, rows, running, status, study, told};
 use crate::wire::reply::{Phase, Proposal, Slot, Status};
 
 const PLAIN: Look = Look { color: false };
@@ -164,6 +164,9 @@ fn what_is_asked_and_said_stands_at_the_bottom() {
     study.take(Update::Note(
         "the daemon has gone; waiting for it".to_owned(),
     ));
+    let both = shown(&study, &mut view, 80, 24);
+    assert!(both.contains("nothing waits for approval"), "{both}");
+    assert!(both.contains("the daemon has gone"), "{both}");
     press(&mut view, &mut study, "1");
     let gone = shown(&study, &mut view, 80, 24);
     assert!(gone.contains("the daemon has gone"), "{gone}");
@@ -243,4 +246,27 @@ fn any_size_and_page_is_drawn() {
             }
         }
     }
+}
+
+#[test]
+fn of_very_many_trials_the_best_are_drawn() {
+    let mut study = study();
+    let row = |trial: u32| {
+        let mean = f64::from(100 + trial % 50);
+        match trial % 3 {
+            0 => row(trial, "infeasible", Some(mean)),
+            _ => row(trial, "complete", Some(mean)),
+        }
+    };
+    study.rows = (1..=3000).map(row).collect();
+    let text = shown(&study, &mut View::default(), 80, 24);
+    assert!(text.contains("is better: best of each 7"), "{text}");
+    let marks = text
+        .lines()
+        .skip(6)
+        .take(6)
+        .flat_map(|line| line.chars().take(48));
+    let marks = marks.filter(|mark| matches!(mark, 'o' | 'x')).count();
+    // A column has one of each at most.
+    assert!((36..=88).contains(&marks), "{marks}: {text}");
 }

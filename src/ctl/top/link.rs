@@ -2,6 +2,8 @@
 //! for another: hearing of changes, asking, asking what takes long, steering,
 //! following a log.
 
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
@@ -40,17 +42,33 @@ pub struct Source {
     pub met: u32,
 }
 
-/// Hears of changes until that is impossible.
-pub async fn hear(session: &mut Session, updates: &UnboundedSender<Update>) -> Trouble {
-    let pass_on = |heard| drop(updates.send(Update::Heard(heard)));
-    changes(session, pass_on).await
-}
-
-/// Passes on what is said of the connection.
-pub async fn note(mut notes: UnboundedReceiver<String>, updates: &UnboundedSender<Update>) {
-    while let Some(note) = notes.recv().await {
-        let _ = updates.send(Update::Note(note));
+/// Hears of changes until that is impossible, and of what is said of the
+/// connection meanwhile: in this order, so that who is met ends what was said.
+pub async fn hear(
+    session: &mut Session,
+    notes: UnboundedReceiver<String>,
+    updates: &UnboundedSender<Update>,
+) -> Trouble {
+    let notes = RefCell::new(notes);
+    let note = |note| drop(updates.send(Update::Note(note)));
+    let pass_on = |heard| {
+        while let Ok(said) = notes.borrow_mut().try_recv() {
+            note(said);
+        }
+        drop(updates.send(Update::Heard(heard)));
+    };
+    let hearing = changes(session, pass_on);
+    let telling = async {
+        while let Some(said) = poll_fn(|context| notes.borrow_mut().poll_recv(context)).await {
+            note(said);
+        }
+    };
+    tokio::pin!(hearing);
+    tokio::select! {
+        trouble = &mut hearing => return trouble,
+        () = telling => {}
     }
+    hearing.await
 }
 
 /// Asks what it is given, one after the other.

@@ -104,8 +104,7 @@ pub async fn carry_out(session: &mut Session, _: Args) -> Result<Exit, Trouble> 
     // Who asks never ends: what it is asked by lives as long as `top` does.
     tokio::select! {
         result = top.run(news) => result,
-        trouble = link::hear(&mut hearing, &updates) => Err(trouble),
-        () = link::note(noted, &updates) => Ok(Exit::Done),
+        trouble = link::hear(&mut hearing, noted, &updates) => Err(trouble),
         () = link::ask(&mut quick, quick_asked, &updates) => Ok(Exit::Done),
         () = link::ask(&mut slow, slow_asked, &updates) => Ok(Exit::Done),
         () = link::ask(&mut steering, steered, &updates) => Ok(Exit::Done),

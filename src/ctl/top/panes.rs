@@ -28,6 +28,7 @@ pub fn effects(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     let area = right_of(area, 1);
     let area = titled(buffer, area, "Parameters", look);
     let Some(found) = &study.importance else {
+        put(buffer, area, "being estimated", look.style(DIM));
         return;
     };
     let Some(known) = &found.known else {
@@ -133,7 +134,8 @@ fn doings(study: &Study, status: Option<&Status>, view: &View, columns: usize) -
     }
     for slot in &status.slots {
         if let Some(idle) = &slot.idle {
-            shown.push(format!("slot {}: {}", clean(&slot.name), clean(idle)));
+            let text = format!("slot {}: {}", clean(&slot.name), clean(idle));
+            shown.extend(fold(&text, columns).into_iter().take(2));
         }
     }
     if running.is_empty() {

@@ -1,5 +1,7 @@
 //! The objective over the trials, in characters that every terminal has.
 
+use std::collections::BTreeMap;
+
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
@@ -15,6 +17,9 @@ use crate::wire::reply::TrialRow;
 /// Numbers outside this part of all, in order, stand at the edge: one that is
 /// far off leaves room for the others.
 const EDGE: f64 = 0.05;
+/// Where a column stands for more trials, all of them would fill the plot: the
+/// best of each outcome are left.
+const CROWD: usize = 2;
 
 /// What the marks mean.
 const LEGEND: &str = "o complete x infeasible ~ pruned ! failed";
@@ -22,10 +27,20 @@ const LEGEND: &str = "o complete x infeasible ~ pruned ! failed";
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     let objective = study.objective.as_ref();
-    let title = objective.map_or("Objective".to_owned(), |objective| {
+    let range = range(&study.rows);
+    let labels = range.map(|(low, high)| [high, low].map(|bound| significant(bound, FIGURES)));
+    let labels = labels.unwrap_or_default();
+    let gutter = labels.iter().map(|label| width(label)).max().unwrap_or(0) + 1;
+    let columns = usize::from(area.width).saturating_sub(gutter).max(1);
+    let count = study.rows.len();
+    let is_crowded = count > CROWD * columns;
+    let mut title = objective.map_or("Objective".to_owned(), |objective| {
         let more = if objective.maximize { "more" } else { "less" };
         format!("{}, {more} is better", clean(&objective.metric))
     });
+    if is_crowded {
+        title += &format!(": best of each {}", count.div_ceil(columns));
+    }
     let head = area;
     let area = titled(buffer, area, &title, look);
     let start = usize::from(head.width).saturating_sub(width(LEGEND) + 4);
@@ -39,7 +54,7 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
         );
     }
     let maximize = objective.is_some_and(|objective| objective.maximize);
-    let Some((low, high)) = range(&study.rows) else {
+    let Some((low, high)) = range else {
         put(buffer, area, "no result yet", look.style(DIM));
         return;
     };
@@ -48,8 +63,6 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     if height == 0 {
         return;
     }
-    let labels = [high, low].map(|bound| significant(bound, FIGURES));
-    let gutter = labels.iter().map(|label| width(label)).max().unwrap_or(0) + 1;
     let field = right_of(area, gutter);
     if field.is_empty() {
         return;
@@ -62,7 +75,6 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
         };
         put(buffer, line, &pad_left(label, gutter - 1), look.style(DIM));
     }
-    let count = study.rows.len();
     let column = |index: usize| {
         // Fewer trials than columns stand some columns apart.
         let apart = (usize::from(field.width) / count).clamp(1, 4);
@@ -100,13 +112,23 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     }
     // What matters more is drawn over what matters less.
     for wanted in ["failed", "pruned", "infeasible", "complete"] {
-        for (index, row) in study.rows.iter().enumerate() {
-            if row.outcome != wanted {
+        // The best of each column, where there is room for that alone.
+        let mut tops: BTreeMap<u16, u16> = BTreeMap::new();
+        let place = |row: &TrialRow| mean(row).map_or(area.bottom() - 1, line);
+        let rows = study.rows.iter().enumerate();
+        let rows = rows.filter(|(_, row)| row.outcome == wanted);
+        for (index, row) in rows.clone() {
+            let (x, y) = (at(index), place(row));
+            let top = tops.entry(x).or_insert(y);
+            *top = if maximize { y.min(*top) } else { y.max(*top) };
+        }
+        for (index, row) in rows {
+            let (x, y) = (at(index), place(row));
+            if is_crowded && tops.get(&x) != Some(&y) {
                 continue;
             }
             let (mark, style) = mark(row);
-            let y = mean(row).map_or(area.bottom() - 1, line);
-            set(buffer, at(index), y, mark, look.style(style));
+            set(buffer, x, y, mark, look.style(style));
         }
     }
     if let Some((index, row)) = study.rows.iter().enumerate().find(|(_, row)| row.is_best)

@@ -1,9 +1,8 @@
 //! `AdvisorTest`: what the advisor's endpoint says to a small request.
 
 use super::Context;
-use crate::advisor::{self, Access, Tested};
-use crate::wire::convert::milliseconds;
-use crate::wire::reply::{AdvisorAnswer, AdvisorTested, Refusal, Reply};
+use crate::advisor::{self, Access};
+use crate::wire::reply::{AdvisorTested, Refusal, Reply};
 
 pub async fn test(context: &Context) -> Reply {
     let study = context.board.view().study;
@@ -25,26 +24,6 @@ pub async fn test(context: &Context) -> Reply {
         }
         Err(error) => (None, Err(error)),
     };
-    let (answer, error) = match came {
-        Ok(tested) => (Some(answer(tested)), None),
-        Err(error) => (None, Some(error)),
-    };
-    Reply::AdvisorTested(Box::new(AdvisorTested {
-        base_url: settings.base_url,
-        model: settings.model,
-        key,
-        answer,
-        error,
-    }))
-}
-
-fn answer(tested: Tested) -> AdvisorAnswer {
-    AdvisorAnswer {
-        model: tested.model,
-        format: tested.format.name().to_owned(),
-        keeps_format: tested.keeps_format,
-        took: milliseconds(tested.took),
-        tokens: tested.usage.tokens(),
-        estimated: tested.estimated,
-    }
+    let tested = AdvisorTested::new(&settings, key, came);
+    Reply::AdvisorTested(Box::new(tested))
 }

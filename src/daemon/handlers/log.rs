@@ -10,7 +10,7 @@ use super::tail::{LOOK, Log, PIECE, runs};
 use super::{Context, common};
 use crate::daemon::board::View;
 use crate::daemon::server::Exchange;
-use crate::model::trial::{TrialId, log_name};
+use crate::model::trial::{Trial, TrialId, log_name};
 use crate::wire::WireError;
 use crate::wire::reply::{EndOfStream, LogPiece, Refusal, Reply};
 use crate::wire::request::{LogPlace, LogQuery};
@@ -35,11 +35,10 @@ pub async fn stream(
         return exchange.output.send(&Reply::Refused(refusal)).await;
     }
     let mut views = context.board.views.clone();
-    let last = view.study.trial(id).and_then(|trial| trial.sittings.last());
-    let last = last.map(|sitting| sitting.number);
-    let (mut sitting, mut offset) = match query.from {
-        Some(from) => (Some(from.sitting), from.offset),
-        None => (last, 0),
+    let (mut sitting, mut offset) = match (query.from, view.study.trial(id)) {
+        (Some(from), _) => (Some(from.sitting), from.offset),
+        (None, Some(trial)) => (meant(context, trial, query.step.as_deref()).await, 0),
+        (None, None) => (None, 0),
     };
     let mut step = query.step;
     let mut none = query.from.is_none();
@@ -110,6 +109,26 @@ async fn next_sitting(
             return Err(EndOfStream::Leaving);
         }
     }
+}
+
+/// The sitting whose logs are meant where none is named: the one that runs,
+/// else the last that has left any. One that was ended at once has none.
+pub async fn meant(context: &Context, trial: &Trial, step: Option<&str>) -> Option<u32> {
+    let last = trial.sittings.last()?.number;
+    if trial.running().is_some() {
+        return Some(last);
+    }
+    let sittings = trial.sittings.iter().rev().map(|sitting| sitting.number);
+    let logs: Vec<_> = sittings
+        .map(|number| (number, logs(context, trial.id, number, step)))
+        .collect();
+    let look = move || {
+        let has_any = |logs: &[Log]| logs.iter().any(|log| log.path.exists());
+        let mut found = logs.iter().filter(|(_, logs)| has_any(logs));
+        found.next().map(|(number, _)| *number)
+    };
+    let found = tokio::task::spawn_blocking(look).await.ok().flatten();
+    Some(found.unwrap_or(last))
 }
 
 /// The logs that may be meant.

@@ -7,6 +7,7 @@ use crate::daemon::seats::why_out_of_use;
 use crate::model::Name;
 use crate::model::spec::SamplerKind;
 use crate::model::study::{Phase, Study};
+use crate::model::trial::Sitting;
 use crate::search::neighbours::Disturbance;
 use crate::wire::reply::{Neighbours, Slot};
 
@@ -32,10 +33,7 @@ pub fn all(view: &View) -> Vec<Slot> {
 fn idle(view: &View, slot: &Option<Name>) -> String {
     let study = &*view.study;
     if study.is_out_of_use(slot) {
-        return format!(
-            "out of use: {}; when that is mended: autotunectl resume",
-            why_out_of_use(study, slot)
-        );
+        return why_out_of_use(study, slot);
     }
     match study.phase() {
         Phase::Paused(_) => return "the study is paused".to_owned(),
@@ -45,6 +43,13 @@ fn idle(view: &View, slot: &Option<Name>) -> String {
     let alone = study.all_running().find(|_| study.runs_alone());
     if let Some(trial) = alone {
         return format!("trial {} is measured alone", trial.id);
+    }
+    let places = study.spec().places();
+    let is_gone = |sitting: &Sitting| !places.contains(&sitting.slot);
+    let mut running = study.all_running();
+    if let Some(trial) = running.find(|trial| trial.running().is_some_and(is_gone)) {
+        let trial = trial.id;
+        return format!("trial {trial} is to end first, in a slot that the spec has no more");
     }
     if view.asking.is_some() {
         return "the advisor is asked".to_owned();

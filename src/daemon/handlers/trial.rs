@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::{Context, common};
+use super::{Context, common, log};
 use crate::base::clock;
 use crate::model::choice::Choice;
 use crate::model::remedy;
-use crate::model::study::Study;
+use crate::model::study::{Phase, Study};
 use crate::model::trial::{Trial, TrialId, log_name};
 use crate::report::advice::subject;
 use crate::report::curves::spread;
@@ -27,7 +27,7 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
         return Reply::Refused(Refusal::NoSuchTrial(number));
     };
     let first = study.first_service_name();
-    let sitting = trial.sittings.last().map_or(1, |sitting| sitting.number);
+    let sitting = log::meant(context, &trial, None).await.unwrap_or(1);
     let steps = study.spec().steps.iter().map(|step| {
         let own = (first.as_deref() != Some(&*step.name)).then_some(&*step.name);
         let path = context.folders.log(&log_name(trial.id, sitting, own));
@@ -65,8 +65,18 @@ pub async fn answer(context: &Context, number: u32) -> Reply {
             .as_deref()
             .map(|choice| why(&study, &trial, choice)),
         curves: curves(&trial),
-        remedied_by: remedy::helper(&study, trial.id).map(|helper| helper.0),
+        remedied_by: study.helper(trial.id).map(|helper| helper.0),
+        no_remedy: no_remedy(&study, &trial),
     }))
+}
+
+/// Why it gets no remedy, where the spec has one for what it failed by.
+fn no_remedy(study: &Study, trial: &Trial) -> Option<String> {
+    match (remedy::chance(study, trial)?, study.phase()) {
+        (Err(why), _) => Some(why.to_string()),
+        (Ok(_), Phase::Done(reason)) => Some(format!("the study is done: {reason}")),
+        (Ok(_), _) => None,
+    }
 }
 
 /// Its curves, with as many points as fit into a reply.

@@ -1,10 +1,13 @@
 //! Faults of the host, slot by slot: one that works says nothing about another
 //! whose GPU is lost.
 
+use std::sync::Arc;
+
 use super::{Phase, Study};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::outcome::{Failure, FailureKind, Outcome};
+use crate::model::spec::Spec;
 use crate::model::trial::{SittingEnd, Trial};
 
 /// So many sittings in a row that the host's fault ended put a slot out of use.
@@ -40,6 +43,16 @@ impl Study {
     /// Whether the host's fault has ended the latest sitting of any slot.
     pub fn has_host_faults(&self) -> bool {
         !self.host_faults.0.is_empty()
+    }
+
+    /// Gives the slots another try that are other ones in `written`: what got in
+    /// the way, a port or a GPU, need not be theirs any more.
+    pub(super) fn forget_faults_of_changed(&mut self, written: &Spec) {
+        let spec = Arc::clone(&self.spec);
+        self.host_faults.0.retain(|(slot, _)| {
+            let of = |spec: &Spec| slot.as_deref().and_then(|name| spec.slot(name).cloned());
+            of(&spec) == of(written)
+        });
     }
 
     /// Whether a slot is out of use until the study is resumed.

@@ -14,6 +14,7 @@ impl Study {
     /// Goes by another spec of its owner's from here on, as if it had been
     /// opened with that. The amendments lie on top of it.
     pub fn rewrite(&mut self, written: Arc<Spec>) {
+        self.forget_faults_of_changed(&written);
         self.written = written;
         let amendments = self.amendments.clone();
         self.amend(&amendments);

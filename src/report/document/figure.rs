@@ -127,8 +127,11 @@ pub enum LineKind {
     Incumbent,
     /// The trials that no other beats in both.
     Front,
-    /// A bound: through the whole plot at its one corner, upright.
-    Bound,
+    /// A least value: through the whole plot at its one corner, upright. What is
+    /// to its left misses it.
+    Least,
+    /// A greatest value: what is to its right misses it.
+    Most,
     /// The curve of a trial.
     Curve,
     /// That of one that was cut off, or failed.

@@ -20,6 +20,10 @@ const TITLED: usize = 500;
 const VALUE: usize = 14;
 /// So many values of a list have room under an axis.
 const VALUES: usize = 40;
+/// A range is cut into so many parts for the spread in each.
+const PARTS: usize = 6;
+/// So many trials tell a spread.
+const PARTED: usize = 3;
 
 pub(super) fn state(teller: &Teller<'_>, trial: &Trial) -> Option<State> {
     let is = |other: Option<&std::sync::Arc<Trial>>| other.is_some_and(|one| one.id == trial.id);
@@ -174,13 +178,16 @@ pub(super) fn trade_off(teller: &Teller<'_>, wanted: &Constraint) -> Option<Bloc
     if points.len() < 2 {
         return None;
     }
-    let ends = [wanted.min, wanted.max].into_iter().flatten();
+    let ends = [(LineKind::Least, wanted.min), (LineKind::Most, wanted.max)];
     let mut lines: Vec<Line> = ends
-        .map(|end| Line {
-            kind: LineKind::Bound,
-            label: words.label("the bound", "约束界限"),
-            points: vec![(end.get(), 0.0)],
-            title: String::new(),
+        .into_iter()
+        .filter_map(|(kind, end)| {
+            Some(Line {
+                kind,
+                label: teller.constraint(wanted),
+                points: vec![(end?.get(), 0.0)],
+                title: String::new(),
+            })
         })
         .collect();
     // More is better of what has a least value, less of what has a most.
@@ -204,9 +211,9 @@ pub(super) fn trade_off(teller: &Teller<'_>, wanted: &Constraint) -> Option<Bloc
             &format!("{metric} 与 {bound} 的权衡"),
         ),
         description: words.label(
-            "Each point is a trial. The upright line is the bound; the other joins the feasible \
-             trials that none beats in both.",
-            "每个点为一个试验；竖线为约束界限，另一条线连接在两项指标上都未被超过的可行试验。",
+            "Each point is a trial. The upright line is the bound, what is shaded misses it; the \
+             other line joins the feasible trials that none beats in both.",
+            "每个点为一个试验；竖线为约束界限，阴影部分不满足约束；另一条线连接在两项指标上都未被超过的可行试验。",
         ),
         x: Axis {
             label: bound,
@@ -303,16 +310,6 @@ fn effect(teller: &Teller<'_>, parameter: &Parameter) -> Option<Scatter> {
     if points.iter().all(|point| point.x == first) {
         return None;
     }
-    let spreads = means.into_iter().filter_map(|(place, means)| {
-        let Summary { mean, spread, .. } = Summary::of(means)?;
-        let spread = spread?;
-        Some(Spread {
-            x: place as f64,
-            low: mean - spread,
-            mean,
-            high: mean + spread,
-        })
-    });
     let kind = match &parameter.domain {
         Domain::Values(values) => {
             let name = |value| cut(&teller.value(&parameter.name, value), VALUE);
@@ -323,12 +320,20 @@ fn effect(teller: &Teller<'_>, parameter: &Parameter) -> Option<Scatter> {
         Domain::Int(_) => AxisKind::Whole,
         Domain::Float(_) => AxisKind::Linear,
     };
+    let spreads = match values {
+        Some(_) => spreads(
+            means
+                .into_iter()
+                .map(|(place, means)| (place as f64, means)),
+        ),
+        None => spreads(parts(&points, kind == AxisKind::Log).into_iter()),
+    };
     Some(Scatter {
         title: name.clone(),
         description: words.label(
-            "Each point is a trial; a bar is the mean of the trials at a value, with their \
-             standard deviation.",
-            "每个点为一个试验；横杠为该取值各试验的均值，竖线为其标准差。",
+            "Each point is a trial; a bar is the mean of the trials at a value, or in a part of a \
+             range, with their standard deviation.",
+            "每个点为一个试验；横杠为该取值（或取值范围中的一段）各试验的均值，竖线为其标准差。",
         ),
         x: Axis { label: name, kind },
         y: Axis {
@@ -338,9 +343,48 @@ fn effect(teller: &Teller<'_>, parameter: &Parameter) -> Option<Scatter> {
         points,
         rug: Vec::new(),
         lines: Vec::new(),
-        spreads: spreads.collect(),
+        spreads,
         legend: Vec::new(),
     })
+}
+
+/// Means at places, where there is a spread to be shown.
+fn spreads(means: impl Iterator<Item = (f64, Vec<Finite>)>) -> Vec<Spread> {
+    let spreads = means.filter_map(|(x, means)| {
+        let Summary { mean, spread, .. } = Summary::of(means)?;
+        let spread = spread?;
+        Some(Spread {
+            x,
+            low: mean - spread,
+            mean,
+            high: mean + spread,
+        })
+    });
+    spreads.collect()
+}
+
+/// The points of a range by equal parts of it, each at the middle of its part;
+/// none where so few points would say nothing of them.
+fn parts(points: &[Point], is_log: bool) -> Vec<(f64, Vec<Finite>)> {
+    let to = |x: f64| if is_log { x.ln() } else { x };
+    let from = |x: f64| if is_log { x.exp() } else { x };
+    let places = points.iter().map(|point| to(point.x));
+    let (low, high) = places.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), x| {
+        (low.min(x), high.max(x))
+    });
+    let size = (high - low) / PARTS as f64;
+    if points.len() < PARTS * PARTED || !(size.is_finite() && size > 0.0) {
+        return Vec::new();
+    }
+    let mut parts = vec![Vec::new(); PARTS];
+    for point in points {
+        let part = ((to(point.x) - low) / size) as usize;
+        parts[part.min(PARTS - 1)].extend(Finite::new(point.y));
+    }
+    let middle = |part: usize| from(low + (part as f64 + 0.5) * size);
+    let parts = parts.into_iter().enumerate();
+    let parts = parts.filter(|(_, means)| means.len() >= PARTED);
+    parts.map(|(part, means)| (middle(part), means)).collect()
 }
 
 /// What was done when.

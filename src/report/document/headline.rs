@@ -6,7 +6,7 @@ use crate::model::outcome::Outcome;
 use crate::model::study::Phase;
 use crate::model::trial::Trial;
 use crate::report::overview::{self, Gain};
-use crate::report::phrase::{clean, constraint, figures, mean_and_spread, percent};
+use crate::report::phrase::{clean, figures, mean_and_spread, percent};
 use crate::search::confirm::Confirmation;
 use crate::search::statistics::{CONFIDENCE, Comparison, Interval};
 
@@ -63,15 +63,18 @@ fn kept<'a>(
         let mut text = mean_and_spread(&summary);
         if let Some(sure) = teller.study.confidence(best, wanted) {
             // Nothing that was measured is certain.
-            let sure = percent(sure.min(0.999));
+            let (english, chinese) = match sure < 0.99 {
+                true => (percent(sure), percent(sure)),
+                false => ("over 99 %".to_owned(), "超过 99 %".to_owned()),
+            };
             text += " (";
             text += &words.label(
-                &format!("kept with a confidence of {sure}"),
-                &format!("满足约束的置信度 {sure}"),
+                &format!("kept with a confidence of {english}"),
+                &format!("满足约束的置信度 {chinese}"),
             );
             text.push(')');
         }
-        Some((constraint(wanted), text))
+        Some((teller.constraint(wanted), text))
     })
 }
 
@@ -286,7 +289,7 @@ fn doubts(teller: &Teller<'_>) -> Vec<Block> {
         }
     }
     for (wanted, mean) in &found.missed {
-        let (wanted, mean) = (constraint(wanted), figures(*mean, 4));
+        let (wanted, mean) = (teller.constraint(wanted), figures(*mean, 4));
         blocks.push(words.text(
             format!("In the fresh starts the best misses {wanted}: it is {mean}."),
             format!("重新启动后最优参数未满足 {wanted}：实测 {mean}。"),

@@ -50,6 +50,7 @@ use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::dialogues::Dialogues;
 use crate::model::form::{Format, Languages};
+use crate::model::metric::Constraint;
 use crate::model::notify::Language;
 use crate::model::outcome::Outcome;
 use crate::model::params::Params;
@@ -367,6 +368,22 @@ impl Teller<'_> {
         match said.quoted {
             Some(quoted) => format!("{reason}: {}", clean(quoted)),
             None => reason,
+        }
+    }
+
+    /// What a constraint asks for: `accuracy ≥ 0.88 with confidence 0.9`.
+    fn constraint(&self, wanted: &Constraint) -> String {
+        let english = clean(&wanted.to_string());
+        match (self.words.0, wanted.confidence) {
+            (Languages::Chinese, Some(sure)) => {
+                let bounds = Constraint {
+                    confidence: None,
+                    ..wanted.clone()
+                };
+                let bounds = clean(&bounds.to_string());
+                format!("{bounds}（置信度 {}）", sure.get())
+            }
+            _ => english,
         }
     }
 

@@ -8,7 +8,7 @@ use crate::model::space::Parameter;
 use crate::model::spec::{Budget, SamplerKind};
 use crate::model::step::StepKind;
 use crate::report::discretion;
-use crate::report::phrase::{clean, constraint, cut, shown};
+use crate::report::phrase::{clean, counted, cut, shown};
 
 /// What the values of a parameter take at most of a line, in columns.
 const VALUES: usize = 160;
@@ -29,7 +29,11 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         ),
     ];
     if !spec.constraints.is_empty() {
-        let wanted: Vec<String> = spec.constraints.iter().map(constraint).collect();
+        let wanted: Vec<String> = spec
+            .constraints
+            .iter()
+            .map(|wanted| teller.constraint(wanted))
+            .collect();
         facts.push((words.label("constraints", "约束"), wanted.join(", ")));
     }
     let each = teller.runs(spec.runs_per_trial().into());
@@ -108,7 +112,10 @@ fn confirmation(teller: &Teller<'_>) -> String {
 
 fn budget(teller: &Teller<'_>, budget: &Budget) -> String {
     let words = teller.words;
-    let trials = |most: u32| words.label(&format!("{most} trials"), &format!("{most} 个试验"));
+    let trials = |most: u32| {
+        let english = counted(most.into(), "trial");
+        words.label(&english, &format!("{most} 个试验"))
+    };
     let gpu = |most| {
         let most = show_duration(most);
         words.label(&format!("{most} of GPU time"), &format!("GPU 时间 {most}"))

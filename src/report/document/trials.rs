@@ -10,7 +10,7 @@ use crate::model::outcome::Outcome;
 use crate::model::params::Params;
 use crate::model::trial::{Origin, Trial, TrialId};
 use crate::report::overview::misses;
-use crate::report::phrase::{clean, constraint, figures, mean_and_spread};
+use crate::report::phrase::{clean, figures, mean_and_spread};
 
 /// So many metrics have a column each.
 const METRICS: usize = 6;
@@ -204,7 +204,7 @@ fn missed(teller: &Teller<'_>, trial: &Trial) -> String {
         format!(
             "{} {mean} ({})",
             clean(&miss.constraint.metric),
-            constraint(&miss.constraint)
+            teller.constraint(&miss.constraint)
         )
     });
     each.collect::<Vec<_>>().join("; ")

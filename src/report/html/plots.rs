@@ -13,8 +13,10 @@ use crate::report::document::{
 };
 use crate::report::phrase::cut;
 
-/// The size of a plot that has the page to itself.
+/// The size of a plot that has a page to itself.
 const WIDE: (f64, f64) = (760.0, 340.0);
+/// The same on a page as narrow as a phone's.
+const NARROW: (f64, f64) = (360.0, 300.0);
 /// The size of one of several.
 const SMALL: (f64, f64) = (330.0, 220.0);
 /// Of more points each has no element of its own: those of a state are one path,
@@ -25,16 +27,13 @@ const NAMES: f64 = 230.0;
 
 pub(super) fn figure(page: &mut String, figure: &Figure) {
     match figure {
-        Figure::Scatter(found) => {
-            let svg = scatter(found, WIDE);
-            framed(
-                page,
-                &found.title,
-                &found.description,
-                "wide",
-                &(svg + &legend(found)),
-            );
-        }
+        Figure::Scatter(found) => framed(
+            page,
+            &found.title,
+            &found.description,
+            |size| scatter(found, size),
+            &legend(found),
+        ),
         Figure::Panels { legend, panels } => {
             let Some(first) = panels.first() else { return };
             *page += "<figure><figcaption><small>";
@@ -51,29 +50,51 @@ pub(super) fn figure(page: &mut String, figure: &Figure) {
             *page += "</div></figure>\n";
         }
         Figure::Bars(found) => {
-            framed(page, &found.title, &found.description, "wide", &bars(found));
+            framed(
+                page,
+                &found.title,
+                &found.description,
+                |size| bars(found, size),
+                "",
+            );
         }
         Figure::Timeline(found) => {
             framed(
                 page,
                 &found.title,
                 &found.description,
-                "wide",
-                &timeline(found),
+                |size| timeline(found, size),
+                "",
             );
         }
         Figure::Map(found) => {
-            framed(page, &found.title, &found.description, "wide", &map(found));
+            framed(
+                page,
+                &found.title,
+                &found.description,
+                |size| map(found, size),
+                "",
+            );
         }
     }
 }
 
-fn framed(page: &mut String, title: &str, description: &str, class: &str, inner: &str) {
+/// A plot twice, of which a page shows the one that it has room for: made
+/// smaller, the text of the wide one could not be read.
+fn framed(
+    page: &mut String,
+    title: &str,
+    description: &str,
+    draw: impl Fn((f64, f64)) -> String,
+    legend: &str,
+) {
     let (title, description) = (escape(title), escape(description));
     let _ = writeln!(
         page,
         "<figure><figcaption>{title}<small>{description}</small></figcaption>\n\
-         <div class=\"{class}\">{inner}</div></figure>"
+         <div class=\"wide\">{}</div><div class=\"narrow\">{}</div>{legend}</figure>",
+        draw(WIDE),
+        draw(NARROW)
     );
 }
 
@@ -109,7 +130,7 @@ const fn line_class(kind: LineKind) -> &'static str {
     match kind {
         LineKind::Incumbent => "incumbent",
         LineKind::Front => "front",
-        LineKind::Bound => "bound",
+        LineKind::Least | LineKind::Most => "bound",
         LineKind::Curve => "curve",
         LineKind::CutCurve => "curve cut",
         LineKind::FirstCurve => "curve first",
@@ -126,7 +147,7 @@ fn ends(numbers: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
-    let is_bound = |kind| kind == LineKind::Bound;
+    let is_bound = |kind| matches!(kind, LineKind::Least | LineKind::Most);
     let corners = || {
         found
             .lines
@@ -183,6 +204,19 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
         (left, wide - right),
         (top, bottom),
     );
+    for line in &found.lines {
+        let Some(x) = line.points.first().map(|(x, _)| place(*x)) else {
+            continue;
+        };
+        let missed = match line.kind {
+            LineKind::Least => (left, x),
+            LineKind::Most => (x, wide - right),
+            _ => continue,
+        };
+        let size = (missed.1 - missed.0, bottom - top);
+        svg.rect("missed", (missed.0, top), size, None);
+        svg.line("bound", (x, top), (x, bottom));
+    }
     svg.line("edge", (left, bottom), (wide - right, bottom));
     svg.text((left, 12.0), Anchor::Start, &found.y.label);
     svg.text(
@@ -191,19 +225,16 @@ fn scatter(found: &Scatter, (wide, high): (f64, f64)) -> String {
         &found.x.label,
     );
 
-    for line in &found.lines {
-        match line.kind {
-            LineKind::Bound => {
-                if let Some((x, _)) = line.points.first() {
-                    svg.line("bound", (place(*x), top), (place(*x), bottom));
-                }
-            }
-            kind => svg.path(line_class(kind), &polyline(line, &place, &y), &line.title),
-        }
+    // A finger does not hover over a point.
+    let is_titled = wide > NARROW.0;
+    for line in found.lines.iter().filter(|line| !is_bound(line.kind)) {
+        let title = if is_titled { &*line.title } else { "" };
+        svg.path(line_class(line.kind), &polyline(line, &place, &y), title);
     }
     let spot = |point: &Point| (place(point.x), y.at(point.y));
-    points(&mut svg, &found.points, spot);
-    points(&mut svg, &found.rug, |point| (place(point.x), bottom - 8.0));
+    points(&mut svg, &found.points, is_titled, spot);
+    let below = |point: &Point| (place(point.x), bottom - 8.0);
+    points(&mut svg, &found.rug, is_titled, below);
     for spread in &found.spreads {
         let x = place(spread.x);
         let (low, mean, top) = (y.at(spread.low), y.at(spread.mean), y.at(spread.high));
@@ -272,11 +303,12 @@ fn x_axis(
     place
 }
 
-fn points(svg: &mut Svg, points: &[Point], place: impl Fn(&Point) -> (f64, f64)) {
+fn points(svg: &mut Svg, points: &[Point], is_titled: bool, place: impl Fn(&Point) -> (f64, f64)) {
     let mut order: Vec<&Point> = points.iter().collect();
     let rank = |state| State::ALL.iter().position(|known| *known == state);
     order.sort_by_key(|point| rank(point.state));
-    if points.len() <= SINGLE {
+    let is_many = points.len() > SINGLE;
+    if is_titled && !is_many {
         for point in order {
             let (x, y) = place(point);
             svg.path(class(point.state), &shape(point.state, x, y), &point.title);
@@ -292,32 +324,62 @@ fn points(svg: &mut Svg, points: &[Point], place: impl Fn(&Point) -> (f64, f64))
             let path = paths
                 .entry(rank(point.state).unwrap_or_default())
                 .or_default();
-            *path += &small(point.state, x, y);
+            let drawn = if is_many { small } else { shape };
+            *path += &drawn(point.state, x, y);
         }
     }
     for (rank, data) in paths {
-        svg.path(&format!("{} many", class(State::ALL[rank])), &data, "");
+        let many = if is_many { " many" } else { "" };
+        svg.path(&format!("{}{many}", class(State::ALL[rank])), &data, "");
     }
 }
 
-/// The names at the left, and how much they take.
-fn names_width<'a>(names: impl Iterator<Item = &'a String>) -> f64 {
-    names
-        .map(|name| width(name))
-        .fold(40.0, f64::max)
-        .min(NAMES)
-        + 14.0
+/// Where names of rows stand: at the left, or above them where that would leave
+/// too little.
+struct Names {
+    /// What they take at the left.
+    left: f64,
+    /// What each takes above its row.
+    above: f64,
+    /// The most that one takes.
+    room: f64,
 }
 
-/// A name that has room.
-fn fitted(name: &str, room: f64) -> String {
-    cut(name, (room / width("a")) as usize)
+impl Names {
+    fn of<'a>(names: impl Iterator<Item = &'a String>, wide: f64) -> Self {
+        if wide <= NARROW.0 {
+            let (left, above) = (0.0, 20.0);
+            return Self {
+                left,
+                above,
+                room: wide,
+            };
+        }
+        let left = names
+            .map(|name| width(name))
+            .fold(40.0, f64::max)
+            .min(NAMES)
+            + 14.0;
+        Self {
+            left,
+            above: 0.0,
+            room: left,
+        }
+    }
+
+    /// Writes one; at the left its foot is so far below the top of its row.
+    fn put(&self, svg: &mut Svg, name: &str, top: f64, foot: f64) {
+        let name = cut(name, (self.room / width("a")) as usize);
+        match self.above > 0.0 {
+            true => svg.text((0.0, top + 15.0), Anchor::Start, &name),
+            false => svg.text((self.left - 8.0, top + foot), Anchor::End, &name),
+        }
+    }
 }
 
-fn bars(found: &Bars) -> String {
-    let (row, top) = (26.0, 8.0);
-    let left = names_width(found.bars.iter().map(|(name, ..)| name));
-    let (wide, right) = (WIDE.0, 56.0);
+fn bars(found: &Bars, (wide, _): (f64, f64)) -> String {
+    let names = Names::of(found.bars.iter().map(|(name, ..)| name), wide);
+    let (row, top, left, right) = (26.0 + names.above, 8.0, names.left, 56.0);
     let height = top + row * found.bars.len() as f64 + 28.0;
     let most = found
         .bars
@@ -328,53 +390,46 @@ fn bars(found: &Bars) -> String {
     let mut svg = Svg::new(wide, height);
     for tick in super::axis::ticks(0.0, most, 6, false) {
         svg.line("grid", (place(tick), top), (place(tick), height - 24.0));
-        svg.text(
-            (place(tick), height - 8.0),
-            Anchor::Middle,
-            &format!("{:.0} %", 100.0 * tick),
-        );
+        let anchor = match place(tick) < 16.0 {
+            true => Anchor::Start,
+            false => Anchor::Middle,
+        };
+        let text = format!("{:.0} %", 100.0 * tick);
+        svg.text((place(tick), height - 8.0), anchor, &text);
     }
     for (index, (name, mean, low, high)) in found.bars.iter().enumerate() {
         let y = top + row * index as f64;
-        svg.text((left - 8.0, y + 17.0), Anchor::End, &fitted(name, left));
-        svg.rect(
-            "bar",
-            (left, y + 5.0),
-            ((place(*mean) - left).max(1.0), row - 10.0),
-            None,
-        );
-        svg.line(
-            "spread",
-            (place(*low), y + row / 2.0),
-            (place(*high), y + row / 2.0),
-        );
-        svg.text(
-            (place(*high) + 6.0, y + 17.0),
-            Anchor::Start,
-            &format!("{:.0} %", 100.0 * mean),
-        );
+        names.put(&mut svg, name, y, 17.0);
+        let y = y + names.above;
+        let size = ((place(*mean) - left).max(1.0), 16.0);
+        svg.rect("bar", (left, y + 5.0), size, None);
+        svg.line("spread", (place(*low), y + 13.0), (place(*high), y + 13.0));
+        let text = format!("{:.0} %", 100.0 * mean);
+        svg.text((place(*high) + 6.0, y + 17.0), Anchor::Start, &text);
     }
     svg.finish(&found.title, &found.description)
 }
 
-fn timeline(found: &Timeline) -> String {
-    let (row, top, wide, right) = (28.0, 6.0, WIDE.0, 26.0);
-    let left = names_width(found.lanes.iter().map(|lane| &lane.name));
+fn timeline(found: &Timeline, (wide, _): (f64, f64)) -> String {
+    let names = Names::of(found.lanes.iter().map(|lane| &lane.name), wide);
+    let (row, top, left, right) = (28.0 + names.above, 6.0, names.left, 26.0);
     let bottom = top + row * found.lanes.len() as f64;
     let place = |second: f64| left + second / found.length * (wide - left - right);
     let mut svg = Svg::new(wide, bottom + 26.0);
-    for second in moments(found.length) {
+    // As many as have room beside each other.
+    let most = (wide - left - right) / 72.0;
+    for second in moments(found.length, most) {
         svg.line("grid", (place(second), top), (place(second), bottom));
-        let text = match second > 0.0 {
-            true => show_duration(Duration::from_secs_f64(second)),
-            false => "0".to_owned(),
+        let anchor = match place(second) < 4.0 {
+            true => Anchor::Start,
+            false => Anchor::Middle,
         };
-        svg.text((place(second), bottom + 18.0), Anchor::Middle, &text);
+        svg.text((place(second), bottom + 18.0), anchor, &moment(second));
     }
     for (index, lane) in found.lanes.iter().enumerate() {
-        let name = &lane.name;
         let y = top + row * index as f64;
-        svg.text((left - 8.0, y + 18.0), Anchor::End, &fitted(name, left));
+        names.put(&mut svg, &lane.name, y, 18.0);
+        let y = y + names.above;
         let mut data = String::new();
         // What is too near to be told apart is one stretch.
         let mut last: Option<(f64, f64)> = None;
@@ -401,7 +456,7 @@ fn timeline(found: &Timeline) -> String {
             };
         }
         last.into_iter().for_each(&mut put);
-        svg.path(lane_class(lane.kind), &data, name);
+        svg.path(lane_class(lane.kind), &data, &lane.name);
     }
     svg.line("edge", (left, bottom), (wide - right, bottom));
     svg.finish(&found.title, &found.description)
@@ -418,13 +473,12 @@ const fn lane_class(kind: LaneKind) -> &'static str {
     }
 }
 
-/// Round moments from 0 to a length in seconds.
-fn moments(length: f64) -> Vec<f64> {
+/// Round moments from 0 to a length in seconds, about so many.
+fn moments(length: f64, most: f64) -> Vec<f64> {
     const STEPS: [f64; 18] = [
         1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 7200.0, 14_400.0,
         21_600.0, 43_200.0, 86_400.0, 172_800.0, 604_800.0,
     ];
-    let most = 7.0;
     let step = STEPS.into_iter().find(|step| length / step <= most);
     let step = step.unwrap_or_else(|| (length / most / 604_800.0).ceil() * 604_800.0);
     if length < 1.0 {
@@ -435,14 +489,38 @@ fn moments(length: f64) -> Vec<f64> {
         .collect()
 }
 
-fn map(found: &Map) -> String {
-    let (row, gap, top, wide) = (30.0, 6.0, 4.0, WIDE.0);
-    let left = names_width(found.rows.iter().map(|(name, _)| name));
+/// A round moment in full: `30s`, `1m 30s`, `2h`, `1d 12h`.
+fn moment(second: f64) -> String {
+    if second == 0.0 {
+        return "0".to_owned();
+    }
+    if second < 1.0 {
+        return show_duration(Duration::from_secs_f64(second));
+    }
+    let whole = second as u64;
+    let parts = [
+        (whole / 86_400, "d"),
+        (whole / 3600 % 24, "h"),
+        (whole / 60 % 60, "m"),
+        (whole % 60, "s"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect();
+    parts.join(" ")
+}
+
+fn map(found: &Map, (wide, _): (f64, f64)) -> String {
+    let (row, gap, top) = (30.0, 6.0, 4.0);
+    let names = Names::of(found.rows.iter().map(|(name, _)| name), wide);
+    let left = names.left;
     let mut places = Vec::new();
     let mut y = top;
     for (name, cells) in &found.rows {
         let mut x = left;
         let first = y;
+        y += names.above;
         let mut boxes = Vec::new();
         for cell in cells {
             let text = format!("{}: {}/{}", cell.value, cell.failed, cell.trials);
@@ -459,11 +537,30 @@ fn map(found: &Map) -> String {
     }
     let mut svg = Svg::new(wide, y + 4.0);
     for (name, first, boxes) in places {
-        svg.text((left - 8.0, first + 19.0), Anchor::End, &fitted(name, left));
+        names.put(&mut svg, name, first, 19.0);
         for ((x, y), size, share, text) in boxes {
-            svg.rect("box", (x, y + 2.0), (size, row - 6.0), Some(share * 0.6));
+            // A few of many are to be seen, too.
+            let opacity = share.sqrt() * 0.6;
+            svg.rect("box", (x, y + 2.0), (size, row - 6.0), Some(opacity));
             svg.text((x + 8.0, y + 18.0), Anchor::Start, &text);
         }
     }
     svg.finish(&found.title, &found.description)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_round_and_have_room() {
+        let shown = |length, most| {
+            let moments = moments(length, most).into_iter();
+            moments.map(moment).collect::<Vec<_>>().join(", ")
+        };
+        assert_eq!(shown(171.0, 7.0), "0, 30s, 1m, 1m 30s, 2m, 2m 30s");
+        assert_eq!(shown(171.0, 4.0), "0, 1m, 2m");
+        assert_eq!(shown(0.25, 7.0), "0, 250 ms");
+        assert_eq!(shown(130_000.0, 4.0), "0, 12h, 1d, 1d 12h");
+    }
 }
