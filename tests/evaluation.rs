@@ -24,7 +24,7 @@ fn scoring_and_what_is_read_of_the_tools() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     // All of them were found.
-    assert!(said.contains("\nRan 29 tests"), "{said}");
+    assert!(said.contains("\nRan 31 tests"), "{said}");
 }
 
 #[test]
@@ -61,6 +61,7 @@ CALLS = "{{dir}}/calls"
 PYTHONPATH = "{ROOT}/tests/helpers/ms-swift/lib"
 PYTHONDONTWRITEBYTECODE = "1"
 SWANLAB_API_KEY = "none"
+SWANLAB = "none"
 [[preflight]]
 name = "preflight"
 enabled = false
@@ -98,6 +99,11 @@ enabled = false
             "psyqa_rouge_l": 0.128_822_381_262_199_08,
             "psyqa_rouge_1": 0.185_426_154_847_104_73,
             "psyqa_bleu": 0.037_580_624_033_628_44, "psyqa_key_points": 0.25,
+            "base_pceb_mcq": 0.0, "base_pceb_mcq_partial": 0.111_111_111_111_111_1,
+            "base_psyqa_rouge_l": 0.128_822_381_262_199_08,
+            "base_psyqa_rouge_1": 0.185_426_154_847_104_73,
+            "base_psyqa_bleu": 0.037_580_624_033_628_44, "base_psyqa_key_points": 0.25,
+            "pceb_mcq_samples": 3.0, "psyqa_samples": 2.0,
         });
         assert_eq!(run["metrics"], expected);
     }
@@ -107,4 +113,113 @@ enabled = false
     assert_eq!(asked, ["tuned", "base", "tuned"], "{calls}");
     assert!(calls.contains("--tasks pceb_mcq,psyqa"), "{calls}");
     assert!(calls.contains("--limit 3"), "{calls}");
+}
+
+/// Two trials at the same time, each with a port of its own, and of each run the
+/// best of its checkpoints.
+#[test]
+fn in_two_slots_the_best_checkpoint_of_each_run_counts() {
+    let port = support::free_port();
+    let study = Study::new(&format!(
+        r#"
+preset = "ms-swift-sft"
+[study]
+name = "tuned"
+[objective]
+maximize = "score"
+[budget]
+trials = 2
+[base]
+VENV = "{ROOT}/tests/helpers/ms-swift"
+SCRIPTS = "{ROOT}/packaging/ms-swift"
+NPROC_PER_NODE = 2
+model = "base"
+dataset = "train.jsonl"
+report_to = "none"
+lm_eval = "pceb_mcq,psyqa"
+eval_weights = "psyqa.key_points=1"
+eval_base = "base"
+checkpoints = 2
+[space]
+learning_rate = [1e-4, 2e-4]
+lora_rank = [8]
+lora_alpha = [32]
+lora_dropout = [0.05]
+warmup_ratio = [0.0]
+[env]
+CALLS = "{{dir}}/calls"
+PYTHONPATH = "{ROOT}/tests/helpers/ms-swift/lib"
+PYTHONDONTWRITEBYTECODE = "1"
+SWANLAB_API_KEY = "none"
+SWANLAB = "none"
+STEPS = "100 200 300"
+BETTER = "tuned-200"
+[[slot]]
+name = "one"
+port = {{port}}
+env = {{ CUDA_VISIBLE_DEVICES = "0,1" }}
+[[slot]]
+name = "two"
+port = {port}
+env = {{ CUDA_VISIBLE_DEVICES = "2,3" }}
+[[preflight]]
+name = "preflight"
+enabled = false
+[[step]]
+name = "deploy"
+enabled = true
+[[step]]
+name = "evaluate"
+enabled = true
+"#
+    ));
+    fs::create_dir(study.path("data")).expect("a folder");
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+
+    let runs = study.events_of("run-ended");
+    let evaluated = runs.iter().filter(|run| run["step"] == "evaluate");
+    let evaluated: Vec<_> = evaluated.map(|run| &run["metrics"]).collect();
+    assert_eq!(evaluated.len(), 2, "{}", study.trace());
+    for metrics in evaluated {
+        assert_eq!(metrics["checkpoint"], 200.0, "{metrics}");
+        assert_eq!(
+            (&metrics["score"], &metrics["gain"]),
+            (&0.75.into(), &0.5.into())
+        );
+    }
+    let told = support::said::unfolded(&said(&output));
+    let scores = "checkpoints: 200: 0.75 (the best), 300: 0.25";
+    assert!(told.contains(scores), "{told}");
+
+    let calls = fs::read_to_string(study.path("calls")).expect("calls");
+    let deployed = calls.lines().filter(|line| line.starts_with("deploy "));
+    let mut ports: Vec<&str> = deployed
+        .filter_map(|line| {
+            line.split(' ')
+                .find_map(|word| word.strip_prefix("--port="))
+        })
+        .collect();
+    ports.sort_unstable();
+    let mut expected = [study.port.to_string(), port.to_string()];
+    expected.sort_unstable();
+    assert_eq!(ports, expected, "{calls}");
+    let torchrun = calls.lines().filter(|line| line.starts_with("torchrun "));
+    let mut torchrun: Vec<&str> = torchrun.collect();
+    torchrun.sort_unstable();
+    assert_eq!(
+        torchrun,
+        ["torchrun 2 29501", "torchrun 2 29502"],
+        "{calls}"
+    );
+    // Once for both, whichever of them comes first.
+    let of_base = calls
+        .lines()
+        .filter(|line| line.starts_with("lm_eval base "));
+    assert_eq!(of_base.count(), 1, "{calls}");
+    // What was the best is merged, and kept.
+    let merged = fs::read_to_string(study.out("merged/model.safetensors")).expect("merged");
+    assert!(merged.trim_end().ends_with("/best-checkpoint"), "{merged}");
+    let kept = study.out("artifacts/best/best-checkpoint/adapter_model.safetensors");
+    assert!(kept.exists(), "{}", kept.display());
 }

@@ -95,8 +95,11 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     assert_eq!(mean("train_loss"), 0.761_371_12);
     assert_eq!(mean("steps"), 5.0);
     let told = good(&study, &["show", "1"]);
+    let flat = support::said::unfolded(&told);
     assert!(
-        told.contains("SwanLab: https://swanlab.cn/@me/mh-sft/runs/abc123"),
+        flat.contains(
+            "SwanLab: https://swanlab.cn/@some-workspace/mh-sft/runs/oxjoanfo0123456789abc"
+        ),
         "{told}"
     );
 
@@ -120,9 +123,22 @@ fn a_fine_tuning_is_measured_kept_merged_and_compared() {
     let checkpoint = "trials/trial_00001/output/v0-20261121-211556/checkpoint-5";
     assert!(merged.trim_end().ends_with(checkpoint), "{merged}");
     assert!(study.out("artifacts/best").exists());
-    let dialogues = fs::read_to_string(study.path("dialogues-tuned.jsonl")).expect("dialogues");
+    let dialogues = fs::read_to_string(study.out("dialogues.jsonl")).expect("dialogues");
     let line = r#"{"prompt": "Who?", "base": "base", "best": "tuned"}"#;
     assert_eq!(dialogues, format!("{line}\n{line}\n"));
+
+    // Both are in the report; of the data sets, which are not evaluated, none is.
+    let report = good(&study, &["report", "--lang", "both", "-o", "-"]);
+    for words in ["Sample dialogues", "样例对话", "| Who?"] {
+        assert!(report.contains(words), "{words} in {report}");
+    }
+    assert!(!report.contains("C-Eval"), "{report}");
+    // What templates leave out is no argument in what is there to be pasted.
+    assert!(
+        report.contains("/bin/swift sft --model=base --use_hf=false"),
+        "{report}"
+    );
+    assert!(!report.contains("''"), "{report}");
 
     // The token is in no file but its own, and in no answer.
     assert!(!told.contains(TOKEN));
@@ -148,6 +164,45 @@ fn release_three_gets_the_name_that_it_knows() {
     assert!(expanded.contains("dataset = \"train.jsonl\""), "{expanded}");
     assert!(!expanded.contains(TOKEN), "{expanded}");
     assert!(said(&tried).contains("eval_loss"), "{}", said(&tried));
+}
+
+/// What comes of one trial whose stand-ins are told this by the environment.
+fn tried(base: &str, env: &str, more: &str) -> (Study, String) {
+    let study = on_preset(&format!("{READY}{more}"));
+    let spec = study.path("study.toml");
+    let text = fs::read_to_string(&spec).expect("the spec");
+    let text = text.replace("[base]\n", &format!("[base]\n{base}\n"));
+    let text = text.replace("[env]\n", &format!("[env]\n{env}\n"));
+    let text = text.replace("trials = 2", "trials = 3");
+    fs::write(&spec, text.replace("[1e-4, 2e-4]", "[1e-4]")).expect("written");
+    let said = support::said::unfolded(&said(&study.run()));
+    (study, said)
+}
+
+#[test]
+fn the_run_at_swanlab_is_told_or_that_there_is_none() {
+    let none = "SwanLab: no experiment was created";
+    let (_, local) = tried("swanlab_mode = \"local\"", "SWANLAB = \"local\"", "");
+    let watch = "SwanLab: swanlab watch /data/swanlog";
+    assert!(local.contains(watch) && !local.contains(none), "{local}");
+    let (_, lacking) = tried("", "SWANLAB = \"none\"", "");
+    assert!(lacking.contains(none), "{lacking}");
+    let (_, unwanted) = tried("report_to = \"none\"", "SWANLAB = \"none\"", "");
+    assert!(!unwanted.contains("SwanLab"), "{unwanted}");
+}
+
+#[test]
+fn what_takes_too_much_memory_is_tried_with_half_the_batch_where_that_is_asked_for() {
+    let calls = |study: &Study| fs::read_to_string(study.path("calls")).expect("calls");
+    let batch = |size: u32, steps: u32| {
+        format!("--per_device_train_batch_size={size} --gradient_accumulation_steps={steps}")
+    };
+    let (study, _) = tried("", "LARGEST = 4", "[remedy]\nenabled = true\n");
+    assert!(calls(&study).contains(&batch(4, 8)), "{}", calls(&study));
+    let (study, _) = tried("", "LARGEST = 4", "");
+    assert!(!calls(&study).contains(&batch(4, 8)), "{}", calls(&study));
+    let (study, _) = tried("", "BF16 = \"no\"", "[remedy]\nenabled = true\n");
+    assert!(calls(&study).contains("--fp16=true"), "{}", calls(&study));
 }
 
 #[test]

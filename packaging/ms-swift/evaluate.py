@@ -14,12 +14,18 @@ FOLDER/evalscope` shows the latter.
 
 With --base the base model is evaluated, too, once: `base.SET`, `base.score` and so
 on are its metrics, and `gain` is how much larger the score is than its.
+
+With --checkpoints several checkpoints of one training run are evaluated, as
+checkpoints.py serves them. The metrics are those of the one with the highest score,
+`checkpoint` is its step; a line before tells the scores of all.
 """
 
 import argparse
+import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import datetime
@@ -28,6 +34,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.dont_write_bytecode = True
+import checkpoints
 import scoring
 
 
@@ -42,7 +49,7 @@ class Failed(Exception):
 def main() -> int:
     options = arguments()
     try:
-        metrics = evaluate(options)
+        metrics = evaluate_checkpoints(options) if options.checkpoints else evaluate(options)
         if options.base:
             of_base = evaluate_base(options)
             metrics.update({f"base.{name}": value for name, value in of_base.items()})
@@ -95,9 +102,59 @@ def evaluate(options: argparse.Namespace) -> dict:
     return metrics
 
 
+def evaluate_checkpoints(options: argparse.Namespace) -> dict:
+    """What is found of the best of several checkpoints, which is put into the
+    folder --best."""
+    if not (options.url and options.run):
+        raise Failed("--checkpoints wants --url and --run")
+    found = checkpoints.named(options.run, options.checkpoints, options.model)
+    if not found:
+        raise Failed(f"there is no whole checkpoint in {options.run}")
+    measured = []
+    # The order of training; of equals the earlier is the better.
+    for step, path, served in reversed(found):
+        name = f"{options.name}-checkpoint-{step}"
+        one = argparse.Namespace(**{**vars(options), "model": served, "name": name})
+        measured.append((step, path, evaluate(one)))
+    best = max(measured, key=lambda one: one[2]["score"])
+    told = [
+        f"{step}: {metrics['score']:.4g}" + (" (the best)" if step == best[0] else "")
+        for step, _, metrics in measured
+    ]
+    print(f"checkpoints by score: {', '.join(told)}", flush=True)
+    if options.best:
+        keep(best[1], Path(options.best))
+    return {**best[2], "checkpoint": best[0]}
+
+
+def keep(checkpoint: Path, folder: Path) -> None:
+    """Makes `folder` a copy of the checkpoint, which takes no room where the disk
+    has hard links."""
+
+    def link(old: str, new: str) -> None:
+        try:
+            os.link(old, new)
+        except OSError:
+            shutil.copy2(old, new)
+
+    new = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(new, ignore_errors=True)
+    shutil.copytree(checkpoint, new, copy_function=link)
+    shutil.rmtree(folder, ignore_errors=True)
+    new.rename(folder)
+
+
 def evaluate_base(options: argparse.Namespace) -> dict:
     """The same of the base model, which is evaluated once: what was found is kept
-    in OUTPUT/base.json for as long as the same is asked."""
+    in OUTPUT/base.json for as long as the same is asked. Who else needs it at the
+    same time waits."""
+    Path(options.output).mkdir(parents=True, exist_ok=True)
+    with open(Path(options.output) / "base.lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return known_or_new_base(options)
+
+
+def known_or_new_base(options: argparse.Namespace) -> dict:
     of_base = argparse.Namespace(**{**vars(options), "model": options.base, "name": "base"})
     own = own_files(options, options.lm_eval + options.evalscope)
     data = {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in own}
@@ -133,6 +190,9 @@ def arguments() -> argparse.Namespace:
     add("--model", required=True, help="the served model's name, or the folder of a model")
     add("--url", help="a server, up to /v1; without it the model is loaded from its folder")
     add("--base", metavar="MODEL", help="the base model, evaluated once for the same OUTPUT")
+    add("--checkpoints", type=count, metavar="N", help="of one run the N newest, or `all`")
+    add("--run", metavar="FOLDER", help="the --output_dir of that run")
+    add("--best", metavar="FOLDER", help="becomes a copy of the best of them, by hard links")
     add("--data", default="data", metavar="FOLDER",
         help="NAME.jsonl in it is the data set NAME, see scoring.py (default: data)")
     add("--output", required=True, metavar="FOLDER", help="what the tools write")
@@ -147,6 +207,12 @@ def arguments() -> argparse.Namespace:
     add("--max-tokens", help="tokens of an answer")
     add("--dtype", default="auto", help="of a loaded model")
     return parser.parse_args()
+
+
+def count(text: str) -> str:
+    if not checkpoints.is_count(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is neither a number, 1 or more, nor `all`")
+    return text
 
 
 def words(text: str) -> list:
@@ -262,6 +328,9 @@ def lm_eval_metrics(results: dict) -> dict:
             found.setdefault(f"{data_set}.{metric}", value)
             if filtered != "none":
                 found[f"{data_set}.{metric}.{filtered}"] = value
+    for data_set, count in (results.get("n-samples") or {}).items():
+        if is_number(count.get("effective")):
+            found[f"{data_set}.samples"] = count["effective"]
     return found
 
 
@@ -278,6 +347,8 @@ def evalscope_metrics(report: dict) -> dict:
         found[f"{data_set}.{metric_name(metric)}"] = value
         if data_set not in found or metric.get("identity") == main:
             found[data_set] = value
+            if is_number(metric.get("num")):
+                found[f"{data_set}.samples"] = metric["num"]
     return found
 
 

@@ -182,26 +182,36 @@ def look_at_data(dataset):
 
 def look_at_swanlab(report_to, mode, project):
     if report_to == "none" or "swanlab" not in report_to.split():
-        return False
+        return
     found = release("swanlab")
     if found is None:
         error('report_to = "swanlab", but swanlab is not installed: pip install swanlab')
-        return False
+        return
     ok(f"swanlab {found}")
-    if mode not in ("cloud", "local"):
-        warn(f"swanlab_mode is {mode}, not cloud or local")
     if not project or project == "none":
         warn("swanlab_project is missing: runs end up in a project of swift's choice")
+    elsewhere = 'or set swanlab_mode = "local", or report_to = "none"'
     if mode == "local":
-        return False
+        if not is_there("swanboard"):
+            error("swanlab_mode = local shows nothing without: pip install 'swanlab[dashboard]'")
+        return
+    if mode != "cloud":
+        error(f"swanlab_mode is {mode}: swift takes cloud or local; report_to = \"none\" does without")
+        return
     logged_in = glob.glob(os.path.expanduser("~/.swanlab/*netrc*"))
     if not os.environ.get("SWANLAB_API_KEY") and not logged_in:
-        warn(
-            "SWANLAB_API_KEY is missing: nothing is uploaded, or swift stops. Put it into .env in "
-            "the workdir (chmod 600), or the credential swanlab_api_key, or set swanlab_mode = "
-            '"local", or report_to = "none"'
+        error(
+            "SWANLAB_API_KEY is missing: swift stops without. Put it into .env in the workdir "
+            f"(chmod 600), or the credential swanlab_api_key, {elsewhere}"
         )
-    return True
+        return
+    address = os.environ.get("SWANLAB_API_HOST", "https://api.swanlab.cn")
+    host = urllib.parse.urlsplit(address if "//" in address else f"//{address}").hostname
+    trouble = reaches(host)
+    if trouble:
+        error(f"SwanLab cannot be reached ({trouble}): swift stops then; {elsewhere[3:]}")
+    else:
+        ok(f"SwanLab at {host} can be reached")
 
 
 def reaches(host):

@@ -41,6 +41,12 @@ pub(super) fn carry_out(args: &Args) -> Exit {
             finding.state = finding.state.min(State::Warning);
             tell(&finding);
         }
+        for finding in doctor::secrets::look(&checked.spec) {
+            match finding.state {
+                State::Ok => note(&format!("{}: {}", finding.check.name(), finding.text)),
+                _ => tell(&finding),
+            }
+        }
     }
     let mut out = anstream::stdout();
     if args.expand {
@@ -66,11 +72,8 @@ pub(super) fn carry_out(args: &Args) -> Exit {
 pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Exit> {
     let checked = parse_spec(source)?;
     let color = color::wanted(Choice::Auto, &std::io::stderr());
+    checked.notes.iter().for_each(|text| note(text));
     let mut stderr = anstream::stderr();
-    for note in &checked.notes {
-        let text = after_label("note", note);
-        let _ = writeln!(stderr, "{DOUBTFUL}note{DOUBTFUL:#}{text}");
-    }
     if !checked.warnings.is_empty() {
         let _ = write!(stderr, "{}", checked.warnings.render(color));
     }
@@ -85,6 +88,11 @@ pub(super) fn read_source(source: &SpecSource, host: bool) -> Result<Checked, Ex
         return Err(Exit::Spec);
     }
     Ok(checked)
+}
+
+fn note(text: &str) {
+    let text = after_label("note", text);
+    let _ = writeln!(anstream::stderr(), "{DOUBTFUL}note{DOUBTFUL:#}{text}");
 }
 
 /// Says what a look at this machine has found, unless all is well.

@@ -65,12 +65,12 @@ fn artifacts_of(
         let made = made.and_then(|node| artifact(r, &node, folder, known));
         let mut truth = |r: &mut Reader<'_>, key| {
             let node = section.take(key);
-            node.and_then(|node| node.truth(r)).unwrap_or_default()
+            node.and_then(|node| node.truth(r))
         };
         let (newest, required) = (truth(r, "newest"), truth(r, "required"));
         section.finish(r);
         artifacts.extend(made.map(|made| Artifact {
-            newest,
+            newest: newest.unwrap_or_default(),
             required,
             ..made
         }));
@@ -93,7 +93,7 @@ fn artifact(r: &mut Reader<'_>, node: &Node<'_>, folder: &Path, known: &Known) -
     Some(Artifact {
         pattern,
         newest: false,
-        required: false,
+        required: None,
     })
 }
 

@@ -50,7 +50,7 @@ pub(super) fn read(
         let timeout = section.take("timeout");
         let timeout = timeout.and_then(|node| node.some_time(r));
         let notes = section.take("notes");
-        let notes = notes.map_or_else(Vec::new, |node| notes::read(r, &node));
+        let notes = notes.map_or_else(Vec::new, |node| notes::read(r, &node, context.0));
         section.refuse(
             r,
             &OF_TRIALS,

@@ -89,7 +89,7 @@
 //! | | `format` | `md`, `html`, `both`: of those | `both` |
 //! | | `title` | text: their heading | one that names the study |
 //! | | `notes` | text: what else is to be said; an empty line ends a paragraph | none |
-//! | | `dialogues` | pattern of files with sample dialogues: among the best trial's artifacts, else in the workdir | none |
+//! | | `dialogues` | pattern of files with sample dialogues: among the best trial's artifacts, else in the study's output, else in the workdir | none |
 //! | `[[report.dataset]]` | `name` | text: a data set that models are evaluated on | required |
 //! | | `samples` | whole number, 1 or more, or a metric: how many samples of it | none |
 //! | | `metrics` | `{ HEADING = METRIC }`: what is measured on it | required |
@@ -520,7 +520,7 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
     let host = study::host(r, host);
     let limits = limits::read(r, limits, host.cgroup);
     let retention = retention::read(r, retention);
-    let (report, reported) = report::read(r, report);
+    let (mut report, reported) = report::read(r, report);
     let control = study::control(r, control);
     let files = study::files(r, files);
     let notify = notify::read(r, notify);
@@ -583,8 +583,11 @@ fn check_root(r: &mut Reader<'_>, mut root: Section<'_>) -> Option<Spec> {
             study::yielded(r, &constraint.metric, span, &yields);
             study::not_optional(r, &constraint.metric, span, &steps);
         }
+        report::leave_out(r, &mut report, &yields);
         for (metric, span) in &reported {
-            study::yielded(r, metric, span, &yields);
+            if !report::is_idle(r, metric, &yields) {
+                study::yielded(r, metric, span, &yields);
+            }
         }
     }
     let sees_all = |step: &Step| step.params_in_env;

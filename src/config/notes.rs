@@ -5,12 +5,13 @@ use toml::de::DeValue;
 use super::reader::Node;
 use super::reader::Reader;
 use super::study;
+use super::text::{self, Known};
 use crate::model::step::Note;
 
 /// The most notes of a step.
 const MOST: usize = 16;
 
-pub(super) fn read(r: &mut Reader<'_>, node: &Node<'_>) -> Vec<Note> {
+pub(super) fn read(r: &mut Reader<'_>, node: &Node<'_>, known: &Known) -> Vec<Note> {
     let given = node.section(r, "`notes`");
     let nodes = given.map(super::reader::Section::rest).unwrap_or_default();
     if let Some(node) = nodes.get(MOST) {
@@ -29,7 +30,7 @@ pub(super) fn read(r: &mut Reader<'_>, node: &Node<'_>) -> Vec<Note> {
                 let pattern = section.require(r, "regex", "'https://\\S+'");
                 let pattern = pattern.and_then(|node| node.pattern(r));
                 let missing = section.take("missing");
-                let missing = missing.and_then(|node| node.filled_text(r));
+                let missing = missing.and_then(|node| text::filled(r, &node, known));
                 section.finish(r);
                 (pattern, missing)
             }
@@ -38,7 +39,7 @@ pub(super) fn read(r: &mut Reader<'_>, node: &Node<'_>) -> Vec<Note> {
         notes.extend(pattern.map(|pattern| Note {
             name: node.key.into(),
             pattern,
-            missing: missing.map(str::to_owned),
+            missing,
         }));
     }
     notes

@@ -31,6 +31,8 @@ pub(super) struct Reader<'t> {
     pub(super) digest: Sha256,
     /// The names that templates and rules ask for.
     pub(super) asked: BTreeSet<Name>,
+    /// The texts and keys of steps that are switched off.
+    pub(super) idle: Vec<String>,
     /// The preset that the text builds on, and where its text begins in the
     /// whole.
     pub(super) preset: Option<(&'t str, usize)>,
@@ -49,6 +51,7 @@ impl<'t> Reader<'t> {
             folder,
             digest: Sha256::new_with_prefix(text),
             asked: BTreeSet::new(),
+            idle: Vec::new(),
             preset: None,
             complaints: Vec::new(),
             hidden: Vec::new(),

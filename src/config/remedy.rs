@@ -22,24 +22,25 @@ pub(super) fn read(
     };
     let enabled = section.take("enabled").and_then(|node| node.truth(r));
     let nodes = section.rest();
-    let remedies: Vec<Remedy> = nodes
-        .iter()
+    let is_on = enabled.unwrap_or(true);
+    let remedies = nodes.iter().filter(|node| is_of_trouble(r, node));
+    let remedies: Vec<&Node<'_>> = remedies.collect();
+    // Those of a preset that wait may name what this spec protects.
+    let remedies = remedies.into_iter().filter(|_| is_on);
+    remedies
         .filter_map(|node| remedy(r, node, declared))
-        .collect();
-    match enabled {
-        Some(false) => Vec::new(),
-        _ => remedies,
-    }
+        .collect()
 }
 
-fn remedy(r: &mut Reader<'_>, node: &Node<'_>, declared: &Declared) -> Option<Remedy> {
+/// Whether the key names a trouble that a remedy can be given for.
+fn is_of_trouble(r: &mut Reader<'_>, node: &Node<'_>) -> bool {
     let Some(trouble) = troubles::named(node.key) else {
         let names = || troubles::all().iter().map(|trouble| trouble.name.as_str());
         let help = did_you_mean(node.key, names());
         let help = help.unwrap_or_else(|| "autotune(7) lists them".to_owned());
         let message = format!("there is no known trouble `{}`", node.key);
         r.error_help(&node.key_span, message, help.as_str());
-        return None;
+        return false;
     };
     if trouble.host_fault().is_some() {
         let message = format!(
@@ -47,8 +48,12 @@ fn remedy(r: &mut Reader<'_>, node: &Node<'_>, declared: &Declared) -> Option<Re
             node.key
         );
         r.error_help(&node.key_span, message, "leave it out");
-        return None;
+        return false;
     }
+    true
+}
+
+fn remedy(r: &mut Reader<'_>, node: &Node<'_>, declared: &Declared) -> Option<Remedy> {
     let mut section = node.section(r, &format!("[remedy.{}]", node.key))?;
     let mut seen = Vec::new();
     let mut numbers = |r: &mut Reader<'_>, key: &'static str| {

@@ -51,6 +51,25 @@ pub(super) fn read(r: &mut Reader<'_>, section: Option<Section<'_>>) -> (Reporti
     (report, asked)
 }
 
+/// Leaves out what only steps that are switched off would measure or write: a
+/// preset says once what its steps have to show.
+pub(super) fn leave_out(r: &Reader<'_>, report: &mut Reporting, yields: &[Name]) {
+    let dialogues = report.dialogues.as_ref();
+    let ending = dialogues.map(|pattern| format!("/{pattern}"));
+    if ending.is_some_and(|ending| r.idle.iter().any(|text| text.ends_with(&ending))) {
+        report.dialogues = None;
+    }
+    report.datasets.retain(|set| {
+        let mut metrics = set.metrics.iter();
+        !metrics.any(|(_, metric)| is_idle(r, metric, yields))
+    });
+}
+
+/// Whether a metric is only yielded by a step that is switched off.
+pub(super) fn is_idle(r: &Reader<'_>, metric: &Name, yields: &[Name]) -> bool {
+    !yields.contains(metric) && r.idle.iter().any(|known| **known == **metric)
+}
+
 fn limited(r: &mut Reader<'_>, node: &Node<'_>, most: usize) -> Option<String> {
     let text = node.filled_text(r)?.trim();
     if text.len() > most {

@@ -10,7 +10,7 @@ use crate::model::step::{CurveSource, MetricSource, ReadyCheck, Step, StepKind};
 use crate::model::template::Template;
 
 /// Names one of which makes an address differ between trials that run side by
-/// side.
+/// side; the first, where each slot has a port.
 const ADDRESSES: [&str; 3] = [SLOT_PORT, SLOT, "trial"];
 /// The same of files, which also have to differ from those of the next trial in
 /// the slot: a trial may go on in another.
@@ -119,8 +119,10 @@ pub(super) fn check<'a>(
     if slots.len() < 2 {
         return;
     }
+    let has_ports = slots.iter().all(|slot| slot.port.is_some());
+    let addresses = &ADDRESSES[usize::from(!has_ports)..];
     for step in steps {
-        for (what, template) in shared(step) {
+        for (what, template) in shared(step, addresses) {
             let message = format!(
                 "{what} of the step `{}` is the same in every slot: `{}`",
                 step.name,
@@ -136,14 +138,14 @@ pub(super) fn check<'a>(
 }
 
 /// What of a step only one trial at a time may use.
-fn shared(step: &Step) -> Vec<(String, &Template)> {
+fn shared<'s>(step: &'s Step, addresses: &[&str]) -> Vec<(String, &'s Template)> {
     if let StepKind::Service(ready) = &step.kind {
         let address = match &ready.check {
             ReadyCheck::Http { url, .. } => Some(url),
             ReadyCheck::Tcp { address } => Some(address),
             ReadyCheck::Log { .. } => None,
         };
-        let shared = address.filter(|address| !asks_for(address, &ADDRESSES));
+        let shared = address.filter(|address| !asks_for(address, addresses));
         let shared = shared.map(|address| ("the address in `ready`".to_owned(), address));
         return shared.into_iter().collect();
     }

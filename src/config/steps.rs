@@ -101,9 +101,15 @@ fn ask(r: &mut Reader<'_>, value: &DeValue<'_>) {
             if let Ok(template) = Template::new(&**text) {
                 r.asked.extend(template.names().iter().cloned());
             }
+            r.idle.push(text.to_string());
         }
         DeValue::Array(values) => values.iter().for_each(|value| ask(r, value.get_ref())),
-        DeValue::Table(values) => values.values().for_each(|value| ask(r, value.get_ref())),
+        DeValue::Table(values) => {
+            for (key, value) in values {
+                r.idle.push(key.get_ref().to_string());
+                ask(r, value.get_ref());
+            }
+        }
         _ => {}
     }
 }
@@ -164,7 +170,7 @@ fn step(
     if let Some(node) = notes.as_ref().filter(|_| kind == Some(0)) {
         r.error(&node.key_span, "`notes` is for steps that come to an end");
     }
-    let notes = notes.map_or_else(Vec::new, |node| notes::read(r, &node));
+    let notes = notes.map_or_else(Vec::new, |node| notes::read(r, &node, known));
     let curves = section.take("progress");
     let curves = curves.map_or_else(Vec::new, |node| curves::read(r, &node, known));
     let stall_timeout = section.take("stall_timeout");

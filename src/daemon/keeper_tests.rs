@@ -47,7 +47,7 @@ impl Place {
                 .trim_start_matches('*')
                 .replace("{trial}", &trial.to_string_lossy()),
             newest: pattern.starts_with('*'),
-            required: false,
+            required: None,
         });
         let orders: Vec<ArtifactOrder> = orders.collect();
         let since = roots.begin(&orders);
@@ -212,7 +212,7 @@ fn nothing_from_elsewhere_is_taken() {
     let order = ArtifactOrder {
         pattern: "j*".to_owned(),
         newest: false,
-        required: false,
+        required: None,
     };
     let found = roots.find("train", &order, &[], &keep).expect("a search");
     assert_eq!(found.group.files, []);

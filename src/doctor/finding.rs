@@ -35,6 +35,8 @@ pub enum Check {
     Notify,
     /// What the advisor of `[advisor]` needs.
     Advisor,
+    /// The secrets that steps get by `pass_secrets`.
+    Secrets,
     /// Whether the system's journal takes what is said.
     Journald,
     /// Which systemd there is.
@@ -60,6 +62,7 @@ impl Check {
             Self::Certificates => "certificates",
             Self::Notify => "notify",
             Self::Advisor => "advisor",
+            Self::Secrets => "secrets",
             Self::Journald => "journald",
             Self::Systemd => "systemd",
         }

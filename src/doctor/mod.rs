@@ -13,6 +13,7 @@
 //! | [`ports`], [`gpus`] | what others may hold |
 //! | [`notify`] | secrets and certificates of the channels |
 //! | [`advisor`] | key and certificates of the advisor |
+//! | [`secrets`] | what steps get by `pass_secrets` |
 //! | [`service`], [`limits`] | cgroups, journald, systemd, containers; the limits of the spec |
 //! | [`side_by_side`] | all of it at once, for so long at most |
 //!
@@ -28,6 +29,7 @@ pub mod host;
 pub mod limits;
 pub mod notify;
 pub mod ports;
+pub mod secrets;
 pub mod service;
 pub mod side_by_side;
 pub mod steps;
@@ -140,6 +142,7 @@ fn looks_for(study: Option<&Study>) -> Looks {
         add(Check::Notify, with(|spec, _| notify::look(&spec.notify)));
         let advisor = |spec: &Spec, _: &Path| advisor::look(spec.advisor.as_ref(), &spec.workdir);
         add(Check::Advisor, with(advisor));
+        add(Check::Secrets, with(|spec, _| secrets::look(spec)));
     }
     add(
         Check::Memory,

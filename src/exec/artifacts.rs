@@ -24,7 +24,7 @@ use crate::base::{clock, file};
 pub struct ArtifactOrder {
     pub pattern: String,
     pub newest: bool,
-    pub required: bool,
+    pub required: Option<bool>,
 }
 
 /// What a runner needs to know of the artifacts of its trial.

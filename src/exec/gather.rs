@@ -31,8 +31,9 @@ pub(super) struct Made {
 #[derive(Default)]
 struct Look {
     groups: Vec<Group>,
-    /// The patterns that match nothing, and whether they are required.
-    missing: Vec<(String, bool)>,
+    /// The patterns that match nothing, and whether they are required, where that
+    /// was said.
+    missing: Vec<(String, Option<bool>)>,
     refused: Vec<String>,
 }
 
@@ -66,10 +67,12 @@ impl Sitting {
         let mut lacks = None;
         for (pattern, required) in look.missing.into_iter().filter(|_| is_good) {
             let text = reason::ARTIFACT_MISSING.say([&pattern]);
-            if required {
-                lacks.get_or_insert(text);
-            } else {
-                self.say_once(text);
+            match required {
+                Some(true) => {
+                    lacks.get_or_insert(text);
+                }
+                Some(false) => {}
+                None => self.say_once(text),
             }
         }
         while let Err(error) = self.list(step, look.groups.clone(), true) {

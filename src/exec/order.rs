@@ -470,7 +470,7 @@ impl Scope {
             stop_grace: step.stop_grace,
             log: places.logs.join(log),
             find,
-            notes: step.notes.iter().map(NoteOrder::from).collect(),
+            notes: self.notes(step)?,
             artifacts: self.artifacts(step)?,
             work,
         }))

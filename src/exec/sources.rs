@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Note, Which};
+use super::order::{OrderError, Scope};
+use crate::model::step::{CurveRule, CurveSource, MetricRule, MetricSource, Step, Which};
 use crate::model::template::Template;
 use crate::model::value::Finite;
 
@@ -190,7 +191,7 @@ impl CurveOrder {
     }
 }
 
-/// See [`Note`].
+/// See [`Note`](crate::model::step::Note).
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "as in model::step::Note")]
 pub struct NoteOrder {
@@ -199,12 +200,18 @@ pub struct NoteOrder {
     pub missing: Option<String>,
 }
 
-impl From<&Note> for NoteOrder {
-    fn from(note: &Note) -> Self {
-        Self {
-            name: note.name.to_string(),
-            pattern: note.pattern.source().to_owned(),
-            missing: note.missing.clone(),
-        }
+impl Scope {
+    /// What is to be told of a step's output.
+    pub(super) fn notes(&self, step: &Step) -> Result<Vec<NoteOrder>, OrderError> {
+        let each = step.notes.iter().map(|note| {
+            let missing = note.missing.as_ref();
+            let missing = missing.map(|text| self.fill(step, text, "notes"));
+            Ok(NoteOrder {
+                name: note.name.to_string(),
+                pattern: note.pattern.source().to_owned(),
+                missing: missing.transpose()?.filter(|text| !text.is_empty()),
+            })
+        });
+        each.collect()
     }
 }

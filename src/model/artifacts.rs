@@ -12,8 +12,9 @@ pub struct Artifact {
     pub pattern: Template,
     /// Whether only the newest of what it matches counts.
     pub newest: bool,
-    /// Whether a run that does not make it is bad.
-    pub required: bool,
+    /// Whether a run that does not make it is bad; where nobody has said that it
+    /// is not, such a run is warned of.
+    pub required: Option<bool>,
 }
 
 /// How a task goes on from a checkpoint of an earlier sitting of its trial.

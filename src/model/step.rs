@@ -57,8 +57,9 @@ pub struct Note {
     pub name: Name,
     /// Where it is: the first group, or all of the match without one.
     pub pattern: Pattern,
-    /// What to say of a run that ended well without it.
-    pub missing: Option<String>,
+    /// What to say of a run that ended well without it; nothing where it comes
+    /// out empty.
+    pub missing: Option<Template>,
 }
 
 /// A file or folder that is found as a step begins, and then takes the place of

@@ -30,11 +30,13 @@ struct Line {
 }
 
 /// Reads the dialogues that the spec names, from the newest file among the best
-/// trial's artifacts, else in the workdir; `None` where it names none.
+/// trial's artifacts, else in the output folder, else in the workdir; `None` where
+/// it names none.
 pub fn read(spec: &Spec, output_dir: &Path) -> Option<Dialogues> {
     let pattern = spec.report.dialogues.as_deref()?;
     let folders = [
         output_dir.join(&spec.files.best_model),
+        output_dir.to_owned(),
         spec.workdir.clone(),
     ];
     let found = folders

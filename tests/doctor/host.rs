@@ -253,3 +253,36 @@ fn secrets_and_certificates_of_channels_are_looked_for() {
     study.write_spec(SERVED);
     assert!(of(&doctor(&study).0, "notify").is_empty(), "nobody is told");
 }
+
+#[test]
+fn where_secrets_of_steps_are_is_told_and_none_is_shown() {
+    let spec = SERVED.replace(
+        "[study]\n",
+        "[study]\npass_secrets = [\"HERE_TOKEN\", \"NOWHERE_TOKEN\"]\n",
+    );
+    let study = Study::new(&spec);
+    let file = study.path(".env");
+    std::fs::write(&file, "HERE_TOKEN=sk-4711\n").expect("written");
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).expect("a mode");
+    let (checks, _) = doctor(&study);
+    let found = of(&checks, "secrets");
+    assert_eq!((found.len(), &found[0]["state"]), (1, &"ok".into()));
+    let told = format!("HERE_TOKEN is there (HERE_TOKEN in {})", file.display());
+    let told = [&*told, "nowhere, so that steps go without: NOWHERE_TOKEN"];
+    assert_eq!(found[0]["text"], told.join("; "));
+    let checked = study.autotuned(&["check", "study.toml"]);
+    let said_of_check = unfolded(&said(&checked));
+    assert!(said_of_check.contains(told[1]), "{said_of_check}");
+    assert!(!said_of_check.contains("4711"), "{said_of_check}");
+
+    std::fs::set_permissions(&file, Permissions::from_mode(0o644)).expect("a mode");
+    let (checks, code) = doctor(&study);
+    let found = of(&checks, "secrets");
+    assert_eq!(
+        (&found[0]["state"], code),
+        (&"error".into(), 1),
+        "{found:?}"
+    );
+    assert!(text(found[0]).contains("HERE_TOKEN: "), "{found:?}");
+    assert!(!text(found[0]).contains("4711"), "{found:?}");
+}

@@ -25,7 +25,10 @@ if os.environ.get("STATUS"):
     sys.exit(int(os.environ["STATUS"]))
 folder = pathlib.Path(sys.argv[sys.argv.index("--output_path") + 1])
 folder.mkdir(parents=True, exist_ok=True)
-for file in filter(None, os.environ["RECORDED"].split(os.pathsep)):
+settings = sys.argv[sys.argv.index("--model_args") + 1].split(",")
+model = dict(pair.split("=", 1) for pair in settings).get("model", "")
+recorded = os.environ["RECORDED"].replace("MODEL", model)
+for file in filter(None, recorded.split(os.pathsep)):
     (folder / "results_1.json").write_text(pathlib.Path(file).read_text())
 """
 
@@ -45,7 +48,7 @@ class Results(unittest.TestCase):
             found.update(evaluate.evalscope_metrics(recorded(f"evalscope-{name}.json")))
         self.assertEqual(found, EXPECTED_EVALSCOPE)
         found = evaluate.evalscope_metrics(recorded("evalscope-ceval.json"))
-        self.assertEqual(found, {"ceval": 0.0, "ceval.accuracy": 0.0})
+        self.assertEqual(found, {"ceval": 0.0, "ceval.accuracy": 0.0, "ceval.samples": 3})
 
     def test_of_a_benchmark_of_evalscope_itself(self):
         found = evaluate.evalscope_metrics(recorded("evalscope-general_qa.json"))
@@ -171,6 +174,81 @@ class Commands(unittest.TestCase):
         (self.folder / "out/base.json").write_text("{torn")
         self.assertEqual(models(self.run_it(*asked)), ["model=m", "model=b"])
 
+    def test_the_best_of_several_checkpoints_counts(self):
+        def results(model, value):
+            text = json.dumps({"results": {"psyqa": {"bleu,none": value}}})
+            (self.folder / f"{model}.json").write_text(text)
+
+        for step in 9, 10, 200:
+            checkpoint = self.folder / f"run/v0-2026/checkpoint-{step}"
+            checkpoint.mkdir(parents=True)
+            (checkpoint / "trainer_state.json").write_text("{}")
+            (checkpoint / "adapter.safetensors").write_text(str(step))
+        # Cut short, merged, and one to which a later start came again.
+        (self.folder / "run/v0-2026/checkpoint-300").mkdir()
+        merged = self.folder / "run/v0-2026/checkpoint-200-merged"
+        merged.mkdir()
+        (merged / "trainer_state.json").write_text("{}")
+        again = self.folder / "run/v1-2026/checkpoint-200"
+        again.mkdir(parents=True)
+        (again / "trainer_state.json").write_text("{}")
+        (again / "adapter.safetensors").write_text("again")
+        os.utime(self.folder / "run/v0-2026/checkpoint-200/trainer_state.json", (1, 1))
+
+        for model, value in (("m", 0.2), ("m-10", 0.4), ("m-9", 0.4)):
+            results(model, value)
+        asked = ["--lm-eval=psyqa", "--url=http://127.0.0.1:1/v1", f"--run={self.folder / 'run'}"]
+        best = self.folder / "best"
+        for number, told, step in (
+            ("all", "9: 0.4 (the best), 10: 0.4, 200: 0.2", 9),
+            ("2", "10: 0.4 (the best), 200: 0.2", 10),
+            ("1", "200: 0.2 (the best)", 200),
+        ):
+            with self.subTest(number):
+                ended = self.run_it(
+                    *asked, f"--checkpoints={number}", f"--best={best}", recorded=None,
+                    RECORDED=str(self.folder / "MODEL.json"),
+                )
+                self.assertEqual(ended.returncode, 0, ended.stderr)
+                *_, line, last = ended.stdout.splitlines()
+                self.assertEqual(line, f"checkpoints by score: {told}")
+                self.assertEqual(json.loads(last)["checkpoint"], step)
+                self.assertIn((best / "adapter.safetensors").read_text(), (str(step), "again"))
+        self.assertEqual((best / "adapter.safetensors").read_text(), "again")
+        self.assertEqual(list(self.folder.glob("best.new")), [])
+
+        for arguments, words in (
+            (["--checkpoints=0"], "'0' is neither a number, 1 or more, nor `all`"),
+            (["--checkpoints=2", "--url="], "--checkpoints wants --url and --run"),
+            (["--checkpoints=2", f"--run={best}"], "there is no whole checkpoint in"),
+        ):
+            with self.subTest(words):
+                ended = self.run_it(*asked, *arguments)
+                self.assertEqual(ended.returncode, 2)
+                self.assertIn(words, ended.stderr)
+
+    def test_checkpoints_are_served_by_these_names(self):
+        command = [sys.executable, "-B", str(ROOT / "packaging/ms-swift/checkpoints.py")]
+        run = self.folder / "run"
+        for step in 4, 8:
+            checkpoint = run / f"v0-2026/checkpoint-{step}"
+            checkpoint.mkdir(parents=True)
+            (checkpoint / "trainer_state.json").write_text("{}")
+
+        def served(*words):
+            return subprocess.run([*command, *words], capture_output=True, text=True)
+
+        ended = served("all", str(run), "tuned", "echo", "deploy", "--port=1")
+        names = f"tuned={run}/v0-2026/checkpoint-8 tuned-4={run}/v0-2026/checkpoint-4"
+        self.assertEqual(ended.stdout, f"deploy --port=1 --adapters {names}\n")
+        for words, told in (
+            (("no", str(run), "tuned", "echo"), "a number, 1 or more, or all"),
+            (("1", str(self.folder), "tuned", "echo"), "no whole checkpoint in"),
+        ):
+            ended = served(*words)
+            self.assertEqual(ended.returncode, 1)
+            self.assertIn(told, ended.stderr)
+
     def test_what_an_earlier_run_wrote_does_not_count(self):
         self.assertEqual(self.run_it("--lm-eval=psyqa").returncode, 0)
         ended = self.run_it("--lm-eval=psyqa", recorded=None)
@@ -233,6 +311,8 @@ EXPECTED_LM_EVAL = {
     "psyqa.rouge_1": 0.18542615484710473,
     "psyqa.bleu": 0.03758062403362844,
     "psyqa.key_points": 0.25,
+    "pceb_mcq.samples": 3,
+    "psyqa.samples": 2,
 }
 EXPECTED_EVALSCOPE = {
     "pceb_mcq.exact_match": 0.0,
@@ -243,4 +323,6 @@ EXPECTED_EVALSCOPE = {
     "psyqa.rouge_1": 0.1854,
     "psyqa.bleu": 0.0376,
     "psyqa.key_points": 0.25,
+    "pceb_mcq.samples": 3,
+    "psyqa.samples": 2,
 }

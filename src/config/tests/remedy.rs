@@ -76,4 +76,7 @@ fn slips_are_named() {
     // Switched off, but still read.
     let off = said("[remedy]\nenabled = false\n[remedy.no]\nhalve = 'BATCH'\n");
     assert!(off.contains("no known trouble `no`"), "{off}");
+    // A preset's rules may name what a spec protects, as long as they wait.
+    let off = said("[remedy]\nenabled = false\n[remedy.gpu-out-of-memory]\nhalve = 'KEPT'\n");
+    assert_eq!(off, "");
 }

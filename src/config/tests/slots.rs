@@ -100,6 +100,15 @@ fn a_name_of_slots_needs_slots() {
     // A preset can do for both.
     let either = "127.0.0.1:{{ slot_port if slot_port is defined else 8000 }}";
     assert_eq!(complaints(&GOOD.replace("127.0.0.1:8000", either)), "");
+    let slots = with(TWO).replace("127.0.0.1:{{ slot_port }}", either);
+    assert_eq!(complaints(&slots), "");
+    let no_ports = slots
+        .replace("port = 8000\n", "")
+        .replace("port = 8001\n", "");
+    says(
+        &no_ports,
+        "the address in `ready` of the step `serve` is the same",
+    );
     let hidden = with(&format!(
         "{TWO}\n[[slot]]\nname = \"c\"\nport = 1\nenv = {{ UTIL = 1, CUDA_VISIBLE_DEVICES = 5 }}"
     ));

@@ -103,6 +103,11 @@ fn script(teller: &Teller<'_>, best: &Trial) -> String {
     for step in &spec.steps {
         values.insert("step".to_owned(), step.name.to_string());
         values.insert("workdir".to_owned(), step.workdir.display().to_string());
+        // What is found as it begins is among these.
+        for find in &step.find {
+            let pattern = filled(&find.pattern, &values);
+            values.insert(find.name.to_string(), pattern);
+        }
         // What a step has of its own is its alone.
         let own = step
             .env
@@ -131,9 +136,7 @@ fn variable(
     text: &Template,
     values: &BTreeMap<String, String>,
 ) -> String {
-    let value = text
-        .render(values)
-        .unwrap_or_else(|_| text.source().to_owned());
+    let value = filled(text, values);
     let value = match discretion::is_secret(teller.study.spec(), name) {
         true => discretion::WITHHELD.to_owned(),
         false => discretion::address(&value),
@@ -141,13 +144,19 @@ fn variable(
     export(name, &value)
 }
 
+fn filled(text: &Template, values: &BTreeMap<String, String>) -> String {
+    text.render(values)
+        .unwrap_or_else(|_| text.source().to_owned())
+}
+
 /// The command of a step; what it is for stands behind it.
 fn command(step: &Step, values: &BTreeMap<String, String>) -> String {
     let words = step.command.iter();
-    // What these params do not fill in stays as it was written.
-    let words = words.map(|word| {
-        word.render(values)
-            .unwrap_or_else(|_| word.source().to_owned())
+    // What these params do not fill in stays as it was written, and what they
+    // leave out is no empty argument.
+    let words = words.filter_map(|word| {
+        let filled = filled(word, values);
+        (!filled.is_empty() || word.source().is_empty()).then_some(filled)
     });
     let words: Vec<String> = words.collect();
     let words: Vec<String> = discretion::words(&words)

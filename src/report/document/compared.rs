@@ -135,14 +135,29 @@ pub(super) fn changes(teller: &Teller<'_>) -> Option<Section> {
         table.marked(vec![clean(&change.name), from, to], Mark::Best);
     }
     let is_changed = |name: &Name| changed.iter().any(|change| change.name == *name);
+    // A preset has many that could not have been anything else.
+    let parameters = study.spec().space.parameters().iter();
+    let single = parameters.filter(|parameter| parameter.domain.size() == Some(1));
+    let single: Vec<&Name> = single.map(|parameter| &parameter.name).collect();
+    let mut left_out = 0;
     for (name, value) in params.iter().filter(|(name, _)| !is_changed(name)) {
+        if single.contains(&name) {
+            left_out += 1;
+            continue;
+        }
         let value = teller.value(name, value);
         let same = words.label("as it was", "未变");
         table.row(vec![clean(name), value, same]);
     }
-    teller.section(
-        "changes",
-        ("What is changed", "参数变化"),
-        vec![Block::Table(table)],
-    )
+    let mut blocks = Vec::new();
+    if !table.rows.is_empty() {
+        blocks.push(Block::Table(table));
+    }
+    if left_out > 0 {
+        blocks.push(words.text(
+            format!("Left out are those that have a single value: {left_out}."),
+            format!("另有 {left_out} 个参数只有一个取值，从略。"),
+        ));
+    }
+    teller.section("changes", ("What is changed", "参数变化"), blocks)
 }

@@ -24,15 +24,16 @@ pub(super) fn notes(teller: &Teller<'_>) -> Option<Section> {
 /// The base model against the best, by data set.
 pub(super) fn evaluation(teller: &Teller<'_>) -> Option<Section> {
     let (study, words) = (teller.study, teller.words);
-    let datasets = &study.spec().report.datasets;
+    let datasets = study.spec().report.datasets.iter();
+    let datasets: Vec<&Dataset> = datasets.filter(|set| has_words(teller, set)).collect();
     let mut headings: Vec<&str> = Vec::new();
-    for (heading, _) in datasets.iter().flat_map(|set| &set.metrics) {
+    for (heading, _) in datasets.iter().copied().flat_map(|set| &set.metrics) {
         if !headings.contains(&heading.as_str()) {
             headings.push(heading);
         }
     }
-    // Where no figures of a base model are named, the baseline stands for it.
-    let has_base = datasets.iter().any(|set| !set.base.is_empty());
+    // Where there are no figures of a base model, the baseline stands for it.
+    let has_base = datasets.iter().any(|set| knows_base(teller, set));
     let (base, left) = match has_base {
         true => (("base model", "基座模型"), None),
         false => (("baseline", "基线"), study.baseline()),
@@ -105,6 +106,23 @@ pub(super) fn evaluation(teller: &Teller<'_>) -> Option<Section> {
     teller.section("evaluation", title, blocks)
 }
 
+/// Whether there is anything to say of a data set: one that a preset names may
+/// never be evaluated.
+fn has_words(teller: &Teller<'_>, set: &Dataset) -> bool {
+    let is_measured = |metric| anywhere(teller, metric, None).is_some();
+    set.notes.is_some()
+        || knows_base(teller, set)
+        || set.metrics.iter().any(|(_, metric)| is_measured(metric))
+}
+
+/// Whether there is a figure of the base model.
+fn knows_base(teller: &Teller<'_>, set: &Dataset) -> bool {
+    set.base.iter().any(|(_, figure)| match figure {
+        Figure::Known(_) => true,
+        Figure::Metric(metric) => anywhere(teller, metric, None).is_some(),
+    })
+}
+
 /// A heading in both languages, where it is a word of the trade.
 fn named(heading: &str) -> (String, String) {
     let chinese = match heading.to_lowercase().as_str() {
@@ -124,12 +142,12 @@ fn of_base(teller: &Teller<'_>, set: &Dataset, heading: &str, left: Option<&Tria
     let metric = set.metrics.iter().find(|(known, _)| known == heading);
     match (known, metric, left) {
         (Some((_, Figure::Known(number))), ..) => figures(number.get(), 4),
+        (_, Some((_, metric)), Some(left)) => measured(left.summary(metric)),
         (Some((_, Figure::Metric(metric))), ..) => measured(anywhere(
             teller,
             metric,
             teller.study.baseline().map(|t| &**t),
         )),
-        (None, Some((_, metric)), Some(left)) => measured(left.summary(metric)),
         (None, Some(_), None) => "–".to_owned(),
         (None, None, _) => String::new(),
     }

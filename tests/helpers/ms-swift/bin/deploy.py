@@ -5,10 +5,15 @@ import http.server
 import json
 import sys
 
-options = dict(word[2:].split("=", 1) for word in sys.argv[1:] if "=" in word)
+words = [word for word in sys.argv[1:] if "=" in word]
+options = dict(word[2:].split("=", 1) for word in words if word.startswith("--"))
 models = [options["served_model_name"]]
-name, named, _ = options["adapters"].partition("=")
-models += [name] if named else []
+# One after `=`, or several after `--adapters`.
+adapters = [word for word in words if not word.startswith("--")]
+adapters += [options["adapters"]] if "adapters" in options else []
+for adapter in adapters:
+    name, named, _ = adapter.partition("=")
+    models += [name] if named else []
 
 
 class Chat(http.server.BaseHTTPRequestHandler):

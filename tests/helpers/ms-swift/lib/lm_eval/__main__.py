@@ -20,4 +20,7 @@ fixtures = Path(__file__).resolve().parents[4] / "fixtures/ms-swift"
 folder = Path(words["--output_path"])
 folder.mkdir(parents=True, exist_ok=True)
 recorded = (fixtures / "lm_eval-results.json").read_text(encoding="utf-8")
+# BETTER names a model that knows more than the real one did.
+if settings["model"] == os.environ.get("BETTER"):
+    recorded = recorded.replace('"key_points,none": 0.25', '"key_points,none": 0.75')
 (folder / "results_2026-11-22T16-43-13.json").write_text(recorded, encoding="utf-8")
