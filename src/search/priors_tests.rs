@@ -43,8 +43,10 @@ fn peak(params: &Params) -> f64 {
     100.0 - 4.0 * off("A", 7.0) - 3.0 * off("B", 3.0) - 2.0 * off("C", 5.0)
 }
 
-/// Speed and quality, or a failure.
-fn told(file: &str, rows: &[([u32; 3], Option<(f64, f64)>)]) -> Event {
+/// Digits, and their speed and quality or a failure.
+type Told = ([u32; 3], Option<(f64, f64)>);
+
+fn told(file: &str, rows: &[Told]) -> Event {
     let rows = rows.iter().zip(2..).map(|((digits, measured), row)| {
         let finite = |number| Finite::new(number).expect("finite");
         let metrics = measured.map(|(speed, quality)| {

@@ -254,8 +254,15 @@ fn failed(word: &str, cause: Option<&str>) -> Result<bool, String> {
 /// A table that is made of rows with different cells.
 struct Gathered {
     places: BTreeMap<Column, usize>,
-    rows: Vec<(u64, Vec<(usize, String)>, bool)>,
+    rows: Vec<GatheredRow>,
     left_out: Vec<LeftOut>,
+}
+
+/// A row whose cells each say in which column they stand.
+struct GatheredRow {
+    row: u64,
+    cells: Vec<(usize, String)>,
+    failed: bool,
 }
 
 impl Gathered {
@@ -273,7 +280,7 @@ impl Gathered {
             (*self.places.entry(column).or_insert(next), text)
         });
         let cells = cells.collect();
-        self.rows.push((row, cells, failed));
+        self.rows.push(GatheredRow { row, cells, failed });
     }
 
     fn leave_out(&mut self, row: u64, why: String) {
@@ -283,12 +290,16 @@ impl Gathered {
     fn table(self, format: Format) -> Table {
         let mut columns: Vec<(Column, usize)> = self.places.into_iter().collect();
         columns.sort_by_key(|(_, place)| *place);
-        let rows = self.rows.into_iter().map(|(row, texts, failed)| {
+        let rows = self.rows.into_iter().map(|gathered| {
             let mut cells = vec![None; columns.len()];
-            for (place, text) in texts {
+            for (place, text) in gathered.cells {
                 cells[place] = Some(text);
             }
-            Row { row, cells, failed }
+            Row {
+                row: gathered.row,
+                cells,
+                failed: gathered.failed,
+            }
         });
         Table {
             format,
