@@ -8,11 +8,9 @@ use tokio::sync::oneshot;
 use super::budget::{time_used_up, used_up};
 pub use super::input::{Effect, Input, Notified, Urgency};
 use super::keeping::{self, Keeping};
-use super::seats::{
-    all_out_of_use, has_room_for_new, open_slots, pause_reason, sit, why_out_of_use,
-};
-use super::verdict::{conclude, fact_of, ignored_fault, race};
-use super::{approve, beside, consult, reload, remedy, steer};
+use super::seats::{all_out_of_use, has_room_for_new, open_slots, pause_reason, sit};
+use super::verdict::{fact_of, race};
+use super::{approve, beside, consult, over, reload, remedy, steer};
 use crate::base::clock::Timestamp;
 use crate::model::Name;
 use crate::model::advice::Question;
@@ -26,7 +24,6 @@ use crate::model::study::{Phase, Study};
 use crate::model::trial::{Origin, Purpose, Sitting, TrialId};
 use crate::notify;
 use crate::report::phrase::clean;
-use crate::report::retrial;
 use crate::search::{self, Ask};
 use crate::wire::reply::Reply;
 
@@ -141,70 +138,7 @@ fn decide_alone(state: &mut State, input: Input, context: &Context<'_>) -> Decis
             sitting,
             result,
         } => {
-            if !is_running(&state.study, trial, sitting) {
-                return decision;
-            }
-            let mut study = Study::clone(&state.study);
-            let event = conclude(&study, trial, sitting, result.clone());
-            decision.effects.extend(ignored_fault(&result, &event));
-            let fact = Fact {
-                at: context.now,
-                event,
-            };
-            if let Err(error) = study.apply(&fact) {
-                decision.effects.push(Effect::Warn(error.to_string()));
-                return decision;
-            }
-            decision.facts.push(fact);
-            let purpose = study.trial(trial).map(|of| of.purpose_of(sitting));
-            if purpose == Some(Purpose::Neighbours) {
-                let found = search::neighbours::Disturbance::of(&study);
-                let found = found.filter(|found| found.is_clear());
-                let metric = &study.spec().objective.metric;
-                let text = found.map(|found| retrial::disturbed(metric, found.difference));
-                decision.effects.extend(text.map(Effect::Warn));
-            }
-            if purpose == Some(Purpose::Check)
-                && let Some(event) = search::drift::look(&study, trial)
-            {
-                let at = context.now;
-                let fact = Fact { at, event };
-                if study.apply(&fact).is_ok() {
-                    decision.facts.push(fact);
-                }
-            }
-            decision
-                .effects
-                .push(Effect::ForgetSitting { trial, sitting });
-            if let Some(reason) = beside::refusal(&study, trial, sitting) {
-                let event = Event::Paused {
-                    reason: reason.clone(),
-                    by_user: false,
-                };
-                tell(&mut study, event, context, &mut decision);
-                let text = format!("paused: {reason}; when that is mended: autotunectl resume");
-                decision.effects.push(Effect::Warn(text));
-            }
-            let slot = study.trial(trial).and_then(|trial| trial.sitting(sitting));
-            let slot = slot.and_then(|sitting| sitting.slot.clone());
-            let rest = match study.host_faults(&slot) {
-                0 => study.spec().host.cooldown,
-                _ => study.spec().host.fault_wait,
-            };
-            let go_on = state.stopping.is_none() && !study.is_out_of_use(&slot);
-            if go_on && !rest.is_zero() {
-                state.resting.push(slot.clone());
-                decision.effects.push(Effect::WakeAfter(slot, rest));
-            } else if let Some(name) = &slot
-                && study.is_out_of_use(&slot)
-                && !all_out_of_use(&study)
-            {
-                let why = why_out_of_use(&study, &slot);
-                let text = format!("slot {name} is {why}");
-                decision.effects.push(Effect::Warn(text));
-            }
-            // Where all slots rest there is nothing to do.
-            next(state, &study, context, &mut decision);
+            over::sitting(state, (trial, sitting), result, context, &mut decision);
         }
         Input::Asked {
             trials,
@@ -454,7 +388,7 @@ fn reopen_partial(study: &mut Study, context: &Context<'_>, decision: &mut Decis
     }
 }
 
-fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
+pub(super) fn is_running(study: &Study, trial: TrialId, sitting: u32) -> bool {
     let running = study.trial(trial).and_then(|trial| trial.running());
     running.is_some_and(|running| running.number == sitting)
 }

@@ -49,6 +49,7 @@ mod metrics;
 #[cfg(test)]
 mod notices_tests;
 pub mod notifier;
+mod over;
 pub mod records;
 pub mod recovery;
 mod reload;

@@ -21,6 +21,8 @@ pub mod discretion;
 pub mod document;
 #[cfg(test)]
 mod document_tests;
+#[cfg(test)]
+mod experiment_tests;
 pub mod host_check;
 pub mod html;
 pub mod markdown;

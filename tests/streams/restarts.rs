@@ -47,7 +47,7 @@ fn following_and_waiting_outlive_a_kill() {
     // Twice it went, and each time it is said once.
     study.wait("a word", || events.err().matches("has gone").count() == 2);
     assert_eq!(events.err().matches("is back").count(), 1);
-    kill(Pid::from_raw(events.child.id() as i32), Signal::SIGINT).expect("sent");
+    kill(Pid::from_raw(events.child.id() as i32), Signal::SIGTERM).expect("sent");
     assert_ne!(events.end(&study), 0);
 
     let out = events.out();
