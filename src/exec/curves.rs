@@ -355,7 +355,8 @@ impl Tail {
         let Ok(record) = serde_json::from_slice::<Json>(&line) else {
             // As Python writes a NaN, for one.
             rules.for_each(|(index, _)| {
-                self.teller.pass_over(index, "its line is no JSON".to_owned());
+                self.teller
+                    .pass_over(index, "its line is no JSON".to_owned());
             });
             return;
         };
@@ -490,7 +491,8 @@ mod tests {
         lines.take(b"step 1004 of 2000 a=7 b=8");
         drop(lines);
         let (told, passed_over) = all(told);
-        let nan = "passed over in the curve of b: 1003, the first since `nan` is not a finite number";
+        let nan =
+            "passed over in the curve of b: 1003, the first since `nan` is not a finite number";
         assert_eq!(passed_over, [nan]);
         let a = points(&told, "a");
         assert_eq!((a.len(), a.last()), (102, Some(&(1004.0, 7.0))));
@@ -579,10 +581,7 @@ mod tests {
         let (told, passed_over) = all(told);
         let no_json = "passed over in the curve of a: 1, the first since its line is no JSON";
         assert_eq!(passed_over, [no_json]);
-        let values: Vec<f64> = points(&told, "a")
-            .iter()
-            .map(|point| point.1)
-            .collect();
+        let values: Vec<f64> = points(&told, "a").iter().map(|point| point.1).collect();
         assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 6.0]);
     }
 }

@@ -52,7 +52,10 @@ pub enum Promise {
     Resumed,
     Skipped(u64),
     Reopened(u64),
-    Planned { trial: u64, value: u64 },
+    Planned {
+        trial: u64,
+        value: u64,
+    },
     Amended,
     Approved,
     Rejected,
@@ -81,7 +84,8 @@ impl Promise {
             Self::Imported { file, rows, taken } => {
                 let imported = &event["imported"];
                 let kept = imported["rows"].as_array().is_some_and(|kept| {
-                    let is_one = |row: &Json| row["row"].as_u64().is_some_and(|n| rows.contains(&n));
+                    let is_one =
+                        |row: &Json| row["row"].as_u64().is_some_and(|n| rows.contains(&n));
                     kept.len() == *taken && kept.iter().all(is_one)
                 });
                 kept && imported["file"] == **file

@@ -115,7 +115,7 @@ check "which the service has after a restart" '
 eventually "a trial runs" 60 'autotunectl status | grep -q "in step eval"'
 refuse "no key is in an environment or on a command line, also of a trial" '
   until pgrep -f "(autotuned|exe) (demo-server|demo-eval)" >/dev/null; do sleep 0.1; done
-  cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null |
+  cat /proc/[0-9]*/environ /proc/[0-9]*/cmdline 2>/dev/null | tr "\0" "\n" |
     grep -aFf /root/first -f /root/second -f /root/wrong'
 refuse "nor in the journal, nor in any file that was written" '
   journalctl -o export | grep -aFf /root/first -f /root/second -f /root/wrong ||
