@@ -235,9 +235,13 @@ N = [1]
 [[step]]
 name = "train"
 kind = "task"
-command = ["sh", "-c", """
-    for loss in 0.5 nan 0.25 inf nan; do echo "loss=$loss"; echo "{\"loss\": $loss}" >>log-1; done
-    echo end=1"""]
+command = ["sh", "-c", '''
+    for loss in 0.5 nan 0.25 inf nan; do
+        echo "loss=$loss"
+        case $loss in nan) loss=NaN ;; inf) loss=Infinity ;; esac
+        printf '{"loss": %s}\n' "$loss" >>log-1
+    done
+    echo end=1''']
 [step.progress]
 loss = 'loss=(\S+)'
 logged = { jsonl = "log-{{ N }}", pointer = "/loss" }
@@ -247,7 +251,9 @@ end = 'end=(\S+)'
     );
     let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
     study.await_events("done", 1);
-    assert_eq!(points(&study, "1", "loss").len(), 2);
+    for metric in ["loss", "logged"] {
+        assert_eq!(points(&study, "1", metric).len(), 2);
+    }
     let show = flat(&good(&study, &["show", "1"]));
     for (metric, why) in [
         ("loss", "`nan` is not a finite number"),
