@@ -3,9 +3,9 @@
 
 mod support;
 
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::net::UnixStream;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
 use serde_json::Value as Json;
@@ -218,6 +218,61 @@ fn a_daemon_that_is_not_there_yet_is_waited_for_within_a_time() {
     assert_eq!(waiting.wait().expect("its end").code(), Some(0));
     good(&study, &["stop", "--now"]);
     assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+/// Whatever is waited for, and in whatever moment the daemon is killed.
+#[test]
+fn a_daemon_that_is_killed_and_started_again_is_waited_for() {
+    let study = study();
+    let wait = |until: &str| {
+        let arguments = ["wait", "--for", until, "--timeout", "120s"];
+        let waiting = client(&study, &arguments).spawn();
+        let mut waiting = waiting.expect("waits");
+        let mut said = BufReader::new(waiting.stderr.take().expect("a pipe"));
+        let mut line = String::new();
+        said.read_line(&mut line).expect("a line");
+        assert!(line.contains("no autotuned is running here"), "{line}");
+        (waiting, said)
+    };
+    let waiting = ["trial=1", "best", "paused", "done"].map(wait);
+    let mut daemon = started(&study);
+    for _ in 0..2 {
+        study.wait("all of them", || connections(&study) == waiting.len());
+        daemon.kill();
+        study.await_nothing_alive();
+        daemon = study.start();
+    }
+    study.wait("all of them again", || connections(&study) == waiting.len());
+    let [first, best, paused, done] = waiting;
+    let end = |(mut waiting, mut said): (Child, BufReader<_>)| {
+        let mut text = String::new();
+        said.read_to_string(&mut text).expect("text");
+        let code = waiting.wait().expect("its end").code();
+        assert_eq!(code, Some(0), "{text}");
+    };
+    open_gates(&study, 1);
+    end(first);
+    end(best);
+    good(&study, &["pause"]);
+    open_gates(&study, 2);
+    end(paused);
+    good(&study, &["resume"]);
+    open_gates(&study, 3);
+    end(done);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}
+
+/// How many clients the daemon has taken on.
+fn connections(study: &Study) -> usize {
+    // It is bound by another name in the same folder.
+    let path = socket(study).with_file_name("").display().to_string();
+    let sockets = std::fs::read_to_string("/proc/net/unix").expect("readable");
+    let ours = |line: &&str| {
+        let mut words = line.split_whitespace();
+        // The state 03 is that of a connection.
+        words.nth(5) == Some("03") && words.nth(1).is_some_and(|of| of.starts_with(&path))
+    };
+    sockets.lines().filter(ours).count()
 }
 
 #[test]

@@ -221,3 +221,47 @@ fn a_run_that_tells_nothing_any_more_is_ended() {
     assert_eq!(told.last().expect("some")["at"], 40.0);
     assert_eq!(study.alive(), [0; 0]);
 }
+
+#[test]
+fn what_is_no_number_is_counted() {
+    let study = Study::new(
+        r#"
+[study]
+name = "diverges"
+[objective]
+minimize = "end"
+[space]
+N = [1]
+[[step]]
+name = "train"
+kind = "task"
+command = ["sh", "-c", '''
+    for loss in 0.5 nan 0.25 inf nan; do
+        echo "loss=$loss"
+        case $loss in nan) loss=NaN ;; inf) loss=Infinity ;; esac
+        printf '{"loss": %s}\n' "$loss" >>log-1
+    done
+    echo end=1''']
+[step.progress]
+loss = 'loss=(\S+)'
+logged = { jsonl = "log-{{ N }}", pointer = "/loss" }
+[step.metrics]
+end = 'end=(\S+)'
+"#,
+    );
+    let mut daemon = study.start_verb(&["run", "study.toml", "--output-dir", "out", "--stay"]);
+    study.await_events("done", 1);
+    for metric in ["loss", "logged"] {
+        assert_eq!(points(&study, "1", metric).len(), 2);
+    }
+    let show = flat(&good(&study, &["show", "1"]));
+    for (metric, why) in [
+        ("loss", "`nan` is not a finite number"),
+        ("logged", "its line is no JSON"),
+    ] {
+        let text = format!("passed over in the curve of {metric}: 3, the first since {why}");
+        assert!(show.contains(&text), "{show}");
+    }
+    good(&study, &["stop"]);
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+}

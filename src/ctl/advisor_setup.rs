@@ -88,10 +88,11 @@ pub(super) async fn carry_out(session: &mut Session, args: &Setup) -> Result<Exi
             return Ok(Exit::Failure);
         }
     }
-    for line in store(&place, session.instance.clone(), key.trim())? {
+    let unit = Unit::new(session.instance.clone());
+    for line in store(&place, &unit, key.trim())? {
         session.note(&line);
     }
-    for line in remarks(&place, &advisor.api_key, &workdir) {
+    for line in remarks(&place, &unit, &advisor.api_key, &workdir) {
         session.note(&line);
     }
     Ok(Exit::Done)
@@ -162,14 +163,13 @@ fn place(args: &Setup, spec: &Path, workdir: &Path, key: &Key) -> Result<Place, 
 }
 
 /// Stores the key; how, in sentences for people.
-fn store(place: &Place, instance: Option<String>, key: &str) -> Result<Vec<String>, Trouble> {
+fn store(place: &Place, unit: &Unit, key: &str) -> Result<Vec<String>, Trouble> {
     let Place::Credential(name) = place else {
         let path = store_plain(place, key)?;
         return Ok(vec![format!("stored in {}, mode 0600", path.display())]);
     };
-    let unit = Unit::new(instance);
-    let stored = credential::check_usable(&unit).and_then(|()| {
-        let stored = credential::store(&unit, name, key);
+    let stored = credential::check_usable(unit).and_then(|()| {
+        let stored = credential::store(unit, name, key);
         stored.map_err(|error| error.to_string())
     });
     let encrypted = credential::path(name);
@@ -232,11 +232,12 @@ fn store_plain(place: &Place, key: &str) -> Result<PathBuf, Trouble> {
 }
 
 /// What is still to be done, and what one should know.
-fn remarks(place: &Place, key: &Key, workdir: &Path) -> Vec<String> {
+fn remarks(place: &Place, unit: &Unit, key: &Key, workdir: &Path) -> Vec<String> {
     match place {
-        Place::Credential(_) => {
-            vec!["a running service has it after: systemctl restart autotune".to_owned()]
-        }
+        Place::Credential(_) => vec![format!(
+            "a running service has it after: systemctl restart {}",
+            unit.short()
+        )],
         Place::File(path) if *key != Key::At(Source::File(path.clone())) => {
             let path = toml::Value::from(path.display().to_string());
             vec![format!(

@@ -19,11 +19,12 @@ const LONGEST: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Whatever else is in the way.
-pub async fn await_daemon(session: &mut Session) -> Result<(), Trouble> {
+pub async fn await_daemon(session: &mut Session) -> Result<Pong, Trouble> {
     let mut pause = None;
     loop {
         match session.ask(&Request::Ping).await {
-            Ok(_) => return Ok(()),
+            Ok(Reply::Pong(pong)) => return Ok(pong),
+            Ok(_) => return Err(Trouble::OffTopic),
             Err(trouble) if is_gone(&trouble) => {
                 session.disconnect();
                 if pause.is_none() {
@@ -44,9 +45,21 @@ pub async fn await_daemon(session: &mut Session) -> Result<(), Trouble> {
 pub async fn persist<T>(
     session: &mut Session,
     waits: bool,
+    attempt: impl AsyncFnMut(&mut Session, &Pong) -> Result<T, Trouble>,
+) -> Result<T, Trouble> {
+    persist_from(session, None, waits, attempt).await
+}
+
+/// The same, of a daemon that has answered before.
+///
+/// # Errors
+/// As [`persist`].
+pub async fn persist_from<T>(
+    session: &mut Session,
+    mut known: Option<Pong>,
+    waits: bool,
     mut attempt: impl AsyncFnMut(&mut Session, &Pong) -> Result<T, Trouble>,
 ) -> Result<T, Trouble> {
-    let mut known: Option<Pong> = None;
     let mut pause = None;
     loop {
         let trouble = match meet(session, &mut known).await {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::exit::Exit;
-use super::persist::{await_daemon, persist};
+use super::persist::{await_daemon, persist_from};
 use super::session::{Session, Trouble};
 use crate::base::quantity::{parse_duration, show_duration};
 use crate::wire::reply::{Pong, Refusal, Reply};
@@ -50,9 +50,10 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
     let mut best = None;
     let waited = async {
         // Without a limit somebody who has mistaken the place would wait for ever.
-        if args.timeout.is_some() {
-            await_daemon(session).await?;
-        }
+        let known = match args.timeout {
+            Some(_) => Some(await_daemon(session).await?),
+            None => None,
+        };
         let waits = async |session: &mut Session, _: &Pong| {
             let until = match (args.until, best) {
                 (Until::Best(_), None) => {
@@ -68,7 +69,7 @@ pub async fn carry_out(session: &mut Session, args: &Args) -> Result<Exit, Troub
                 _ => Err(Trouble::OffTopic),
             }
         };
-        persist(session, true, waits).await
+        persist_from(session, known, true, waits).await
     };
     let Some(most) = args.timeout else {
         return waited.await;

@@ -1,6 +1,7 @@
 //! Keeps a file for the textfile collector of node_exporter up to date, on a
 //! thread of its own: no trial waits for the disk that it is on.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,7 +36,7 @@ impl Textfile {
         path: PathBuf,
         board: Reader,
         updates: mpsc::UnboundedSender<Update>,
-    ) -> std::io::Result<Self> {
+    ) -> io::Result<Self> {
         let (over, done) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_time().build()?;
         let thread = std::thread::Builder::new().name("metrics".to_owned());
@@ -69,7 +70,9 @@ async fn keep(path: &Path, board: Reader, updates: &mpsc::UnboundedSender<Update
             Err(error) => {
                 is_told = true;
                 let path = path.display();
-                let text = format!("failed to write the metrics to {path}: {error}, retrying");
+                let remedy = remedy(&error);
+                let text =
+                    format!("failed to write the metrics to {path}: {error}{remedy}, retrying");
                 let _ = updates.send(Update::Warning(text));
             }
         }
@@ -80,5 +83,15 @@ async fn keep(path: &Path, board: Reader, updates: &mpsc::UnboundedSender<Update
         if pause.await.map(drop).is_err() {
             let _ = timeout(REFRESH - PAUSE, views.changed()).await;
         }
+    }
+}
+
+/// What to do about it: the sandbox of the service closes most folders.
+fn remedy(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => {
+            " (a service needs ReadWritePaths= for the folder; autotune.toml(5) shows how)"
+        }
+        _ => "",
     }
 }

@@ -31,6 +31,15 @@ const BLOCK: u64 = 1 << 20;
 /// A longer line is passed over.
 const LINE_MAX: usize = 1 << 20;
 
+/// What a run tells on its way.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Telling {
+    /// Numbers.
+    Told(Told),
+    /// At its end, that some were none: a sentence for people.
+    PassedOver(String),
+}
+
 /// Some metrics at one training step.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Told {
@@ -45,7 +54,7 @@ pub struct Told {
 /// Thins the numbers of one source, and hands them on.
 struct Teller {
     curves: Vec<Thinned>,
-    sender: UnboundedSender<Told>,
+    sender: UnboundedSender<Telling>,
 }
 
 struct Thinned {
@@ -53,14 +62,17 @@ struct Thinned {
     thinning: Thinning,
     /// The last one, where it was not kept: it may be the end.
     pending: Option<(f64, Option<f64>, f64)>,
+    /// How many were no numbers, and why the first was none.
+    passed_over: Option<(u64, String)>,
 }
 
 impl Teller {
-    fn new(metrics: impl Iterator<Item = String>, sender: UnboundedSender<Told>) -> Self {
+    fn new(metrics: impl Iterator<Item = String>, sender: UnboundedSender<Telling>) -> Self {
         let curves = metrics.map(|metric| Thinned {
             metric,
             thinning: Thinning::default(),
             pending: None,
+            passed_over: None,
         });
         Self {
             curves: curves.collect(),
@@ -92,18 +104,31 @@ impl Teller {
         }
         for told in kept {
             // Nobody may want to know any more.
-            let _ = self.sender.send(told);
+            let _ = self.sender.send(Telling::Told(told));
         }
+    }
+
+    /// Counts what was no number.
+    fn pass_over(&mut self, index: usize, why: String) {
+        let passed_over = &mut self.curves[index].passed_over;
+        passed_over.get_or_insert((0, why)).0 += 1;
     }
 }
 
 impl Drop for Teller {
-    /// The end of a curve is always told.
+    /// The end of a curve is always told, and what it lacks.
     fn drop(&mut self) {
         for curve in &mut self.curves {
             if let Some((at, of, number)) = curve.pending.take() {
                 let metrics = vec![(curve.metric.clone(), number)];
-                let _ = self.sender.send(Told { at, of, metrics });
+                let _ = self.sender.send(Telling::Told(Told { at, of, metrics }));
+            }
+            if let Some((count, why)) = curve.passed_over.take() {
+                let text = format!(
+                    "passed over in the curve of {}: {count}, the first since {why}",
+                    curve.metric
+                );
+                let _ = self.sender.send(Telling::PassedOver(text));
             }
         }
     }
@@ -117,7 +142,7 @@ pub struct Lines {
 
 impl Lines {
     /// `None` where no curve is read there.
-    pub fn new(curves: &[CurveOrder], sender: &UnboundedSender<Told>) -> Option<Self> {
+    pub fn new(curves: &[CurveOrder], sender: &UnboundedSender<Telling>) -> Option<Self> {
         let patterns = curves.iter().filter_map(|curve| match &curve.source {
             CurveSourceOrder::Regex { pattern } => {
                 let regex = Regex::new(pattern).ok()?;
@@ -144,7 +169,13 @@ impl Lines {
             if groups.step.is_some() && position.is_none() {
                 return None;
             }
-            Some((index, position, number(text).ok()?))
+            match number(text) {
+                Ok(number) => Some((index, position, number)),
+                Err(why) => {
+                    self.teller.pass_over(index, why);
+                    None
+                }
+            }
         });
         let found: Vec<_> = found.collect();
         self.teller.take(&found);
@@ -189,7 +220,7 @@ impl Followed {
     /// When there is no thread to be had.
     pub fn start(
         curves: &[CurveOrder],
-        sender: &UnboundedSender<Told>,
+        sender: &UnboundedSender<Telling>,
         activity: &Activity,
     ) -> io::Result<Option<Self>> {
         let mut tails: Vec<(&PathBuf, Vec<Rule>, Vec<String>)> = Vec::new();
@@ -317,12 +348,28 @@ impl Tail {
         if std::mem::take(&mut current.skips) {
             return;
         }
+        if line.trim_ascii().is_empty() {
+            return;
+        }
+        let rules = self.rules.iter().enumerate();
         let Ok(record) = serde_json::from_slice::<Json>(&line) else {
+            // As Python writes a NaN, for one.
+            rules.for_each(|(index, _)| {
+                self.teller
+                    .pass_over(index, "its line is no JSON".to_owned());
+            });
             return;
         };
-        let rules = self.rules.iter().enumerate();
         let found = rules.filter_map(|(index, rule)| {
-            let number = at(&record, &rule.pointer).ok()?;
+            let number = match at(&record, &rule.pointer) {
+                Ok(number) => number,
+                // Not every record has every metric.
+                Err(_) if record.pointer(&rule.pointer).is_none_or(Json::is_null) => return None,
+                Err(why) => {
+                    self.teller.pass_over(index, why);
+                    return None;
+                }
+            };
             let step = rule.step.as_deref();
             let position = step.and_then(|step| Position::in_json(&record, step));
             if step.is_some() && position.is_none() {
@@ -359,12 +406,16 @@ mod tests {
         }
     }
 
-    fn all(mut told: mpsc::UnboundedReceiver<Told>) -> Vec<Told> {
-        let mut all = Vec::new();
-        while let Some(told) = told.blocking_recv() {
-            all.push(told);
+    /// The numbers, and the sentences about those that were none.
+    fn all(mut told: mpsc::UnboundedReceiver<Telling>) -> (Vec<Told>, Vec<String>) {
+        let (mut all, mut passed_over) = (Vec::new(), Vec::new());
+        while let Some(telling) = told.blocking_recv() {
+            match telling {
+                Telling::Told(told) => all.push(told),
+                Telling::PassedOver(text) => passed_over.push(text),
+            }
         }
-        all
+        (all, passed_over)
     }
 
     fn points(told: &[Told], metric: &str) -> Vec<(f64, f64)> {
@@ -400,7 +451,8 @@ mod tests {
         let split = text.split(|byte| matches!(byte, b'\n' | b'\r'));
         split.for_each(|line| lines.take(line));
         drop(lines);
-        let told = all(told);
+        let (told, passed_over) = all(told);
+        assert!(passed_over.is_empty(), "{passed_over:?}");
         let loss = [
             (1.0, 0.5838),
             (2.0, 0.7247),
@@ -438,7 +490,10 @@ mod tests {
         }
         lines.take(b"step 1004 of 2000 a=7 b=8");
         drop(lines);
-        let told = all(told);
+        let (told, passed_over) = all(told);
+        let nan =
+            "passed over in the curve of b: 1003, the first since `nan` is not a finite number";
+        assert_eq!(passed_over, [nan]);
         let a = points(&told, "a");
         assert_eq!((a.len(), a.last()), (102, Some(&(1004.0, 7.0))));
         assert_eq!(points(&told, "b"), [(1004.0, 8.0)]);
@@ -468,7 +523,9 @@ mod tests {
         let text = fixture("logging.jsonl");
         // Half a line.
         std::fs::write(&file, &text[..300]).expect("written");
-        let first = told.blocking_recv().expect("the first record");
+        let Some(Telling::Told(first)) = told.blocking_recv() else {
+            panic!("the first record");
+        };
         let metrics = [("loss", 0.583_751_62), ("accuracy", 0.826_086_96)];
         let metrics = metrics.map(|(name, number)| (name.to_owned(), number));
         assert_eq!((first.at, first.of), (1.0, Some(5.0)));
@@ -477,7 +534,8 @@ mod tests {
         let rest = text[300..].trim_ascii_end();
         io::Write::write_all(&mut appended, rest).expect("written");
         drop(followed);
-        let told = all(told);
+        let (told, passed_over) = all(told);
+        assert!(passed_over.is_empty(), "{passed_over:?}");
         assert_eq!(points(&told, "loss").len(), 4);
         assert_eq!(points(&told, "eval_loss"), [(5.0, 0.642_139_32)]);
         let told: Vec<f64> = points(&told, "accuracy")
@@ -513,17 +571,17 @@ mod tests {
         std::fs::write(&path, "{\"a\": 4}\n").expect("written");
         tail.look();
         let long = format!(
-            "{{\"a\": 5, \"b\": \"{}\"}}\n{{\"a\": 6}}\n",
+            "{{\"a\": NaN}}\n\n{{\"a\": null}}\n{{\"a\": 5, \"b\": \"{}\"}}\n{{\"a\": 6}}\n",
             "x".repeat(LINE_MAX)
         );
         let mut appended = File::options().append(true).open(&path).expect("there");
         io::Write::write_all(&mut appended, long.as_bytes()).expect("written");
         tail.look();
         drop(tail);
-        let values: Vec<f64> = points(&all(told), "a")
-            .iter()
-            .map(|point| point.1)
-            .collect();
+        let (told, passed_over) = all(told);
+        let no_json = "passed over in the curve of a: 1, the first since its line is no JSON";
+        assert_eq!(passed_over, [no_json]);
+        let values: Vec<f64> = points(&told, "a").iter().map(|point| point.1).collect();
         assert_eq!(values, [1.0, 2.0, 3.0, 4.0, 6.0]);
     }
 }

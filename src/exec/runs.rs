@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use super::activity::Activity;
 use super::capture::Found;
-use super::curves::{Followed, Lines, Told};
+use super::curves::{Followed, Lines, Telling};
 use super::extract::{Extraction, Yield};
 use super::order::{CurveOrder, ProgressOrder, RunOrder, StepOrder};
 use super::process::Group;
@@ -289,14 +289,17 @@ async fn execute(
         None
     });
     drop(teller);
-    let report = |told: Told| {
-        sitting.tell(Report::RunTold(ToldReport {
-            step: step.name.clone(),
-            run: 1,
-            at: told.at,
-            of: told.of,
-            metrics: told.metrics,
-        }));
+    let report = |telling: Telling| {
+        sitting.tell(match telling {
+            Telling::Told(told) => Report::RunTold(ToldReport {
+                step: step.name.clone(),
+                run: 1,
+                at: told.at,
+                of: told.of,
+                metrics: told.metrics,
+            }),
+            Telling::PassedOver(text) => Report::Warning(text),
+        });
     };
     let tell = |(number, value): (u32, f64)| {
         if let Some((progress, run)) = followed {

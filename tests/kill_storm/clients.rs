@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use autotune::base::random::{Generator, generator};
 use autotune::wire::WireError;
 use autotune::wire::client::{Client, ConnectError};
+use autotune::wire::import::{Column, Import, Row};
 use autotune::wire::reply::{Accepted, Refusal, Reply, TrialDetail};
 use autotune::wire::request::{
     Edit, End, EventsQuery, Instead, LogQuery, Request, Steer, TrialsQuery,
@@ -280,7 +281,7 @@ fn steer(storm: &Storm, mut random: Generator) {
         while storm.steering.load(Relaxed) {
             let trials = journal.read(&storm.study).count("trial-planned").max(1) as u32;
             let number = random.random_range(1..=trials);
-            let (verb, steer) = match random.random_range(0..26) {
+            let (verb, steer) = match random.random_range(0..28) {
                 0..12 if paused => ("resume", Steer::Resume),
                 0..2 => ("pause", Steer::Pause { now: false }),
                 2..4 => ("pause --now", Steer::Pause { now: true }),
@@ -321,6 +322,11 @@ fn steer(storm: &Storm, mut random: Generator) {
                     let (number, end) = (None, End::Proposal);
                     ("reject", Steer::Reject { number, end })
                 }
+                26..28 => {
+                    // Some of them are not in the space, or are known already.
+                    let import = import(storm.values + 1, &mut random);
+                    ("import", Steer::Import(import))
+                }
                 _ => ("resume", Steer::Resume),
             };
             let before = journal.read(&storm.study).events.len();
@@ -343,6 +349,30 @@ fn steer(storm: &Storm, mut random: Generator) {
             tokio::time::sleep(Duration::from_millis(random.random_range(10..150))).await;
         }
     });
+}
+
+/// A few measurements from elsewhere, of values up to `most`. Their rows have
+/// numbers of their own.
+fn import(most: u64, random: &mut Generator) -> Import {
+    let rows = (0..random.random_range(1..4)).map(|_| {
+        let value = random.random_range(1..=most).to_string();
+        Row {
+            row: random.random(),
+            cells: vec![Some(value.clone()), Some(value)],
+            failed: random.random_range(0..4) == 0,
+        }
+    });
+    let rows = rows.collect();
+    Import {
+        file: format!("before-{}.csv", random.random_range(1..3)),
+        format: "csv".to_owned(),
+        columns: vec![
+            Column::Parameter("N".to_owned()),
+            Column::Metric("speed".to_owned()),
+        ],
+        rows,
+        dry: false,
+    }
 }
 
 /// What was accepted is on disk by now. `before` events were there before it
@@ -368,7 +398,20 @@ fn hold_to(storm: &Storm, journal: &Journal, before: usize, steer: &Steer, accep
         Accepted::Rejected { .. } => Some(Promise::Rejected),
         // Only whole proposals are refused here.
         Accepted::ParameterReopened { .. } => None,
-        Accepted::Reloaded(_) | Accepted::Stopping { .. } | Accepted::Imported(_) => None,
+        Accepted::Imported(imported) => {
+            let Steer::Import(import) = steer else {
+                return storm.fault(format!("{steer:?}: {accepted:?}"));
+            };
+            let all = import.rows.iter().map(|row| row.row);
+            let told = (imported.taken + imported.known) as usize + imported.unfit.len();
+            if told != import.rows.len() {
+                storm.fault(format!("{import:?}: {imported:?}"));
+            }
+            let (file, taken) = (import.file.clone(), imported.taken as usize);
+            let rows = all.collect();
+            Some(Promise::Imported { file, rows, taken })
+        }
+        Accepted::Reloaded(_) | Accepted::Stopping { .. } => None,
     };
     let Some(promise) = promise else { return };
     if !journal.events[before..]

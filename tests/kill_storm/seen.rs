@@ -52,10 +52,19 @@ pub enum Promise {
     Resumed,
     Skipped(u64),
     Reopened(u64),
-    Planned { trial: u64, value: u64 },
+    Planned {
+        trial: u64,
+        value: u64,
+    },
     Amended,
     Approved,
     Rejected,
+    /// So many of these rows of a file.
+    Imported {
+        file: String,
+        rows: Vec<u64>,
+        taken: usize,
+    },
 }
 
 impl Promise {
@@ -72,6 +81,15 @@ impl Promise {
             Self::Amended => event.get("spec-amended").is_some(),
             Self::Approved => event.get("approval-given").is_some(),
             Self::Rejected => event.get("approval-refused").is_some(),
+            Self::Imported { file, rows, taken } => {
+                let imported = &event["imported"];
+                let kept = imported["rows"].as_array().is_some_and(|kept| {
+                    let is_one =
+                        |row: &Json| row["row"].as_u64().is_some_and(|n| rows.contains(&n));
+                    kept.len() == *taken && kept.iter().all(is_one)
+                });
+                kept && imported["file"] == **file
+            }
         }
     }
 }
