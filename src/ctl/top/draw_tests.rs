@@ -270,3 +270,17 @@ fn of_very_many_trials_the_best_are_drawn() {
     // A column has one of each at most.
     assert!((36..=88).contains(&marks), "{marks}: {text}");
 }
+
+#[test]
+fn of_very_many_trials_what_is_not_drawn_takes_no_room() {
+    let mut study = study();
+    // The best of each column lie between 450 and 499, all others far below.
+    let row = |trial: u32| match trial % 60 {
+        0 => row(trial, "complete", Some(f64::from(450 + trial / 60))),
+        7 => row(trial, "failed", None),
+        _ => row(trial, "complete", Some(f64::from(trial % 40))),
+    };
+    study.rows = (1..=3000).map(row).collect();
+    study.rows[0].is_baseline = true;
+    insta::assert_snapshot!(shown(&study, &mut View::default(), 80, 24));
+}
