@@ -215,7 +215,7 @@ fn the_table_is_sorted_kept_to_some_and_gone_through() {
     press(&mut view, &mut study, "2s");
     insta::assert_snapshot!("best_first", shown(&study, &mut view, 80, 24));
     press(&mut view, &mut study, "jjj");
-    assert_eq!(view.chosen, Some(11));
+    assert_eq!(view.chosen, Some(13));
     press(&mut view, &mut study, "ffff");
     let failed = shown(&study, &mut view, 80, 24);
     assert!(failed.contains("best first, failed: 2 of 14"), "{failed}");
