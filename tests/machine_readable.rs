@@ -329,6 +329,13 @@ fn every_reply_has_the_shape_that_its_schema_says() {
         check(&study, "events", &serde_json::from_str(line).expect("JSON"));
     }
     checked("export", &["export", "-o", "trials.csv"]);
+    std::fs::write(
+        study.path("before.csv"),
+        "N,\"a\"\"b\"\"\\c\"\n3,9.5\n7,9\n",
+    )
+    .expect("written");
+    checked("import", &["import", "before.csv"]);
+    checked("status", &["status"]);
     checked("retry", &["retry", "2"]);
     // Without a daemon.
     checked("presets", &["presets"]);

@@ -110,7 +110,11 @@ fn a_service_whose_leader_exits_takes_all_along(cgroup: bool) {
         });
         assert_eq!(study.start().end(), 0, "{serve}: {}", study.trace());
         assert_nothing_left(&study);
-        assert_eq!(failures(&study), ["died", "died"], "{serve}");
+        // Whoever measures at once meets it before it is gone.
+        let failures = failures(&study);
+        assert_eq!(failures.len(), 2, "{serve}");
+        let died = |kind: &String| ["died", "died-in-runs"].contains(&&**kind);
+        assert!(failures.iter().all(died), "{serve}: {failures:?}");
         // The leader and the one that it started, in each of two trials.
         assert!(study.processes().len() >= 2, "{serve}");
     }
