@@ -184,6 +184,12 @@ fn a_supervisor_goes_on_with_both() {
         "{}",
         study.trace()
     );
+    let told = study.autotuned(&["report", "out", "--lang", "en", "-o", "-"]);
+    let told = String::from_utf8_lossy(&told.stdout);
+    assert!(
+        told.contains("**side by side, in the slots**: a, b"),
+        "{told}"
+    );
 }
 
 /// Trials that train side by side and leave a model each; the value is the

@@ -261,10 +261,12 @@ fn place_base(
 
 type Condition = (Expression, Range<usize>);
 
+/// Ways to say which values a parameter has.
+const EXAMPLES: &str = "[1, 2, 4], { int = [1, 64] } or { float = [0.1, 0.9] }";
+
 /// What is said of a parameter.
 pub(super) fn varied<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Varied<'a> {
     use toml::de::DeValue;
-    let examples = "[1, 2, 4], { int = [1, 64] } or { float = [0.1, 0.9] }";
     let mut varied = Varied {
         name: node.key,
         domain: None,
@@ -280,7 +282,7 @@ pub(super) fn varied<'a>(r: &mut Reader<'_>, node: &Node<'a>) -> Varied<'a> {
         }
         _ => {
             let message = format!("`{}` must say which values to try", node.key);
-            let help = format!("for instance {examples}; a value that stays goes into [base]");
+            let help = format!("for instance {EXAMPLES}; a value that stays goes into [base]");
             r.error_help(&node.span, message, help.as_str());
         }
     }
@@ -300,15 +302,18 @@ fn table(r: &mut Reader<'_>, node: &Node<'_>, mut section: Section<'_>, varied: 
     section.finish(r);
     let given: Vec<&Node<'_>> = kinds.iter().flatten().collect();
     let [one] = given[..] else {
-        let (span, message) = match given.get(1) {
-            None => (&node.key_span, "has no values"),
-            Some(second) => (&second.key_span, "has its values twice"),
-        };
-        let message = format!(
-            "`{}` {message}: give one of `values`, `int` and `float`",
-            node.key
-        );
-        r.error(span, message);
+        let one = "give one of `values`, `int` and `float`";
+        match given.get(1) {
+            None => {
+                let message = format!("`{}` has no values: {one}", node.key);
+                let help = format!("for instance {EXAMPLES}");
+                r.error_help(&node.key_span, message, help.as_str());
+            }
+            Some(second) => {
+                let message = format!("`{}` has its values twice: {one}", node.key);
+                r.error(&second.key_span, message);
+            }
+        }
         return;
     };
     let is_log = log.as_ref().and_then(|node| node.truth(r)).unwrap_or(false);

@@ -143,7 +143,9 @@ fn text(status: &Status, at: Option<String>, color: bool) -> String {
         }
     }
     for slot in &status.slots {
-        if let Some(idle) = &slot.idle {
+        // Once the study is done, all are: that is told already.
+        let is_done = matches!(status.phase, Phase::Done { .. });
+        if let Some(idle) = slot.idle.as_ref().filter(|_| !is_done) {
             add(
                 "idle",
                 format!("slot {}: {}", clean(&slot.name), clean(idle)),

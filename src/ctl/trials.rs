@@ -106,7 +106,7 @@ enum Outcome {
 enum Sort {
     /// As they were planned
     Number,
-    /// The best first
+    /// The best first, what misses a constraint after the others
     Objective,
     /// The longest first
     Time,

@@ -222,7 +222,8 @@ pub enum Sort {
     /// By number.
     #[default]
     Number,
-    /// The best objective first; what has none comes last.
+    /// The best objective first, that of trials that miss a constraint after the
+    /// others; what has none comes last.
     Objective,
     /// The longest first.
     Time,

@@ -108,7 +108,8 @@ pub fn draw(frame: &mut Frame<'_>, study: &Study, view: &mut View, look: Look) {
         }
         Page::Help => text_page(buffer, page, "Keys", HELP, view, look),
     }
-    draw_foot(buffer, foot, view, look);
+    let is_asked = status.is_some_and(|status| status.proposal.is_some());
+    draw_foot(buffer, foot, view, is_asked, look);
     draw_notice(buffer, area, study, view, look);
 }
 
@@ -303,7 +304,8 @@ fn text_page(
     }
 }
 
-fn draw_foot(buffer: &mut Buffer, area: Rect, view: &View, look: Look) {
+/// The keys; those that answer first where a proposal `is_asked` about.
+fn draw_foot(buffer: &mut Buffer, area: Rect, view: &View, is_asked: bool, look: Look) {
     if view.typing {
         put(
             buffer,
@@ -314,6 +316,9 @@ fn draw_foot(buffer: &mut Buffer, area: Rect, view: &View, look: Look) {
         return;
     }
     let keys = match view.page {
+        Page::Overview | Page::Trials if is_asked => {
+            "q quit  ? help  Tab page  a approve  d reject  p pause  Enter open  s sort"
+        }
         Page::Overview | Page::Trials => {
             "q quit  ? help  Tab page  p pause  r resume  x skip  Enter open  s sort  / find"
         }

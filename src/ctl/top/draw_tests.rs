@@ -215,7 +215,7 @@ fn the_table_is_sorted_kept_to_some_and_gone_through() {
     press(&mut view, &mut study, "2s");
     insta::assert_snapshot!("best_first", shown(&study, &mut view, 80, 24));
     press(&mut view, &mut study, "jjj");
-    assert_eq!(view.chosen, Some(11));
+    assert_eq!(view.chosen, Some(13));
     press(&mut view, &mut study, "ffff");
     let failed = shown(&study, &mut view, 80, 24);
     assert!(failed.contains("best first, failed: 2 of 14"), "{failed}");
@@ -269,4 +269,18 @@ fn of_very_many_trials_the_best_are_drawn() {
     let marks = marks.filter(|mark| matches!(mark, 'o' | 'x')).count();
     // A column has one of each at most.
     assert!((36..=88).contains(&marks), "{marks}: {text}");
+}
+
+#[test]
+fn of_very_many_trials_what_is_not_drawn_takes_no_room() {
+    let mut study = study();
+    // The best of each column lie between 450 and 499, all others far below.
+    let row = |trial: u32| match trial % 60 {
+        0 => row(trial, "complete", Some(f64::from(450 + trial / 60))),
+        7 => row(trial, "failed", None),
+        _ => row(trial, "complete", Some(f64::from(trial % 40))),
+    };
+    study.rows = (1..=3000).map(row).collect();
+    study.rows[0].is_baseline = true;
+    insta::assert_snapshot!(shown(&study, &mut View::default(), 80, 24));
 }

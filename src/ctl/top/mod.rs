@@ -112,6 +112,25 @@ pub async fn carry_out(session: &mut Session, _: Args) -> Result<Exit, Trouble> 
     }
 }
 
+/// When a frame is due: once something has changed, and not before [`FRAME`] is
+/// over since the last.
+struct Pace {
+    changed: bool,
+    next: Instant,
+}
+
+impl Pace {
+    /// Whether one is due; it counts as drawn then.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.changed && now >= self.next;
+        if is_due {
+            self.changed = false;
+            self.next = now + FRAME;
+        }
+        is_due
+    }
+}
+
 /// The whole of it.
 struct Top {
     study: Study,
@@ -140,8 +159,12 @@ impl Top {
         let mut screen = Screen::open(io::stdout())?;
         let mut keys = keys()?;
         let now = Instant::now();
-        let (mut changed, mut asking, mut thinking) = (true, false, false);
-        let (mut next_frame, mut next_status, mut next_thought) = (now, now, now);
+        let mut pace = Pace {
+            changed: true,
+            next: now,
+        };
+        let (mut asking, mut thinking) = (false, false);
+        let (mut next_status, mut next_thought) = (now, now);
         let (mut next_second, mut next_doubt) = (now + Duration::from_secs(1), now + QUIET);
         loop {
             let may_be_told = Instant::now() >= next_status;
@@ -153,9 +176,7 @@ impl Top {
             if may_think && self.study.wants_importance() {
                 thinking = self.slow.send(Request::Importance(None)).is_ok();
             }
-            if changed && screen.is_free() && Instant::now() >= next_frame {
-                changed = false;
-                next_frame = Instant::now() + FRAME;
+            if screen.is_free() && pace.is_due(Instant::now()) {
                 self.draw(&mut screen)?;
             }
             let [interrupt, terminate, hang_up, quit] = &mut ends;
@@ -166,15 +187,15 @@ impl Top {
                 _ = quit.recv() => return Ok(Exit::Done),
                 _ = stop.recv() => {
                     screen.stand_back(stop_here)?;
-                    changed = true;
+                    pace.changed = true;
                 }
                 _ = goes_on.recv() => {
                     screen.take_over()?;
-                    changed = true;
+                    pace.changed = true;
                 }
                 _ = resized.recv() => {
                     screen.forget();
-                    changed = true;
+                    pace.changed = true;
                 }
                 update = news.recv() => {
                     let Some(update) = update else { return Ok(Exit::Done) };
@@ -194,7 +215,7 @@ impl Top {
                     }
                     self.study.take(update);
                     self.turn_log();
-                    changed = true;
+                    pace.changed = true;
                 }
                 key = keys.recv() => {
                     // The terminal is gone.
@@ -210,7 +231,7 @@ impl Top {
                         }
                     }
                     self.turn_log();
-                    changed = true;
+                    pace.changed = true;
                 }
                 () = screen.freed() => {
                     if screen.is_broken() {
@@ -219,16 +240,16 @@ impl Top {
                 }
                 () = sleep_until(next_second) => {
                     next_second = Instant::now() + Duration::from_secs(1);
-                    changed |= self.study.has_timers();
+                    pace.changed |= self.study.has_timers();
                 }
                 () = sleep_until(next_doubt) => {
                     next_doubt = Instant::now() + QUIET;
                     self.study.doubt();
                     // A terminal that is gone shows by that.
-                    changed = true;
+                    pace.changed = true;
                 }
                 () = sleep_until(next_status), if next_status > Instant::now() => {}
-                () = sleep_until(next_frame), if changed && next_frame > Instant::now() => {}
+                () = sleep_until(pace.next), if pace.changed && pace.next > Instant::now() => {}
             }
         }
     }
@@ -288,3 +309,28 @@ fn has_shell() -> bool {
 
 #[cfg(test)]
 mod samples;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_follows_a_change_at_most_ten_times_a_second() {
+        let begin = Instant::now();
+        let mut pace = Pace {
+            changed: true,
+            next: begin,
+        };
+        let mut frames = Vec::new();
+        for ms in 0..1000 {
+            let now = begin + Duration::from_millis(ms);
+            if pace.is_due(now) {
+                frames.push(ms);
+            }
+            // Something happens all the time, and nothing any more.
+            pace.changed |= ms < 450;
+        }
+        // The last shows what has happened since the one before.
+        assert_eq!(frames, [0, 100, 200, 300, 400, 500]);
+    }
+}

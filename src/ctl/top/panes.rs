@@ -121,9 +121,11 @@ fn doings(study: &Study, status: Option<&Status>, view: &View, columns: usize) -
         if running.len() > 1 && watched == Some(one.trial) {
             text = format!("> {text}");
         }
-        let text = fold(&text, columns);
-        let most = if running.len() > 1 { 1 } else { 2 };
-        shown.extend(text.into_iter().take(most));
+        if running.len() > 1 {
+            shown.push(shorten(&text, columns).into_owned());
+        } else {
+            shown.extend(fold(&text, columns).into_iter().take(2));
+        }
         if watched == Some(one.trial) {
             let curves: Vec<Curve> = one.curves.iter().map(Into::into).collect();
             if let Some(told) = curves::in_one_line(curves.iter()) {

@@ -24,16 +24,28 @@ const CROWD: usize = 2;
 /// What the marks mean.
 const LEGEND: &str = "o complete x infeasible ~ pruned ! failed";
 
+/// A trial, and how many stand before it.
+type Numbered<'a> = (usize, &'a TrialRow);
+
 /// Draws it.
 pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     let objective = study.objective.as_ref();
-    let range = range(&study.rows);
-    let labels = range.map(|(low, high)| [high, low].map(|bound| significant(bound, FIGURES)));
-    let labels = labels.unwrap_or_default();
-    let gutter = labels.iter().map(|label| width(label)).max().unwrap_or(0) + 1;
-    let columns = usize::from(area.width).saturating_sub(gutter).max(1);
+    let maximize = objective.is_some_and(|objective| objective.maximize);
     let count = study.rows.len();
+    let all: Vec<Numbered<'_>> = study.rows.iter().enumerate().collect();
+    // How wide the numbers are, all of them tell.
+    let gutter = gutter(&labels(range(&all)));
+    let columns = usize::from(area.width).saturating_sub(gutter).max(1);
     let is_crowded = count > CROWD * columns;
+    let shown = if is_crowded {
+        best_of_each(&all, columns, maximize)
+    } else {
+        all
+    };
+    // What is not shown takes no room.
+    let range = range(&shown);
+    let labels = labels(range);
+    let gutter = gutter.max(self::gutter(&labels));
     let mut title = objective.map_or("Objective".to_owned(), |objective| {
         let more = if objective.maximize { "more" } else { "less" };
         format!("{}, {more} is better", clean(&objective.metric))
@@ -53,7 +65,6 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
             look.style(DIM),
         );
     }
-    let maximize = objective.is_some_and(|objective| objective.maximize);
     let Some((low, high)) = range else {
         put(buffer, area, "no result yet", look.style(DIM));
         return;
@@ -112,23 +123,10 @@ pub fn draw(buffer: &mut Buffer, area: Rect, study: &Study, look: Look) {
     }
     // What matters more is drawn over what matters less.
     for wanted in ["failed", "pruned", "infeasible", "complete"] {
-        // The best of each column, where there is room for that alone.
-        let mut tops: BTreeMap<u16, u16> = BTreeMap::new();
-        let place = |row: &TrialRow| mean(row).map_or(area.bottom() - 1, line);
-        let rows = study.rows.iter().enumerate();
-        let rows = rows.filter(|(_, row)| row.outcome == wanted);
-        for (index, row) in rows.clone() {
-            let (x, y) = (at(index), place(row));
-            let top = tops.entry(x).or_insert(y);
-            *top = if maximize { y.min(*top) } else { y.max(*top) };
-        }
-        for (index, row) in rows {
-            let (x, y) = (at(index), place(row));
-            if is_crowded && tops.get(&x) != Some(&y) {
-                continue;
-            }
+        for (index, row) in shown.iter().filter(|(_, row)| row.outcome == wanted) {
+            let y = mean(row).map_or(area.bottom() - 1, line);
             let (mark, style) = mark(row);
-            set(buffer, x, y, mark, look.style(style));
+            set(buffer, at(*index), y, mark, look.style(style));
         }
     }
     if let Some((index, row)) = study.rows.iter().enumerate().find(|(_, row)| row.is_best)
@@ -159,19 +157,47 @@ fn mean(row: &TrialRow) -> Option<f64> {
     objective.map(|objective| objective.mean)
 }
 
+/// Of the trials that share a column, the best of each outcome.
+fn best_of_each<'a>(all: &[Numbered<'a>], columns: usize, maximize: bool) -> Vec<Numbered<'a>> {
+    let mut best: BTreeMap<(usize, &str), Numbered<'a>> = BTreeMap::new();
+    for (index, row) in all {
+        let place = (index * columns / all.len(), &*row.outcome);
+        let former = best.entry(place).or_insert((*index, *row));
+        let is_better = mean(row)
+            .zip(mean(former.1))
+            .is_some_and(|(new, old)| new != old && (new > old) == maximize);
+        if is_better {
+            *former = (*index, *row);
+        }
+    }
+    best.into_values().collect()
+}
+
 /// From where to where it is drawn.
-fn range(rows: &[TrialRow]) -> Option<(f64, f64)> {
+fn range(rows: &[Numbered<'_>]) -> Option<(f64, f64)> {
     let over = |row: &&TrialRow| matches!(&*row.outcome, "complete" | "infeasible" | "pruned");
-    let mut means: Vec<f64> = rows.iter().filter(over).filter_map(mean).collect();
+    let rows = rows.iter().map(|(_, row)| *row);
+    let mut means: Vec<f64> = rows.clone().filter(over).filter_map(mean).collect();
     means.sort_by(f64::total_cmp);
     let last = means.len().checked_sub(1)?;
     let out = (means.len() as f64 * EDGE) as usize;
     let (mut low, mut high) = (means[out], means[last - out]);
     // These are never at the edge.
-    for row in rows.iter().filter(|row| row.is_best || row.is_baseline) {
+    for row in rows.filter(|row| row.is_best || row.is_baseline) {
         if let Some(mean) = mean(row) {
             (low, high) = (low.min(mean), high.max(mean));
         }
     }
     Some((low, high))
+}
+
+/// The greatest and the least number of a range, as they stand beside the plot.
+fn labels(range: Option<(f64, f64)>) -> [String; 2] {
+    let texts = range.map(|(low, high)| [high, low].map(|bound| significant(bound, FIGURES)));
+    texts.unwrap_or_default()
+}
+
+/// How many columns these take, with the one that sets them off.
+fn gutter(labels: &[String]) -> usize {
+    labels.iter().map(|label| width(label)).max().unwrap_or(0) + 1
 }

@@ -217,13 +217,13 @@ impl Study {
             trouble,
             Trouble::Wire(WireError::Closed) | Trouble::Connect(ConnectError::Nobody { .. })
         );
-        // When the next daemon is met, all is asked again; else it is now that
-        // there is no answer.
         if let Request::Trials(query) = request
-            && !is_lost
             && self.stale.rest == Some(query.offset)
         {
             self.stale.rest = None;
+            // Asked again at once it would be without a break while nobody is
+            // there: it is at the next doubt, or when the next daemon is met.
+            self.stale.verdicts |= is_lost;
         }
     }
 

@@ -177,3 +177,17 @@ fn the_log_is_that_of_the_step_that_runs() {
     );
     assert_eq!(study.rows, rows());
 }
+
+#[test]
+fn what_is_lost_is_not_asked_for_without_a_break() {
+    let mut study = study();
+    study.stale.rest = Some(0);
+    let Some(request) = study.next_request(false) else {
+        panic!("nothing is asked for");
+    };
+    let lost = Trouble::Wire(WireError::Closed);
+    study.take(Update::Answer(request.clone(), Err(lost)));
+    assert_eq!(study.next_request(false), None);
+    study.doubt();
+    assert_eq!(study.next_request(false), Some(request));
+}

@@ -277,10 +277,13 @@ impl View {
         let mut rows: Vec<&TrialRow> = study.rows.iter().filter(wanted).collect();
         let maximize = study.objective.as_ref().is_some_and(|o| o.maximize);
         let mean = |row: &TrialRow| row.objective.map(|objective| objective.mean);
+        let misses = |row: &TrialRow| row.outcome == "infeasible";
         rows.sort_by(|a, b| match self.order {
             Order::Newest => b.trial.cmp(&a.trial),
             Order::Longest => b.elapsed.cmp(&a.elapsed),
+            // However good it is, what misses a constraint is not the best.
             Order::Best => match (mean(a), mean(b)) {
+                (Some(_), Some(_)) if misses(a) != misses(b) => misses(a).cmp(&misses(b)),
                 (Some(a), Some(b)) if maximize => b.total_cmp(&a),
                 (Some(a), Some(b)) => a.total_cmp(&b),
                 (Some(_), None) => Ordering::Less,

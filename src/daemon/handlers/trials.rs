@@ -27,18 +27,23 @@ pub fn answer(study: &Study, query: &TrialsQuery) -> Reply {
         Sort::Time => trials.sort_by_cached_key(|trial| std::cmp::Reverse(trial.elapsed(now))),
         Sort::Objective => {
             let maximize = study.spec().objective.direction == Direction::Maximize;
-            let mut keyed: Vec<(Option<f64>, &Arc<Trial>)> = trials
+            let mut keyed: Vec<(Option<f64>, bool, &Arc<Trial>)> = trials
                 .into_iter()
-                .map(|trial| (study.objective(trial).map(|summary| summary.mean), trial))
+                .map(|trial| {
+                    let mean = study.objective(trial).map(|summary| summary.mean);
+                    (mean, overview::word(trial) == "infeasible", trial)
+                })
                 .collect();
-            keyed.sort_by(|(a, _), (b, _)| match (a, b) {
+            // However good it is, what misses a constraint is not the best.
+            keyed.sort_by(|(a, a_misses, _), (b, b_misses, _)| match (a, b) {
+                (Some(_), Some(_)) if a_misses != b_misses => a_misses.cmp(b_misses),
                 (Some(a), Some(b)) if maximize => b.total_cmp(a),
                 (Some(a), Some(b)) => a.total_cmp(b),
                 (Some(_), None) => Ordering::Less,
                 (None, Some(_)) => Ordering::Greater,
                 (None, None) => Ordering::Equal,
             });
-            trials = keyed.into_iter().map(|(_, trial)| trial).collect();
+            trials = keyed.into_iter().map(|(_, _, trial)| trial).collect();
         }
     }
     if query.reverse {

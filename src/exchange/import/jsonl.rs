@@ -6,13 +6,17 @@ use serde_json::{Map, Value as Json};
 use super::super::record::{number_of, text_of};
 use super::{Column, Format, Gathered, Table, failed};
 
-pub(super) fn parse(text: &[u8]) -> Table {
+/// # Errors
+/// It is JSON of another form.
+pub(super) fn parse(text: &[u8]) -> Result<Table, String> {
     let mut gathered = Gathered::new();
+    let mut is_first = true;
     for (line, number) in text.split(|byte| *byte == b'\n').zip(1..) {
         let line = line.trim_ascii();
         if line.is_empty() {
             continue;
         }
+        let is_first = std::mem::take(&mut is_first);
         match serde_json::from_slice::<Map<String, Json>>(line) {
             // The line about the study.
             Ok(fields) if fields.contains_key("autotune_export") => {}
@@ -20,13 +24,20 @@ pub(super) fn parse(text: &[u8]) -> Table {
                 Ok((cells, failed)) => gathered.add(number, cells, failed),
                 Err(why) => gathered.leave_out(number, why),
             },
+            // A file of another form would be refused line by line.
+            Err(error) if is_first => {
+                return Err(format!(
+                    "its first line is no JSON object: {error}; what is read has a line for each \
+                     trial, as `export --format jsonl` writes it"
+                ));
+            }
             Err(error) => {
                 // The place in the line is of use, its number is told already.
                 gathered.leave_out(number, format!("it is no JSON object: {error}"));
             }
         }
     }
-    gathered.table(Format::Jsonl)
+    Ok(gathered.table(Format::Jsonl))
 }
 
 /// Its cells, and whether it failed.

@@ -108,6 +108,16 @@ pub enum Column {
     Objective,
 }
 
+impl Column {
+    /// What it is called in the file.
+    fn name(&self) -> &str {
+        match self {
+            Self::Named(name) | Self::Parameter(name) | Self::Metric(name) => name,
+            Self::Objective => "value",
+        }
+    }
+}
+
 /// Something that was measured, or that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Row {
@@ -175,9 +185,7 @@ pub fn read(
         return Err(wrong(format!("it is longer than {most} MiB")));
     }
     let mut table = parse(&text, format, study).map_err(wrong)?;
-    for column in &mut table.columns {
-        rename(column, names);
-    }
+    rename(&mut table.columns, names).map_err(wrong)?;
     Ok(table)
 }
 
@@ -189,7 +197,7 @@ fn parse(text: &[u8], format: Option<Format>, study: Option<&str>) -> Result<Tab
     }
     let table = match format.unwrap_or_else(|| Format::of(text)) {
         Format::Csv => csv::parse(text)?,
-        Format::Jsonl => jsonl::parse(text),
+        Format::Jsonl => jsonl::parse(text)?,
         Format::Optuna => optuna::parse(text, study)?,
     };
     if study.is_some() && table.format != Format::Optuna {
@@ -198,14 +206,25 @@ fn parse(text: &[u8], format: Option<Format>, study: Option<&str>) -> Result<Tab
     Ok(table)
 }
 
-fn rename(column: &mut Column, names: &HashMap<String, String>) {
-    let new = match column {
-        Column::Named(name) | Column::Parameter(name) | Column::Metric(name) => names.get(name),
-        Column::Objective => names.get("value"),
-    };
-    if let Some(new) = new {
-        *column = Column::Named(new.clone());
+/// # Errors
+/// A name that no column has.
+fn rename(columns: &mut [Column], names: &HashMap<String, String>) -> Result<(), String> {
+    let is_there = |name: &&String| columns.iter().any(|column| column.name() == **name);
+    // The same is told whatever the order of a hash is.
+    let missing = names.keys().filter(|name| !is_there(name)).min();
+    if let Some(missing) = missing {
+        let there: Vec<&str> = columns.iter().map(Column::name).collect();
+        return Err(format!(
+            "no column is called `{missing}`; there are: {}",
+            there.join(", ")
+        ));
     }
+    for column in columns {
+        if let Some(new) = names.get(column.name()) {
+            *column = Column::Named(new.clone());
+        }
+    }
+    Ok(())
 }
 
 /// What became of a trial.

@@ -73,17 +73,8 @@ fn lines_that_cannot_be_read_are_left_out_alone() {
         .encode_utf16()
         .flat_map(u16::to_le_bytes)
         .collect();
-    assert!(
-        !table_of_garbage(&utf16)
-            .columns
-            .contains(&Column::Named("N".to_owned()))
-    );
+    assert!(parse(&utf16, Some(Format::Jsonl), None).is_err());
     assert!(wrong(b"\xff\xfeN,speed\n1,2\n").contains("UTF-8"));
-}
-
-/// Bytes that are no text make no panic, whatever they are taken for.
-fn table_of_garbage(bytes: &[u8]) -> Table {
-    parse(bytes, Some(Format::Jsonl), None).expect("lines that are left out")
 }
 
 #[test]
@@ -217,4 +208,39 @@ fn several_studies_and_objectives() {
     let stray = study("a", "[1]") + r#"{"op_code":6,"trial_id":7,"state":1}"# + "\n";
     assert!(wrong(stray.as_bytes()).contains("never made"));
     assert!(parse(b"N,s\n1,2\n", None, Some("a")).is_err());
+}
+
+#[test]
+fn a_name_that_no_column_has_is_told() {
+    let rename = |text: &str, names: &[(&str, &str)]| {
+        let mut columns = table(text).columns;
+        let names = names
+            .iter()
+            .map(|(old, new)| ((*old).into(), (*new).into()));
+        rename(&mut columns, &names.collect()).map(|()| columns)
+    };
+    let text = "N,speed\n1,2\n";
+    let renamed = rename(text, &[("speed", "score")]);
+    assert_eq!(renamed, Ok(named(&["N", "score"])));
+    // Two names change places.
+    let swapped = rename(text, &[("speed", "N"), ("N", "speed")]);
+    assert_eq!(swapped, Ok(named(&["speed", "N"])));
+    let slip = rename(text, &[("speed", "score"), ("sped", "score")]);
+    let expected = "no column is called `sped`; there are: N, speed";
+    assert_eq!(slip, Err(expected.to_owned()));
+}
+
+#[test]
+fn json_that_is_no_lines_is_refused_as_a_whole() {
+    // As `export --format json` writes it.
+    let text = "{\"study\": {\"autotune_export\":1},\n\"trials\": [\n{\"params\":{}}\n]}\n";
+    let problem = wrong(text.as_bytes());
+    assert!(
+        problem.starts_with("its first line is no JSON object"),
+        "{problem}"
+    );
+    assert!(problem.contains("`export --format jsonl`"), "{problem}");
+    // One torn line among others is left out alone.
+    let torn = table("{\"params\":{\"N\":1}}\n{\"par\n");
+    assert_eq!((torn.rows.len(), torn.left_out.len()), (1, 1));
 }

@@ -8,8 +8,9 @@ use crate::model::prior;
 use crate::model::space::Parameter;
 use crate::model::spec::{Budget, SamplerKind};
 use crate::model::step::StepKind;
-use crate::report::discretion;
-use crate::report::phrase::{clean, counted, cut, shown};
+use crate::report::phrase::{clean, counted, cut, percent, shown};
+use crate::report::{discretion, retrial};
+use crate::search::neighbours::Disturbance;
 
 /// What the values of a parameter take at most of a line, in columns.
 const VALUES: usize = 160;
@@ -50,6 +51,23 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
         (words.label("budget", "预算"), budget(teller, &spec.budget)),
         (words.label("seed", "随机种子"), spec.seed.to_string()),
     ]);
+    if !spec.slots.is_empty() {
+        let slots: Vec<String> = spec.slots.iter().map(|slot| clean(&slot.name)).collect();
+        let name = words.label("side by side, in the slots", "并行插槽");
+        facts.push((name, slots.join(", ")));
+    }
+    let disturbed = Disturbance::of(study).filter(Disturbance::is_clear);
+    if let Some(found) = disturbed {
+        let (metric, difference) = (&spec.objective.metric, percent(found.difference));
+        let told = words.label(
+            &retrial::disturbed(metric, found.difference),
+            &format!(
+                "有并行试验时，初始参数的 {} 相差 {difference}，超出噪声：试验之间相互干扰",
+                clean(metric)
+            ),
+        );
+        facts.push((words.label("beside neighbours", "并行影响"), told));
+    }
     if !study.amendments().is_empty() {
         let changed: Vec<String> = study.amendments().iter().map(ToString::to_string).collect();
         let changed = clean(&changed.join("; "));
