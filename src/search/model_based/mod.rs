@@ -113,7 +113,7 @@ fn most_promising(
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
     let mut candidates = Candidates::new(study, &geometry);
-    let imported = priors::learned(study, trials.len(), LEARNED);
+    let imported = priors::learned(study, trials.len());
     let mut wide = candidates.wide(&trials, baseline, random);
     let known = imported.iter();
     wide.extend(known.filter_map(|known| candidates.take(known.params.clone())));
