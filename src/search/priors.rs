@@ -18,7 +18,8 @@ use crate::model::params::Params;
 use crate::model::prior::{Prior, Source};
 use crate::model::study::Study;
 
-/// The model learns of so many at most.
+/// The model learns of so many at most, less one for each trial of the study's
+/// own: what misleads is forgotten then, and of the rest it knows enough.
 const LEARNED: usize = 60;
 
 /// One of what was imported, of those that the space allows.
@@ -71,12 +72,12 @@ pub(super) fn split(
     (better, others.into_iter().step_by(every).collect())
 }
 
-/// What a model that learns of `own` trials, of `most` measurements in all,
-/// learns besides: the best of each source, and the rest evenly. What the study
-/// has measured itself counts for more, and takes the room of what was imported.
-pub(super) fn learned(study: &Study, own: usize, most: usize) -> Vec<Known<'_>> {
+/// What a model that learns of `own` trials learns besides: the best of each
+/// source, and the rest evenly. What the study has measured itself counts for
+/// more, and takes the room of what was imported.
+pub(super) fn learned(study: &Study, own: usize) -> Vec<Known<'_>> {
     let sources = by_source(study);
-    let room = LEARNED.min(most.saturating_sub(own));
+    let room = LEARNED.saturating_sub(own);
     let each = room / sources.len().max(1);
     let mut learned = Vec::new();
     for known in &sources {

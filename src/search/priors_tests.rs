@@ -163,11 +163,11 @@ fn its_own_trials_take_the_room() {
     let rows: Vec<_> = (0..700).map(row).collect();
     let mut simulation = begun(SamplerKind::Model, told("a.csv", &rows[..350]));
     simulation.happen(told("b.csv", &rows[350..]));
-    let learned = |own| priors::learned(&simulation.study, own, 140);
-    assert_eq!(learned(1).len(), 60);
-    assert_eq!(learned(110).len(), 30);
-    assert!(learned(140).is_empty() && learned(999).is_empty());
-    let of_first = learned(1).iter().filter(|known| known.source == 1).count();
+    let learned = |own| priors::learned(&simulation.study, own);
+    assert_eq!(learned(0).len(), 60);
+    assert_eq!(learned(30).len(), 30);
+    assert!(learned(60).is_empty() && learned(999).is_empty());
+    let of_first = learned(0).iter().filter(|known| known.source == 1).count();
     assert_eq!(of_first, 30);
     let (good, others) = priors::split(&simulation.study, 0.15, (25, 100));
     assert_eq!(good.len(), 25);

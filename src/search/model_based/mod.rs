@@ -26,8 +26,8 @@
 //! It is learned as well, by the same processes, less the time: a host that is
 //! not known tells nothing of that. What the numbers of a source are off by as a whole, since its host
 //! is faster or its load another, is one more unknown of each process
-//! ([`OFFSET`](process::OFFSET)), and so is how much they vary beyond that
-//! ([`TRUST`](process::TRUST)): params that were good there and are not here make
+//! (`process::OFFSET`), and so is how much they vary beyond that
+//! (`process::TRUST`): params that were good there and are not here make
 //! what else came from there count for less. Nothing that was imported is
 //! something to be improved on.
 //!
@@ -113,7 +113,7 @@ fn most_promising(
     let geometry = Geometry::new(&study.spec().space);
     let trials = learned(study);
     let mut candidates = Candidates::new(study, &geometry);
-    let imported = priors::learned(study, trials.len(), LEARNED);
+    let imported = priors::learned(study, trials.len());
     let mut wide = candidates.wide(&trials, baseline, random);
     let known = imported.iter();
     wide.extend(known.filter_map(|known| candidates.take(known.params.clone())));

@@ -31,7 +31,7 @@ pub(super) const OFFSET: f64 = 1.0;
 /// the logarithm of the factor of its variance: its mean, and how far it may be
 /// off. Between runs that are as good as the study's own and some that say
 /// nothing.
-pub(super) const TRUST: (f64, f64) = (1.4, 1.5);
+pub(super) const TRUST: (f64, f64) = (1.4, 3.0);
 
 /// Places, with the distances between their coordinates and those of others
 /// looked up rather than computed: most spaces have few values an axis.
