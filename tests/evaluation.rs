@@ -24,7 +24,7 @@ fn scoring_and_what_is_read_of_the_tools() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
     // All of them were found.
-    assert!(said.contains("\nRan 31 tests"), "{said}");
+    assert!(said.contains("\nRan 34 tests"), "{said}");
 }
 
 #[test]
@@ -222,4 +222,86 @@ enabled = true
     assert!(merged.trim_end().ends_with("/best-checkpoint"), "{merged}");
     let kept = study.out("artifacts/best/best-checkpoint/adapter_model.safetensors");
     assert!(kept.exists(), "{}", kept.display());
+}
+
+/// Without any service, each checkpoint of each run by itself, and the base model once.
+#[test]
+fn each_checkpoint_is_loaded_from_its_folder_where_that_is_asked_for() {
+    let study = Study::new(&format!(
+        r#"
+preset = "ms-swift-sft"
+[study]
+name = "tuned"
+[objective]
+maximize = "score"
+[budget]
+trials = 2
+[base]
+VENV = "{ROOT}/tests/helpers/ms-swift"
+SCRIPTS = "{ROOT}/packaging/ms-swift"
+model = "base"
+dataset = "train.jsonl"
+report_to = "none"
+lm_eval = "pceb_mcq,psyqa"
+eval_weights = "psyqa.key_points=1"
+eval_type = "local"
+eval_batch_size = 4
+eval_limit = 3
+eval_base = "base"
+checkpoints = 2
+[space]
+learning_rate = [1e-4, 2e-4]
+lora_rank = [8]
+lora_alpha = [32]
+lora_dropout = [0.05]
+warmup_ratio = [0.0]
+[env]
+CALLS = "{{dir}}/calls"
+PYTHONPATH = "{ROOT}/tests/helpers/ms-swift/lib"
+PYTHONDONTWRITEBYTECODE = "1"
+SWANLAB_API_KEY = "none"
+SWANLAB = "none"
+STEPS = "100 200 300"
+BETTER = "checkpoint-200"
+[[preflight]]
+name = "preflight"
+enabled = false
+[[step]]
+name = "evaluate"
+enabled = true
+"#
+    ));
+    fs::create_dir(study.path("data")).expect("a folder");
+    let output = study.run();
+    assert_eq!(code(&output), 0, "{}", said(&output));
+
+    let runs = study.events_of("run-ended");
+    let evaluated = runs.iter().filter(|run| run["step"] == "evaluate");
+    let evaluated: Vec<_> = evaluated.map(|run| &run["metrics"]).collect();
+    assert_eq!(evaluated.len(), 2, "{}", study.trace());
+    for metrics in evaluated {
+        assert_eq!(metrics["checkpoint"], 200.0, "{metrics}");
+        assert_eq!(
+            (&metrics["score"], &metrics["gain"]),
+            (&0.75.into(), &0.5.into())
+        );
+    }
+    let calls = fs::read_to_string(study.path("calls")).expect("calls");
+    assert!(!calls.contains("deploy "), "{calls}");
+    let asked: Vec<&str> = calls
+        .lines()
+        .filter(|l| l.starts_with("lm_eval "))
+        .collect();
+    let who: Vec<&str> = asked.iter().filter_map(|l| l.split(' ').nth(1)).collect();
+    let each = ["checkpoint-200", "checkpoint-300"];
+    assert_eq!(who, [each[0], each[1], "base", each[0], each[1]], "{calls}");
+    for words in [
+        "--model hf --model_args pretrained=base,dtype=bfloat16,peft=",
+        ",attn_implementation=flash_attention_2 ",
+        "--batch_size 4",
+        "--limit 3",
+    ] {
+        assert!(asked[0].contains(words), "{words} in {}", asked[0]);
+    }
+    assert!(!asked[0].contains("base_url"), "{}", asked[0]);
 }

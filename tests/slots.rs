@@ -288,3 +288,24 @@ fn training_goes_on_in_another_slot_and_the_best_is_kept_beside_what_runs() {
     assert_eq!(best(&study), 4);
     assert_eq!(study.best()["N"], "4");
 }
+
+#[test]
+fn the_starting_values_are_no_new_best_where_a_neighbour_is_at_its_end_before() {
+    // The neighbour's value is the worse of the two.
+    let study = Study::new(&TRAINED.replace("N = [1, 2, 3, 4]", "N = [2, 1]"));
+    let mut daemon = study.start();
+    study.await_gate("gate-2");
+    study.open_gate("gate-1");
+    study.await_events("run-ended", 1);
+    study.open_gate("gate-2");
+    assert_eq!(daemon.end(), 0, "{}", study.trace());
+    let ended = study.events_of("run-ended");
+    assert_eq!(ended[0]["trial"], 2, "{}", study.trace());
+    let log = study.log();
+    let mut rows = log.lines().filter(|line| line.starts_with("1  "));
+    let row = rows
+        .next()
+        .unwrap_or_else(|| panic!("the row of trial 1: {log}"));
+    assert!(row.contains("baseline"), "{row}");
+    assert!(!row.contains(['★', '%']), "{row}");
+}

@@ -12,11 +12,14 @@ main metrics alike, without it). The files stay in FOLDER/lm_eval and
 FOLDER/evalscope, each run in a folder of its own; `evalscope app --outputs
 FOLDER/evalscope` shows the latter.
 
+Without --url the tools load the model themselves from its folder, FOLDER in --model
+FOLDER, which may be that of an adapter: it is put on the model that it was trained on.
+
 With --base the base model is evaluated, too, once: `base.SET`, `base.score` and so
 on are its metrics, and `gain` is how much larger the score is than its.
 
 With --checkpoints several checkpoints of one training run are evaluated, as
-checkpoints.py serves them. The metrics are those of the one with the highest score,
+checkpoints.py serves them, or each from its folder. The metrics are those of the one with the highest score,
 `checkpoint` is its step; a line before tells the scores of all.
 """
 
@@ -50,7 +53,7 @@ def main() -> int:
     options = arguments()
     try:
         metrics = evaluate_checkpoints(options) if options.checkpoints else evaluate(options)
-        if options.base:
+        if options.base is not None:
             of_base = evaluate_base(options)
             metrics.update({f"base.{name}": value for name, value in of_base.items()})
             metrics["gain"] = metrics["score"] - of_base["score"]
@@ -105,8 +108,8 @@ def evaluate(options: argparse.Namespace) -> dict:
 def evaluate_checkpoints(options: argparse.Namespace) -> dict:
     """What is found of the best of several checkpoints, which is put into the
     folder --best."""
-    if not (options.url and options.run):
-        raise Failed("--checkpoints wants --url and --run")
+    if not options.run:
+        raise Failed("--checkpoints wants --run")
     found = checkpoints.named(options.run, options.checkpoints, options.model)
     if not found:
         raise Failed(f"there is no whole checkpoint in {options.run}")
@@ -114,7 +117,8 @@ def evaluate_checkpoints(options: argparse.Namespace) -> dict:
     # The order of training; of equals the earlier is the better.
     for step, path, served in reversed(found):
         name = f"{options.name}-checkpoint-{step}"
-        one = argparse.Namespace(**{**vars(options), "model": served, "name": name})
+        model = served if options.url else str(path)
+        one = argparse.Namespace(**{**vars(options), "model": model, "name": name})
         measured.append((step, path, evaluate(one)))
     best = max(measured, key=lambda one: one[2]["score"])
     told = [
@@ -155,12 +159,15 @@ def evaluate_base(options: argparse.Namespace) -> dict:
 
 
 def known_or_new_base(options: argparse.Namespace) -> dict:
-    of_base = argparse.Namespace(**{**vars(options), "model": options.base, "name": "base"})
-    own = own_files(options, options.lm_eval + options.evalscope)
-    data = {file.stem: hashlib.sha256(file.read_bytes()).hexdigest() for file in own}
+    base = options.base or ("" if options.url else trained_on(options.model))
+    if not base:
+        raise Failed(f"--base wants the name of the base model: {options.model} does not tell it")
+    of_base = argparse.Namespace(**{**vars(options), "model": base, "name": "base"})
+    own = own_files(options, options.lm_eval + options.evalscope) + own_tasks(options)
+    data = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in own}
     # How many are asked at a time, and where, makes no difference.
-    same = ("lm_eval", "evalscope", "limit", "subset", "local", "max_tokens", "base")
-    asked = {"data": data, **{name: getattr(options, name) for name in same}}
+    same = ("lm_eval", "evalscope", "limit", "subset", "local", "max_tokens", "dtype")
+    asked = {"data": data, "base": base, **{name: getattr(options, name) for name in same}}
     # As it comes back from the file.
     asked = json.loads(json.dumps(asked))
     kept = Path(options.output) / "base.json"
@@ -187,9 +194,12 @@ def arguments() -> argparse.Namespace:
     names = {"type": words, "default": [], "metavar": "SET,…"}
     add("--lm-eval", help="data sets for lm_eval", **names)
     add("--evalscope", help="data sets for evalscope", **names)
-    add("--model", required=True, help="the served model's name, or the folder of a model")
+    add("--model", required=True,
+        help="the served model's name, or the folder of a model or of an adapter")
     add("--url", help="a server, up to /v1; without it the model is loaded from its folder")
-    add("--base", metavar="MODEL", help="the base model, evaluated once for the same OUTPUT")
+    add("--base", nargs="?", const="", metavar="MODEL",
+        help="the base model, evaluated once for the same OUTPUT; of an adapter's folder it"
+        " need not be named")
     add("--checkpoints", type=count, metavar="N", help="of one run the N newest, or `all`")
     add("--run", metavar="FOLDER", help="the --output_dir of that run")
     add("--best", metavar="FOLDER", help="becomes a copy of the best of them, by hard links")
@@ -206,6 +216,7 @@ def arguments() -> argparse.Namespace:
     add("--workers", default="1", help="questions that a server is asked at a time")
     add("--max-tokens", help="tokens of an answer")
     add("--dtype", default="auto", help="of a loaded model")
+    add("--attn", metavar="NAME", help="the attention of a loaded model: sdpa, flash_attention_2")
     return parser.parse_args()
 
 
@@ -253,7 +264,12 @@ def lm_eval_command(options: argparse.Namespace, folder: Path) -> list:
         }
     else:
         model = "hf"
-        settings = {"pretrained": options.model, "dtype": options.dtype}
+        base = trained_on(options.model)
+        settings = {"pretrained": base or options.model, "dtype": options.dtype}
+        if base:
+            settings["peft"] = options.model
+        if options.attn:
+            settings["attn_implementation"] = options.attn
     command = [sys.executable, "-m", "lm_eval", "run", "--model", model, "--model_args"]
     command.append(",".join(f"{name}={value}" for name, value in settings.items()))
     command += ["--tasks", ",".join(options.lm_eval), "--include_path", str(task_files(options, folder))]
@@ -267,9 +283,13 @@ def lm_eval_command(options: argparse.Namespace, folder: Path) -> list:
 
 def task_files(options: argparse.Namespace, folder: Path) -> Path:
     """A folder with a task file for each data set of the user's own: that of psyqa,
-    or of pceb_mcq where its questions have choices, under its own name."""
+    or of pceb_mcq where its questions have choices, under its own name; and with the
+    user's own task files."""
     tasks = folder / "tasks"
     tasks.mkdir()
+    for file in own_tasks(options):
+        text = json.dumps({"include": str(file.resolve())}, ensure_ascii=False)
+        (tasks / file.name).write_text(text, encoding="utf-8")
     for file in own_files(options, options.lm_eval):
         is_choice = "choices" in scoring.read(file)[0]
         like = HERE / "lm_eval" / ("pceb_mcq.yaml" if is_choice else "psyqa.yaml")
@@ -282,8 +302,27 @@ def task_files(options: argparse.Namespace, folder: Path) -> Path:
 
 def own_files(options: argparse.Namespace, sets: list) -> list:
     """The files of those data sets that are the user's own."""
-    files = [Path(options.data) / f"{name}.jsonl" for name in sets]
+    tasks = {file.stem for file in own_tasks(options)}
+    files = [Path(options.data) / f"{name}.jsonl" for name in sets if name not in tasks]
     return [file for file in files if file.is_file()]
+
+
+def own_tasks(options: argparse.Namespace) -> list:
+    """The task files for lm_eval that the user has written for those data sets."""
+    files = [Path(options.data) / f"{name}.yaml" for name in options.lm_eval]
+    return [file for file in files if file.is_file()]
+
+
+def trained_on(folder: str) -> str:
+    """The model that the adapter in a folder was trained on; "" if it is none."""
+    try:
+        text = (Path(folder) / "adapter_config.json").read_text(encoding="utf-8")
+    except (FileNotFoundError, NotADirectoryError):
+        return ""
+    base = json.loads(text).get("base_model_name_or_path")
+    if not base:
+        raise Failed(f"{folder}/adapter_config.json does not name the adapter's base model")
+    return base
 
 
 def evalscope_command(options: argparse.Namespace, folder: Path) -> list:
@@ -294,7 +333,14 @@ def evalscope_command(options: argparse.Namespace, folder: Path) -> list:
         command += ["--eval-batch-size", options.workers]
     else:
         command += ["--eval-type", "llm_ckpt", "--eval-batch-size", options.batch_size]
-        command += ["--model-args", json.dumps({"precision": dtype(options.dtype)})]
+        # transformers puts an adapter on its base model by itself.
+        settings = {"precision": dtype(options.dtype)}
+        base = trained_on(options.model)
+        if base:
+            settings["tokenizer_path"] = base
+        if options.attn:
+            settings["attn_implementation"] = options.attn
+        command += ["--model-args", json.dumps(settings)]
     command += ["--model-id", options.name, "--work-dir", str(folder), "--no-timestamp"]
     generation = {"temperature": 0.0}
     if options.max_tokens:

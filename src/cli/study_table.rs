@@ -183,9 +183,10 @@ fn verdict(study: &Study, trial: &Trial, incumbent: Option<&Trial>) -> (String, 
                 .and_then(|(before, now)| study.spec().objective.gain(before.mean, now.mean));
             let gain = gain.map(number::percent).unwrap_or_default();
             match (is_best, incumbent) {
+                // What others are measured by, also where a neighbour was faster.
+                _ if trial.origin == Origin::Baseline => (String::new(), None),
                 (true, Some(_)) => (format!("{GOOD}★ {gain}{GOOD:#}"), None),
-                (true, None) if trial.origin == Origin::Baseline => (String::new(), None),
-                // Those before it failed or missed a constraint.
+                // Those before it failed, missed a constraint, or are not at their end.
                 (true, None) => (format!("{GOOD}★ the first{GOOD:#}"), None),
                 // Its other runs may show that it was lucky.
                 (false, _) if leads => (format!("leads {gain}").trim_end().to_owned(), None),

@@ -20,9 +20,13 @@ pub(super) fn read(
     let Some(mut section) = section else {
         return Vec::new();
     };
-    let enabled = section.take("enabled").and_then(|node| node.truth(r));
+    let switch = section.take("enabled");
+    let is_on = switch.as_ref().and_then(|node| node.truth(r));
+    let is_on = is_on.unwrap_or(true);
     let nodes = section.rest();
-    let is_on = enabled.unwrap_or(true);
+    if let Some(switch) = switch.filter(|_| !is_on) {
+        warn_of_waiting(r, &switch, &nodes);
+    }
     let remedies = nodes.iter().filter(|node| is_of_trouble(r, node));
     let remedies: Vec<&Node<'_>> = remedies.collect();
     // Those of a preset that wait may name what this spec protects.
@@ -30,6 +34,21 @@ pub(super) fn read(
     remedies
         .filter_map(|node| remedy(r, node, declared))
         .collect()
+}
+
+/// Warns of rules that stand in the spec itself, where it is its preset that has
+/// switched them off.
+fn warn_of_waiting(r: &mut Reader<'_>, switch: &Node<'_>, rules: &[Node<'_>]) {
+    let Some((preset, start)) = r.preset else {
+        return;
+    };
+    let own = rules.iter().find(|rule| rule.key_span.start < start);
+    if let Some(own) = own.filter(|_| switch.span.start >= start) {
+        let message =
+            format!("[remedy] has rules of yours, and the preset `{preset}` has switched it off");
+        let help = "enabled = true in [remedy] switches them on; enabled = false, that they wait";
+        r.warn(&own.key_span, message, help);
+    }
 }
 
 /// Whether the key names a trouble that a remedy can be given for.

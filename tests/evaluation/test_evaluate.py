@@ -148,6 +148,54 @@ class Commands(unittest.TestCase):
         self.assertIn("pretrained=m,dtype=float32", told)
         self.assertEqual(told[told.index("--batch_size") + 1], "4")
 
+    def adapter(self, path):
+        """A folder with an adapter of the base model /b."""
+        adapter = self.folder / path
+        adapter.mkdir(parents=True)
+        config = json.dumps({"base_model_name_or_path": "/b"})
+        (adapter / "adapter_config.json").write_text(config)
+        (adapter / "trainer_state.json").write_text("{}")
+        return str(adapter)
+
+    def loaded(self, *arguments):
+        """What lm_eval was told of the models it loads, one run after the other."""
+        ended = self.run_it("--lm-eval=psyqa", *arguments)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        told = [json.loads(line) for line in ended.stderr.splitlines()]
+        for words in told:
+            self.assertEqual(words[words.index("--model") + 1], "hf")
+        return [words[words.index("--model_args") + 1] for words in told]
+
+    def test_an_adapter_in_a_folder_is_put_on_its_base_model(self):
+        adapter = self.adapter("adapter")
+        asked = [f"--model={adapter}", "--base", "--dtype=float32", "--attn=sdpa"]
+        rest = "attn_implementation=sdpa"
+        of_adapter = f"pretrained=/b,dtype=float32,peft={adapter},{rest}"
+        self.assertEqual(self.loaded(*asked), [of_adapter, f"pretrained=/b,dtype=float32,{rest}"])
+        self.assertEqual(self.loaded(*asked), [of_adapter])
+        # A model is its own.
+        ended = self.run_it("--lm-eval=psyqa", f"--model={self.folder}", "--base")
+        self.assertEqual(ended.returncode, 2)
+        self.assertIn("--base wants the name of the base model", ended.stderr)
+
+    def test_checkpoints_are_loaded_from_their_folders(self):
+        two = [self.adapter(f"run/v0-1/checkpoint-{step}") for step in (1, 2)]
+        run = f"--run={self.folder}/run"
+        found = self.loaded("--checkpoints=all", run, f"--model={two[1]}", "--base")
+        self.assertEqual([text.rpartition("peft=")[2] for text in found[:2]], two)
+        self.assertEqual(found[2:], ["pretrained=/b,dtype=auto"])
+
+    def test_a_task_file_of_ones_own_takes_the_place_of_ours(self):
+        own = self.folder / "data/psyqa.yaml"
+        own.write_text("task: psyqa\n")
+        ended = self.run_it("--lm-eval=pceb_mcq,psyqa")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        told = json.loads(ended.stderr.splitlines()[0])
+        tasks = Path(told[told.index("--include_path") + 1])
+        task = json.loads((tasks / "psyqa.yaml").read_text())
+        self.assertEqual(task, {"include": str(own.resolve())})
+        self.assertIn("pceb_mcq", (tasks / "pceb_mcq.yaml").read_text())
+
     def test_the_base_model_is_evaluated_once(self):
         def models(ended):
             self.assertEqual(ended.returncode, 0, ended.stderr)
@@ -219,7 +267,7 @@ class Commands(unittest.TestCase):
 
         for arguments, words in (
             (["--checkpoints=0"], "'0' is neither a number, 1 or more, nor `all`"),
-            (["--checkpoints=2", "--url="], "--checkpoints wants --url and --run"),
+            (["--checkpoints=2", "--run="], "--checkpoints wants --run"),
             (["--checkpoints=2", f"--run={best}"], "there is no whole checkpoint in"),
         ):
             with self.subTest(words):
@@ -294,6 +342,14 @@ class Commands(unittest.TestCase):
             },
         )
         self.assertEqual(json.loads(pairs["--generation-config"])["max_tokens"], 9)
+        self.assertEqual(json.loads(pairs["--model-args"]), {"precision": "auto"})
+        options.model, options.attn = self.adapter("adapter"), "sdpa"
+        local = evaluate.evalscope_command(options, Path("o/evalscope"))
+        self.assertEqual(local[local.index("--model") + 1], options.model)
+        self.assertEqual(
+            json.loads(local[local.index("--model-args") + 1]),
+            {"precision": "auto", "tokenizer_path": "/b", "attn_implementation": "sdpa"},
+        )
         options.url = "http://127.0.0.1:8000/v1"
         served = evaluate.evalscope_command(options, Path("o/evalscope"))
         pairs = dict(zip(served, served[1:]))

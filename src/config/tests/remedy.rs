@@ -80,3 +80,29 @@ fn slips_are_named() {
     let off = said("[remedy]\nenabled = false\n[remedy.gpu-out-of-memory]\nhalve = 'KEPT'\n");
     assert_eq!(off, "");
 }
+
+#[test]
+fn rules_of_ones_own_that_a_preset_has_switched_off_are_warned_of() {
+    let of = |remedy: &str| {
+        let text = format!(
+            "preset = 'ms-swift-sft'\n[study]\nname = 's'\nworkdir = '/'\n\
+             [base]\nVENV = '/v'\nmodel = 'm'\ndataset = 'd'\n{remedy}"
+        );
+        let checked = check(&text, &origin()).unwrap_or_else(|e| panic!("{e}"));
+        checked.warnings.to_string()
+    };
+    let rule = "[remedy.gpu-out-of-memory]\nhalve = 'max_length'\n";
+    let warned = of(rule);
+    let words = "[remedy] has rules of yours, and the preset `ms-swift-sft` has switched it off";
+    assert!(warned.contains(words), "{warned}");
+    assert!(warned.contains("enabled = true in [remedy]"), "{warned}");
+    // Where the spec says which it is to be, and of the preset's own, nothing is said.
+    for quiet in [
+        &format!("[remedy]\nenabled = true\n{rule}"),
+        &format!("[remedy]\nenabled = false\n{rule}"),
+        "",
+    ] {
+        let said = of(quiet);
+        assert!(!said.contains("rules of yours"), "{said}");
+    }
+}
