@@ -190,6 +190,8 @@ fn a_supervisor_goes_on_with_both() {
         told.contains("**side by side, in the slots**: a, b"),
         "{told}"
     );
+    // Shares of the time of both, so that they are none of more than all.
+    assert!(told.contains("Time, of 2 slots together"), "{told}");
 }
 
 /// Trials that train side by side and leave a model each; the value is the

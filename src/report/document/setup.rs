@@ -53,7 +53,7 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
     ]);
     if !spec.slots.is_empty() {
         let slots: Vec<String> = spec.slots.iter().map(|slot| clean(&slot.name)).collect();
-        let name = words.label("side by side, in the slots", "并行插槽");
+        let name = words.label("side by side, in the slots", "并行槽位");
         facts.push((name, slots.join(", ")));
     }
     let disturbed = Disturbance::of(study).filter(Disturbance::is_clear);

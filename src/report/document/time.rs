@@ -15,6 +15,8 @@ use crate::report::phrase::{clean, figures, percent};
 pub(super) struct Spent {
     /// From the first sitting to the end of the last.
     pub(super) whole: Duration,
+    /// The same for each slot, together: what the parts below are parts of.
+    pub(super) available: Duration,
     /// Until the services were ready.
     pub(super) startup: Duration,
     /// In runs that measured.
@@ -60,7 +62,10 @@ pub(super) fn spent(teller: &Teller<'_>) -> Option<(Timestamp, Timestamp, Spent)
     }
     let (first, last) = ends?;
     spent.whole = last.since(first);
-    spent.idle = spent.whole.saturating_sub(busy);
+    // A study has one place at least. More than there are now may have been there.
+    let places = u32::try_from(teller.study.spec().places().len()).unwrap_or(u32::MAX);
+    spent.available = spent.whole.saturating_mul(places).max(busy);
+    spent.idle = spent.available - busy;
     Some((first, last, spent))
 }
 
@@ -129,8 +134,15 @@ pub(super) fn section(teller: &Teller<'_>) -> Option<Section> {
 
 fn table(teller: &Teller<'_>, spent: &Spent) -> Table {
     let words = teller.words;
+    let name = match teller.study.spec().slots.len() {
+        0 | 1 => words.label("Time", "时间"),
+        slots => words.label(
+            &format!("Time, of {slots} slots together"),
+            &format!("时间（{slots} 个槽位合计）"),
+        ),
+    };
     let mut table = Table::new(
-        words.label("Time", "时间"),
+        name,
         vec![
             text_column(words.label("for", "用于")),
             number_column(words.label("time", "时间")),
@@ -150,13 +162,13 @@ fn table(teller: &Teller<'_>, spent: &Spent) -> Table {
         ),
         (words.label("between sittings", "空闲"), spent.idle),
     ];
-    let whole = spent.whole.as_secs_f64().max(f64::MIN_POSITIVE);
+    let available = spent.available.as_secs_f64().max(f64::MIN_POSITIVE);
     for (name, time) in rows.into_iter().filter(|(_, time)| !time.is_zero()) {
-        let share = percent(time.as_secs_f64() / whole);
+        let share = percent(time.as_secs_f64() / available);
         table.row(vec![name, show_duration(time), share]);
     }
     if !spent.beside.is_zero() {
-        let share = percent(spent.beside.as_secs_f64() / whole);
+        let share = percent(spent.beside.as_secs_f64() / available);
         let name = words.label(
             "of all that, fresh starts and checks",
             "其中用于确认与漂移检查",
